@@ -1,0 +1,136 @@
+"""A domain on disk: `passages.jsonl` and `queries.jsonl`, checked line by line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from ecollm_lab.records import LabError, Passage, Query
+
+KINDS_OF = {"split": ("train", "heldout"), "wording": ("template", "free"), "source": ("manual", "notes")}
+REQUIRED: dict[str, dict[str, type]] = {
+    "passages.jsonl": {"id": str, "title": str, "source": str, "text": str},
+    "queries.jsonl": {"id": str, "text": str, "kind": str, "references": list, "facts": list, "gold": list, "split": str},
+}
+OPTIONAL: dict[str, dict[str, type]] = {"passages.jsonl": {}, "queries.jsonl": {"wording": str}}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Queries and passages of one application, in file order."""
+
+    name: str
+    passages: tuple[Passage, ...]
+    queries: tuple[Query, ...]
+
+    def split(self, name: str) -> tuple[Query, ...]:
+        """Return the queries of one split, "train" or "heldout"."""
+        return tuple(query for query in self.queries if query.split == name)
+
+    @property
+    def digest(self) -> str:
+        """Content hash of passages and queries; changes when anything that can change an outcome does."""
+        return hashlib.sha256(repr((self.passages, self.queries)).encode()).hexdigest()[:16]
+
+
+def check_domain(folder: FilePath | str) -> list[str]:
+    """Return every fault of a domain folder as "file:line: what is wrong"; an empty list means it is sound."""
+    return _read(FilePath(folder))[1]
+
+
+def load_domain(folder: FilePath | str) -> Domain:
+    """Load a domain folder.
+
+    Raises
+    ------
+    LabError
+        If a file is missing or any line is at fault; the message lists the first faults with file and line.
+
+    """
+    domain, faults = _read(FilePath(folder))
+    if faults:
+        more = f"\n… and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise LabError(
+            f"The domain {folder} has {len(faults)} fault(s):\n" + "\n".join(faults[:10]) + more
+            + f"\nMend them, then run: ecollm-lab check-domain {folder}"
+        )
+    return domain
+
+
+def _read(folder: FilePath) -> tuple[Domain, list[str]]:
+    faults: list[str] = []
+    rows = {file: dict(_rows(folder / file, faults)) for file in REQUIRED}
+    ids = {row["id"] for row in rows["passages.jsonl"].values()}
+    for number, row in rows["queries.jsonl"].items():
+        where = f"{folder / 'queries.jsonl'}:{number}"
+        faults += [f"{where}: gold passage {g!r} does not exist in passages.jsonl" for g in row["gold"] if g not in ids]
+        faults += [f"{where}: {key} is empty; give at least one" for key in ("references", "facts") if not row[key]]
+    for file in rows:
+        if not rows[file] and not faults:
+            faults.append(f"{folder / file}: no records; a domain needs at least one")
+    if faults:
+        return Domain(folder.name, (), ()), sorted(faults, key=_by_line)
+    queries = (
+        Query(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+        for row in rows["queries.jsonl"].values()
+    )
+    passages = (Passage(**row) for row in rows["passages.jsonl"].values())
+    return Domain(folder.name, tuple(passages), tuple(queries)), []
+
+
+def _by_line(fault: str) -> tuple[str, int]:
+    file, line, *_ = fault.split(":", 2)
+    return file, int(line) if line.isdigit() else 0
+
+
+def _rows(file: FilePath, faults: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the sound records of a file by line number; append a fault for each other line."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        faults.append(f"{file}: cannot be read ({error.strerror}); a domain folder needs {' and '.join(REQUIRED)}")
+        return
+    except UnicodeDecodeError as error:
+        faults.append(f"{file}: not UTF-8 text ({error.reason} at byte {error.start})")
+        return
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            faults.append(f"{file}:{number}: not JSON ({error.msg} at column {error.colno})")
+            continue
+        problems = _problems(row, file.name)
+        if not problems and row["id"] in seen:
+            problems = [f"duplicate id {row['id']!r}, first used on line {seen[row['id']]}"]
+        faults += [f"{file}:{number}: {problem}" for problem in problems]
+        if not problems:
+            seen[row["id"]] = number
+            yield number, row
+
+
+def _problems(row: object, file: str) -> list[str]:
+    if not isinstance(row, dict):
+        return [f"must be a JSON object, got {type(row).__name__}"]
+    required, known = REQUIRED[file], REQUIRED[file] | OPTIONAL[file]
+    out = [f"missing field {key!r}" for key in required if key not in row]
+    out += [f"unknown field {key!r}; known: {', '.join(known)}" for key in row if key not in known]
+    for key, kind in known.items():
+        if key not in row:
+            continue
+        value = row[key]
+        if not isinstance(value, kind):
+            out.append(f"field {key!r} must be a {kind.__name__}, got {type(value).__name__}")
+        elif kind is list and not all(isinstance(item, str) and item.strip() for item in value):
+            out.append(f"field {key!r} must hold non-empty strings")
+        elif kind is str and not value.strip():
+            out.append(f"field {key!r} is empty")
+        elif key in KINDS_OF and value not in KINDS_OF[key]:
+            out.append(f"field {key!r} must be one of {', '.join(KINDS_OF[key])}; got {value!r}")
+    return out

@@ -1,0 +1,34 @@
+"""Checks on GGUF files that give a clear error before llama.cpp gives an obscure one."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ecollm_lab.catalog import Model
+from ecollm_lab.records import LabError
+
+
+def check_file(model: Model) -> str:
+    """Return the path of a model's GGUF file after checking that it is there, is GGUF and has the catalog's sha256."""
+    file = model.file
+    if file is None:
+        raise LabError(f"Model {model.name!r} has no file in the catalog.")
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            magic = stream.read(4)
+            digest.update(magic)
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise LabError(
+            f"Model {model.name!r}: cannot read {file} ({error.strerror}). Restore the file or mend 'file' in the catalog."
+        ) from error
+    if magic != b"GGUF":
+        raise LabError(f"Model {model.name!r}: {file} is not a GGUF file (starts with {magic!r}). Restore it or name another.")
+    if model.sha256 and digest.hexdigest() != model.sha256:
+        raise LabError(
+            f"Model {model.name!r}: {file} has sha256 {digest.hexdigest()[:12]}…, the catalog says {model.sha256[:12]}…. "
+            "The file is cut short or another version: restore it, or put its sha256 into the catalog."
+        )
+    return str(file)

@@ -1,0 +1,1 @@
+"""The stages before generation, one small room each, and the message they build."""

@@ -1,0 +1,72 @@
+"""Retrieve: BM25 (bm25s), dense (cosine of sentence embeddings) and their reciprocal-rank fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bm25s
+import numpy as np
+
+from ecollm_lab.embed import Encoder
+from ecollm_lab.records import Component, LabError, Passage
+
+RRF_CONSTANT = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
+POOL = 20  # candidates of each ranking that fusion looks at
+
+
+class Retriever:
+    """Finds passages of one domain; titles are searched with the text."""
+
+    def __init__(self, passages: Sequence[Passage], encoder: Encoder) -> None:
+        self.passages = tuple(passages)
+        texts = [f"{passage.title}. {passage.text}" for passage in passages]
+        self._bm25 = LexicalIndex(texts)
+        self._encoder = encoder
+        self._matrix = encoder.encode(texts)
+
+    def find(self, component: Component, text: str) -> tuple[Passage, ...]:
+        """Return the `component.k` best passages for a search text, best first; none for "none"."""
+        match component.name:
+            case "none":
+                return ()
+            case "bm25":
+                order = _order(self._bm25.scores(text))
+            case "dense":
+                order = _order(self._dense(text))
+            case "hybrid":
+                ranks = [_order(self._bm25.scores(text)), _order(self._dense(text))]
+                order = _order(reciprocal_rank_fusion(ranks, len(self.passages)))
+            case _:
+                raise LabError(f"Unknown retrieve component {component.name!r}; known: none, bm25, dense, hybrid.")
+        return tuple(self.passages[i] for i in order[: component.k])
+
+    def _dense(self, text: str) -> np.ndarray:
+        return self._matrix @ self._encoder.encode([text])[0]
+
+
+class LexicalIndex:
+    """BM25 scores of a fixed list of texts."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._bm25 = bm25s.BM25()
+        self._bm25.index(bm25s.tokenize(list(texts), stopwords="en", show_progress=False), show_progress=False)
+        self._n = len(texts)
+
+    def scores(self, text: str) -> np.ndarray:
+        """Return the BM25 score of every text for a search text, shape (n,); zeros if no word is known."""
+        tokens = bm25s.tokenize([text], stopwords="en", return_ids=False, show_progress=False)[0]
+        known = [token for token in tokens if token in self._bm25.vocab_dict]
+        return self._bm25.get_scores(known) if known else np.zeros(self._n)
+
+
+def reciprocal_rank_fusion(rankings: Sequence[np.ndarray], n: int) -> np.ndarray:
+    """Return fused scores, shape (n,): the sum of 1 / (60 + rank) over rankings, counting the first 20 ranks of each."""
+    scores = np.zeros(n)
+    for ranking in rankings:
+        top = ranking[:POOL]
+        scores[top] += 1.0 / (RRF_CONSTANT + 1 + np.arange(len(top)))
+    return scores
+
+
+def _order(scores: np.ndarray) -> np.ndarray:
+    return np.argsort(-scores, kind="stable")
