@@ -26,6 +26,7 @@ class Model:
     remote_name: str
     api_key_env: str | None
     context: int
+    threads: int
     price_usd_per_hour: float
     price_in_usd_per_mtok: float
     price_out_usd_per_mtok: float
@@ -55,10 +56,19 @@ class Catalog:
 
 
 KEYS = {
-    "edge": {"placement", "file", "sha256", "context"},
+    "edge": {"placement", "file", "sha256", "context", "threads"},
     "cloud": {
-        "placement", "file", "sha256", "context", "base_url", "remote_name", "api_key_env",
-        "price_in_usd_per_mtok", "price_out_usd_per_mtok", "network_delay_s",
+        "placement",
+        "file",
+        "sha256",
+        "context",
+        "threads",
+        "base_url",
+        "remote_name",
+        "api_key_env",
+        "price_in_usd_per_mtok",
+        "price_out_usd_per_mtok",
+        "network_delay_s",
     },
 }
 
@@ -98,6 +108,12 @@ def _price(value: object, what: str) -> float:
     return float(value)
 
 
+def _count(value: object, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise LabError(f"{what} must be a whole number >= 1, got {value!r}.")
+    return value
+
+
 def _model(name: str, row: dict[str, Any], file: FilePath, edge_price: float) -> Model:
     where = f"{file}: [models.{name}]"
     if "/" in name:
@@ -121,7 +137,8 @@ def _model(name: str, row: dict[str, Any], file: FilePath, edge_price: float) ->
         base_url=row.get("base_url"),
         remote_name=row.get("remote_name", name),
         api_key_env=row.get("api_key_env"),
-        context=int(row.get("context", 2048)),
+        context=_count(row.get("context", 2048), f"{where} context"),
+        threads=_count(row.get("threads", 1), f"{where} threads"),
         price_usd_per_hour=edge_price if placement == "edge" else 0.0,
         **declared,
     )

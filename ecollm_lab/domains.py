@@ -55,7 +55,9 @@ def load_domain(folder: FilePath | str) -> Domain:
     if faults:
         more = f"\n… and {len(faults) - 10} more" if len(faults) > 10 else ""
         raise LabError(
-            f"The domain {folder} has {len(faults)} fault(s):\n" + "\n".join(faults[:10]) + more
+            f"The domain {folder} has {len(faults)} fault(s):\n"
+            + "\n".join(faults[:10])
+            + more
             + f"\nMend them, then run: ecollm-lab check-domain {folder}"
         )
     return domain

@@ -68,7 +68,7 @@ class Path:
 
     @property
     def id(self) -> str:
-        """Stage slugs joined by "/": `none/bm25-3/extract-2/pocket-s`."""
+        """Stage slugs joined by "/": `none/bm25-3/extract-3/pocket-s`."""
         return "/".join(component.slug for component in self.components)
 
     @property

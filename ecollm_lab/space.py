@@ -15,7 +15,7 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
         Component("retrieve", "none"),
         *(Component("retrieve", name, k) for name in ("bm25", "dense", "hybrid") for k in KS),
     ),
-    "refine": (Component("refine", "none"), Component("refine", "extract", 2)),
+    "refine": (Component("refine", "none"), Component("refine", "extract", 3)),
 }
 
 

@@ -1,0 +1,1 @@
+"""What makes the testbed; nothing here is needed to use the lab."""

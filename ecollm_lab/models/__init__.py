@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from threading import Lock
 from types import TracebackType
 from typing import Protocol
 
@@ -41,11 +42,15 @@ class ModelPool:
         self.catalog = catalog
         self._open: dict[str, ChatModel] = {}
         self._exits = ExitStack()
+        self._lock = Lock()
 
     def __getitem__(self, name: str) -> ChatModel:
-        if name not in self._open:
-            self._open[name] = self._start(self.catalog[name])
-        return self._open[name]
+        with self._lock:
+            if name not in self._open:
+                model = self._start(self.catalog[name])
+                model.reply("Question: warm up")  # the first call allocates; no outcome should carry that
+                self._open[name] = model
+            return self._open[name]
 
     def _start(self, model: Model) -> ChatModel:
         if model.placement == "edge":

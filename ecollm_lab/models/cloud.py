@@ -35,10 +35,11 @@ class LoopbackServer:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop
         flags = {
             "model": file, "model_alias": model.remote_name, "host": "127.0.0.1", "port": port, "n_ctx": model.context,
-            "n_threads": 2, "n_threads_batch": 2, "verbose": False, "interrupt_requests": False, "seed": 0,
+            "n_threads": model.threads, "n_threads_batch": model.threads, "verbose": False, "interrupt_requests": False, "seed": 0,
         }  # fmt: skip
         command = [sys.executable, "-m", "llama_cpp.server", *(w for k, v in flags.items() for w in (f"--{k}", str(v)))]
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
+        # A session of its own: Ctrl-C in the terminal reaches the sweep, which then stops the server in order.
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True)
         self.base_url = f"http://127.0.0.1:{port}/v1"
         try:
             self._wait(model)

@@ -16,7 +16,7 @@ from ecollm_lab.records import LabError
 class EdgeModel:
     """One GGUF model, answering one message at a time on the CPU."""
 
-    def __init__(self, model: Model, threads: int = 2) -> None:
+    def __init__(self, model: Model) -> None:
         file = check_file(model)
         try:
             import llama_cpp
@@ -26,7 +26,7 @@ class EdgeModel:
             ) from error
         try:
             self._llama = llama_cpp.Llama(
-                file, n_ctx=model.context, n_threads=threads, n_threads_batch=threads, verbose=False, seed=0
+                file, n_ctx=model.context, n_threads=model.threads, n_threads_batch=model.threads, verbose=False, seed=0
             )
         except (ValueError, RuntimeError) as error:
             raise LabError(f"Model {model.name!r}: llama.cpp cannot load {file}: {error}. Restore the file or name another.") from error
@@ -39,9 +39,7 @@ class EdgeModel:
             self._llama.reset()
             started = time.perf_counter()
             try:
-                raw = self._llama.create_chat_completion(
-                    [{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS
-                )
+                raw = self._llama.create_chat_completion([{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS)
             except ValueError as error:  # llama-cpp-python: the prompt does not fit the context
                 raise LabError(f"Model {self.name!r} cannot answer: {error}. Raise its 'context' or retrieve less.") from error
             latency = time.perf_counter() - started

@@ -30,12 +30,12 @@ class Retriever:
             case "none":
                 return ()
             case "bm25":
-                order = _order(self._bm25.scores(text))
+                order = best_first(self._bm25.scores(text))
             case "dense":
-                order = _order(self._dense(text))
+                order = best_first(self._dense(text))
             case "hybrid":
-                ranks = [_order(self._bm25.scores(text)), _order(self._dense(text))]
-                order = _order(reciprocal_rank_fusion(ranks, len(self.passages)))
+                ranks = [best_first(self._bm25.scores(text)), best_first(self._dense(text))]
+                order = best_first(reciprocal_rank_fusion(ranks, len(self.passages)))
             case _:
                 raise LabError(f"Unknown retrieve component {component.name!r}; known: none, bm25, dense, hybrid.")
         return tuple(self.passages[i] for i in order[: component.k])
@@ -68,5 +68,6 @@ def reciprocal_rank_fusion(rankings: Sequence[np.ndarray], n: int) -> np.ndarray
     return scores
 
 
-def _order(scores: np.ndarray) -> np.ndarray:
+def best_first(scores: np.ndarray) -> np.ndarray:
+    """Return the order of scores (n,), highest first; ties keep their order."""
     return np.argsort(-scores, kind="stable")

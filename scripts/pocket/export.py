@@ -1,6 +1,6 @@
 """Write a trained pocket model as GGUF (float16, architecture lfm2) that llama.cpp runs.
 
-    python -m scripts.pocket.export pocket-s data/models/pocket-s.gguf
+python -m scripts.pocket.export pocket-s data/models/pocket-s.gguf
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import torch
 from scripts.pocket.model import Pocket
 from scripts.pocket.train import BUILD, END, SHAPES
 
-CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}\nAnswer:"
+# The line break sits inside an expression: Jinja's trim_blocks swallows one that follows a tag.
+CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}{{ '\\nAnswer:' }}"
 NAMES = {
     "operator_norm": "attn_norm", "ffn_norm": "ffn_norm", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down",
     "operator.in_proj": "shortconv.in_proj", "operator.out_proj": "shortconv.out_proj", "operator.conv": "shortconv.conv",

@@ -1,8 +1,11 @@
 """Train one pocket model, deterministically, on a CPU.
 
-    python -m scripts.pocket.train pocket-s
+    for m in pocket-s pocket-m pocket-xl; do python -m scripts.pocket.train $m; done
 
-writes `build/pocket/<name>.pt` (weights) and `build/pocket/<name>.json` (the training log for the model card).
+The smallest learns to find the asked passage from nothing, which takes about a thousand steps whatever the size; each larger
+one starts as its parent with blocks inserted that do nothing yet, and so spends its dearer steps on what it can do better.
+
+Each run writes `build/pocket/<name>.pt` (weights) and `build/pocket/<name>.json` (the training log for the model card).
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from scripts.pocket.model import Pocket, Shape, optimizers
 
 END = "<|end|>"
 SHAPES = {
-    "pocket-s": Shape("pocket-s", 128, "caca", 4, 2, 320),
-    "pocket-m": Shape("pocket-m", 192, "cacaca", 6, 3, 512),
-    "pocket-xl": Shape("pocket-xl", 256, "cacacaca", 8, 4, 704),
+    "pocket-s": Shape("pocket-s", 128, "ca" * 2, 4, 2, 320),
+    "pocket-m": Shape("pocket-m", 128, "ca" * 4, 4, 2, 320),
+    "pocket-xl": Shape("pocket-xl", 128, "ca" * 8, 4, 2, 320),
 }
-STEPS = {"pocket-s": 2000, "pocket-m": 1700, "pocket-xl": 1300}
+PARENT = {"pocket-m": "pocket-s", "pocket-xl": "pocket-m"}  # each is grown from the one before, which it must follow
+STEPS = {"pocket-s": 1500, "pocket-m": 700, "pocket-xl": 900}
 LESSONS = 8  # lessons a step, four questions each
 BUILD = Path("build/pocket")
 
@@ -91,13 +95,33 @@ def accuracy(net: Pocket, tok: Tokenizer, seed: int, k: int, n: int = 64) -> dic
     return {kind: sum(v) / len(v) for kind, v in out.items()}
 
 
-def train(name: str, steps: int, threads: int = 1, seed: int = 0, lr: float = 0.02, adam_lr: float = 3e-3) -> dict:
+def grow(parent: dict[str, torch.Tensor], net: Pocket) -> None:
+    """Start `net` as its parent of half the depth: after each pair of the parent's blocks comes a new pair that adds nothing."""
+    for block in net.blocks:
+        torch.nn.init.zeros_(block.down.weight)
+        torch.nn.init.zeros_((block.operator.out_proj if hasattr(block.operator, "out_proj") else block.operator.out).weight)
+    moved = {}
+    for key, value in parent.items():
+        if key.startswith("blocks."):
+            _, block, rest = key.split(".", 2)
+            pair, place = divmod(int(block), 2)
+            moved[f"blocks.{4 * pair + place}.{rest}"] = value
+        else:
+            moved[key] = value
+    unexpected = net.load_state_dict(moved, strict=False).unexpected_keys
+    if unexpected:
+        raise SystemExit(f"cannot grow: {unexpected}")
+
+
+def train(name: str, steps: int, threads: int = 2, seed: int = 0, lr: float = 0.02, adam_lr: float = 3e-3) -> dict:
     """Train one model and return its log."""
     torch.manual_seed(seed)
     torch.set_num_threads(threads)  # sums differ between thread counts: part of what makes a run repeatable
     rng = Random(seed + 1)
     tok = tokenizer()
     net = Pocket(SHAPES[name])
+    if name in PARENT:
+        grow(torch.load(BUILD / f"{PARENT[name]}.pt", weights_only=True), net)
     opts = optimizers(net, lr, adam_lr)
     started, n_tokens, log = time.perf_counter(), 0, []
     print(f"{name}: {net.n_parameters():,} parameters, {steps} steps", flush=True)
@@ -106,7 +130,7 @@ def train(name: str, steps: int, threads: int = 1, seed: int = 0, lr: float = 0.
         for opt, base in zip(opts, (lr, adam_lr), strict=True):
             for group in opt.param_groups:
                 group["lr"] = base * scale
-        most = 2 + min(4, 8 * step // steps)  # the curriculum: at most 2 passages, later 6
+        most = 6 if name in PARENT else 2 + min(4, 8 * step // steps)  # the curriculum: at most 2 passages, later 6
         k = 0 if step % 25 == 0 else rng.randint(1, most)
         tokens, marks = batch(tok, [corpus.lesson(rng, k) for _ in range(LESSONS * (4 if k == 0 else 1))])
         n_tokens += tokens.numel()
@@ -125,13 +149,27 @@ def train(name: str, steps: int, threads: int = 1, seed: int = 0, lr: float = 0.
             net.train()
             seconds = time.perf_counter() - started
             log.append({"step": step + 1, "tokens": n_tokens, "seconds": seconds, "loss": loss.item(), "accuracy": by_k})
-            print(f"{step + 1:5d} loss {loss.item():.3f} {n_tokens / seconds:,.0f} tok/s {seconds:.0f}s  " + "  ".join(f"k={k} " + " ".join(f"{n[:2]} {v:.2f}" for n, v in sorted(a.items())) for k, a in by_k.items()), flush=True)
+            print(
+                f"{step + 1:5d} loss {loss.item():.3f} {n_tokens / seconds:,.0f} tok/s {seconds:.0f}s  "
+                + "  ".join(f"k={k} " + " ".join(f"{n[:2]} {v:.2f}" for n, v in sorted(a.items())) for k, a in by_k.items()),
+                flush=True,
+            )
             if not math.isfinite(loss.item()):
                 raise SystemExit("training diverged")
     BUILD.mkdir(parents=True, exist_ok=True)
     torch.save(net.state_dict(), BUILD / f"{name}.pt")
     tok.save(str(BUILD / "tokenizer.json"))
-    return {"name": name, "parameters": net.n_parameters(), "tokens": n_tokens, "minutes": (time.perf_counter() - started) / 60, "steps": steps, "seed": seed, "threads": threads, "log": log}
+    return {
+        "name": name,
+        "parameters": net.n_parameters(),
+        "tokens": n_tokens,
+        "minutes": (time.perf_counter() - started) / 60,
+        "steps": steps,
+        "seed": seed,
+        "threads": threads,
+        "grown_from": PARENT.get(name),
+        "log": log,
+    }
 
 
 def main() -> None:
@@ -139,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=SHAPES)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     card = train(args.name, args.steps or STEPS[args.name], args.threads)
     (BUILD / f"{args.name}.json").write_text(json.dumps(card, indent=1) + "\n")

@@ -1,0 +1,48 @@
+PYTHON ?= python3
+BIN := .venv/bin
+export HF_HUB_OFFLINE := 1
+export OMP_NUM_THREADS := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: reproduce test check lab sweep notebooks models pictures
+
+reproduce: .venv/study  ## the whole study: live check, clusters, fronts, policies, replay, figures/
+	$(BIN)/ecollm-lab study
+
+test: .venv/dev  ## every test, notebooks included
+	$(BIN)/pytest
+	$(BIN)/pytest --nbmake --nbmake-timeout=300 notebooks -p no:doctest
+
+check: .venv/dev  ## format, lint, types, rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lab: .venv/study  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+sweep: .venv/study  ## measure both domains again, all paths; stop and start it as you like
+	$(BIN)/ecollm-lab sweep --domain smart_home --out data/traces/smart_home.parquet
+	$(BIN)/ecollm-lab sweep --domain automotive --out data/traces/automotive.parquet
+
+notebooks: .venv/dev  ## write the .ipynb files from their reviewed py:percent text
+	$(BIN)/jupytext --to ipynb --update-metadata '{"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}' notebooks/0*.py
+
+models: .venv/dev  ## train the pocket models again and export them (about half an hour on two cores)
+	for m in pocket-s pocket-m pocket-xl; do \
+	  $(BIN)/python -m scripts.pocket.train $$m && $(BIN)/python -m scripts.pocket.export $$m data/models/$$m.gguf || exit 1; \
+	done
+	$(BIN)/python -m scripts.pocket.card
+
+pictures: reproduce  ## the figures as PNG; needs Chromium
+	$(BIN)/python -m scripts.pictures
+
+.venv/study: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[edge]'
+	touch $@
+
+.venv/dev: .venv/study
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[edge,dev]'
+	touch $@

@@ -1,0 +1,116 @@
+"""The command line: `ecollm-lab check-domain | sweep | study`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+
+import typer
+
+from ecollm_lab.records import LabError
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+    help="A lab for edge-cloud LLM orchestration: measure pipeline paths, find their Pareto front, replay policies under SLOs.",
+)  # fmt: skip
+
+
+def _tell(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Print a `LabError` as one plain message and exit with 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except LabError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+@app.callback()
+def main() -> None:
+    """Set what every command needs before heavy libraries load."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the encoder and a model otherwise fight for cores and blur every latency
+
+
+@app.command("check-domain")
+@_tell
+def check_domain(folder: Annotated[FilePath, typer.Argument(help="Folder with passages.jsonl and queries.jsonl.")]) -> None:
+    """Check a domain folder and print every fault with its file and line."""
+    from ecollm_lab import domains
+
+    faults = domains.check_domain(folder)
+    for fault in faults:
+        typer.echo(fault, err=True)
+    if faults:
+        typer.echo(f"{len(faults)} fault(s) in {folder}.", err=True)
+        raise typer.Exit(1)
+    domain = domains.load_domain(folder)
+    kinds = ", ".join(f"{n} {kind}" for kind, n in _count(q.kind for q in domain.queries).items())
+    typer.echo(
+        f"{folder} is sound: {len(domain.passages)} passages, {len(domain.queries)} queries ({kinds}); "
+        f"{len(domain.split('train'))} train, {len(domain.split('heldout'))} held out."
+    )
+
+
+def _count(items: Any) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for item in items:
+        out[item] = out.get(item, 0) + 1
+    return out
+
+
+@app.command()
+@_tell
+def sweep(
+    domain: Annotated[str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")],
+    paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Run at most this many new outcomes.")] = None,
+    max_cost_usd: Annotated[float | None, typer.Option(help="Stop when new outcomes have cost this much.")] = None,
+    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    store: Annotated[FilePath, typer.Option(help="SQLite store; a sweep resumes from what it holds.")] = FilePath("build/outcomes.sqlite"),
+    out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/traces/<domain>.parquet.")] = None,
+) -> None:
+    """Measure paths on a domain's queries, outcome by outcome, and export the trace. Stop and start it as you like."""
+    from ecollm_lab import study
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    try:
+        trace, file, progress = study.sweep_domain(
+            domain, catalog_file=catalog, store_file=store, out=out, path_ids=paths.split(",") if paths else None,
+            limit=limit, max_cost_usd=max_cost_usd, show_progress=True,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Every finished outcome is in {store}; the same command goes on from there:\n  {_again()}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(
+        f"{progress.done} outcomes measured, {progress.reused} reused, {progress.cost_usd:.6f} USD (declared prices). "
+        f"Trace of {len(trace.outcomes)} outcomes: {file}"
+    )
+
+
+def _again() -> str:
+    return " ".join(["ecollm-lab", *sys.argv[1:]])
+
+
+@app.command("study")
+@_tell
+def run_study(
+    traces: Annotated[FilePath, typer.Option(help="Folder with the traces <domain>.parquet.")] = FilePath("data/traces"),
+    figures: Annotated[FilePath, typer.Option(help="Where figures and summary.json go.")] = FilePath("figures"),
+    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    live_outcomes: Annotated[int, typer.Option(help="Outcomes to measure anew per domain; 0 = none.")] = 240,
+    seed: Annotated[int, typer.Option(help="Seed of the live sample.")] = 0,
+) -> None:
+    """Re-measure a sample, cluster, find fronts, fit and replay policies; print the headline table and write the figures."""
+    from ecollm_lab import study
+
+    typer.echo(study.run(traces, figures, catalog, live_outcomes=live_outcomes, seed=seed))

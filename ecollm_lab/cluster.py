@@ -1,0 +1,71 @@
+"""Query clusters: HDBSCAN on embeddings, noise kept as noise, new queries assigned to the nearest cluster."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecollm_lab.records import LabError
+
+NOISE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Clusters of queries.
+
+    Attributes
+    ----------
+    labels
+        Cluster of each query, shape (n,); -1 = noise.
+    centroids
+        Unit mean embedding of each cluster, shape (clusters, dimension).
+    representatives
+        Index of the query nearest to each centroid, shape (clusters,).
+
+    """
+
+    labels: np.ndarray
+    centroids: np.ndarray
+    representatives: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.centroids)
+
+    def assign(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the cluster with the nearest centroid (cosine) for each embedding, shape (n,); never noise."""
+        return np.argmax(embeddings @ self.centroids.T, axis=1)
+
+
+def find_clusters(embeddings: np.ndarray, min_cluster_size: int = 8, n_components: int = 12) -> Clusters:
+    """Cluster unit embeddings (n, dimension) with HDBSCAN on their leading principal components.
+
+    In 384 dimensions density estimates of a few hundred points mean little, hence the projection. If HDBSCAN finds no cluster,
+    or all queries are alike, they form one.
+
+    Raises
+    ------
+    LabError
+        If there are fewer queries than `min_cluster_size`, or `min_cluster_size` is below 2.
+
+    """
+    n = len(embeddings)
+    if min_cluster_size < 2 or n < min_cluster_size:
+        raise LabError(f"min_cluster_size must be within [2, number of queries = {n}], got {min_cluster_size}.")
+    from sklearn.decomposition import PCA
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # hdbscan's own docstrings
+        from hdbscan import HDBSCAN
+    if np.ptp(embeddings, axis=0).any():
+        points = PCA(min(n_components, n, embeddings.shape[1]), random_state=0).fit_transform(embeddings)
+        labels = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=3).fit_predict(points.astype(np.float64))
+    else:
+        labels = np.full(n, NOISE)
+    if labels.max() < 0:
+        labels = np.zeros(n, dtype=int)
+    centroids = np.stack([embeddings[labels == c].mean(axis=0) for c in range(labels.max() + 1)])
+    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+    return Clusters(labels, centroids, np.argmax(embeddings @ centroids.T, axis=0))

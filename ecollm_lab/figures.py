@@ -1,0 +1,203 @@
+"""Frames → plotly figures, pure: every `plot_x` draws the frame its twin `compute_x` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from ecollm_lab.cluster import NOISE, Clusters
+from ecollm_lab.pareto import pareto_front
+from ecollm_lab.policies import cloud_mask
+from ecollm_lab.records import SLO
+from ecollm_lab.traces import Trace
+
+# Okabe-Ito colours; shape is the second coding, for readers without colour.
+EDGE, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#D55E00", "#CC79A7", "#333333", "#BBBBBB"
+QUALITY = "quality (share of facts stated, higher is better)"
+COST = "cost (USD per 1,000 queries, declared prices, log)"
+LATENCY = "latency (s, mean, log)"
+
+
+def compute_front(trace: Trace) -> pd.DataFrame:
+    """Return `pareto_front` with the placement of each path's model and its cost per 1,000 queries."""
+    frame = pareto_front(trace)
+    cloud = dict(zip(trace.path_ids, cloud_mask(trace), strict=True)) if trace.provenance.get("models") else {}
+    frame["placement"] = ["cloud" if cloud.get(path) else "edge" for path in frame["path_id"]]
+    frame["usd_per_1k"] = 1000 * frame["cost_usd"]
+    return frame
+
+
+def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen: str | None = None) -> go.Figure:
+    """Draw quality against cost and against latency.
+
+    Filled points are on the three-objective front, rings are dominated, faint points break a limit of `slo`; the halo marks
+    the chosen path. The staircase joins the front of the two objectives shown. Trace order: paths, staircase, halo, per panel.
+    """
+    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
+    for column, x in enumerate(("usd_per_1k", "latency_s"), start=1):
+        steps = staircase(frame, x)
+        figure.add_scatter(
+            x=steps[x], y=steps["quality"], mode="lines", line={"shape": "hv", "color": FAINT, "width": 5}, name="front of the two shown",
+            hoverinfo="skip", showlegend=column == 1, row=1, col=column,
+        )  # fmt: skip
+        for placement, colour, symbol in (("edge", EDGE, "circle"), ("cloud", CLOUD, "diamond")):
+            part = frame[frame["placement"] == placement]
+            figure.add_scatter(
+                x=part[x], y=part["quality"], mode="markers", name=placement, legendgroup=placement, showlegend=column == 1,
+                marker=marker_style(part, colour, symbol, slo), customdata=part["path_id"],
+                text=hover(part), hovertemplate="%{text}<extra></extra>", row=1, col=column,
+            )  # fmt: skip
+        picked = frame[frame["path_id"] == chosen]
+        figure.add_scatter(
+            x=picked[x], y=picked["quality"], mode="markers", name="chosen", showlegend=column == 1, hoverinfo="skip",
+            marker={"symbol": "circle-open", "size": 22, "color": CHOSEN, "line": {"width": 4}}, row=1, col=column,
+        )  # fmt: skip
+    for column, limit in enumerate(slo_limits(slo), start=1):
+        figure.add_vline(x=limit, line={"dash": "dash", "color": INK}, visible=np.isfinite(limit), row=1, col=column)
+    for column, title in enumerate((COST, LATENCY), start=1):
+        figure.update_xaxes(type="log", title=title, row=1, col=column)
+    figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03], row=1, col=1)
+    return _finish(figure, "Which paths are worth their cost and time?", source)
+
+
+def staircase(frame: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Return the rows that no path beats in both quality and `x`, by rising `x`."""
+    ordered = frame.sort_values([x, "quality"], ascending=[True, False])
+    return ordered[ordered["quality"] > ordered["quality"].cummax().shift(fill_value=-1)]
+
+
+def slo_limits(slo: SLO | None) -> tuple[float, float]:
+    """Return the cost limit per 1,000 queries and the latency limit; infinite where there is none."""
+    cost = slo.max_cost_usd if slo else None
+    latency = slo.max_latency_s if slo else None
+    return (1000 * cost if cost is not None else np.inf, latency if latency is not None else np.inf)
+
+
+def marker_style(part: pd.DataFrame, colour: str, symbol: str, slo: SLO | None) -> dict:
+    """Return plotly markers: filled = on the front, ring = dominated, faint = beyond a limit."""
+    cost, latency = slo_limits(slo)
+    within = (part["usd_per_1k"] <= cost) & (part["latency_s"] <= latency)
+    return {
+        "color": colour,
+        "size": np.where(part["on_front"], 11, 7),
+        "symbol": np.where(part["on_front"], symbol, f"{symbol}-open"),
+        "opacity": np.where(within, np.where(part["on_front"], 1.0, 0.6), 0.12),
+    }
+
+
+def hover(part: pd.DataFrame) -> list[str]:
+    """Return one card per path, with units and the number of queries."""
+    return [
+        f"<b>{r.path_id}</b><br>quality {r.quality:.3f} on {r.n} queries<br>{r.usd_per_1k:.4g} USD per 1,000 queries"
+        f"<br>{1000 * r.latency_s:.0f} ms mean, {1000 * r.latency_p95_s:.0f} ms p95<br>{'on the front' if r.on_front else 'dominated'}"
+        for r in part.itertuples()
+    ]
+
+
+def compute_interplay(trace: Trace) -> pd.DataFrame:
+    """Return mean quality by kind of query, model, and number of passages read (retrieval by any method, no refinement)."""
+    frame = trace.outcomes.merge(trace.queries[["query_id", "kind"]], on="query_id")
+    parts = frame["path_id"].str.split("/", expand=True)
+    frame["model"] = parts[3]
+    frame["passages"] = parts[1].str.extract(r"-(\d+)$", expand=False).fillna("0").astype(int)
+    frame = frame[parts[2] == "none"]
+    return frame.groupby(["kind", "model", "passages"], sort=False)["quality"].agg(["mean", "count"]).reset_index()
+
+
+def plot_interplay(frame: pd.DataFrame, source: str) -> go.Figure:
+    """Draw quality over the number of passages, one panel per kind, one line per model."""
+    kinds = list(dict.fromkeys(frame["kind"]))
+    figure = make_subplots(1, len(kinds), shared_yaxes=True, subplot_titles=kinds, horizontal_spacing=0.02)
+    looks = zip(dict.fromkeys(frame["model"]), (EDGE, "#56B4E9", CLOUD, "#E69F00"), ("circle", "square", "diamond", "x"), strict=False)
+    for model, colour, symbol in looks:
+        for column, kind in enumerate(kinds, start=1):
+            part = frame[(frame["model"] == model) & (frame["kind"] == kind)].sort_values("passages")
+            figure.add_scatter(
+                x=part["passages"], y=part["mean"], mode="lines+markers", name=model, legendgroup=model, showlegend=column == 1,
+                line={"color": colour}, marker={"symbol": symbol, "size": 8}, row=1, col=column,
+                hovertemplate=f"{model}, {kind}<br>%{{x}} passages: %{{y:.3f}}<extra></extra>",
+            )  # fmt: skip
+    figure.update_xaxes(title="passages retrieved", tickvals=sorted(set(frame["passages"])))
+    figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03], row=1, col=1)
+    return _finish(figure, "How do model size, passages and the kind of query play together?", source)
+
+
+def compute_policies(replays: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Stack tables of `replay_all`, given by preference, into one frame with the columns `prefer` and `policy`."""
+    return pd.concat({name: table.reset_index() for name, table in replays.items()}, names=["prefer"]).reset_index(level="prefer")
+
+
+def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
+    """Draw each policy's quality on held-out queries against its cost, with 95 % intervals; one panel per preference."""
+    names = list(dict.fromkeys(frame["prefer"]))
+    figure = make_subplots(1, len(names), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=[n.replace("_", " = ") for n in names])
+    for column, name in enumerate(names, start=1):
+        part = frame[frame["prefer"] == name]
+        ours = part["policy"] == "ours"
+        figure.add_scatter(
+            x=1000 * part["cost_usd"], y=part["quality"], mode="markers+text", text=part["policy"],
+            textposition=np.where(np.arange(len(part)) % 2, "top center", "bottom center"),
+            marker={"size": np.where(ours, 14, 9), "color": np.where(ours, CHOSEN, INK)}, showlegend=False,
+            error_y={"type": "data", "array": part["quality_high"] - part["quality"], "arrayminus": part["quality"] - part["quality_low"],
+                     "color": FAINT},
+            customdata=np.stack([part["latency_s"], part["slo_violation_rate"], part["regret"]], axis=1),
+            hovertemplate="%{text}<br>quality %{y:.3f}<br>%{x:.4g} USD per 1,000<br>%{customdata[0]:.3f} s mean"
+            "<br>violations %{customdata[1]:.1%}<br>regret %{customdata[2]:.3f}<extra></extra>", row=1, col=column,
+        )  # fmt: skip
+        figure.update_xaxes(type="log", title=COST, row=1, col=column)
+    figure.update_yaxes(title=QUALITY, row=1, col=1)
+    return _finish(figure, "What does each policy deliver on queries it has not seen?", source)
+
+
+def compute_cluster_map(trace: Trace, embeddings: np.ndarray, clusters: Clusters) -> pd.DataFrame:
+    """Return the queries with their cluster (-1 = noise) and two principal components of their embeddings."""
+    from sklearn.decomposition import PCA
+
+    xy = PCA(2, random_state=0).fit_transform(embeddings)
+    return trace.queries.assign(cluster=clusters.labels, x=xy[:, 0], y=xy[:, 1])
+
+
+def plot_cluster_map(frame: pd.DataFrame, source: str) -> go.Figure:
+    """Draw queries as points, coloured by cluster; noise as crosses. Hover shows the text and its kind."""
+    figure = go.Figure()
+    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+    for label in sorted(frame["cluster"].unique()):
+        part = frame[frame["cluster"] == label]
+        noise = label == NOISE
+        figure.add_scatter(
+            x=part["x"], y=part["y"], mode="markers", name="noise" if noise else f"cluster {label}",
+            marker={"color": FAINT if noise else palette[label % len(palette)], "symbol": "x" if noise else label // len(palette)},
+            customdata=part[["text", "kind"]].map(_plain), hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title="first principal component")
+    figure.update_yaxes(title="second principal component")
+    return _finish(figure, "What do people ask about?", source)
+
+
+def _plain(text: object) -> str:
+    """Make text safe for plotly's pseudo-HTML and short enough for a hover card."""
+    shown = str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return shown if len(shown) <= 120 else shown[:119] + "…"
+
+
+def _finish(figure: go.Figure, title: str, source: str) -> go.Figure:
+    """Give a figure its title, its source line and the house layout."""
+    figure.update_layout(
+        title={"text": title, "x": 0.01}, template="plotly_white", height=460, margin={"l": 60, "r": 20, "t": 60, "b": 90},
+        legend={"orientation": "h", "y": 1.12, "x": 1, "xanchor": "right"}, uirevision="keep",
+    )  # fmt: skip
+    figure.add_annotation(
+        text=f"Source: {_plain(source)}",
+        xref="paper",
+        yref="paper",
+        x=0,
+        y=-0.2,
+        yanchor="top",
+        showarrow=False,
+        font={"size": 11, "color": "#666666"},
+    )
+    return figure

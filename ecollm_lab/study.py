@@ -1,0 +1,318 @@
+"""The study: sweep a domain, and put clusters, fronts, policies and their replay into one summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ecollm_lab.catalog import Catalog, load_catalog
+from ecollm_lab.cluster import NOISE, Clusters, find_clusters
+from ecollm_lab.domains import Domain, load_domain
+from ecollm_lab.embed import CachedEncoder, default_encoder
+from ecollm_lab.figures import (
+    compute_cluster_map,
+    compute_front,
+    compute_interplay,
+    compute_policies,
+    plot_cluster_map,
+    plot_front,
+    plot_interplay,
+    plot_policies,
+)
+from ecollm_lab.models import ModelPool
+from ecollm_lab.pareto import pareto_front
+from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.policies import POLICIES, fit_policy
+from ecollm_lab.records import SLO, LabError, Query
+from ecollm_lab.replay import replay_all
+from ecollm_lab.space import PathSpace
+from ecollm_lab.store import Store
+from ecollm_lab.sweep import Progress, fingerprint, sweep
+from ecollm_lab.traces import Trace
+
+DATA = FilePath("data")
+DOMAINS = ("smart_home", "automotive")
+
+
+def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
+    """Return the queries table of a trace: query_id, text, kind, split, wording and the reference answer."""
+    return pd.DataFrame(
+        [
+            {"query_id": q.id, "text": q.text, "kind": q.kind, "split": q.split, "wording": q.wording, "reference": q.references[0]}
+            for q in queries
+        ]
+    )
+
+
+def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str, Any]:
+    """Say where a measured trace comes from: domain, models, declared prices and delays, versions, machine, revision, date."""
+    models = {
+        name: {key: value for key, value in asdict(model).items() if key not in ("name", "file") and value is not None}
+        for name, model in catalog.models.items()
+    }
+    return {
+        "source": "measured",
+        "domain": domain.name,
+        "domain_digest": domain.digest,
+        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "encoder": encoder_name,
+        "models": models,
+        "price_date": catalog.date,
+        "price_source": catalog.source,
+        "edge_price_usd_per_hour": catalog.edge_price_usd_per_hour,
+        "seed": 0,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("ecollm_lab", "llama_cpp_python", "openai", "sentence-transformers", "bm25s")},
+        },
+        "git_revision": git_revision(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def git_revision() -> str:
+    """Return the checked-out revision, "+" appended if the tree has uncommitted changes, or "unknown" outside a checkout."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def sweep_domain(
+    domain: str,
+    *,
+    catalog_file: FilePath,
+    store_file: FilePath,
+    out: FilePath | None = None,
+    path_ids: Sequence[str] | None = None,
+    limit: int | None = None,
+    max_cost_usd: float | None = None,
+    show_progress: bool = False,
+) -> tuple[Trace, FilePath, Progress]:
+    """Sweep a domain into a store and export the trace of all that the store holds of it.
+
+    Parameters
+    ----------
+    domain
+        A name under `data/` or a folder.
+    catalog_file, store_file, out
+        The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`).
+    path_ids
+        The paths to run; all of the space if left out.
+    limit, max_cost_usd
+        See `sweep.sweep`.
+
+    Raises
+    ------
+    LabError
+        For anything the user can mend; outcomes measured before stay in the store.
+
+    """
+    loaded = load_domain(_folder(domain))
+    catalog = load_catalog(catalog_file)
+    space = PathSpace.over(list(catalog.models))
+    space = space.select(path_ids) if path_ids else space
+    names = list(dict.fromkeys(path.model for path in space))
+    out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
+    _require_writable(out)
+    with Store(store_file) as store, ModelPool(catalog) as models:
+        models.check(names)
+        encoder = default_encoder()
+        marks = {name: fingerprint(loaded, catalog, encoder.name, name) for name in names}
+        pipeline = Pipeline(loaded, catalog, encoder, models)
+        with tqdm(disable=not show_progress, unit="outcome", smoothing=0.05) as bar:
+
+            def show(progress: Progress) -> None:
+                bar.total = progress.total
+                bar.set_postfix_str(f"{progress.cost_usd:.6f} USD", refresh=False)
+                bar.update()
+
+            progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, max_cost_usd=max_cost_usd, on_outcome=show)
+        wanted = {path.id for path in space}
+        outcomes = [o for mark in marks.values() for o in store.outcomes(mark) if o.path_id in wanted]
+    order = {path.id: i for i, path in enumerate(space)}
+    outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
+    ran, asked = sum(pipeline.executions.values()), sum(pipeline.requests.values())
+    about = {**provenance(loaded, catalog, encoder.name), "stage_executions": ran, "stage_executions_without_sharing": asked}
+    trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
+    trace.save(out)
+    return trace, out, progress
+
+
+def _folder(domain: str) -> FilePath:
+    named = DATA / domain
+    return named if named.is_dir() else FilePath(domain)
+
+
+def _require_writable(file: FilePath) -> None:
+    """Raise before anything is measured if a result could not be written."""
+    folder = file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"Cannot create {folder}: {error.strerror}. Name a writable place.") from error
+    if not os.access(folder, os.W_OK) or file.is_dir():
+        raise LabError(f"Cannot write {file}: the folder is read-only or the name is taken by a folder. Name a writable place.")
+
+
+def live_check(trace: Trace, domain: Domain, catalog: Catalog, n: int, seed: int) -> dict[str, float]:
+    """Measure `n` random outcomes of a trace anew and compare.
+
+    Returns
+    -------
+    `n_outcomes`, `quality_agreement_rate` (share with the same quality), `answer_agreement_rate`, and `latency_ratio_median`
+    (measured now over measured then; another machine differs here).
+
+    """
+    rng = np.random.default_rng(seed)
+    then = trace.outcomes.iloc[np.sort(rng.choice(len(trace.outcomes), min(n, len(trace.outcomes)), replace=False))]
+    queries = {query.id: query for query in domain.queries}
+    paths = {path.id: path for path in PathSpace.over(list(catalog.models))}
+    with ModelPool(catalog) as models:
+        pipeline = Pipeline(domain, catalog, default_encoder(), models)
+        now = {
+            (outcome.query_id, outcome.path_id): outcome
+            for query_id, part in then.groupby("query_id", sort=False)
+            for outcome in pipeline.run(queries[str(query_id)], [paths[p] for p in part["path_id"]])
+        }
+    pairs = [(now[row.query_id, row.path_id], row) for row in then.itertuples()]
+    return {
+        "n_outcomes": len(now),
+        "quality_agreement_rate": float(np.mean([o.quality == row.quality for o, row in pairs])),
+        "answer_agreement_rate": float(np.mean([o.answer == row.answer for o, row in pairs])),
+        "latency_ratio_median": float(np.median([o.latency_s / row.latency_s for o, row in pairs])),
+    }
+
+
+def study_slos(train: Trace) -> dict[str, SLO]:
+    """Return the SLO of each preference, set on the training split alone.
+
+    The limits are the upper quartiles, over paths, of the 95th percentiles of latency and cost, moved into the middle of the gap
+    to the next path so that no path sits on a limit.
+    """
+    limits = {}
+    for column in ("latency_s", "cost_usd"):
+        tails = np.unique(np.nanquantile(train.array(column), 0.95, axis=0))
+        i = min(int(0.75 * len(tails)), len(tails) - 2)
+        limits[column] = float(tails[i : i + 2].mean())
+    return {
+        "prefer_quality": SLO(max_latency_s=limits["latency_s"], max_cost_usd=limits["cost_usd"], prefer="quality"),
+        "prefer_cost": SLO(max_latency_s=limits["latency_s"], prefer="cost"),
+        "prefer_latency": SLO(max_cost_usd=limits["cost_usd"], prefer="latency"),
+    }
+
+
+def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcomes: int, seed: int) -> str:
+    """Run the whole study on the committed traces; write figures and `summary.json` to `out`; return the headline table."""
+    _require_writable(out / "summary.json")
+    catalog = load_catalog(catalog_file)
+    encoder = CachedEncoder(default_encoder())
+    summary: dict[str, Any] = {"git_revision": git_revision(), "domains": {}}
+    text = []
+    for name in DOMAINS:
+        domain = load_domain(DATA / name)
+        trace = Trace.load(traces / f"{name}.parquet")
+        if trace.provenance.get("domain_digest") != domain.digest:
+            raise LabError(
+                f"{traces / name}.parquet was measured on another edition of {DATA / name}; run: ecollm-lab sweep --domain {name}"
+            )
+        train, heldout = trace.split("train"), trace.split("heldout")
+        seen, unseen = (encoder.encode(t.queries["text"].tolist()) for t in (train, heldout))
+        clusters = find_clusters(seen)
+        fitted = [fit_policy(train, policy, embeddings=seen, encoder=encoder, seed=seed) for policy in POLICIES]
+        tables = {prefer: replay_all([*fitted, "oracle"], heldout, slo, embeddings=unseen) for prefer, slo in study_slos(train).items()}
+        known = replay_all([*fitted, "oracle"], train, SLO(prefer="cost"), embeddings=seen)
+        front = compute_front(trace)
+        summary["domains"][name] = {
+            "source": trace.provenance["source"],
+            "source_line": trace.source_line,
+            "n_queries": len(trace.query_ids),
+            "n_heldout": len(heldout.query_ids),
+            "n_passages": len(domain.passages),
+            "n_paths": len(trace.path_ids),
+            "n_clusters": len(clusters),
+            "noise_share": float(np.mean(clusters.labels == NOISE)),
+            "front": front[front["on_front"]][["path_id", "quality", "cost_usd", "latency_s"]].to_dict("records"),
+            "cluster_fronts": _cluster_fronts(train, clusters, seen),
+            "best_path_by_kind": _best_by_kind(trace),
+            "live_check": live_check(trace, domain, catalog, live_outcomes, seed) if live_outcomes else None,
+            "slos": {prefer: asdict(slo) for prefer, slo in study_slos(train).items()},
+            "seen": {policy: {m: float(row[m]) for m in ("quality", "cost_usd", "latency_s")} for policy, row in known.iterrows()},
+            "heldout": {
+                p: {str(policy): {m: float(row[m]) for m in table} for policy, row in table.iterrows()} for p, table in tables.items()
+            },
+        }
+        source = trace.source_line
+        drawn = {
+            "front": plot_front(front, source, study_slos(train)["prefer_quality"]),
+            "interplay": plot_interplay(compute_interplay(trace), source),
+            "policies": plot_policies(compute_policies(tables), f"{source} · held-out split"),
+            "clusters": plot_cluster_map(compute_cluster_map(train, seen, clusters), f"{source} · training split"),
+        }
+        for title, figure in drawn.items():
+            figure.write_html(out / f"{name}_{title}.html", include_plotlyjs="directory", config={"displaylogo": False})
+        text.append(_headline(name, summary["domains"][name], tables))
+    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    return "\n\n".join([*text, f"Figures and summary.json are in {out}/."])
+
+
+def _cluster_fronts(train: Trace, clusters: Clusters, embeddings: np.ndarray) -> dict[str, list[str]]:
+    """Return, per cluster, the path ids on its own front; noise queries count with their nearest cluster."""
+    nearest = clusters.assign(embeddings)
+    out = {}
+    for label in range(len(clusters)):
+        front = pareto_front(train.where(nearest == label))
+        out[str(label)] = front.loc[front["on_front"], "path_id"].tolist()
+    return out
+
+
+def _best_by_kind(trace: Trace) -> dict[str, dict[str, Any]]:
+    """Return the path with the best mean quality for each kind of query; the cheapest of equals."""
+    out = {}
+    for kind in sorted(set(trace.queries["kind"])):
+        best = pareto_front(trace.where(trace.queries["kind"] == kind)).iloc[0]
+        out[kind] = {"path_id": best["path_id"], "quality": float(best["quality"])}
+    return out
+
+
+def _headline(name: str, summary: dict[str, Any], tables: dict[str, pd.DataFrame]) -> str:
+    """Write one domain's replay as a plain table."""
+    check = summary["live_check"]
+    lines = [
+        f"{name}: {summary['n_queries']} queries ({summary['n_heldout']} held out) × {summary['n_paths']} paths, "
+        f"{summary['n_clusters']} clusters, {len(summary['front'])} paths on the front. Source: {summary['source_line']}.",
+        f"Live check: {check['n_outcomes']} outcomes measured anew, quality agrees in {check['quality_agreement_rate']:.1%}; "
+        f"latency {check['latency_ratio_median']:.2f} × the trace's."
+        if check
+        else "Live check: not run.",
+        f"{'held-out queries':16} {'policy':12} {'quality':>16} {'USD/1k':>9} {'mean s':>7} {'p95 s':>7} {'violations':>10} {'regret':>7}",
+    ]
+    for prefer, table in tables.items():
+        for policy, row in table.iterrows():
+            quality = f"{row['quality']:.3f} [{row['quality_low']:.2f}, {row['quality_high']:.2f}]"
+            lines.append(
+                f"{prefer:16} {policy:12} {quality:>16} {1000 * row['cost_usd']:9.5f} {row['latency_s']:7.3f} "
+                f"{row['latency_p95_s']:7.3f} {row['slo_violation_rate']:10.1%} {row['regret']:7.3f}"
+            )
+    return "\n".join(lines)

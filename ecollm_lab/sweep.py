@@ -1,0 +1,148 @@
+"""(query, path) pairs → outcomes in the store, through any `concurrent.futures.Executor`; what is there is not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from threading import Event, Lock
+
+from ecollm_lab.catalog import Catalog
+from ecollm_lab.domains import Domain
+from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.records import LabError, Outcome, Path, Query
+from ecollm_lab.store import Store
+
+COMPONENTS_VERSION = 1  # raise it whenever a stage, the prompt or the grading changes what an outcome would be
+
+
+def fingerprint(domain: Domain, catalog: Catalog, encoder_name: str, model_name: str) -> str:
+    """Digest all that determines an outcome beside its query and path: domain, model, prices, encoder, component version."""
+    model = catalog[model_name]
+    parts = (domain.digest, repr(model).replace(str(model.file), ""), catalog.edge_price_usd_per_hour, encoder_name, COMPONENTS_VERSION)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+@dataclass
+class Progress:
+    """How far a sweep is: outcomes done of those to do, what they cost in US dollars, seconds since the start."""
+
+    total: int
+    done: int = 0
+    cost_usd: float = 0.0
+    reused: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def eta_s(self) -> float:
+        """Seconds left at the pace so far; infinite before the first outcome."""
+        elapsed = time.monotonic() - self.started
+        return elapsed / self.done * (self.total - self.done) if self.done else float("inf")
+
+
+def sweep(
+    pipeline: Pipeline,
+    queries: Sequence[Query],
+    paths: Sequence[Path],
+    store: Store,
+    fingerprints: dict[str, str],
+    *,
+    executor: Executor | None = None,
+    limit: int | None = None,
+    max_cost_usd: float | None = None,
+    on_outcome: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Run every pair the store lacks and commit each outcome as it comes.
+
+    Parameters
+    ----------
+    pipeline, queries, paths
+        What to run; the paths of one query run together, so that shared prefixes are shared.
+    store, fingerprints
+        Where outcomes go, and the fingerprint for each model name.
+    executor
+        Where queries run. Default: one worker, so that latencies are not measured against each other.
+    limit
+        Run at most this many new outcomes.
+    max_cost_usd
+        Stop once this many US dollars are spent on new outcomes; outcomes in flight are still finished and kept.
+    on_outcome
+        Called in the calling thread after each commit.
+
+    Raises
+    ------
+    LabError
+        If a path or the store fails; outcomes committed before stay. `KeyboardInterrupt` passes through likewise.
+
+    """
+    if limit is not None and limit < 1:
+        raise LabError(f"limit must be at least 1 or None, got {limit}.")
+    have = {model: store.pairs(mark) for model, mark in fingerprints.items()}
+    work = [(q, [p for p in paths if (q.id, p.id) not in have[p.model]]) for q in queries]
+    missing = sum(len(todo) for _, todo in work)
+    progress = Progress(missing if limit is None else min(limit, missing), reused=len(queries) * len(paths) - missing)
+    inbox: SimpleQueue[Outcome | Exception | None] = SimpleQueue()
+    stop = Event()
+    spent, guard = [0.0], Lock()
+
+    def run(query: Query, todo: list[Path]) -> None:
+        try:
+            for outcome in pipeline.run(query, todo):
+                inbox.put(outcome)
+                with guard:
+                    spent[0] += outcome.cost_usd
+                    if max_cost_usd is not None and spent[0] >= max_cost_usd:
+                        stop.set()
+                if stop.is_set():
+                    break
+        except Exception as error:  # handed to the caller's thread, which raises it
+            inbox.put(error)
+        inbox.put(None)
+
+    def start(query: Query, todo: list[Path]) -> None:
+        if stop.is_set():
+            inbox.put(None)
+        else:
+            run(query, todo)
+
+    def commit(outcome: Outcome) -> None:
+        store.add(fingerprints[outcome.path_id.rsplit("/", 1)[1]], outcome)
+        progress.done += 1
+        progress.cost_usd += outcome.cost_usd
+
+    pool = executor or ThreadPoolExecutor(1)
+    running = [pool.submit(start, query, todo) for query, todo in _first(work, progress.total) if todo]
+    open_tasks = len(running)
+    try:
+        while open_tasks:
+            item = inbox.get()
+            if isinstance(item, Exception):
+                raise item
+            if item is None:
+                open_tasks -= 1
+                continue
+            commit(item)
+            if on_outcome:
+                on_outcome(progress)
+    finally:  # whatever ended the loop: nothing new starts, and what is in flight is still committed
+        stop.set()
+        for future in running:
+            future.cancel()
+        wait(running)
+        if executor is None:
+            pool.shutdown()
+        while not inbox.empty():
+            item = inbox.get()
+            if isinstance(item, Outcome):
+                commit(item)
+    return progress
+
+
+def _first(work: list[tuple[Query, list[Path]]], limit: int) -> Iterator[tuple[Query, list[Path]]]:
+    """Cut the work down to its first `limit` pairs."""
+    for query, todo in work:
+        yield query, todo[:limit]
+        limit -= min(limit, len(todo))

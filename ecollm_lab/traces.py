@@ -1,0 +1,189 @@
+"""A trace: a table of outcomes, its queries and its provenance; dense arrays for those who compute with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
+
+COLUMNS = ("query_id", "path_id", "quality", "cost_usd", "latency_s", "tokens_in", "tokens_out")
+QUERY_COLUMNS = ("query_id", "text", "kind", "split")
+_METADATA = b"ecollm_lab"
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Outcomes of queries on paths.
+
+    Attributes
+    ----------
+    outcomes
+        One row per (query_id, path_id) with at least the columns of `COLUMNS`; sorted by neither.
+    queries
+        One row per query: query_id, text, kind, split.
+    provenance
+        `source` is "measured" or "recorded"; the rest says by what and when.
+
+    """
+
+    outcomes: pd.DataFrame
+    queries: pd.DataFrame
+    provenance: dict[str, Any]
+
+    @classmethod
+    def from_frame(cls, outcomes: pd.DataFrame, queries: pd.DataFrame | None = None, provenance: Mapping[str, Any] | None = None) -> Trace:
+        """Check a long table and wrap it; the frames are copied.
+
+        Parameters
+        ----------
+        outcomes
+            Columns `query_id, path_id, quality, cost_usd, latency_s`, optional `tokens_in, tokens_out` and any others.
+            Quality within [0, 1]; cost and latency >= 0; NaN = not recorded.
+        queries
+            Columns `query_id, text, kind, split`; made up from the ids (empty text, kind "unknown", split "train") if left out.
+        provenance
+            At least `source`; "recorded" if left out.
+
+        Raises
+        ------
+        LabError
+            If a column is missing, a value is out of range, a pair occurs twice or a query is unknown.
+
+        """
+        frame = outcomes.copy()
+        missing = [column for column in COLUMNS[:5] if column not in frame]
+        if missing:
+            raise LabError(f"A trace needs the columns {', '.join(COLUMNS[:5])}; missing: {', '.join(missing)}.")
+        if frame.empty:
+            raise LabError("A trace needs at least one outcome; the table is empty.")
+        for column in COLUMNS[5:]:
+            frame[column] = frame.get(column, np.nan)
+        for column in ("quality", "cost_usd", "latency_s"):
+            values = pd.to_numeric(frame[column], errors="coerce")
+            bad = frame[column].notna() & ~((values >= 0) & (values <= (1 if column == "quality" else np.inf)))
+            if bad.any():
+                limits = "within [0, 1]" if column == "quality" else ">= 0"
+                row = frame[bad].iloc[0]
+                raise LabError(f"{column} must be {limits}; got {row[column]!r} for ({row.query_id}, {row.path_id}).")
+            frame[column] = values
+        twice = frame.duplicated(["query_id", "path_id"])
+        if twice.any():
+            row = frame[twice].iloc[0]
+            raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")
+        ids = frame["query_id"].unique()
+        if queries is None:
+            queries = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
+        absent = [column for column in QUERY_COLUMNS if column not in queries]
+        if absent:
+            raise LabError(f"The queries table needs the columns {', '.join(QUERY_COLUMNS)}; missing: {', '.join(absent)}.")
+        unknown = sorted(set(ids) - set(queries["query_id"]))
+        if unknown:
+            raise LabError(f"{len(unknown)} query ids have outcomes but no row in the queries table, e.g. {unknown[0]!r}.")
+        table = queries.loc[queries["query_id"].isin(ids)].drop_duplicates("query_id").reset_index(drop=True)
+        provenance = dict(provenance or {"source": "recorded"})
+        require_choice("provenance source", provenance.get("source"), ("measured", "recorded"))
+        return cls(frame.reset_index(drop=True), table, provenance)
+
+    @classmethod
+    def from_outcomes(cls, outcomes: Sequence[Outcome], queries: pd.DataFrame, provenance: Mapping[str, Any]) -> Trace:
+        """Wrap measured outcomes; answers and per-stage latencies become further columns."""
+        rows = [
+            {
+                **{column: getattr(o, column) for column in COLUMNS},
+                **{f"{stage}_s": s for stage, s in zip(STAGES, o.stage_latency_s, strict=False)},
+                "answer": o.answer,
+            }
+            for o in outcomes
+        ]
+        if not rows:
+            raise LabError("There are no outcomes to make a trace of; run the sweep first.")
+        return cls.from_frame(pd.DataFrame(rows), queries, provenance)
+
+    @classmethod
+    def load(cls, file: FilePath | str) -> Trace:
+        """Read a Parquet trace. Raises `LabError` if the file cannot be read or is no trace."""
+        try:
+            table = pq.read_table(file)
+        except (OSError, pa.ArrowException) as error:
+            raise LabError(f"Cannot read the trace {file}: {error}") from error
+        raw = (table.schema.metadata or {}).get(_METADATA)
+        meta = json.loads(raw) if raw else {}
+        queries = pd.DataFrame(meta["queries"]) if meta.get("queries") else None
+        return cls.from_frame(table.to_pandas(), queries, meta.get("provenance"))
+
+    def save(self, file: FilePath | str) -> None:
+        """Write Parquet with queries and provenance in its metadata; an existing file is replaced only once all is written."""
+        file = FilePath(file)
+        meta = {"provenance": self.provenance, "queries": self.queries.to_dict("records")}
+        table = pa.Table.from_pandas(self.outcomes, preserve_index=False)
+        table = table.replace_schema_metadata({_METADATA: json.dumps(meta).encode()})
+        part = file.with_name(f".{file.name}.part")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, part, compression="zstd")
+            part.replace(file)
+        except OSError as error:
+            raise LabError(f"Cannot write the trace {file}: {error.strerror or error}. Name a writable place with --out.") from error
+
+    @cached_property
+    def query_ids(self) -> list[str]:
+        """Query ids in the order of the queries table: the rows of `array`."""
+        return self.queries["query_id"].tolist()
+
+    @cached_property
+    def path_ids(self) -> list[str]:
+        """Path ids in order of first appearance: the columns of `array`."""
+        return self.outcomes["path_id"].unique().tolist()
+
+    def array(self, column: str) -> np.ndarray:
+        """Return one numeric column as an array (queries, paths), NaN where there is no outcome."""
+        require_choice("column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")])
+        rows = pd.Index(self.query_ids).get_indexer(self.outcomes["query_id"])
+        columns = pd.Index(self.path_ids).get_indexer(self.outcomes["path_id"])
+        out = np.full((len(self.query_ids), len(self.path_ids)), np.nan)
+        out[rows, columns] = self.outcomes[column]
+        return out
+
+    def split(self, name: str) -> Trace:
+        """Return the part of one split, "train" or "heldout", with all columns of paths kept in order."""
+        return self.where(self.queries["split"] == name, f"split {name!r}")
+
+    def where(self, mask: pd.Series | np.ndarray, what: str = "this selection") -> Trace:
+        """Return the part whose queries a boolean mask over `queries` selects."""
+        queries = self.queries[np.asarray(mask)].reset_index(drop=True)
+        if queries.empty:
+            raise LabError(f"No query of the trace is in {what}; its splits are {sorted(set(self.queries['split']))}.")
+        outcomes = self.outcomes[self.outcomes["query_id"].isin(queries["query_id"])].reset_index(drop=True)
+        return Trace(outcomes, queries, self.provenance)
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row per path: mean quality, cost_usd, latency_s, the 95th percentile of latency, and n outcomes."""
+        grouped = self.outcomes.groupby("path_id", sort=False)
+        return pd.DataFrame(
+            {
+                "quality": grouped["quality"].mean(),
+                "cost_usd": grouped["cost_usd"].mean(),
+                "latency_s": grouped["latency_s"].mean(),
+                "latency_p95_s": grouped["latency_s"].quantile(0.95),
+                "n": grouped["quality"].count(),
+            }
+        ).reset_index()
+
+    @property
+    def source_line(self) -> str:
+        """One line for figures and tables: what this is and where it comes from."""
+        p = self.provenance
+        parts = [p["source"], p.get("domain"), p.get("measured_at"), f"{len(self.query_ids)} queries × {len(self.path_ids)} paths"]
+        if p.get("price_date"):
+            parts.append(f"prices declared {p['price_date']}")
+        return " · ".join(str(part) for part in parts if part)

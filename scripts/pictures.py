@@ -1,0 +1,37 @@
+"""Photograph the figures of `make reproduce` as PNG with a headless Chromium, where one is installed.
+
+    python -m scripts.pictures
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync --hide-scrollbars --window-size=1200,480 --virtual-time-budget=10000"
+).split()
+
+
+def main() -> None:
+    """Write one PNG beside each HTML figure."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not browser:
+        sys.exit("No Chromium found; install it, or open the HTML files in any browser.")
+    for page in sorted(Path("figures").glob("*.html")):
+        picture = page.with_suffix(".png").resolve()
+        with tempfile.TemporaryDirectory() as profile:
+            subprocess.run(
+                [browser, *FLAGS, f"--user-data-dir={profile}", f"--screenshot={picture}", page.resolve().as_uri()],
+                check=True,
+                capture_output=True,
+            )
+        print(picture.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ecollm_lab.cli import app
+from ecollm_lab.store import Store
+from ecollm_lab.traces import Trace
+
+FOUR = "none/none/none/pocket-s,none/bm25-1/none/pocket-s,none/bm25-3/none/pocket-s,none/bm25-1/none/pocket-xl"
+
+
+def call(*args, code):
+    done = CliRunner().invoke(app, [str(a) for a in args])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A copy of the catalog and models and a four-query domain, all writable."""
+    shutil.copytree("data/models", tmp_path / "models")
+    shutil.copy("data/models.toml", tmp_path)
+    (tmp_path / "home").mkdir()
+    shutil.copy("data/smart_home/passages.jsonl", tmp_path / "home")
+    lines = Path("data/smart_home/queries.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "home/queries.jsonl").write_text("".join(lines[:2] + lines[-2:]))
+    return tmp_path
+
+
+def options(place, **changes):
+    named = {"domain": place / "home", "catalog": place / "models.toml", "store": place / "s.sqlite", "out": place / "t.parquet", **changes}
+    return ["sweep", *(str(word) for key, value in named.items() for word in (f"--{key.replace('_', '-')}", value))]
+
+
+def test_check_domain_passes_the_shipped_and_fails_a_broken_one(tmp_path):
+    assert "is sound: 126 passages" in call("check-domain", "data/smart_home", code=0)
+    assert "cannot be read" in call("check-domain", tmp_path, code=1)
+
+
+def test_a_sweep_measures_resumes_and_exports(place):
+    assert "5 outcomes measured, 0 reused" in call(*options(place, paths=FOUR, limit=5), code=0)
+    assert "11 outcomes measured, 5 reused" in call(*options(place, paths=FOUR), code=0)
+    assert "0 outcomes measured, 16 reused" in call(*options(place, paths=FOUR), code=0)
+    trace = Trace.load(place / "t.parquet")
+    assert len(trace.outcomes) == 16
+    assert trace.provenance["source"] == "measured"
+    assert (trace.array("latency_s")[:, 3] > 0.08).all()  # the cloud's declared delay
+
+
+@pytest.mark.parametrize(
+    ("spoil", "changes", "says"),
+    [
+        (lambda p: (p / "home/passages.jsonl").unlink(), {}, "passages.jsonl: cannot be read"),
+        (lambda p: (p / "home/queries.jsonl").open("a").write("{oops\n"), {}, "queries.jsonl:5: not JSON"),
+        (None, {"paths": "none/bm42-1/none/pocket-s"}, "Unknown retrieve component 'bm42-1'"),
+        (None, {"paths": "none/bm25-1/none/gpt-9"}, "Unknown generate component 'gpt-9'"),
+        (lambda p: _edit(p, "network_delay_s", "# "), {}, "missing 'network_delay_s'"),
+        (lambda p: _edit(p, "price_in_usd_per_mtok", "# "), {}, "missing 'price_in_usd_per_mtok'"),
+        (lambda p: (p / "models/pocket-s.gguf").write_bytes(b"GGUF"), {}, "cut short or another version"),
+        (lambda p: (p / "models/pocket-m.gguf").unlink(), {}, "cannot read"),
+        (lambda p: (p / "s.sqlite").write_bytes(b"junk" * 99), {}, "damaged or no store"),
+        (lambda p: (p / "t.parquet").mkdir(), {}, "Cannot write"),
+        (None, {"domain": "nowhere"}, "cannot be read"),
+        (None, {"limit": 0}, "limit must be at least 1"),
+    ],
+)
+def test_bad_input_is_one_clear_message_and_loses_nothing(place, spoil, changes, says):
+    call(*options(place, paths=FOUR, limit=3, out=place / "early.parquet"), code=0)
+    kept = (place / "s.sqlite").read_bytes()
+    if spoil:
+        spoil(place)
+    text = call(*options(place, **changes), code=1)
+    assert says in text
+    assert text.startswith("Error: ")
+    assert "Traceback" not in text
+    assert len(text.splitlines()) < 25
+    if "damaged" not in says:
+        assert (place / "s.sqlite").read_bytes() == kept
+
+
+def _edit(place, line, prefix):
+    file = place / "models.toml"
+    file.write_text(file.read_text().replace(f"\n{line}", f"\n{prefix}{line}"))
+
+
+def test_ctrl_c_keeps_everything_and_prints_how_to_go_on(place):
+    command = [sys.executable, "-c", "from ecollm_lab.cli import app; app()", *options(place)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    deadline = time.monotonic() + 120
+    while not _stored(place) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 130, said
+    assert "goes on from there" in said
+    before = _stored(place)
+    assert before > 0
+    assert f"{before} reused" in call(*options(place, limit=1), code=0)
+
+
+def _stored(place):
+    if not (place / "s.sqlite").exists():
+        return 0
+    try:
+        with Store(place / "s.sqlite") as store:
+            return store._db.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+    except Exception:  # the child is just creating it
+        return 0
+
+
+def test_the_study_writes_the_promised_summary(tmp_path):
+    text = call("study", "--figures", tmp_path / "f", "--live-outcomes", 20, code=0)
+    summary = json.loads((tmp_path / "f/summary.json").read_text())["domains"]
+    for name in ("smart_home", "automotive"):
+        one = summary[name]
+        assert one["source"] == "measured"
+        assert one["n_passages"] >= 120
+        assert one["n_queries"] >= 200
+        assert one["n_paths"] >= 60
+        assert one["n_clusters"] >= 2
+        assert one["live_check"]["n_outcomes"] == 20
+        assert one["live_check"]["quality_agreement_rate"] >= 0.95
+        assert {"oracle", "best_single", "cloud_only", "ours"} <= set(one["seen"])
+        for prefer in ("prefer_cost", "prefer_latency", "prefer_quality"):
+            row = one["heldout"][prefer]["ours"]
+            assert {"quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret"} <= set(row)
+            assert one["heldout"][prefer]["oracle"]["regret"] == 0
+        assert name in text
+    drawn = {f.name for f in (tmp_path / "f").iterdir()}
+    assert {"smart_home_front.html", "automotive_policies.html", "summary.json"} <= drawn
+    assert "displaylogo" in (tmp_path / "f/smart_home_front.html").read_text()
+
+
+def test_the_study_refuses_an_unwritable_place_and_missing_traces(tmp_path):
+    (tmp_path / "taken").write_text("")
+    assert "Cannot create" in call("study", "--figures", tmp_path / "taken", code=1)
+    assert "Cannot read the trace" in call("study", "--traces", tmp_path, "--figures", tmp_path / "f", code=1)

@@ -1,0 +1,49 @@
+"""README, notebooks and what they show are kept true."""
+
+import json
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("0*.py"))
+
+
+def test_the_readme_example_runs():
+    for block in re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL):
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_every_file_the_readme_links_to_exists():
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", Path("README.md").read_text())
+    assert len(links) > 5
+    assert not [link for link in links if not Path(link).exists()]
+
+
+def test_the_table_in_the_readme_is_the_one_in_the_summary():
+    text = Path("README.md").read_text()
+    domains = json.loads(Path("figures/summary.json").read_text())["domains"]
+    for name, one in domains.items():
+        for prefer, policies in one["heldout"].items():
+            for policy, row in policies.items():
+                shown = re.search(rf"^{name}:.*?^{prefer} +{policy} +([\d.]+) .* ([\d.]+)$", text, re.DOTALL | re.MULTILINE)
+                assert shown, (name, prefer, policy)
+    row = domains["smart_home"]["heldout"]["prefer_cost"]["ours"]
+    line = next(line for line in text.split("smart_home:")[1].splitlines() if re.match(r"prefer_cost +ours", line))
+    assert f"{row['quality']:.3f}" in line
+    assert f"{1000 * row['cost_usd']:.5f}" in line
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
+def test_each_notebook_is_its_reviewed_text_without_outputs(file):
+    text, notebook = jupytext.read(file), jupytext.read(file.with_suffix(".ipynb"))
+    assert [(c.cell_type, c.source) for c in text.cells] == [(c.cell_type, c.source) for c in notebook.cells]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+    code = [cell.source for cell in text.cells if cell.cell_type == "code"]
+    assert sum(len(source.splitlines()) for source in code) <= 150
+    assert max(len(source.splitlines()) for source in code) <= 22
+
+
+def test_there_are_four_notebooks():
+    assert len(NOTEBOOKS) == 4

@@ -1,0 +1,95 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.records import LabError
+from ecollm_lab.space import PathSpace
+from ecollm_lab.store import Store
+from ecollm_lab.sweep import fingerprint, sweep
+from tests.test_pipeline import CATALOG, Echo
+
+SPACE = PathSpace.over(["s", "c"])
+MARKS = {"s": "fs", "c": "fc"}
+
+
+@pytest.fixture
+def rig(domain, encoder, tmp_path):
+    models = {"s": Echo({}), "c": Echo({})}
+    with Store(tmp_path / "s.sqlite") as store:
+        yield domain.queries, Pipeline(domain, CATALOG, encoder, models), models, store
+
+
+def test_a_sweep_fills_the_store_and_a_second_one_runs_nothing(rig):
+    queries, pipeline, models, store = rig
+    seen = []
+    first = sweep(pipeline, queries, SPACE.paths, store, MARKS, on_outcome=lambda p: seen.append((p.done, p.total)))
+    assert first.done == first.total == 2 * len(SPACE) == len(seen)
+    calls = models["s"].calls
+    again = sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    assert (again.done, again.reused, models["s"].calls) == (0, 2 * len(SPACE), calls)
+
+
+def test_stopping_and_resuming_repeats_nothing(rig):
+    queries, pipeline, _, store = rig
+    for expected in (30, 60, 90):
+        assert sweep(pipeline, queries, SPACE.paths, store, MARKS, limit=30).done == 30
+        assert len(store.pairs("fs")) + len(store.pairs("fc")) == expected
+    sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    assert len(store.pairs("fs")) == len(store.pairs("fc")) == len(SPACE)
+
+
+def test_an_interrupt_keeps_every_outcome_that_was_finished(rig):
+    queries, pipeline, _, store = rig
+
+    def interrupt(progress):
+        if progress.done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, on_outcome=interrupt)
+    kept = len(store.pairs("fs")) + len(store.pairs("fc"))
+    assert kept >= 5
+    assert sweep(pipeline, queries, SPACE.paths, store, MARKS).done == 2 * len(SPACE) - kept
+
+
+def test_a_failure_keeps_what_was_measured_before(rig):
+    queries, pipeline, models, store = rig
+    del models["c"]
+    with pytest.raises(KeyError):
+        sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    assert len(store.pairs("fs")) >= 1
+    models["c"] = Echo({})
+    sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    assert len(store.pairs("fs")) == len(store.pairs("fc")) == len(SPACE)
+
+
+def test_a_budget_stops_the_sweep(rig):
+    queries, pipeline, _, store = rig
+    whole = sweep(pipeline, queries[:1], SPACE.paths, store, MARKS)
+    part = sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=whole.cost_usd / 2)
+    assert 0 < part.done < part.total
+
+
+def test_any_executor_will_do_and_gives_the_same_outcomes(rig, tmp_path):
+    queries, pipeline, _, store = rig
+    sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    with Store(tmp_path / "other.sqlite") as other, ThreadPoolExecutor(4) as pool:
+        sweep(pipeline, queries, SPACE.paths, other, MARKS, executor=pool)
+        alike = [(o.query_id, o.path_id, o.answer, o.quality) for o in other.outcomes("fs")]
+        assert alike == [(o.query_id, o.path_id, o.answer, o.quality) for o in store.outcomes("fs")]
+
+
+def test_the_fingerprint_changes_with_the_domain_the_model_and_the_encoder(domain):
+    base = fingerprint(domain, CATALOG, "e", "s")
+    smaller = type(domain)(domain.name, domain.passages[:1], domain.queries)
+    assert (
+        len({base, fingerprint(smaller, CATALOG, "e", "s"), fingerprint(domain, CATALOG, "e", "c"), fingerprint(domain, CATALOG, "f", "s")})
+        == 4
+    )
+
+
+def test_limit_must_be_positive(rig):
+    queries, pipeline, _, store = rig
+    with pytest.raises(LabError, match="limit must be at least 1"):
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, limit=0)
