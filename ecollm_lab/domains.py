@@ -71,8 +71,8 @@ def _read(folder: FilePath) -> tuple[Domain, list[str]]:
         where = f"{folder / 'queries.jsonl'}:{number}"
         faults += [f"{where}: gold passage {g!r} does not exist in passages.jsonl" for g in row["gold"] if g not in ids]
         faults += [f"{where}: {key} is empty; give at least one" for key in ("references", "facts") if not row[key]]
-    for file in rows:
-        if not rows[file] and not faults:
+    for file, sound in rows.items():
+        if not sound and not faults:
             faults.append(f"{folder / file}: no records; a domain needs at least one")
     if faults:
         return Domain(folder.name, (), ()), sorted(faults, key=_by_line)

@@ -17,6 +17,7 @@ from ecollm_lab.traces import Trace
 
 # Okabe-Ito colours; shape is the second coding, for readers without colour.
 EDGE, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#D55E00", "#CC79A7", "#333333", "#BBBBBB"
+CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the notebook
 QUALITY = "quality (share of facts stated, higher is better)"
 COST = "cost (USD per 1,000 queries, declared prices, log)"
 LATENCY = "latency (s, mean, log)"

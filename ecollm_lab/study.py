@@ -22,6 +22,7 @@ from ecollm_lab.cluster import NOISE, Clusters, find_clusters
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import CachedEncoder, default_encoder
 from ecollm_lab.figures import (
+    CONFIG,
     compute_cluster_map,
     compute_front,
     compute_interplay,
@@ -271,7 +272,7 @@ def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcome
             "clusters": plot_cluster_map(compute_cluster_map(train, seen, clusters), f"{source} · training split"),
         }
         for title, figure in drawn.items():
-            figure.write_html(out / f"{name}_{title}.html", include_plotlyjs="directory", config={"displaylogo": False})
+            figure.write_html(out / f"{name}_{title}.html", include_plotlyjs="directory", config=CONFIG)
         text.append(_headline(name, summary["domains"][name], tables))
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     return "\n\n".join([*text, f"Figures and summary.json are in {out}/."])

@@ -84,29 +84,7 @@ def sweep(
     work = [(q, [p for p in paths if (q.id, p.id) not in have[p.model]]) for q in queries]
     missing = sum(len(todo) for _, todo in work)
     progress = Progress(missing if limit is None else min(limit, missing), reused=len(queries) * len(paths) - missing)
-    inbox: SimpleQueue[Outcome | Exception | None] = SimpleQueue()
-    stop = Event()
-    spent, guard = [0.0], Lock()
-
-    def run(query: Query, todo: list[Path]) -> None:
-        try:
-            for outcome in pipeline.run(query, todo):
-                inbox.put(outcome)
-                with guard:
-                    spent[0] += outcome.cost_usd
-                    if max_cost_usd is not None and spent[0] >= max_cost_usd:
-                        stop.set()
-                if stop.is_set():
-                    break
-        except Exception as error:  # handed to the caller's thread, which raises it
-            inbox.put(error)
-        inbox.put(None)
-
-    def start(query: Query, todo: list[Path]) -> None:
-        if stop.is_set():
-            inbox.put(None)
-        else:
-            run(query, todo)
+    runner = _Runner(pipeline, max_cost_usd)
 
     def commit(outcome: Outcome) -> None:
         store.add(fingerprints[outcome.path_id.rsplit("/", 1)[1]], outcome)
@@ -114,11 +92,11 @@ def sweep(
         progress.cost_usd += outcome.cost_usd
 
     pool = executor or ThreadPoolExecutor(1)
-    running = [pool.submit(start, query, todo) for query, todo in _first(work, progress.total) if todo]
+    running = [pool.submit(runner.run, query, todo) for query, todo in _first(work, progress.total) if todo]
     open_tasks = len(running)
     try:
         while open_tasks:
-            item = inbox.get()
+            item = runner.inbox.get()
             if isinstance(item, Exception):
                 raise item
             if item is None:
@@ -128,17 +106,39 @@ def sweep(
             if on_outcome:
                 on_outcome(progress)
     finally:  # whatever ended the loop: nothing new starts, and what is in flight is still committed
-        stop.set()
+        runner.stop.set()
         for future in running:
             future.cancel()
         wait(running)
         if executor is None:
             pool.shutdown()
-        while not inbox.empty():
-            item = inbox.get()
+        while not runner.inbox.empty():
+            item = runner.inbox.get()
             if isinstance(item, Outcome):
                 commit(item)
     return progress
+
+
+class _Runner:
+    """Runs the paths of one query in a worker and sends outcomes, an error, and finally None to the thread that commits."""
+
+    def __init__(self, pipeline: Pipeline, max_cost_usd: float | None) -> None:
+        self.pipeline, self.left_usd = pipeline, float("inf") if max_cost_usd is None else max_cost_usd
+        self.inbox: SimpleQueue[Outcome | Exception | None] = SimpleQueue()
+        self.stop, self._guard = Event(), Lock()
+
+    def run(self, query: Query, todo: list[Path]) -> None:
+        outcomes = self.pipeline.run(query, todo)
+        try:
+            while not self.stop.is_set() and (outcome := next(outcomes, None)):
+                self.inbox.put(outcome)
+                with self._guard:
+                    self.left_usd -= outcome.cost_usd
+                    if self.left_usd <= 0:
+                        self.stop.set()
+        except Exception as error:  # raised by the thread that commits
+            self.inbox.put(error)
+        self.inbox.put(None)
 
 
 def _first(work: list[tuple[Query, list[Path]]], limit: int) -> Iterator[tuple[Query, list[Path]]]:

@@ -32,6 +32,7 @@ class Explorer(w.VBox):
         self.trace = trace
         self.frame = figures.compute_front(trace)
         self.figure = go.FigureWidget(figures.plot_front(self.frame, trace.source_line))
+        self.figure._config = figures.CONFIG
         self._panels = [[t for t in self.figure.data if t.xaxis == axis] for axis in ("x", "x2")]
         self.latency = self._slider("latency limit (s)", self.frame["latency_s"].to_numpy())
         self.cost = self._slider("cost limit (USD / 1k)", self.frame["usd_per_1k"].to_numpy())
@@ -96,7 +97,8 @@ class Explorer(w.VBox):
             )
         return (
             f"<b>{escape(str(row['path_id']))}</b>: quality {row['quality']:.3f}, {row['usd_per_1k']:.4g} USD per 1,000 queries, "
-            f"{1000 * row['latency_s']:.0f} ms mean, {1000 * row['latency_p95_s']:.0f} ms p95. {n} of {len(self.frame)} paths keep the limits."
+            f"{1000 * row['latency_s']:.0f} ms mean, {1000 * row['latency_p95_s']:.0f} ms p95. "
+            f"{n} of {len(self.frame)} paths keep the limits."
         )
 
 

@@ -1,6 +1,6 @@
 """Photograph the figures of `make reproduce` as PNG with a headless Chromium, where one is installed.
 
-    python -m scripts.pictures
+python -m scripts.pictures
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --hide-scrollbars --window-size=1200,480 --virtual-time-budget=10000"
-).split()
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,480", "--virtual-time-budget=10000",
+)  # fmt: skip
 
 
 def main() -> None:

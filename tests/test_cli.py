@@ -136,7 +136,7 @@ def test_the_study_writes_the_promised_summary(tmp_path):
         assert name in text
     drawn = {f.name for f in (tmp_path / "f").iterdir()}
     assert {"smart_home_front.html", "automotive_policies.html", "summary.json"} <= drawn
-    assert "displaylogo" in (tmp_path / "f/smart_home_front.html").read_text()
+    assert '"showSendToCloud": false' in (tmp_path / "f/smart_home_front.html").read_text()
 
 
 def test_the_study_refuses_an_unwritable_place_and_missing_traces(tmp_path):

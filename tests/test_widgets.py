@@ -74,3 +74,7 @@ def test_a_quality_floor_is_part_of_the_slo(measured):
 def test_one_path_is_enough():
     explorer = explore(make_trace([[1.0], [0.0]], 1e-6, 0.1))
     assert explorer.chosen == "none/bm25-1/none/pocket-s"
+
+
+def test_no_button_sends_the_chart_to_a_cloud(measured):
+    assert explore(measured).figure._config["showSendToCloud"] is False

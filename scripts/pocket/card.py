@@ -1,6 +1,6 @@
 """Measure the exported models and write `data/models/CARD.md`; put their sha256 into `data/models.toml`.
 
-    python -m scripts.pocket.card
+python -m scripts.pocket.card
 """
 
 from __future__ import annotations
@@ -71,13 +71,14 @@ def main() -> None:
     lines = [
         "# The pocket models",
         "",
-        "Very small language models trained by this project (`scripts/pocket`, `make models`) to answer questions of its two domains from",
-        "the passages they are given. Architecture LFM2 (gated short convolutions and grouped-query attention), byte-level BPE with 1,024",
-        "entries, float16 GGUF. They know nothing else: no other language, no world knowledge beyond 36 general questions of the domains,",
-        f"and nothing about the domains' own products, people and values. Training text is invented anew for every step ({LESSONS} contexts of",
-        "up to 6 passages, four questions each). Each larger model is grown from the one before, so its steps and tokens add to its parent's.",
+        "Very small language models trained by this project (`scripts/pocket`, `make models`) to answer questions of its two domains",
+        "from the passages they are given. Architecture LFM2 (gated short convolutions and grouped-query attention), byte-level BPE with",
+        "1,024 entries, float16 GGUF. They know nothing else: no other language, no world knowledge beyond 36 general questions of the",
+        "domains, and nothing about the domains' own products, people and values. Training text is invented anew for every step",
+        f"({LESSONS} contexts of up to 6 passages, four questions each). Each larger model is grown from the one before, so its steps",
+        "and tokens add to its parent's.",
         "",
-        "| model | parameters | file | grown from | steps | training tokens | minutes (2 CPU threads) | sha256 |",
+        "| model | parameters | file | grown from | steps | training tokens | minutes | sha256 |",
         "|---|---|---|---|---|---|---|---|",
     ]
     logs = {name: json.loads((BUILD / f"{name}.json").read_text()) for name in SHAPES}
