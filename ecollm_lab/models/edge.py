@@ -26,7 +26,7 @@ class EdgeModel:
             ) from error
         try:
             self._llama = llama_cpp.Llama(
-                file, n_ctx=model.context, n_threads=model.threads, n_threads_batch=model.threads, verbose=False, seed=0
+                file, n_ctx=model.context, n_threads=model.threads, n_threads_batch=model.threads, flash_attn=True, verbose=False, seed=0
             )
         except (ValueError, RuntimeError) as error:
             raise LabError(f"Model {model.name!r}: llama.cpp cannot load {file}: {error}. Restore the file or name another.") from error

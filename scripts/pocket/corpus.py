@@ -10,43 +10,8 @@ from scripts.pocket import grammar as g
 
 # First names of the domains' entities; `invent_name` never returns one (checked by tests/test_pocket.py).
 RESERVED = frozenset(
-    [
-        "Halo",
-        "Lumo",
-        "Brisk",
-        "Nova",
-        "Ember",
-        "Tilda",
-        "Pico",
-        "Orbit",
-        "Velum",
-        "Sonar",
-        "Kestrel",
-        "Mistral",
-        "Fenn",
-        "Juno",
-        "Arbor",
-        "Quill",
-        "Zephyr",
-        "Vela",
-        "Tarn",
-        "Corvo",
-        "Arden",
-        "Solis",
-        "Drift",
-        "Onyx",
-        "Rally",
-        "Fjord",
-        "Lynx",
-        "Mesa",
-        "Sierra",
-        "Altus",
-        "Bora",
-        "Cirro",
-        "Delta",
-        "Pampa",
-        "Juniper",
-    ]
+    "Halo Lumo Brisk Nova Ember Tilda Pico Orbit Velum Sonar Kestrel Mistral Fenn Juno Arbor Quill Zephyr "
+    "Vela Tarn Corvo Arden Solis Drift Onyx Rally Fjord Lynx Mesa Sierra Altus Bora Cirro Delta Pampa Juniper".split()
 )
 VARIANTS = ("", "", "", "Mini", "Max", "Pro", "Plus", "Duo", "Eco", "Sport")
 PLACES = (
@@ -68,41 +33,9 @@ PLACES = (
     "the theatre",
     "the clinic",
 )
-_ONSETS = [
-    "b",
-    "c",
-    "d",
-    "f",
-    "g",
-    "h",
-    "j",
-    "k",
-    "l",
-    "m",
-    "n",
-    "p",
-    "r",
-    "s",
-    "t",
-    "v",
-    "w",
-    "z",
-    "br",
-    "cl",
-    "dr",
-    "fl",
-    "gr",
-    "kl",
-    "pr",
-    "st",
-    "tr",
-    "vl",
-    "sh",
-    "ch",
-    "th",
-]
-_VOWELS = ["a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ai", "ea", "ou", "io"]
-_CODAS = ["n", "r", "l", "s", "x", "m", "k", "t", "nd", "rn", "st", "ss", "lt"] + [""] * 9
+_ONSETS = "b c d f g h j k l m n p r s t v w z br cl dr fl gr kl pr st tr vl sh ch th".split()
+_VOWELS = "a e i o u a e i o u ai ea ou io".split()
+_CODAS = "n r l s x m k t nd rn st ss lt".split() + [""] * 9
 
 
 def invent_name(rng: Random) -> str:
