@@ -11,7 +11,7 @@ reproduce: .venv/study  ## the whole study: live check, clusters, fronts, polici
 
 test: .venv/dev  ## every test, notebooks included
 	$(BIN)/pytest
-	$(BIN)/pytest --nbmake --nbmake-timeout=300 notebooks -p no:doctest
+	$(BIN)/pytest -o addopts= --nbmake --nbmake-timeout=300 notebooks
 
 check: .venv/dev  ## format, lint, types, rooms
 	$(BIN)/ruff format --check .
