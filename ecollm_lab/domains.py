@@ -76,12 +76,13 @@ def _read(folder: FilePath) -> tuple[Domain, list[str]]:
             faults.append(f"{folder / file}: no records; a domain needs at least one")
     if faults:
         return Domain(folder.name, (), ()), sorted(faults, key=_by_line)
-    queries = (
-        Query(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-        for row in rows["queries.jsonl"].values()
-    )
+    queries = (Query(**_frozen(row)) for row in rows["queries.jsonl"].values())
     passages = (Passage(**row) for row in rows["passages.jsonl"].values())
     return Domain(folder.name, tuple(passages), tuple(queries)), []
+
+
+def _frozen(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
 
 
 def _by_line(fault: str) -> tuple[str, int]:
@@ -117,7 +118,7 @@ def _rows(file: FilePath, faults: list[str]) -> Iterator[tuple[int, dict[str, An
             yield number, row
 
 
-def _problems(row: object, file: str) -> list[str]:
+def _problems(row: Any, file: str) -> list[str]:
     if not isinstance(row, dict):
         return [f"must be a JSON object, got {type(row).__name__}"]
     required, known = REQUIRED[file], REQUIRED[file] | OPTIONAL[file]

@@ -91,7 +91,7 @@ class Store:
         """Yield the outcomes under a fingerprint, ordered by query and path."""
         rows = self._db.execute("SELECT * FROM outcomes WHERE fingerprint = ? ORDER BY query_id, path_id", (fingerprint,))
         for row in rows:
-            yield Outcome(*row[1:-1], stage_latency_s=tuple(json.loads(row[-1])))
+            yield Outcome(*row[1:-1], tuple(json.loads(row[-1])))
 
     def close(self) -> None:
         """Close the file."""

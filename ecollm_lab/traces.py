@@ -148,8 +148,8 @@ class Trace:
     def array(self, column: str) -> np.ndarray:
         """Return one numeric column as an array (queries, paths), NaN where there is no outcome."""
         require_choice("column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")])
-        rows = pd.Index(self.query_ids).get_indexer(self.outcomes["query_id"])
-        columns = pd.Index(self.path_ids).get_indexer(self.outcomes["path_id"])
+        rows = pd.Index(self.query_ids).get_indexer(pd.Index(self.outcomes["query_id"]))
+        columns = pd.Index(self.path_ids).get_indexer(pd.Index(self.outcomes["path_id"]))
         out = np.full((len(self.query_ids), len(self.path_ids)), np.nan)
         out[rows, columns] = self.outcomes[column]
         return out
