@@ -127,12 +127,12 @@ def _problems(row: Any, file: str) -> list[str]:
     for key, kind in known.items():
         if key not in row:
             continue
-        value = row[key]
+        value: Any = row[key]
         if not isinstance(value, kind):
             out.append(f"field {key!r} must be a {kind.__name__}, got {type(value).__name__}")
-        elif kind is list and not all(isinstance(item, str) and item.strip() for item in value):
+        elif isinstance(value, list) and not all(isinstance(item, str) and item.strip() for item in value):
             out.append(f"field {key!r} must hold non-empty strings")
-        elif kind is str and not value.strip():
+        elif isinstance(value, str) and not value.strip():
             out.append(f"field {key!r} is empty")
         elif key in KINDS_OF and value not in KINDS_OF[key]:
             out.append(f"field {key!r} must be one of {', '.join(KINDS_OF[key])}; got {value!r}")

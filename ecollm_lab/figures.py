@@ -17,9 +17,12 @@ from ecollm_lab.traces import Trace
 
 # Okabe-Ito colours; shape is the second coding, for readers without colour.
 EDGE, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#D55E00", "#CC79A7", "#333333", "#BBBBBB"
+PALETTE = (CHOSEN, "#009E73", EDGE, CLOUD, "#56B4E9", "#E69F00", "#999999", "#000000")
+SYMBOLS = ("star", "square", "circle", "diamond", "triangle-down", "triangle-up", "x", "cross")
+LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the notebook
 QUALITY = "quality (share of facts stated, higher is better)"
-COST = "cost (USD per 1,000 queries, declared prices, log)"
+COST = "cost (USD per 1,000 queries, log)"
 LATENCY = "latency (s, mean, log)"
 
 
@@ -60,7 +63,7 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
     for column, limit in enumerate(slo_limits(slo), start=1):
         figure.add_vline(x=limit, line={"dash": "dash", "color": INK}, visible=np.isfinite(limit), row=1, col=column)
     for column, title in enumerate((COST, LATENCY), start=1):
-        figure.update_xaxes(type="log", title=title, row=1, col=column)
+        figure.update_xaxes(LOG, title=title, row=1, col=column)
     figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03], row=1, col=1)
     return _finish(figure, "Which paths are worth their cost and time?", source)
 
@@ -135,22 +138,22 @@ def compute_policies(replays: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
     """Draw each policy's quality on held-out queries against its cost, with 95 % intervals; one panel per preference."""
     names = list(dict.fromkeys(frame["prefer"]))
-    figure = make_subplots(1, len(names), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=[n.replace("_", " = ") for n in names])
-    for column, name in enumerate(names, start=1):
-        part = frame[frame["prefer"] == name]
-        ours = part["policy"] == "ours"
-        figure.add_scatter(
-            x=1000 * part["cost_usd"], y=part["quality"], mode="markers+text", text=part["policy"],
-            textposition=np.where(np.arange(len(part)) % 2, "top center", "bottom center"),
-            marker={"size": np.where(ours, 14, 9), "color": np.where(ours, CHOSEN, INK)}, showlegend=False,
-            error_y={"type": "data", "array": part["quality_high"] - part["quality"], "arrayminus": part["quality"] - part["quality_low"],
-                     "color": FAINT},
-            customdata=np.stack([part["latency_s"], part["slo_violation_rate"], part["regret"]], axis=1),
-            hovertemplate="%{text}<br>quality %{y:.3f}<br>%{x:.4g} USD per 1,000<br>%{customdata[0]:.3f} s mean"
-            "<br>violations %{customdata[1]:.1%}<br>regret %{customdata[2]:.3f}<extra></extra>", row=1, col=column,
-        )  # fmt: skip
-        figure.update_xaxes(type="log", title=COST, row=1, col=column)
-    figure.update_yaxes(title=QUALITY, row=1, col=1)
+    titles = [name.replace("_", " = ") for name in names]
+    figure = make_subplots(1, len(names), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles)
+    for i, policy in enumerate(dict.fromkeys(frame["policy"])):
+        for column, name in enumerate(names, start=1):
+            part = frame[(frame["prefer"] == name) & (frame["policy"] == policy)]
+            figure.add_scatter(
+                x=1000 * part["cost_usd"], y=part["quality"], mode="markers", name=policy, legendgroup=policy, showlegend=column == 1,
+                marker={"size": 15 if policy == "ours" else 10, "color": PALETTE[i % len(PALETTE)], "symbol": SYMBOLS[i % len(SYMBOLS)]},
+                error_y={"type": "data", "array": part["quality_high"] - part["quality"],
+                         "arrayminus": part["quality"] - part["quality_low"], "thickness": 1},
+                customdata=np.stack([part["latency_s"], part["slo_violation_rate"], part["regret"]], axis=1),
+                hovertemplate=f"{policy}<br>quality %{{y:.3f}}<br>%{{x:.4g}} USD per 1,000 queries<br>%{{customdata[0]:.3f}} s mean"
+                "<br>violations %{customdata[1]:.1%}<br>regret %{customdata[2]:.3f}<extra></extra>", row=1, col=column,
+            )  # fmt: skip
+    figure.update_xaxes(LOG, title=COST)
+    figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03], row=1, col=1)
     return _finish(figure, "What does each policy deliver on queries it has not seen?", source)
 
 
@@ -165,13 +168,12 @@ def compute_cluster_map(trace: Trace, embeddings: np.ndarray, clusters: Clusters
 def plot_cluster_map(frame: pd.DataFrame, source: str) -> go.Figure:
     """Draw queries as points, coloured by cluster; noise as crosses. Hover shows the text and its kind."""
     figure = go.Figure()
-    palette = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
     for label in sorted(frame["cluster"].unique()):
         part = frame[frame["cluster"] == label]
         noise = label == NOISE
         figure.add_scatter(
             x=part["x"], y=part["y"], mode="markers", name="noise" if noise else f"cluster {label}",
-            marker={"color": FAINT if noise else palette[label % len(palette)], "symbol": "x" if noise else label // len(palette)},
+            marker={"color": FAINT if noise else PALETTE[label % len(PALETTE)], "symbol": "x" if noise else SYMBOLS[label % len(SYMBOLS)]},
             customdata=part[["text", "kind"]].map(_plain), hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(title="first principal component")
@@ -188,8 +190,8 @@ def _plain(text: object) -> str:
 def _finish(figure: go.Figure, title: str, source: str) -> go.Figure:
     """Give a figure its title, its source line and the house layout."""
     figure.update_layout(
-        title={"text": title, "x": 0.01}, template="plotly_white", height=460, margin={"l": 60, "r": 20, "t": 60, "b": 90},
-        legend={"orientation": "h", "y": 1.12, "x": 1, "xanchor": "right"}, uirevision="keep",
+        title={"text": title, "x": 0.01}, template="plotly_white", height=480, margin={"l": 60, "r": 20, "t": 100, "b": 90},
+        legend={"orientation": "h", "y": 1.13, "x": 1, "yanchor": "bottom", "xanchor": "right"}, uirevision="keep",
     )  # fmt: skip
     figure.add_annotation(
         text=f"Source: {_plain(source)}",

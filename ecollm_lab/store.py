@@ -91,7 +91,8 @@ class Store:
         """Yield the outcomes under a fingerprint, ordered by query and path."""
         rows = self._db.execute("SELECT * FROM outcomes WHERE fingerprint = ? ORDER BY query_id, path_id", (fingerprint,))
         for row in rows:
-            yield Outcome(*row[1:-1], tuple(json.loads(row[-1])))
+            *values, stages = row[1:]
+            yield Outcome(*values, stage_latency_s=tuple(json.loads(stages)))  # type: ignore[misc]
 
     def close(self) -> None:
         """Close the file."""

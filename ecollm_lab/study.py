@@ -140,6 +140,7 @@ def sweep_domain(
     with Store(store_file) as store, ModelPool(catalog) as models:
         models.check(names)
         encoder = default_encoder()
+        about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
         marks = {name: fingerprint(loaded, catalog, encoder.name, name) for name in names}
         pipeline = Pipeline(loaded, catalog, encoder, models)
         with tqdm(disable=not show_progress, unit="outcome", smoothing=0.05) as bar:
@@ -155,7 +156,7 @@ def sweep_domain(
     order = {path.id: i for i, path in enumerate(space)}
     outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
     ran, asked = sum(pipeline.executions.values()), sum(pipeline.requests.values())
-    about = {**provenance(loaded, catalog, encoder.name), "stage_executions": ran, "stage_executions_without_sharing": asked}
+    about |= {"stage_executions": ran, "stage_executions_without_sharing": asked}
     trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
     trace.save(out)
     return trace, out, progress

@@ -6,6 +6,7 @@ from html import escape
 
 import ipywidgets as w
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
@@ -39,7 +40,8 @@ class Explorer(w.VBox):
         self.min_quality = w.FloatSlider(0.0, min=0, max=1, step=0.01, description="least quality", **_WIDE)
         self.prefer = w.ToggleButtons(options=["quality", "cost", "latency"], description="prefer")
         self.sentence = w.HTML()
-        self.slo, self.chosen = SLO(), None
+        self.slo = SLO()
+        self.chosen: str | None = None
         for control in (self.latency, self.cost, self.min_quality, self.prefer):
             control.observe(self._update, "value")
         self._update()
@@ -66,8 +68,8 @@ class Explorer(w.VBox):
         within = ((f["latency_s"] <= latency) & (f["usd_per_1k"] <= cost) & good).to_numpy()
         row = None
         if within.any():
-            columns = (f[c].to_numpy() for c in ("cost_usd", "latency_s"))
-            row = f.iloc[choose(f["quality"].fillna(0).to_numpy()[None], within, *columns, self.slo)[0]]
+            quality, cost_usd, latency_s = (f[c].fillna(0).to_numpy() for c in ("quality", "cost_usd", "latency_s"))
+            row = f.iloc[choose(quality[None], within, cost_usd, latency_s, self.slo)[0]]
         self.chosen = None if row is None else row["path_id"]
         self.sentence.value = self._say(row, int(within.sum()))
         with self.figure.batch_update():
@@ -83,7 +85,7 @@ class Explorer(w.VBox):
                 line.visible = bool(np.isfinite(limit))
                 line.x0 = line.x1 = limit if np.isfinite(limit) else f[x].max()
 
-    def _say(self, row: object, n: int) -> str:
+    def _say(self, row: pd.Series | None, n: int) -> str:
         if row is None:
             f = self.frame[self.frame["quality"] >= self.min_quality.value]
             fastest = f["latency_s"].min() if len(f) else np.nan

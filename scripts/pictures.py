@@ -13,7 +13,7 @@ from pathlib import Path
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,480", "--virtual-time-budget=10000",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,500", "--virtual-time-budget=10000",
 )  # fmt: skip
 
 

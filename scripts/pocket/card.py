@@ -31,7 +31,7 @@ N = 200  # fresh lessons per number of passages
 def fresh(k: int) -> list[tuple[str, Query]]:
     """Return prompts and graded queries of freshly invented worlds with `k` passages, the same for every model."""
     rng = Random(1000 + k)
-    out = []
+    out: list[tuple[str, Query]] = []
     while len(out) < N:
         lesson = corpus.lesson(rng, k, n_turns=1)
         for turn in lesson.turns:

@@ -303,7 +303,7 @@ service day       | Monday/Tuesday/Wednesday/Thursday/Friday/Saturday | on which
         "the holiday trip",
         "the weekend",
         "the airport",
-        "the office",
+        "the orchard",
         "the dog",
         "night drives",
         "the market",

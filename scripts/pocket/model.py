@@ -111,6 +111,7 @@ class Pocket(nn.Module):
         self.output = nn.Linear(shape.width, shape.vocab, bias=False)
         nn.init.normal_(self.output.weight, std=0.02)
         for block in self.blocks:
+            assert isinstance(block, Block)
             block.down.weight.data *= (2 * len(shape.layers)) ** -0.5
 
     def hidden(self, tokens: Tensor) -> Tensor:
@@ -151,7 +152,7 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 by_shape.setdefault(p.shape, []).append(p)
             for shape, params in by_shape.items():
-                grads = torch.stack([p.grad for p in params])
+                grads = torch.stack([p.grad for p in params if p.grad is not None])
                 buffers = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in params]
                 for buffer, grad in zip(buffers, grads, strict=True):
                     buffer.lerp_(grad, 1 - group["momentum"])

@@ -40,7 +40,7 @@ BUILD = Path("build/pocket")
 def tokenizer(seed: int = 0) -> Tokenizer:
     """Train the byte-level BPE tokenizer (1,024 entries, single digits) on invented lessons; the same for all sizes."""
     rng = Random(seed)
-    texts = []
+    texts: list[str] = []
     for _ in range(6000):
         lesson = corpus.lesson(rng, rng.randint(0, 6))
         texts += lesson.passages
@@ -97,14 +97,14 @@ def accuracy(net: Pocket, tok: Tokenizer, seed: int, k: int, n: int = 64) -> dic
 
 def grow(parent: dict[str, torch.Tensor], net: Pocket) -> None:
     """Start `net` as its parent of half the depth: after each pair of the parent's blocks comes a new pair that adds nothing."""
-    for block in net.blocks:
-        torch.nn.init.zeros_(block.down.weight)
-        torch.nn.init.zeros_((block.operator.out_proj if hasattr(block.operator, "out_proj") else block.operator.out).weight)
+    for name, parameter in net.named_parameters():
+        if name.endswith(("down.weight", "operator.out_proj.weight", "operator.out.weight")):
+            torch.nn.init.zeros_(parameter)
     moved = {}
     for key, value in parent.items():
         if key.startswith("blocks."):
-            _, block, rest = key.split(".", 2)
-            pair, place = divmod(int(block), 2)
+            _, number, rest = key.split(".", 2)
+            pair, place = divmod(int(number), 2)
             moved[f"blocks.{4 * pair + place}.{rest}"] = value
         else:
             moved[key] = value
