@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ecollm_lab.domains import load_domain
     from ecollm_lab.pareto import hypervolume, pareto_front
     from ecollm_lab.policies import fit_policy
-    from ecollm_lab.replay import replay, replay_all
+    from ecollm_lab.replays import replay, replay_all
     from ecollm_lab.traces import Trace
     from ecollm_lab.widgets import explore
 
 _ROOMS = {
     "Trace": "traces", "explore": "widgets", "fit_policy": "policies", "hypervolume": "pareto", "load_domain": "domains",
-    "pareto_front": "pareto", "replay": "replay", "replay_all": "replay",
+    "pareto_front": "pareto", "replay": "replays", "replay_all": "replays",
 }  # fmt: skip
 __all__ = [
     "SLO", "InfeasibleSLO", "LabError", "Trace", "explore", "fit_policy", "hypervolume", "load_domain", "pareto_front", "replay",

@@ -11,12 +11,13 @@ from plotly.subplots import make_subplots
 
 from ecollm_lab.cluster import NOISE, Clusters
 from ecollm_lab.pareto import pareto_front
-from ecollm_lab.policies import cloud_mask
+from ecollm_lab.policies import placements
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
 # Okabe-Ito colours; shape is the second coding, for readers without colour.
 EDGE, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#D55E00", "#CC79A7", "#333333", "#BBBBBB"
+LOOKS = (("edge", EDGE, "circle"), ("cloud", CLOUD, "diamond"), ("not stated", INK, "square"))
 PALETTE = (CHOSEN, "#009E73", EDGE, CLOUD, "#56B4E9", "#E69F00", "#999999", "#000000")
 SYMBOLS = ("star", "square", "circle", "diamond", "triangle-down", "triangle-up", "x", "cross")
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
@@ -29,8 +30,7 @@ LATENCY = "latency (s, mean, log)"
 def compute_front(trace: Trace) -> pd.DataFrame:
     """Return `pareto_front` with the placement of each path's model and its cost per 1,000 queries."""
     frame = pareto_front(trace)
-    cloud = dict(zip(trace.path_ids, cloud_mask(trace), strict=True)) if trace.provenance.get("models") else {}
-    frame["placement"] = ["cloud" if cloud.get(path) else "edge" for path in frame["path_id"]]
+    frame["placement"] = frame["path_id"].map(dict(zip(trace.path_ids, placements(trace), strict=True)))
     frame["usd_per_1k"] = 1000 * frame["cost_usd"]
     return frame
 
@@ -48,8 +48,10 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
             x=steps[x], y=steps["quality"], mode="lines", line={"shape": "hv", "color": FAINT, "width": 5}, name="front of the two shown",
             hoverinfo="skip", showlegend=column == 1, row=1, col=column,
         )  # fmt: skip
-        for placement, colour, symbol in (("edge", EDGE, "circle"), ("cloud", CLOUD, "diamond")):
+        for placement, colour, symbol in LOOKS:
             part = frame[frame["placement"] == placement]
+            if part.empty:
+                continue
             figure.add_scatter(
                 x=part[x], y=part["quality"], mode="markers", name=placement, legendgroup=placement, showlegend=column == 1,
                 marker=marker_style(part, colour, symbol, slo), customdata=part["path_id"],

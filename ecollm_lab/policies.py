@@ -223,9 +223,11 @@ def fit_policy(
         "latency_s": np.nanmean(latency, axis=0),
         "cost_p95_usd": np.nanquantile(cost, 0.95, axis=0),
         "latency_p95_s": np.nanquantile(latency, 0.95, axis=0),
-        "allowed": cloud_mask(trace) if name == "cloud_only" else np.ones(len(mean), dtype=bool),
+        "allowed": np.array([name != "cloud_only" or place == "cloud" for place in placements(trace)]),
         "encoder": encoder,
     }
+    if not known["allowed"].any():
+        raise LabError("The trace names no cloud model: cloud_only needs models.NAME.placement = 'cloud' in its provenance.")
     if name == "random":
         return RandomPolicy(**known, seed=seed)
     if name in ("cheapest", "fastest"):
@@ -271,13 +273,10 @@ def _centred_square(error: np.ndarray) -> np.ndarray:
     return np.square(error - error.mean(axis=1, keepdims=True)).mean(axis=1)
 
 
-def cloud_mask(trace: Trace) -> np.ndarray:
-    """Tell which paths of a trace generate in the cloud, shape (paths,), by the placements in its provenance."""
+def placements(trace: Trace) -> list[str]:
+    """Return where each path of a trace generates, by its provenance: "edge", "cloud" or "not stated"."""
     models = trace.provenance.get("models", {})
-    mask = np.array([models.get(p.rsplit("/", 1)[-1], {}).get("placement") == "cloud" for p in trace.path_ids])
-    if not mask.any():
-        raise LabError("The trace names no cloud model: its provenance needs models.NAME.placement = 'cloud'.")
-    return mask
+    return [models.get(path.rsplit("/", 1)[-1], {}).get("placement", "not stated") for path in trace.path_ids]
 
 
 def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:

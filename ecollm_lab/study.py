@@ -37,7 +37,7 @@ from ecollm_lab.pareto import pareto_front
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.policies import POLICIES, fit_policy
 from ecollm_lab.records import SLO, LabError, Query
-from ecollm_lab.replay import replay_all
+from ecollm_lab.replays import replay_all
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import Progress, fingerprint, sweep
@@ -143,7 +143,7 @@ def sweep_domain(
         about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
         marks = {name: fingerprint(loaded, catalog, encoder.name, name) for name in names}
         pipeline = Pipeline(loaded, catalog, encoder, models)
-        with tqdm(disable=not show_progress, unit="outcome", smoothing=0.05) as bar:
+        with tqdm(disable=not show_progress, unit=" outcomes", smoothing=0.05, delay=0.5) as bar:
 
             def show(progress: Progress) -> None:
                 bar.total = progress.total

@@ -74,7 +74,7 @@ class Trace:
             if bad.any():
                 limits = "within [0, 1]" if column == "quality" else ">= 0"
                 row = frame[bad].iloc[0]
-                raise LabError(f"{column} must be {limits}; got {row[column]!r} for ({row.query_id}, {row.path_id}).")
+                raise LabError(f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id}).")
             frame[column] = values
         twice = frame.duplicated(["query_id", "path_id"])
         if twice.any():

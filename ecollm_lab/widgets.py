@@ -76,7 +76,7 @@ class Explorer(w.VBox):
             for column, (panel, limit) in enumerate(zip(self._panels, (cost, latency), strict=True)):
                 x = ("usd_per_1k", "latency_s")[column]
                 for trace in panel:
-                    if trace.name in ("edge", "cloud"):
+                    if trace.customdata is not None:
                         part = f[f["placement"] == trace.name]
                         trace.marker.opacity = figures.marker_style(part, "", "circle", self.slo)["opacity"]
                     elif trace.name == "chosen":

@@ -3,7 +3,7 @@ import pytest
 
 from ecollm_lab.policies import POLICIES, fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
-from ecollm_lab.replay import replay, replay_all
+from ecollm_lab.replays import replay, replay_all
 from tests.conftest import make_trace
 
 COST, LATENCY = np.array([[1e-6, 4e-6, 2e-6, 9e-6]]), np.array([[0.1, 0.4, 0.3, 0.2]])

@@ -65,7 +65,8 @@ def test_loading_garbage_or_nothing_is_an_error(tmp_path):
 
 def test_the_input_frame_is_not_changed():
     frame = FRAME.copy()
-    Trace.from_frame(frame).outcomes.loc[0, "quality"] = 0.0
+    trace = Trace.from_frame(frame)
+    trace.outcomes.loc[0, "quality"] = 0.0
     pd.testing.assert_frame_equal(frame, FRAME)
 
 

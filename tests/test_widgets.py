@@ -13,7 +13,7 @@ def drag(slider, limit):
 
 
 def opacity(explorer):
-    return {p: o for t in explorer.figure.data[:4] if t.customdata is not None for p, o in zip(t.customdata, t.marker.opacity, strict=True)}
+    return {p: o for t in explorer.figure.data if t.customdata is not None for p, o in zip(t.customdata, t.marker.opacity, strict=True)}
 
 
 def test_it_starts_at_the_best_path_without_limits(measured):
