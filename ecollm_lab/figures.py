@@ -62,8 +62,10 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
             x=picked[x], y=picked["quality"], mode="markers", name="chosen", showlegend=column == 1, hoverinfo="skip",
             marker={"symbol": "circle-open", "size": 22, "color": CHOSEN, "line": {"width": 4}}, row=1, col=column,
         )  # fmt: skip
-    for column, limit in enumerate(slo_limits(slo), start=1):
-        figure.add_vline(x=limit, line={"dash": "dash", "color": INK}, visible=np.isfinite(limit), row=1, col=column)
+    for column, (limit, x) in enumerate(zip(slo_limits(slo), ("usd_per_1k", "latency_s"), strict=True), start=1):
+        shown = bool(np.isfinite(limit))
+        at = limit if shown else float(frame[x].max())  # a browser cannot read infinity
+        figure.add_vline(x=at, line={"dash": "dash", "color": INK}, visible=shown, row=1, col=column)
     for column, title in enumerate((COST, LATENCY), start=1):
         figure.update_xaxes(LOG, title=title, row=1, col=column)
     figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03], row=1, col=1)

@@ -14,6 +14,7 @@ from pathlib import Path
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,500", "--virtual-time-budget=10000",
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2",  # a mouse, away from the figure: no buttons in the picture
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from ecollm_lab.models.edge import EdgeModel
 from ecollm_lab.records import Query
 from ecollm_lab.stages.prompt import build_prompt
 from scripts.pocket import corpus
-from scripts.pocket.train import BUILD, LESSONS, SHAPES
+from scripts.pocket.train import LESSONS, SHAPES
 
 CATALOG = Path("data/models.toml")
 CARD = Path("data/models/CARD.md")
@@ -81,7 +81,7 @@ def main() -> None:
         "| model | parameters | file | grown from | steps | training tokens | minutes | sha256 |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    logs = {name: json.loads((BUILD / f"{name}.json").read_text()) for name in SHAPES}
+    logs = {name: json.loads(Path(f"data/models/{name}.training.json").read_text()) for name in SHAPES}
     for name, log in logs.items():
         file = Path(f"data/models/{name}.gguf")
         lines.append(

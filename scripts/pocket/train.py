@@ -5,7 +5,7 @@
 The smallest learns to find the asked passage from nothing, which takes about a thousand steps whatever the size; each larger
 one starts as its parent with blocks inserted that do nothing yet, and so spends its dearer steps on what it can do better.
 
-Each run writes `build/pocket/<name>.pt` (weights) and `build/pocket/<name>.json` (the training log for the model card).
+Each run writes `build/pocket/<name>.pt` (weights) and `data/models/<name>.training.json` (the log, for the model card).
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     card = train(args.name, args.steps or STEPS[args.name], args.threads)
-    (BUILD / f"{args.name}.json").write_text(json.dumps(card, indent=1) + "\n")
+    Path(f"data/models/{args.name}.training.json").write_text(json.dumps(card, indent=1) + "\n")
 
 
 if __name__ == "__main__":
