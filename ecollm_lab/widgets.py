@@ -34,11 +34,12 @@ class Explorer(w.VBox):
         self.frame = figures.compute_front(trace)
         self.figure = go.FigureWidget(figures.plot_front(self.frame, trace.source_line))
         self.figure._config = figures.CONFIG
+        self.figure.update_layout(title=None)  # the sentence above says more, and in a narrow cell the legend needs the room
         self._panels = [[t for t in self.figure.data if t.xaxis == axis] for axis in ("x", "x2")]
         self.latency = self._slider("latency limit (s)", self.frame["latency_s"].to_numpy())
         self.cost = self._slider("cost limit (USD / 1k)", self.frame["usd_per_1k"].to_numpy())
         self.min_quality = w.FloatSlider(0.0, min=0, max=1, step=0.01, description="least quality", **_WIDE)
-        self.prefer = w.ToggleButtons(options=["quality", "cost", "latency"], description="prefer")
+        self.prefer = w.ToggleButtons(options=["quality", "cost", "latency"], description="prefer", style={"description_width": "150px", "button_width": "80px"})
         self.sentence = w.HTML()
         self.slo = SLO()
         self.chosen: str | None = None
@@ -104,7 +105,7 @@ class Explorer(w.VBox):
         )
 
 
-_WIDE = {"style": {"description_width": "130px"}, "layout": w.Layout(width="440px")}
+_WIDE = {"style": {"description_width": "150px"}, "layout": w.Layout(width="450px")}
 
 
 def explore(trace: Trace) -> Explorer:

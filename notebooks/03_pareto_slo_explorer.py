@@ -21,7 +21,7 @@ from ecollm_lab import Trace, explore, pareto_front
 trace = Trace.load("../data/traces/smart_home.parquet")
 front = pareto_front(trace)
 print(trace.source_line)
-front[front["on_front"]].round(6)
+front[front["on_front"]].round({"quality": 3, "latency_s": 4, "latency_p95_s": 4})
 
 # %% [markdown]
 # A path is on the front if no other is at least as good in quality, cost *and* latency and better in one. With a hundred
