@@ -39,7 +39,9 @@ class Explorer(w.VBox):
         self.latency = self._slider("latency limit (s)", self.frame["latency_s"].to_numpy())
         self.cost = self._slider("cost limit (USD / 1k)", self.frame["usd_per_1k"].to_numpy())
         self.min_quality = w.FloatSlider(0.0, min=0, max=1, step=0.01, description="least quality", **_WIDE)
-        self.prefer = w.ToggleButtons(options=["quality", "cost", "latency"], description="prefer", style={"description_width": "150px", "button_width": "80px"})
+        self.prefer = w.ToggleButtons(
+            options=["quality", "cost", "latency"], description="prefer", style={"description_width": "150px", "button_width": "80px"}
+        )
         self.sentence = w.HTML()
         self.slo = SLO()
         self.chosen: str | None = None
