@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from ecollm_lab.policies import POLICIES, fit_policy
+from ecollm_lab.policies import POLICIES, fit_policy, placements
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.replays import replay, replay_all
+from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
 
 COST, LATENCY = np.array([[1e-6, 4e-6, 2e-6, 9e-6]]), np.array([[0.1, 0.4, 0.3, 0.2]])
@@ -133,3 +134,12 @@ def test_mistakes_are_named():
     empty = trace.outcomes.assign(quality=trace.outcomes["quality"].where(trace.outcomes["path_id"] != trace.path_ids[2]))
     with pytest.raises(LabError, match=r"bm25-3.* has no quality"):
         fit_policy(type(trace).from_frame(empty, trace.queries, trace.provenance), embeddings=embeddings)
+
+
+def test_a_trace_without_placements_says_so_and_has_no_cloud_to_fall_back_on():
+    told = make_trace([[0.1, 0.9]], COST[:, :2], LATENCY[:, :2])
+    assert placements(told) == ["edge", "cloud"]
+    silent = Trace.from_frame(told.outcomes, told.queries)
+    assert placements(silent) == ["not stated"] * 2
+    with pytest.raises(LabError, match="names no cloud model"):
+        fit_policy(silent, "cloud_only", embeddings=np.ones((1, 2)))

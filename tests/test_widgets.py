@@ -1,7 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 
 from ecollm_lab import explore
+from ecollm_lab.figures import compute_front, plot_front
 from ecollm_lab.policies import fit_policy
 from ecollm_lab.records import SLO
 from tests.conftest import make_trace
@@ -78,3 +81,11 @@ def test_one_path_is_enough():
 
 def test_no_button_sends_the_chart_to_a_cloud(measured):
     assert explore(measured).figure._config["showSendToCloud"] is False
+
+
+def test_without_limits_all_that_goes_to_the_browser_is_plain_json(measured):
+    shapes = explore(measured).figure.layout.to_plotly_json()["shapes"]
+    assert json.loads(json.dumps(shapes, allow_nan=False)) == shapes
+    assert [shape["visible"] for shape in shapes] == [False, False]
+    static = plot_front(compute_front(measured), measured.source_line).layout.to_plotly_json()["shapes"]
+    assert json.loads(json.dumps(static, allow_nan=False)) == static
