@@ -1,4 +1,4 @@
-"""The command line: `ecollm-lab check-domain | sweep | study`."""
+"""The command line: `ecollm-lab check-domain | sweep | emulate | study`."""
 
 from __future__ import annotations
 
@@ -99,6 +99,42 @@ def sweep(
 
 def _again() -> str:
     return " ".join(["ecollm-lab", *sys.argv[1:]])
+
+
+@app.command()
+@_tell
+def emulate(
+    domain: Annotated[str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")],
+    budget_share: Annotated[float | None, typer.Option(help="Budget as a share of all (query, path) pairs, e.g. 0.05.")] = None,
+    max_outcomes: Annotated[int | None, typer.Option(help="Budget in outcomes.")] = None,
+    max_cost_usd: Annotated[float | None, typer.Option(help="Budget in US dollars.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Budget in seconds.")] = None,
+    stop_at_regret: Annotated[float | None, typer.Option(help="Stop early once the expected regret is this small, e.g. 0.02.")] = None,
+    replay: Annotated[FilePath | None, typer.Option(help="Look outcomes up in this exhaustive trace instead of measuring them.")] = None,
+    paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
+    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    store: Annotated[FilePath, typer.Option(help="SQLite store; what it holds counts and is not run again.")] = FilePath(
+        "build/outcomes.sqlite"
+    ),
+    out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/emulated/<domain>.parquet.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the exploration.")] = 0,
+) -> None:
+    """Find the Pareto front from a fraction of the outcomes: measure where they can still change it, on the training queries."""
+    from ecollm_lab import study
+    from ecollm_lab.emulator import Budget
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    given = (max_outcomes, max_cost_usd, seconds)
+    try:
+        report = study.emulate_domain(
+            domain, budget_share=budget_share, budget=None if given == (None, None, None) else Budget(*given), catalog_file=catalog,
+            store_file=store, replay=replay, out=out, path_ids=paths.split(",") if paths else None, stop_at_regret=stop_at_regret,
+            seed=seed, show_progress=True,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. Every finished outcome is in {store}; the same command goes on from there:\n  {_again()}", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(report)
 
 
 @app.command("study")

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from ecollm_lab.cluster import Clusters, find_clusters
 from ecollm_lab.embed import Encoder, default_encoder
+from ecollm_lab.estimates import Estimates
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
 from ecollm_lab.traces import Trace
 
@@ -26,7 +28,8 @@ class Policy:
     """What every policy knows of its training trace: the paths, their mean quality, and what they cost and take.
 
     Limits are checked against the 95th percentile of a path's cost and latency in training; `latency_s` and `cost_usd` are
-    means, used to prefer the fastest or cheapest. All have shape (paths,).
+    means, used to prefer the fastest or cheapest. Where training saw only some outcomes the percentiles are estimates, and the
+    `_log_sd` say how unsure: the standard deviations of their logarithms, zero for what was measured. All have shape (paths,).
     """
 
     name: str
@@ -36,6 +39,8 @@ class Policy:
     latency_s: np.ndarray
     cost_p95_usd: np.ndarray
     latency_p95_s: np.ndarray
+    cost_log_sd: np.ndarray
+    latency_log_sd: np.ndarray
     allowed: np.ndarray
     encoder: Encoder | None = field(default=None, repr=False)
 
@@ -51,7 +56,8 @@ class Policy:
         queries
             Queries, texts, or embeddings of shape (queries, dimension).
         slo
-            Limits and preference. With prefer="quality" the best expected quality wins; with "cost" or "latency" the
+            Limits and preference. With prefer="quality" the best expected quality wins (times the probability that the path keeps
+            the limits, where that is not certain); with "cost" or "latency" the
             cheapest or fastest path whose expected quality is at least `slo.min_quality` or, without one, within 0.02 of the
             best feasible; if none reaches `min_quality`, the best.
 
@@ -62,7 +68,8 @@ class Policy:
 
         """
         embeddings = self.embed(queries)
-        return self.path_ids[self._choose(self.predict(embeddings), self.feasible(slo), slo)]
+        expected = self.predict(embeddings) * self.kept_probability(slo)
+        return self.path_ids[self._choose(expected, self.feasible(slo), slo)]
 
     def embed(self, queries: Sequence[Query] | Sequence[str] | np.ndarray) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""
@@ -75,11 +82,22 @@ class Policy:
         texts = [query.text if isinstance(query, Query) else query for query in queries]
         return (self.encoder or default_encoder()).encode(texts)
 
+    def kept_probability(self, slo: SLO) -> np.ndarray:
+        """Return how probably each path's 95th percentiles keep the limits of an SLO, shape (paths,)."""
+        out = np.ones(len(self.path_ids))
+        for limit, tail, log_sd in (
+            (slo.max_cost_usd, self.cost_p95_usd, self.cost_log_sd), (slo.max_latency_s, self.latency_p95_s, self.latency_log_sd),
+        ):  # fmt: skip
+            if limit is not None:
+                below = np.log(limit) - np.log(np.maximum(tail, 1e-300))
+                out *= np.where(log_sd > 0, ndtr(below / np.where(log_sd > 0, log_sd, 1.0)), tail <= limit)
+        return out
+
     def feasible(self, slo: SLO) -> np.ndarray:
-        """Tell which paths keep the limits of an SLO, shape (paths,); raise `InfeasibleSLO` if none does."""
-        in_time = self.latency_p95_s <= (slo.max_latency_s if slo.max_latency_s is not None else np.inf)
-        in_cost = self.cost_p95_usd <= (slo.max_cost_usd if slo.max_cost_usd is not None else np.inf)
-        mask = in_time & in_cost & self.allowed
+        """Tell which paths keep the limits of an SLO more probably than not, shape (paths,); raise `InfeasibleSLO` if none does."""
+        in_cost = self.kept_probability(SLO(max_cost_usd=slo.max_cost_usd)) >= 0.5
+        in_time = self.kept_probability(SLO(max_latency_s=slo.max_latency_s)) >= 0.5
+        mask = (self.kept_probability(slo) >= 0.5) & self.allowed
         if mask.any():
             return mask
         if self.name == "cloud_only":  # has nothing else to offer: serves anyway and is charged with the violation
@@ -185,7 +203,13 @@ def kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
 
 
 def fit_policy(
-    trace: Trace, name: str = "ours", *, embeddings: np.ndarray | None = None, encoder: Encoder | None = None, seed: int = 0
+    trace: Trace,
+    name: str = "ours",
+    *,
+    embeddings: np.ndarray | None = None,
+    estimates: Estimates | None = None,
+    encoder: Encoder | None = None,
+    seed: int = 0,
 ) -> Policy:
     """Fit a policy to a trace, usually its training split.
 
@@ -197,6 +221,9 @@ def fit_policy(
         "ours", "cluster" or a static baseline: "best_single", "cheapest", "fastest", "cloud_only", "random".
     embeddings
         Unit embeddings of the trace's queries in order, shape (queries, dimension); computed with `encoder` if left out.
+    estimates
+        Of a trace with outcomes missing, as the Emulator leaves it: the policy then learns from what they expect of every path
+        on every query, and treats limits with their uncertainty. They bring their own queries, paths and embeddings.
     encoder
         Embeds new queries; the default encoder if left out.
     seed
@@ -209,23 +236,11 @@ def fit_policy(
 
     """
     require_choice("policy name", name, POLICIES)
-    quality, cost, latency = trace.array("quality"), trace.array("cost_usd"), trace.array("latency_s")
-    for column, values in (("quality", quality), ("cost_usd", cost), ("latency_s", latency)):
-        empty = np.isnan(values).all(axis=0)
-        if empty.any():
-            raise LabError(f"Path {trace.path_ids[int(empty.argmax())]} has no {column} in the trace; leave it out or measure it.")
-    mean = np.nanmean(quality, axis=0)
-    known: dict[str, Any] = {
-        "name": name,
-        "path_ids": np.array(trace.path_ids, dtype=object),
-        "quality": mean,
-        "cost_usd": np.nanmean(cost, axis=0),
-        "latency_s": np.nanmean(latency, axis=0),
-        "cost_p95_usd": np.nanquantile(cost, 0.95, axis=0),
-        "latency_p95_s": np.nanquantile(latency, 0.95, axis=0),
-        "allowed": np.array([name != "cloud_only" or place == "cloud" for place in placements(trace)]),
-        "encoder": encoder,
-    }
+    known, quality = _known(trace) if estimates is None else _estimated(estimates)
+    if estimates is not None:
+        embeddings = estimates.embeddings
+    allowed = np.array([name != "cloud_only" or place == "cloud" for place in placements(trace, known["path_ids"])])
+    known |= {"name": name, "allowed": allowed, "encoder": encoder}
     if not known["allowed"].any():
         raise LabError("The trace names no cloud model: cloud_only needs models.NAME.placement = 'cloud' in its provenance.")
     if name == "random":
@@ -238,13 +253,46 @@ def fit_policy(
         embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
     if len(embeddings) != len(quality):
         raise LabError(f"embeddings must have one row per query of the trace: {len(quality)}, got {len(embeddings)}.")
+    mean = np.nanmean(quality, axis=0)
     residual = np.where(np.isnan(quality), 0.0, quality - mean)
     if name == "cluster":
         clusters = find_clusters(embeddings)
         nearest = clusters.assign(embeddings)
-        shrunk = [mean + residual[nearest == c].sum(axis=0) / ((nearest == c).sum() + PRIOR_OUTCOMES) for c in range(len(clusters))]
+        shrunk = [
+            known["quality"] + residual[nearest == c].sum(axis=0) / ((nearest == c).sum() + PRIOR_OUTCOMES) for c in range(len(clusters))
+        ]
         return ClusterPolicy(**known, clusters=clusters, cluster_quality=np.stack(shrunk))
     return _fit_kernel(known, embeddings, residual)
+
+
+def _known(trace: Trace) -> tuple[dict[str, Any], np.ndarray]:
+    """Return what policies know of each path, as measured, and the quality of each outcome (queries, paths)."""
+    quality, cost, latency = trace.array("quality"), trace.array("cost_usd"), trace.array("latency_s")
+    for column, values in (("quality", quality), ("cost_usd", cost), ("latency_s", latency)):
+        empty = np.isnan(values).all(axis=0)
+        if empty.any():
+            raise LabError(f"Path {trace.path_ids[int(empty.argmax())]} has no {column} in the trace; leave it out or measure it.")
+    known = {
+        "path_ids": np.array(trace.path_ids, dtype=object),
+        "quality": np.nanmean(quality, axis=0),
+        "cost_usd": np.nanmean(cost, axis=0),
+        "latency_s": np.nanmean(latency, axis=0),
+        "cost_p95_usd": np.nanquantile(cost, 0.95, axis=0),
+        "latency_p95_s": np.nanquantile(latency, 0.95, axis=0),
+        "cost_log_sd": np.zeros(quality.shape[1]),
+        "latency_log_sd": np.zeros(quality.shape[1]),
+    }
+    return known, quality
+
+
+def _estimated(estimates: Estimates) -> tuple[dict[str, Any], np.ndarray]:
+    """Return what policies know of each path, as estimated, and the expected quality of each outcome (queries, paths)."""
+    quality, cost, latency = estimates.draws().mean(axis=0).T
+    known = {"path_ids": np.array(estimates.path_ids, dtype=object), "quality": quality, "cost_usd": cost, "latency_s": latency}
+    for column, tail, log_sd in (("cost_usd", "cost_p95_usd", "cost_log_sd"), ("latency_s", "latency_p95_s", "latency_log_sd")):
+        logs = np.log(np.maximum(estimates.tail_draws(column), 1e-300))
+        known |= {tail: np.exp(logs.mean(axis=0)), log_sd: logs.std(axis=0)}
+    return known, estimates.expected_quality()
 
 
 def _fit_kernel(known: dict[str, Any], embeddings: np.ndarray, residual: np.ndarray) -> KernelPolicy:
@@ -273,10 +321,11 @@ def _centred_square(error: np.ndarray) -> np.ndarray:
     return np.square(error - error.mean(axis=1, keepdims=True)).mean(axis=1)
 
 
-def placements(trace: Trace) -> list[str]:
-    """Return where each path of a trace generates, by its provenance: "edge", "cloud" or "not stated"."""
+def placements(trace: Trace, path_ids: Sequence[str] | None = None) -> list[str]:
+    """Return where each path (default: of the trace) generates, by its provenance: "edge", "cloud" or "not stated"."""
     models = trace.provenance.get("models", {})
-    return [models.get(path.rsplit("/", 1)[-1], {}).get("placement", "not stated") for path in trace.path_ids]
+    paths = trace.path_ids if path_ids is None else path_ids
+    return [models.get(path.rsplit("/", 1)[-1], {}).get("placement", "not stated") for path in paths]
 
 
 def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -50,6 +50,7 @@ def sweep(
     store: Store,
     fingerprints: dict[str, str],
     *,
+    only: Container[tuple[str, str]] | None = None,
     executor: Executor | None = None,
     limit: int | None = None,
     max_cost_usd: float | None = None,
@@ -63,6 +64,8 @@ def sweep(
         What to run; the paths of one query run together, so that shared prefixes are shared.
     store, fingerprints
         Where outcomes go, and the fingerprint for each model name.
+    only
+        Run these (query_id, path_id) pairs alone; all of queries × paths if left out.
     executor
         Where queries run. Default: one worker, so that latencies are not measured against each other.
     limit
@@ -81,9 +84,11 @@ def sweep(
     if limit is not None and limit < 1:
         raise LabError(f"limit must be at least 1 or None, got {limit}.")
     have = {model: store.pairs(mark) for model, mark in fingerprints.items()}
-    work = [(q, [p for p in paths if (q.id, p.id) not in have[p.model]]) for q in queries]
+    wanted = [(q, [p for p in paths if only is None or (q.id, p.id) in only]) for q in queries]
+    work = [(q, [p for p in some if (q.id, p.id) not in have[p.model]]) for q, some in wanted]
     missing = sum(len(todo) for _, todo in work)
-    progress = Progress(missing if limit is None else min(limit, missing), reused=len(queries) * len(paths) - missing)
+    reused = sum(len(some) for _, some in wanted) - missing
+    progress = Progress(missing if limit is None else min(limit, missing), reused=reused)
     runner = _Runner(pipeline, max_cost_usd)
 
     def commit(outcome: Outcome) -> None:

@@ -1,0 +1,282 @@
+"""A Gaussian mixed model of a table (queries × paths) with few cells seen: components, pairs, paths, queries, query slopes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+
+# Where expectation maximisation starts, as shares of the variance of what is fitted. Single answers are mostly noise; among paths,
+# stages explain most, their pairs little, a path's own part less, but never nothing. Cost and latency are mostly the path's.
+NOISY = {"alone": 0.1, "component": 0.05, "pair": 0.001, "path": 0.001, "slope": 0.01, "query": 0.2, "noise": 0.6}
+STEADY = {"alone": 0.5, "component": 0.3, "pair": 0.02, "path": 0.02, "slope": 0.01, "query": 0.1, "noise": 0.2}
+PRIOR_WEIGHT = 2.0  # how many effects the start weighs against those seen; keeps every variance above zero
+RELAXATION = 1.7  # exponent on each step of expectation maximisation, which creeps without it
+N_DIRECTIONS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What paths have in common, and what queries have in common.
+
+    Attributes
+    ----------
+    path_ids
+        The columns of the table.
+    main
+        One-hot path features, shape (paths, effects): components, their names and numbers, pairs of them, the path itself.
+    group
+        Which variance each column of `main` shares, shape (effects,); `kinds` names the variances.
+    slopes, slope_group
+        The columns of `main` whose effect may vary with the query, shape (paths, slopes), and their stage, shape (slopes,).
+    basis, basis_group
+        What it may vary with, shape (queries, features): clusters (group 0) and principal directions of the embeddings (1).
+
+    """
+
+    path_ids: tuple[str, ...]
+    main: np.ndarray
+    group: np.ndarray
+    kinds: tuple[str, ...]
+    slopes: np.ndarray
+    slope_group: np.ndarray
+    basis: np.ndarray
+    basis_group: np.ndarray
+
+    @classmethod
+    def over(cls, path_ids: Sequence[str], embeddings: np.ndarray, labels: np.ndarray) -> Design:
+        """Read components from path ids: "a/b-3/c" has three stages; "b-3" counts as itself, as "b" and as "3".
+
+        Ids without the same number (two or more) of "/"-separated parts have nothing in common: each path stands alone.
+
+        Parameters
+        ----------
+        path_ids
+            Shape (paths,).
+        embeddings
+            Of the queries, shape (queries, dimension).
+        labels
+            Cluster of each query, shape (queries,).
+
+        """
+        factors = _factors(path_ids)
+        columns = [_one_hot(levels) for _, levels in factors]
+        kinds = [("component", stage) for stage, _ in factors]
+        slopes, stages = list(columns), [stage for stage, _ in factors]
+        for (stage_a, a), (stage_b, b) in combinations(factors, 2):
+            if stage_a != stage_b:
+                columns.append(_one_hot([f"{x}\n{y}" for x, y in zip(a, b, strict=True)]))
+                kinds.append(("pair", 0))
+        alone = np.eye(len(path_ids))
+        columns.append(alone)
+        kinds.append(("path" if factors else "alone", 0))
+        if not factors:
+            slopes, stages = [alone], [0]
+        groups = list(dict.fromkeys(kinds))
+        clusters = _one_hot(labels)
+        basis = [clusters - clusters.mean(axis=0), _directions(embeddings)]
+        return cls(
+            path_ids=tuple(path_ids),
+            main=np.hstack(columns),
+            group=np.repeat([groups.index(kind) for kind in kinds], [c.shape[1] for c in columns]),
+            kinds=tuple(kind for kind, _ in groups),
+            slopes=np.hstack(slopes),
+            slope_group=np.repeat(stages, [s.shape[1] for s in slopes]),
+            basis=np.hstack(basis),
+            basis_group=np.repeat([0, 1], [b.shape[1] for b in basis]),
+        )
+
+
+def _factors(path_ids: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Return (stage, level of each path) wherever paths differ: components, and the names and numbers within them."""
+    parts = [path_id.split("/") for path_id in path_ids]
+    if len({len(p) for p in parts}) != 1 or len(parts[0]) < 2:
+        return []
+    factors, seen = [], set()
+    for stage, slugs in enumerate(zip(*parts, strict=True)):
+        split = [re.fullmatch(r"(.+)-(\d+)", slug) for slug in slugs]
+        names = [m[1] if m else slug for m, slug in zip(split, slugs, strict=True)]
+        numbers = [m[2] if m else "" for m in split]
+        for levels in (list(slugs), names, numbers):
+            pattern = tuple(np.unique(levels, return_inverse=True)[1].tolist())
+            if len(set(pattern)) > 1 and pattern not in seen:
+                factors.append((stage, levels))
+                seen.add(pattern)
+    return factors
+
+
+def _one_hot(levels: Sequence[object] | np.ndarray) -> np.ndarray:
+    known, index = np.unique(np.asarray(levels), return_inverse=True)
+    return np.eye(len(known))[index]
+
+
+def _directions(embeddings: np.ndarray) -> np.ndarray:
+    """Return up to `N_DIRECTIONS` principal directions, of unit mean square together, shape (queries, directions)."""
+    centred = np.asarray(embeddings, dtype=float) - np.mean(embeddings, axis=0)
+    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+    keep = np.flatnonzero(s > 1e-6)[:N_DIRECTIONS]
+    return u[:, keep] * s[keep] / np.sqrt(np.mean(np.square(s[keep])) / len(embeddings)) if len(keep) else u[:, keep]
+
+
+class MixedModel:
+    """y[query, path] = mean + effects of the path + effect of the query + slopes of components on query features + noise.
+
+    All effects are Gaussian with mean zero and one variance per group, learned by expectation maximisation from posterior
+    draws: structure that the data do not show shrinks away, and a path's own effect never vanishes. Query effects are eliminated,
+    so one fit costs O(effects³ + queries · effects²), however many cells are seen.
+
+    Attributes
+    ----------
+    variances
+        Of each group, then of query effects, then of the noise, as shares of the variance of y; kept between fits.
+    effects, query_effects
+        Posterior draws, shapes (effects, draws) and (queries, draws), and their means `effect`, `query_effect`.
+
+    """
+
+    def __init__(self, design: Design, *, slopes: bool = True, start: dict[str, float] = NOISY) -> None:
+        self._main = sp.csr_matrix(np.hstack([np.ones((len(design.main), 1)), design.main]))
+        self._slopes = design.slopes
+        self._basis = design.basis if slopes else design.basis[:, :0]
+        groups = len(design.kinds)
+        self._group = np.concatenate(
+            [design.group, *(groups + 2 * design.slope_group + g for g in design.basis_group[: self._basis.shape[1]])]
+        ).astype(int)
+        n_slopes = 2 * (int(design.slope_group.max()) + 1)
+        self._start = np.array([*(start[kind] for kind in design.kinds), *[start["slope"]] * n_slopes, start["query"], start["noise"]])
+        self.variances = self._start.copy()
+        self.fitted = False
+
+    def fit(
+        self, y: np.ndarray, *, rng: np.random.Generator, n_draws: int = 64, iterations: int = 1, weights: np.ndarray | None = None
+    ) -> None:
+        """Fit to y (queries, paths), NaN where not seen; goes on from the variances of the last fit.
+
+        Parameters
+        ----------
+        y
+            At least one cell seen.
+        rng, n_draws
+            Source and number of posterior draws.
+        iterations
+            Steps of expectation maximisation.
+        weights
+            Relative precision of each path's noise, shape (paths,); ones if left out.
+
+        """
+        seen = ~np.isnan(y)
+        self.offset, spread = float(y[seen].mean()), float(y[seen].std())
+        self.scale = spread if spread > 1e-9 else 1.0
+        self.weights = np.ones(y.shape[1]) if weights is None else weights
+        self._seen, self._z = seen, np.where(seen, (y - self.offset) / self.scale, 0.0)
+        self._accumulate()
+        for _ in range(iterations):
+            self._solve(rng, n_draws)
+            self._learn_variances()
+        self.fitted = True
+
+    def _accumulate(self) -> None:
+        """Sum products of features over the cells seen: everything the posterior needs."""
+        precision = self._seen * self.weights
+        z = self._z * self.weights
+        main, slopes, basis = self._main, self._slopes, self._basis
+        n, k, width = main.shape[1], basis.shape[1], slopes.shape[1]
+        by_path, by_query = precision.sum(axis=0), precision.sum(axis=1)
+        gram = np.zeros((n + k * width, n + k * width))
+        gram[:n, :n] = (main.T @ sp.diags_array(by_path) @ main).toarray()
+        right, cross = [main.T @ z.sum(axis=0)], [(main.T @ precision.T).T]
+        if k:
+            first, second = precision.T @ basis, precision.T @ _products(basis, basis)
+            gram[:n, n:] = main.T @ _products(first, slopes)
+            gram[n:, :n] = gram[:n, n:].T
+            blocks = (second.T @ _products(slopes, slopes)).reshape(k, k, width, width)
+            gram[n:, n:] = blocks.transpose(0, 2, 1, 3).reshape(k * width, k * width)
+            right.append(((z.T @ basis).T @ slopes).ravel())
+            cross.append(_products(basis, precision @ slopes))
+        self._gram, self._right, self._cross = gram, np.concatenate(right), np.hstack(cross)
+        self._by_query, self._z_query = by_query, z.sum(axis=1)
+        self._square, self._n_main = float((z * self._z).sum()), n
+
+    def _solve(self, rng: np.random.Generator, n_draws: int) -> None:
+        """Draw from the posterior of all effects: those kept with one diagonal block integrated out, then that block given them."""
+        noise, prior = self.variances[-1], np.concatenate([[1e-4], 1 / self.variances[self._group]])
+        n_queries, n_paths = self._seen.shape
+        prior_query = np.full(n_queries, 1 / self.variances[-2])
+        own = np.arange(self._n_main - n_paths, self._n_main)  # the paths' own effects: diagonal in the gram matrix
+        if n_paths <= n_queries:
+            gram, cross, by = self._gram, self._cross, self._by_query
+            right, right_out, prior_out = self._right, self._z_query, prior_query
+        else:
+            rest = np.setdiff1d(np.arange(len(self._right)), own)
+            gram = np.block([[self._gram[np.ix_(rest, rest)], self._cross[:, rest].T], [self._cross[:, rest], np.diag(self._by_query)]])
+            cross = np.hstack([self._gram[np.ix_(own, rest)], self._cross[:, own].T])
+            by, right, right_out = self._gram[own, own], np.concatenate([self._right[rest], self._z_query]), self._right[own]
+            prior, prior_out = np.concatenate([prior[rest], prior_query]), prior[own]
+        w = by / noise + prior_out
+        scaled = cross / (noise * np.sqrt(w))[:, None]
+        precision = gram / noise - scaled.T @ scaled
+        precision[np.diag_indices_from(precision)] += prior
+        factor = scipy.linalg.cholesky(precision, lower=True, overwrite_a=True, check_finite=False)
+        mean = scipy.linalg.cho_solve((factor, True), right / noise - cross.T @ (right_out / (noise**2 * w)), check_finite=False)
+        normal = rng.standard_normal((len(right), n_draws))
+        kept = mean[:, None] + scipy.linalg.solve_triangular(factor, normal, lower=True, trans="T", check_finite=False)
+        kept = np.hstack([mean[:, None], kept])
+        out = (right_out[:, None] - cross @ kept) / (noise * w)[:, None]
+        out[:, 1:] += rng.standard_normal((len(out), n_draws)) / np.sqrt(w)[:, None]
+        if n_paths <= n_queries:
+            effects, queries = kept, out
+        else:
+            effects, queries = np.empty((len(self._right), n_draws + 1)), kept[len(rest) :]
+            effects[rest], effects[own] = kept[: len(rest)], out
+        self.effect, self.effects = effects[:, 0], effects[:, 1:]
+        self.query_effect, self.query_effects = queries[:, 0], queries[:, 1:]
+
+    def _learn_variances(self) -> None:
+        u, a, start = self.effects, self.query_effects, self._start
+        size = np.bincount(self._group, minlength=len(start) - 2)
+        total = np.bincount(self._group, weights=np.square(u[1:]).mean(axis=1), minlength=len(size))
+        residual = self._square - 2 * (self._right @ u + self._z_query @ a) + np.einsum("is,is->s", u, self._gram @ u)
+        residual += 2 * np.einsum("is,is->s", a, self._cross @ u) + self._by_query @ np.square(a)
+        sums = np.concatenate([total, [np.square(a).mean(axis=1).sum(), residual.mean()]])
+        sizes = np.concatenate([size, [len(a), self._seen.sum()]])
+        new = (sums + PRIOR_WEIGHT * start) / (sizes + PRIOR_WEIGHT)
+        self.variances = np.clip(self.variances * (new / self.variances) ** RELAXATION, 1e-5, 10.0)
+
+    def _slope_effects(self, effects: np.ndarray) -> np.ndarray:
+        """Return the slopes among effects (effects, draws), shape (features, slopes, draws)."""
+        return effects[self._n_main :].reshape(self._basis.shape[1], self._slopes.shape[1], effects.shape[1])
+
+    def levels(self) -> np.ndarray:
+        """Return each path's expected y for the average query, shape (paths,)."""
+        return self.offset + self.scale * (self._main @ self.effect[: self._n_main])
+
+    def level_draws(self) -> np.ndarray:
+        """Return posterior draws of `levels`, shape (paths, draws)."""
+        return self.offset + self.scale * (self._main @ self.effects[: self._n_main])
+
+    def cells(self) -> np.ndarray:
+        """Return the posterior mean of every cell without its noise, shape (queries, paths)."""
+        slopes = self._slope_effects(self.effect[:, None])[:, :, 0]
+        paths = (self._main @ self.effect[: self._n_main])[None, :] + self._basis @ slopes @ self._slopes.T
+        return self.offset + self.scale * (paths + self.query_effect[:, None])
+
+    def mean_draws(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return draws of each path's mean y over the queries `rows`, shape (draws, paths); cells seen enter as they are."""
+        seen, z, basis, a = self._seen[rows].astype(float), self._z[rows], self._basis[rows], self.query_effects[rows]
+        n, n_seen = len(rows), seen.sum(axis=0)
+        main = self._main @ self.effects[: self._n_main]
+        by_feature = np.einsum("pw,kws->kps", self._slopes, self._slope_effects(self.effects), optimize=True)
+        expected = main + a.mean(axis=0) + np.einsum("k,kps->ps", basis.mean(axis=0), by_feature)
+        fitted = n_seen[:, None] * main + seen.T @ a + np.einsum("pk,kps->ps", seen.T @ basis, by_feature)
+        noise = np.sqrt(self.variances[-1] / self.weights * (n - n_seen))[:, None] * rng.standard_normal(expected.shape)
+        return (self.offset + self.scale * (expected + (z.sum(axis=0)[:, None] - fitted + noise) / n)).T
+
+
+def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return all products of a column of `a` (n, i) with one of `b` (n, j), shape (n, i · j)."""
+    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
