@@ -4,7 +4,7 @@ export HF_HUB_OFFLINE := 1
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: reproduce test check lab sweep notebooks models pictures
+.PHONY: reproduce test check lab bench sweep notebooks models pictures
 
 reproduce: .venv/study  ## the whole study: live check, clusters, fronts, policies, replay, figures/
 	$(BIN)/ecollm-lab study
@@ -21,6 +21,9 @@ check: .venv/dev  ## format, lint, types, rooms
 
 lab: .venv/study  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
+
+bench: .venv/dev  ## the Emulator against its competitors (about an hour on two cores; goes on from the records that are there)
+	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet
 
 sweep: .venv/study  ## measure both domains again, all paths; stop and start it as you like
 	$(BIN)/ecollm-lab sweep --domain smart_home --out data/traces/smart_home.parquet

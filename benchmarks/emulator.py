@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from benchmarks.spaces import SIZES, Space, available, load, synthetic
 from ecollm_lab.cluster import find_clusters
 from ecollm_lab.emulator import Budget, Emulator, emulate
 from ecollm_lab.estimates import Estimates, slo_regret
+from ecollm_lab.measuring import git_revision
 from ecollm_lab.pareto import OBJECTIVES, hypervolume, is_on_front
 from ecollm_lab.policies import Policy, fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, Outcome
@@ -368,13 +370,13 @@ def calls_ratio(frame: pd.DataFrame, share: float = 0.05) -> tuple[float, bool]:
     medians = frame.groupby(["method", "budget_share"])["heldout_kept"].median().unstack()
     aim = medians.loc["ours", share]
     raw = [method for method in medians.index if method != "ours" and "+" not in method]
-    ratios = [(max(medians.columns) / share, False)]
+    ratios = []
     for method in raw:
         kept = np.maximum.accumulate(medians.loc[method].to_numpy())
         if kept[-1] >= aim:
             need = float(np.exp(np.interp(aim, kept, np.log(medians.columns.to_numpy())))) if kept[0] < aim else min(medians.columns)
-            ratios.append((need / share, True))
-    return min(ratios)
+            ratios.append(need / share)
+    return (min(ratios), True) if ratios else (max(medians.columns) / share, False)
 
 
 def beaten_by(frame: pd.DataFrame) -> list[str]:
@@ -433,11 +435,13 @@ def main() -> None:
     """Run, print the table and the aims, write records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, help="where the records go; seeds that it holds are not run again")
+    parser.add_argument("--parquet", type=Path, help="also write the records of the best trials here, for notebook 02")
     parser.add_argument("--quick", action="store_true", help="two traces, two seeds, two budgets, no estimator on top: within a minute")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--traces", nargs="+", default=available())
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="seeds at a time; all methods of a seed run in one process")
     options = parser.parse_args()
+    options.json.parent.mkdir(parents=True, exist_ok=True)
     traces, seeds = options.traces, options.seeds
     shares: tuple[float, ...] = SHARES
     baselines: tuple[str, ...] = BASELINES
@@ -457,16 +461,19 @@ def main() -> None:
                 records += done
                 options.json.write_text(json.dumps(records))
             print(f"{name}: {len(todo)} seeds in {time.monotonic() - started:.0f} s", flush=True)
-    summary = finish(records)
+    frame = best_of_trials(pd.DataFrame(records))
+    if options.parquet:
+        options.parquet.parent.mkdir(parents=True, exist_ok=True)
+        frame.assign(git_revision=git_revision(), measured_at=date.today().isoformat()).to_parquet(options.parquet, index=False)
+    summary = finish(frame)
     summary += [] if options.quick else large_batch()
     options.json.write_text(json.dumps(records + summary, indent=0))
     for record in summary:
         print({key: round(value, 4) if isinstance(value, float) else value for key, value in record.items()}, flush=True)
 
 
-def finish(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def finish(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Print the table of medians; return the records of what was asked for."""
-    frame = best_of_trials(pd.DataFrame(records))
     print(table(frame))
     return aims(frame) + timing(frame)
 

@@ -14,6 +14,7 @@ from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 
 if TYPE_CHECKING:
     from ecollm_lab.domains import load_domain
+    from ecollm_lab.emulator import Budget, Emulator, emulate
     from ecollm_lab.pareto import hypervolume, pareto_front
     from ecollm_lab.policies import fit_policy
     from ecollm_lab.replays import replay, replay_all
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from ecollm_lab.widgets import explore
 
 _ROOMS = {
-    "Trace": "traces", "explore": "widgets", "fit_policy": "policies", "hypervolume": "pareto", "load_domain": "domains",
-    "pareto_front": "pareto", "replay": "replays", "replay_all": "replays",
+    "Budget": "emulator", "Emulator": "emulator", "Trace": "traces", "emulate": "emulator", "explore": "widgets",
+    "fit_policy": "policies", "hypervolume": "pareto", "load_domain": "domains", "pareto_front": "pareto",
+    "replay": "replays", "replay_all": "replays",
 }  # fmt: skip
 __all__ = [
-    "SLO", "InfeasibleSLO", "LabError", "Trace", "explore", "fit_policy", "hypervolume", "load_domain", "pareto_front", "replay",
-    "replay_all",
+    "SLO", "Budget", "Emulator", "InfeasibleSLO", "LabError", "Trace", "emulate", "explore", "fit_policy", "hypervolume", "load_domain",
+    "pareto_front", "replay", "replay_all",
 ]  # fmt: skip
 
 

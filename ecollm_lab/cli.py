@@ -80,11 +80,11 @@ def sweep(
     out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/traces/<domain>.parquet.")] = None,
 ) -> None:
     """Measure paths on a domain's queries, outcome by outcome, and export the trace. Stop and start it as you like."""
-    from ecollm_lab import study
+    from ecollm_lab import measuring
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     try:
-        trace, file, progress = study.sweep_domain(
+        trace, file, progress = measuring.sweep_domain(
             domain, catalog_file=catalog, store_file=store, out=out, path_ids=paths.split(",") if paths else None,
             limit=limit, max_cost_usd=max_cost_usd, show_progress=True,
         )  # fmt: skip
@@ -120,13 +120,13 @@ def emulate(
     seed: Annotated[int, typer.Option(help="Seed of the exploration.")] = 0,
 ) -> None:
     """Find the Pareto front from a fraction of the outcomes: measure where they can still change it, on the training queries."""
-    from ecollm_lab import study
+    from ecollm_lab import measuring
     from ecollm_lab.emulator import Budget
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     given = (max_outcomes, max_cost_usd, seconds)
     try:
-        report = study.emulate_domain(
+        report = measuring.emulate_domain(
             domain, budget_share=budget_share, budget=None if given == (None, None, None) else Budget(*given), catalog_file=catalog,
             store_file=store, replay=replay, out=out, path_ids=paths.split(",") if paths else None, stop_at_regret=stop_at_regret,
             seed=seed, show_progress=True,

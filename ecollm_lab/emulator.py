@@ -311,8 +311,9 @@ def emulate(
 
     Returns
     -------
-    One row per batch: outcomes, cost_usd (in all so far), expected_regret, deciding_s, running_s (of this batch), stopped: why it
-    was the last ("" before that).
+    One row per batch: outcomes, cost_usd (in all so far), expected_regret, deciding_s, running_s (of this batch), and stopped: ""
+    or, in the last, "budget spent", "front stable", "everything measured", "nothing left to ask" (what is left was given up) or
+    "run stopped early".
 
     Raises
     ------
@@ -341,10 +342,12 @@ def emulate(
         regret = emulator.expected_regret() if emulator.outcomes else np.inf
         fresh = 0
         seconds = time.monotonic() - started
-        if not pairs or len(outcomes) < len(pairs):
-            why = "budget spent" if len(emulator.query_ids) * len(emulator.path_ids) > emulator.n_told else "everything measured"
+        if emulator.n_told == len(emulator.query_ids) * len(emulator.path_ids):
+            why = "everything measured"
         elif _spent(emulator, budget, seconds):
             why = "budget spent"
+        elif len(outcomes) < len(pairs) or not pairs:
+            why = "run stopped early" if pairs else "nothing left to ask"
         elif stop_at_regret is not None and rows and max(regret, rows[-1]["expected_regret"]) <= stop_at_regret:
             why = "front stable"
         row = {

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -85,6 +86,58 @@ def test_bad_input_is_one_clear_message_and_loses_nothing(place, spoil, changes,
     assert len(text.splitlines()) < 25
     if "damaged" not in says:
         assert (place / "s.sqlite").read_bytes() == kept
+
+
+def explore_options(place, **changes):
+    named = {"domain": place / "home", "catalog": place / "models.toml", "store": place / "s.sqlite", "out": place / "e.parquet", **changes}
+    return ["emulate", *(str(word) for key, value in named.items() for word in (f"--{key.replace('_', '-')}", value))]
+
+
+def test_emulate_explores_live_resumes_and_writes_what_it_found(place):
+    first = call(*explore_options(place, paths=FOUR, max_outcomes=6), code=0)
+    assert "home: 6 of " in first
+    assert "0 of them were there before" in first
+    assert "90 % credible intervals" in first
+    assert _stored(place) == 6
+    again = call(*explore_options(place, paths=FOUR, budget_share=1.0), code=0)
+    assert "6 of them were there before" in again
+    assert "Ended because: everything measured" in again
+    trace = Trace.load(place / "e.parquet")
+    assert len(trace.outcomes) == _stored(place)
+    assert set(trace.queries["split"]) == {"train"}
+    assert trace.provenance["emulator"]["stopped"] == "everything measured"
+    fronts = pd.read_csv(place / "e.fronts.csv")
+    assert fronts["path_id"].nunique() == 4
+    assert {"quality_low", "front_probability", "status", "because"} <= set(fronts)
+
+
+def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path):
+    text = call("emulate", "--domain", "smart_home", "--budget-share", 0.02, "--replay", "data/traces/smart_home.parquet",
+                "--store", tmp_path / "s.sqlite", "--out", tmp_path / "e.parquet", code=0)  # fmt: skip
+    assert "371 of 18537 outcomes (2.0%" in text
+    assert not (tmp_path / "s.sqlite").exists()
+    trace = Trace.load(tmp_path / "e.parquet")
+    assert len(trace.outcomes) == 371
+    assert "smart_home" in trace.provenance["replayed_from"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "Give either a budget share or a budget"),
+        ({"budget_share": 0.5, "max_outcomes": 9}, "and not both"),
+        ({"budget_share": 1.5}, "budget_share must be within (0, 1], got 1.5"),
+        ({"max_cost_usd": 0}, "Budget cost_usd must be positive"),
+        ({"max_outcomes": 3}, "leaves 3 for 4 paths that were never measured; each needs one. Give at least 4"),
+        ({"max_outcomes": 8, "replay": "nowhere.parquet"}, "Cannot read the trace nowhere.parquet"),
+        ({"max_outcomes": 8, "out": "data"}, "Cannot write data"),
+    ],
+)
+def test_emulate_says_what_is_wrong(place, changes, says):
+    text = call(*explore_options(place, paths=FOUR, **changes), code=1)
+    assert says in text
+    assert text.startswith("Error: ")
+    assert "Traceback" not in text
 
 
 def _edit(place, line, prefix):

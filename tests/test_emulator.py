@@ -126,7 +126,7 @@ def test_a_run_that_has_to_stop_ends_the_exploration_and_loses_nothing():
     trace = a_trace()
     emulator, run = an_emulator(trace), replay_from(trace)
     history = emulate(emulator, lambda pairs: run(pairs)[: 15 if len(pairs) > 15 else 12], Budget(outcomes=400))
-    assert history["stopped"].iloc[-1] == "budget spent"
+    assert history["stopped"].iloc[-1] == "run stopped early"
     assert emulator.n_told == 27
 
 

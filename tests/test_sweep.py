@@ -93,3 +93,13 @@ def test_limit_must_be_positive(rig):
     queries, pipeline, _, store = rig
     with pytest.raises(LabError, match="limit must be at least 1"):
         sweep(pipeline, queries, SPACE.paths, store, MARKS, limit=0)
+
+
+def test_only_the_pairs_named_are_run(rig):
+    queries, pipeline, _, store = rig
+    paths = SPACE.paths
+    wanted = {(queries[0].id, paths[0].id), (queries[1].id, paths[-1].id)}
+    progress = sweep(pipeline, queries, paths, store, MARKS, only=wanted)
+    assert (progress.done, progress.total, progress.reused) == (2, 2, 0)
+    assert store.pairs("fs") | store.pairs("fc") == wanted
+    assert sweep(pipeline, queries, paths, store, MARKS, only=wanted).reused == 2

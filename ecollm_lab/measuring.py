@@ -1,0 +1,326 @@
+"""Measuring a domain: its whole sweep, a budgeted exploration, or a sample anew; with store, models and provenance in place."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ecollm_lab.catalog import Catalog, load_catalog
+from ecollm_lab.domains import Domain, load_domain
+from ecollm_lab.embed import default_encoder
+from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
+from ecollm_lab.models import ModelPool
+from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.records import LabError, Outcome, Query
+from ecollm_lab.space import PathSpace
+from ecollm_lab.store import Store
+from ecollm_lab.sweep import Progress, fingerprint, sweep
+from ecollm_lab.traces import Trace
+
+DATA = FilePath("data")
+
+
+def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
+    """Return the queries table of a trace: query_id, text, kind, split, wording and the reference answer."""
+    return pd.DataFrame(
+        [
+            {"query_id": q.id, "text": q.text, "kind": q.kind, "split": q.split, "wording": q.wording, "reference": q.references[0]}
+            for q in queries
+        ]
+    )
+
+
+def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str, Any]:
+    """Say where a measured trace comes from: domain, models, declared prices and delays, versions, machine, revision, date."""
+    models = {
+        name: {key: value for key, value in asdict(model).items() if key not in ("name", "file") and value is not None}
+        for name, model in catalog.models.items()
+    }
+    return {
+        "source": "measured",
+        "domain": domain.name,
+        "domain_digest": domain.digest,
+        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "encoder": encoder_name,
+        "models": models,
+        "price_date": catalog.date,
+        "price_source": catalog.source,
+        "edge_price_usd_per_hour": catalog.edge_price_usd_per_hour,
+        "seed": 0,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("ecollm_lab", "llama_cpp_python", "openai", "sentence-transformers", "bm25s")},
+        },
+        "git_revision": git_revision(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def git_revision() -> str:
+    """Return the checked-out revision, "+" appended if the tree has uncommitted changes, or "unknown" outside a checkout."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def sweep_domain(
+    domain: str,
+    *,
+    catalog_file: FilePath,
+    store_file: FilePath,
+    out: FilePath | None = None,
+    path_ids: Sequence[str] | None = None,
+    limit: int | None = None,
+    max_cost_usd: float | None = None,
+    show_progress: bool = False,
+) -> tuple[Trace, FilePath, Progress]:
+    """Sweep a domain into a store and export the trace of all that the store holds of it.
+
+    Parameters
+    ----------
+    domain
+        A name under `data/` or a folder.
+    catalog_file, store_file, out
+        The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`).
+    path_ids
+        The paths to run; all of the space if left out.
+    limit, max_cost_usd
+        See `sweep.sweep`.
+
+    Raises
+    ------
+    LabError
+        For anything the user can mend; outcomes measured before stay in the store.
+
+    """
+    loaded = load_domain(_folder(domain))
+    catalog = load_catalog(catalog_file)
+    space = PathSpace.over(list(catalog.models))
+    space = space.select(path_ids) if path_ids else space
+    names = list(dict.fromkeys(path.model for path in space))
+    out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
+    require_writable(out)
+    with Store(store_file) as store, ModelPool(catalog) as models:
+        models.check(names)
+        encoder = default_encoder()
+        about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
+        marks = {name: fingerprint(loaded, catalog, encoder.name, name) for name in names}
+        pipeline = Pipeline(loaded, catalog, encoder, models)
+        with tqdm(disable=not show_progress, unit=" outcomes", smoothing=0.05, delay=0.5) as bar:
+
+            def show(progress: Progress) -> None:
+                bar.total = progress.total
+                bar.set_postfix_str(f"{progress.cost_usd:.6f} USD", refresh=False)
+                bar.update()
+
+            progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, max_cost_usd=max_cost_usd, on_outcome=show)
+        wanted = {path.id for path in space}
+        outcomes = [o for mark in marks.values() for o in store.outcomes(mark) if o.path_id in wanted]
+    order = {path.id: i for i, path in enumerate(space)}
+    outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
+    ran, asked = sum(pipeline.executions.values()), sum(pipeline.requests.values())
+    about |= {"stage_executions": ran, "stage_executions_without_sharing": asked}
+    trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
+    trace.save(out)
+    return trace, out, progress
+
+
+def emulate_domain(
+    domain: str,
+    *,
+    budget_share: float | None = None,
+    budget: Budget | None = None,
+    catalog_file: FilePath,
+    store_file: FilePath,
+    replay: FilePath | None = None,
+    out: FilePath | None = None,
+    path_ids: Sequence[str] | None = None,
+    stop_at_regret: float | None = None,
+    seed: int = 0,
+    show_progress: bool = False,
+) -> str:
+    """Explore the training queries of a domain within a budget; write the partial trace and the estimated fronts; return a report.
+
+    Parameters
+    ----------
+    domain
+        A name under `data/` or a folder.
+    budget_share, budget
+        The budget, as a share of all (query, path) pairs in (0, 1] or in full; one of them. Outcomes already in the store
+        count towards it.
+    catalog_file, store_file
+        The model catalog, and the SQLite store that outcomes go to and are taken from.
+    replay
+        An exhaustive trace to look outcomes up in instead of measuring; the store is left alone then.
+    out
+        The Parquet file (default `build/emulated/<domain>.parquet`); the fronts go beside it as CSV.
+    path_ids
+        The paths to explore; all of the space if left out.
+    stop_at_regret
+        See `emulator.emulate`.
+
+    Raises
+    ------
+    LabError
+        For anything the user can mend; outcomes measured before stay in the store.
+
+    """
+    loaded, catalog = load_domain(_folder(domain)), load_catalog(catalog_file)
+    space = PathSpace.over(list(catalog.models))
+    space = space.select(path_ids) if path_ids else space
+    queries = loaded.split("train")
+    if (budget_share is None) == (budget is None):
+        raise LabError("Give either a budget share or a budget in outcomes, US dollars or seconds, and not both.")
+    if budget is None:
+        if budget_share is None or not 0 < budget_share <= 1:
+            raise LabError(f"budget_share must be within (0, 1], got {budget_share}.")
+        budget = Budget(outcomes=max(1, round(budget_share * len(queries) * len(space))))
+    out = out or FilePath("build/emulated") / f"{loaded.name}.parquet"
+    require_writable(out)
+    encoder = default_encoder()
+    emulator = Emulator(space, queries, encoder.encode([query.text for query in queries]), seed=seed)
+    about = provenance(loaded, catalog, encoder.name)
+    with ExitStack() as stack:
+        if replay is None:
+            run = _live(stack, loaded, catalog, store_file, space, emulator, budget)
+        else:
+            about |= {"replayed_from": (trace := Trace.load(replay)).source_line}
+            run = replay_from(trace)
+        bar = stack.enter_context(
+            tqdm(disable=not show_progress, unit=" outcomes", total=budget.outcomes, initial=emulator.n_told, delay=0.5)
+        )
+
+        def show(row: dict[str, Any]) -> None:
+            bar.set_postfix_str(f"{row['cost_usd']:.6f} USD, expected regret {row['expected_regret']:.3f}", refresh=False)
+            bar.update(row["outcomes"] - bar.n)
+
+        recalled = emulator.n_told
+        history = emulate(emulator, run, budget, stop_at_regret=stop_at_regret, on_batch=show)
+    fronts = emulator.fronts()
+    about["emulator"] = {"budget": vars(budget), "seed": seed, "pairs": len(queries) * len(space), "stopped": history["stopped"].iloc[-1]}
+    Trace.from_outcomes(emulator.outcomes, queries_frame(queries), about).save(out)
+    fronts.to_csv(out.with_suffix(".fronts.csv"), index=False)
+    return _exploration_report(loaded.name, emulator, history, fronts, recalled, out)
+
+
+def _live(
+    stack: ExitStack, domain: Domain, catalog: Catalog, store_file: FilePath, space: PathSpace, emulator: Emulator, budget: Budget
+) -> Callable[[list[tuple[str, str]]], list[Outcome]]:
+    """Open store and models, let the emulator recall what the store holds, and return the `run` that measures pairs."""
+    store, models = stack.enter_context(Store(store_file)), stack.enter_context(ModelPool(catalog))
+    names = list(dict.fromkeys(path.model for path in space))
+    models.check(names)
+    encoder = default_encoder()
+    marks = {name: fingerprint(domain, catalog, encoder.name, name) for name in names}
+    queries = domain.split("train")
+    pipeline = Pipeline(domain, catalog, encoder, models)
+
+    def stored(pairs: set[tuple[str, str]]) -> list[Outcome]:
+        return [o for mark in marks.values() for o in store.outcomes(mark) if (o.query_id, o.path_id) in pairs]
+
+    emulator.recall(stored({(query.id, path.id) for query in queries for path in space}))
+
+    def run(pairs: list[tuple[str, str]]) -> list[Outcome]:
+        left = None if budget.cost_usd is None else budget.cost_usd - emulator.cost_usd
+        sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=left)
+        return stored(set(pairs))
+
+    return run
+
+
+def _exploration_report(name: str, emulator: Emulator, history: pd.DataFrame, fronts: pd.DataFrame, recalled: int, out: FilePath) -> str:
+    """Say what was spent, where, what was set aside and why, and how sure the front is."""
+    last, pairs = history.iloc[-1], len(emulator.query_ids) * len(emulator.path_ids)
+    whole = fronts[fronts["scope"] == "all"].sort_values("quality", ascending=False)
+    front, aside = whole[whole["on_front"]], whole[whole["status"] == "set aside"]
+    on_front = front["n"].sum() / max(whole["n"].sum(), 1)
+    lines = [
+        f"{name}: {emulator.n_told} of {pairs} outcomes ({emulator.n_told / pairs:.1%}; {recalled} of them were there before), "
+        f"{last['cost_usd']:.6f} USD (declared prices), {len(history)} batches. Deciding took {history['deciding_s'].sum():.1f} s, "
+        f"measuring {history['running_s'].sum():.1f} s. Ended because: {last['stopped']}.",
+        f"Expected regret {last['expected_regret']:.3f}: the quality that knowing every path exactly would still add, mean over 25 SLOs.",
+        f"Estimated front over all {len(emulator.query_ids)} training queries, {len(front)} paths, 90 % credible intervals; "
+        f"{on_front:.0%} of the outcomes went to them:",
+        f"  {'path':36} {'quality':>18} {'USD per million':>21} {'seconds':>20} {'P(front)':>8} {'n':>4}",
+    ]
+    lines += [
+        f"  {row.path_id:36} {row.quality:.2f} [{row.quality_low:.2f}, {row.quality_high:.2f}] "
+        f"{1e6 * row.cost_usd:7.3f} [{1e6 * row.cost_usd_low:.3f}, {1e6 * row.cost_usd_high:.3f}] "
+        f"{row.latency_s:6.3f} [{row.latency_s_low:.3f}, {row.latency_s_high:.3f}] {row.front_probability:8.2f} {row.n:4d}"
+        for row in front.itertuples()
+    ]
+    if len(aside):
+        lines.append(f"Set aside, {len(aside)} of {len(whole)} paths: no chance above 1 % to be on any front. For example:")
+        lines += [f"  {row.path_id}: {row.because}" for row in aside.head(3).itertuples()]
+    scopes = fronts[fronts["on_front"] & (fronts["scope"] != "all")].groupby("scope").size()
+    if len(scopes):
+        lines.append("Paths on the front of each cluster of queries: " + ", ".join(f"{scope} {n}" for scope, n in scopes.items()) + ".")
+    lines.append(f"Partial trace: {out}. All estimates: {out.with_suffix('.fronts.csv')}.")
+    return "\n".join(lines)
+
+
+def _folder(domain: str) -> FilePath:
+    named = DATA / domain
+    return named if named.is_dir() else FilePath(domain)
+
+
+def require_writable(file: FilePath) -> None:
+    """Raise before anything is measured if a result could not be written."""
+    folder = file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"Cannot create {folder}: {error.strerror}. Name a writable place.") from error
+    if not os.access(folder, os.W_OK) or file.is_dir():
+        raise LabError(f"Cannot write {file}: the folder is read-only or the name is taken by a folder. Name a writable place.")
+
+
+def live_check(trace: Trace, domain: Domain, catalog: Catalog, n: int, seed: int) -> dict[str, float]:
+    """Measure `n` random outcomes of a trace anew and compare.
+
+    Returns
+    -------
+    `n_outcomes`, `quality_agreement_rate` (share with the same quality), `answer_agreement_rate`, and `latency_ratio_median`
+    (measured now over measured then; another machine differs here).
+
+    """
+    rng = np.random.default_rng(seed)
+    then = trace.outcomes.iloc[np.sort(rng.choice(len(trace.outcomes), min(n, len(trace.outcomes)), replace=False))]
+    queries = {query.id: query for query in domain.queries}
+    paths = {path.id: path for path in PathSpace.over(list(catalog.models))}
+    with ModelPool(catalog) as models:
+        pipeline = Pipeline(domain, catalog, default_encoder(), models)
+        now = {
+            (outcome.query_id, outcome.path_id): outcome
+            for query_id, part in then.groupby("query_id", sort=False)
+            for outcome in pipeline.run(queries[str(query_id)], [paths[p] for p in part["path_id"]])
+        }
+    pairs = [(now[row.query_id, row.path_id], row) for row in then.itertuples()]
+    return {
+        "n_outcomes": len(now),
+        "quality_agreement_rate": float(np.mean([o.quality == row.quality for o, row in pairs])),
+        "answer_agreement_rate": float(np.mean([o.answer == row.answer for o, row in pairs])),
+        "latency_ratio_median": float(np.median([o.latency_s / row.latency_s for o, row in pairs])),
+    }

@@ -1,0 +1,110 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.emulator import BASELINES, Truth, _cells, aims, beaten_by, best_of_trials, calls_ratio, recommend, score_raw
+from benchmarks.spaces import Space, synthetic
+
+
+def a_space(seed=0, n=12):
+    rng = np.random.default_rng(seed)
+    ids = [f"a{i}/b{j}" for i in range(2) for j in range(3)]
+    tables = np.stack([rng.random((n + 6, 6)), 1e-6 * (1 + rng.random((n + 6, 6))), 1 + rng.random((n + 6, 6))])
+    embeddings = rng.standard_normal((n + 6, 4))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return Space("tiny", ids, tables[:, :n], tables[:, n:], embeddings[:n], embeddings[n:])
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_every_baseline_pays_for_each_cell_once_and_in_the_end_for_all(method):
+    space = a_space()
+    cells = list(itertools.islice(_cells(method)(space, np.arange(12) % 2, np.random.default_rng(0)), 12 * 6 * 3))
+    unique = list(dict.fromkeys(cells))
+    assert len(unique) == 12 * 6
+    if method not in ("racing",) and not method.startswith(("tpe", "nsga2")):  # these end by filling up with what is left
+        assert len(cells) == 12 * 6
+
+
+def test_seeing_everything_is_the_truth():
+    space = a_space()
+    truth = Truth(space)
+    scores = score_raw(space, truth, np.ones((12, 6), dtype=bool))
+    assert scores["hypervolume_ratio"] == pytest.approx(1)
+    assert scores["slo_loss"] == pytest.approx(0)
+    assert scores["heldout_kept"] == pytest.approx(1)
+    assert scores["optimism"] == pytest.approx(0)
+
+
+def test_a_wrong_pick_loses_its_quality_and_an_infeasible_one_all():
+    truth = Truth(a_space())
+    best = truth.slo_loss(np.array([_best(truth, box) for box in truth.boxes]))
+    assert best == pytest.approx(0)
+    nothing = truth.slo_loss(np.full(len(truth.boxes), -1))
+    feasible = [truth.means[_kept(truth, box), 0].max() for box in truth.boxes if _kept(truth, box).any()]
+    assert nothing == pytest.approx(np.mean(feasible))
+
+
+def _kept(truth, box):
+    return (truth.means[:, 1] <= box[0]) & (truth.means[:, 2] <= box[1])
+
+
+def _best(truth, box):
+    kept = _kept(truth, box)
+    return int(np.where(kept, truth.means[:, 0], -1).argmax()) if kept.any() else -1
+
+
+def test_recommendations_are_cut_to_the_size_and_filled_from_the_next_front():
+    points = np.array([[0.9, 3.0, 1.0], [0.5, 1.0, 1.0], [0.6, 1.5, 1.0], [0.4, 2.0, 1.0], [np.nan, 1.0, 1.0]])
+    assert sorted(recommend(points, 3)) == [0, 1, 2]
+    assert sorted(recommend(points, 4)) == [0, 1, 2, 3]
+    assert len(recommend(points, 2)) == 2
+    assert 4 not in recommend(points, 9)
+
+
+def some_records():
+    medians = {"ours": (0.8, 0.9, 0.95), "uniform": (0.5, 0.6, 0.9), "tpe_10": (0.1, 0.1, 0.1), "tpe_20": (0.5, 0.5, 0.5)}
+    return pd.DataFrame(
+        [
+            {"trace": "smart_home", "method": method, "budget_share": share, "seed": seed, "heldout_kept": kept}
+            for method, row in medians.items()
+            for share, kept in zip((0.01, 0.05, 0.2), row, strict=True)
+            for seed in range(4)
+        ]
+    ).assign(hypervolume_ratio=0.9, slo_loss=0.1)
+
+
+def test_optuna_is_reported_with_the_trial_size_that_serves_it_best():
+    kept = best_of_trials(some_records())
+    assert set(kept["method"]) == {"ours", "uniform", "tpe"}
+    assert kept.loc[kept["method"] == "tpe", "queries_per_trial"].unique().tolist() == [20]
+
+
+def test_calls_ratios_and_competitors_that_win_are_counted():
+    frame = best_of_trials(some_records())
+    assert calls_ratio(frame) == (pytest.approx(4.0), True)
+    frame.loc[frame["method"] == "uniform", "heldout_kept"] -= 0.1
+    assert calls_ratio(frame) == (pytest.approx(4.0), False)
+    assert beaten_by(frame) == []
+    frame["heldout_kept"] += 1e-3 * frame["seed"]
+    frame.loc[(frame["method"] == "tpe") & (frame["budget_share"] == 0.05), "heldout_kept"] += 0.5
+    assert len(beaten_by(frame)) == 1
+    assert "smart_home 0.05 heldout_kept: tpe by 0.1" in beaten_by(frame)[0]
+
+
+def test_aims_carry_their_bound():
+    records = aims(best_of_trials(some_records().assign(optimism=0.01, coverage=0.9)))
+    one = next(r for r in records if r["metric"] == "heldout_kept_at_0.05")
+    assert one == {"metric": "heldout_kept_at_0.05", "trace": "smart_home", "value": pytest.approx(0.9), "at_least": 0.97}
+
+
+def test_the_synthetic_space_repeats_and_has_structure():
+    one, two = synthetic("synthetic_300", 3), synthetic("synthetic_300", 3)
+    assert (one.tables == two.tables).all()
+    assert one.tables.shape == (3, 400, 300)
+    assert set(np.unique(one.tables[0])) == {0.0, 1.0}
+    last = np.array([path_id.split("/")[-1] for path_id in one.path_ids])
+    latency = one.tables[2].mean(axis=0)
+    within = np.mean([latency[last == level].var() for level in set(last)])
+    assert within < 0.3 * latency.var()
