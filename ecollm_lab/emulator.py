@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -192,13 +193,13 @@ class Emulator:
         self._add(told)
 
     def _check(self, told: list[Outcome]) -> None:
-        pairs = [(o.query_id, o.path_id) for o in told]
+        twice = Counter((o.query_id, o.path_id) for o in told)
         for o in told:
             where = f"({o.query_id}, {o.path_id})"
             if o.query_id not in self._row or o.path_id not in self._column:
                 kind = "query" if o.query_id not in self._row else "path"
                 raise LabError(f"{where} was told, but its {kind} is not among those explored.")
-            if self._told[self._row[o.query_id], self._column[o.path_id]] or pairs.count((o.query_id, o.path_id)) > 1:
+            if self._told[self._row[o.query_id], self._column[o.path_id]] or twice[o.query_id, o.path_id] > 1:
                 raise LabError(f"{where} was told twice; a pair has one outcome.")
             if np.isnan(o.quality):
                 continue

@@ -89,7 +89,7 @@ for share in (0.01, 0.02, 0.05):
     steps.append(emulate(emulator, replay_from(train), Budget(outcomes=round(share * n_pairs))))
     fronts.append(emulator.fronts().assign(outcomes=emulator.n_told))
 source = f"{train.source_line} · training split, replayed"
-pd.concat(steps)[["outcomes", "cost_usd", "expected_regret", "deciding_s", "stopped"]].round(4)
+pd.concat(steps, ignore_index=True)[["outcomes", "cost_usd", "expected_regret", "deciding_s", "stopped"]].round(4)
 
 # %% [markdown]
 # `expected_regret` is the Emulator's own view of how unsure it is: the quality that knowing every path exactly would still add, averaged
