@@ -402,6 +402,20 @@ def table(frame: pd.DataFrame) -> str:
     return wide.round(3).to_string()
 
 
+def markdown(frame: pd.DataFrame, share: float = 0.05) -> str:
+    """Return medians over seeds at one budget as rows for the README: ours, and for each metric the best raw competitor."""
+    rows = []
+    at = frame[(frame["budget_share"] == share) & ~frame["method"].str.contains("+", regex=False)]
+    for trace, part in at.groupby("trace", sort=False):
+        medians = part.groupby("method")[list(DIRECTIONS)].median()
+        others = medians.drop(index="ours")
+        best = {metric: (others[metric] * sign).idxmax() for metric, sign in DIRECTIONS.items()}
+        ours = " | ".join(f"{medians.loc['ours', metric]:.3f}" for metric in DIRECTIONS)
+        rivals = " | ".join(f"{others.loc[best[metric], metric]:.3f} ({best[metric]})" for metric in DIRECTIONS)
+        rows += [f"| {trace}, {part['seed'].nunique()} seeds | ours | {ours} |", f"| | best other | {rivals} |"]
+    return "\n".join(rows)
+
+
 def timing(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return what deciding costs: share of the time of the outcomes it asked for, and seconds per batch."""
     ours = frame[(frame["method"] == "ours") & (frame["budget_share"] == 0.05)]
@@ -475,6 +489,7 @@ def main() -> None:
 def finish(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Print the table of medians; return the records of what was asked for."""
     print(table(frame))
+    print(markdown(frame))
     return aims(frame) + timing(frame)
 
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import jupytext
+import pandas as pd
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("0*.py"))
@@ -30,6 +31,15 @@ def test_the_table_in_the_readme_is_the_one_in_the_summary():
                 line = next(line for line in table.splitlines() if line.split()[:2] == [prefer, policy])
                 assert f" {row['quality']:.3f} [" in line
                 assert f" {1000 * row['cost_usd']:.5f} {row['latency_s']:7.3f} " in line
+
+
+def test_the_benchmark_table_in_the_readme_is_that_of_its_records():
+    from benchmarks.emulator import markdown
+
+    rows = markdown(pd.read_parquet("data/benchmarks/emulator.parquet")).splitlines()
+    assert len(rows) >= 4
+    text = Path("README.md").read_text()
+    assert not [row for row in rows if row not in text]
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
