@@ -59,6 +59,7 @@ class Truth:
         self.means = tables.mean(axis=1).T
         self.front = is_on_front(self.means)
         self.reference = np.array([self.means[:, 0].min(), self.means[:, 1].max(), self.means[:, 2].max()])
+        self.reference += np.array([-1.0, 1.0, 1.0]) * (np.ptp(self.means, axis=0) == 0)  # what is the same for all gets a unit extent
         self.volume = hypervolume(self.means[self.front], self.reference)
         self.boxes = _boxes(self.means[:, 1], self.means[:, 2])
         self.tails = np.quantile(tables[1:], 0.95, axis=1).T
