@@ -40,8 +40,6 @@ from ecollm_lab.records import SLO, InfeasibleSLO, Outcome
 from ecollm_lab.traces import Trace
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
-BIG_SEEDS = 5  # of synthetic_2000, where one seed takes minutes
-QUERIES_PER_TRIAL = (5, 10, 20)  # Optuna is reported with the number that serves it best, per trace and sampler
 ON_TOP = (0.01, 0.05)  # budgets at which our estimator is also tried on what the others saw
 MOST_SEEDS = {"synthetic_300": 10, "synthetic_2000": 3}  # where a seed takes minutes
 BASELINES = ("uniform", "cluster_stratified", "path_first", "racing", "tpe_10", "tpe_20", "tpe_40", "nsga2_10", "nsga2_20", "nsga2_40")

@@ -89,7 +89,9 @@ class Emulator:
         return (self._told.sum(axis=0) >= FAILURES) & ~good.any(axis=0)
 
     def ask(self, n: int) -> list[Pair]:
-        """Return up to `n` (query_id, path_id) pairs to measure next; fewer or none when all have been asked.
+        """Return up to `n` (query_id, path_id) pairs to measure next; none when all have been asked.
+
+        While there are paths never asked, only those are returned, once each, so there may be fewer than n.
 
         Pairs on the same query stand together. A pair is asked once; tell its outcome before long, for until then it
         counts for nothing.
@@ -225,7 +227,8 @@ class Emulator:
             if np.isnan(self._tables[0]).all():
                 raise LabError("There is nothing to estimate from: no outcome was told, or every attempt failed.")
             steps = 1 if self._told.size > LARGE else 8 if self.estimates.n_outcomes.sum() == 0 else 2
-            steps = max(steps, 20) if thorough and self._told.size <= LARGE else steps
+            if thorough:  # in a large space two steps: a single one would leave the spread of cost and latency as it was
+                steps = 20 if self._told.size <= LARGE else 2
             self.estimates.update(*self._tables, iterations=steps, n_draws=256 if thorough else 64)
             self._current = True
         return self.estimates
@@ -271,7 +274,7 @@ class Emulator:
 class Budget:
     """How much an exploration may spend in all: outcomes, US dollars, seconds; at least one of them.
 
-    Outcomes and dollars count what was recalled from earlier runs too; seconds count this run.
+    Outcomes and dollars count what was recalled from earlier runs too; seconds count this run, and are looked at between batches.
     """
 
     outcomes: int | None = None

@@ -206,7 +206,8 @@ def emulate_domain(
         if replay is None:
             run = _live(stack, loaded, catalog, store_file, space, emulator, budget)
         else:
-            about |= {"replayed_from": (trace := Trace.load(replay)).source_line}
+            trace = Trace.load(replay)
+            about = trace.provenance | {"replayed_from": trace.source_line}  # these outcomes are its, not of this machine and day
             run = replay_from(trace)
         bar = stack.enter_context(
             tqdm(disable=not show_progress, unit=" outcomes", total=budget.outcomes, initial=emulator.n_told, delay=0.5)

@@ -26,8 +26,6 @@ class Design:
 
     Attributes
     ----------
-    path_ids
-        The columns of the table.
     main
         One-hot path features, shape (paths, effects): components, their names and numbers, pairs of them, the path itself.
     group
@@ -39,7 +37,6 @@ class Design:
 
     """
 
-    path_ids: tuple[str, ...]
     main: np.ndarray
     group: np.ndarray
     kinds: tuple[str, ...]
@@ -81,7 +78,6 @@ class Design:
         clusters = _one_hot(labels)
         basis = [clusters - clusters.mean(axis=0), _directions(embeddings)]
         return cls(
-            path_ids=tuple(path_ids),
             main=np.hstack(columns),
             group=np.repeat([groups.index(kind) for kind in kinds], [c.shape[1] for c in columns]),
             kinds=tuple(kind for kind, _ in groups),
@@ -127,8 +123,8 @@ class MixedModel:
     """y[query, path] = mean + effects of the path + effect of the query + slopes of components on query features + noise.
 
     All effects are Gaussian with mean zero and one variance per group, learned by expectation maximisation from posterior
-    draws: structure that the data do not show shrinks away, and a path's own effect never vanishes. Query effects are eliminated,
-    so one fit costs O(effects³ + queries · effects²), however many cells are seen.
+    draws: structure that the data do not show shrinks away, and a path's own effect never vanishes. Query effects or the
+    paths' own effects, whichever are more, are integrated out; a fit costs one Cholesky factor of the rest, however many cells are seen.
 
     Attributes
     ----------

@@ -56,10 +56,10 @@ class Policy:
         queries
             Queries, texts, or embeddings of shape (queries, dimension).
         slo
-            Limits and preference. With prefer="quality" the best expected quality wins (times the probability that the path keeps
-            the limits, where that is not certain); with "cost" or "latency" the
+            Limits and preference. With prefer="quality" the best expected quality wins; with "cost" or "latency" the
             cheapest or fastest path whose expected quality is at least `slo.min_quality` or, without one, within 0.02 of the
-            best feasible; if none reaches `min_quality`, the best.
+            best feasible; if none reaches `min_quality`, the best. Expected quality counts times the probability that the path
+            keeps the limits, where that is not certain.
 
         Raises
         ------

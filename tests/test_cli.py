@@ -119,6 +119,8 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
     trace = Trace.load(tmp_path / "e.parquet")
     assert len(trace.outcomes) == 371
     assert "smart_home" in trace.provenance["replayed_from"]
+    was = Trace.load("data/traces/smart_home.parquet").provenance
+    assert {key: trace.provenance[key] for key in was} == was  # its outcomes are of that day and machine
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,20 @@ def test_a_path_that_only_fails_is_given_up_and_never_on_the_front():
     assert len(emulator.outcomes) == emulator.n_told - emulator._told[:, 0].sum()
 
 
+def test_final_results_of_a_large_space_learn_the_spread_anew(monkeypatch):
+    monkeypatch.setattr("ecollm_lab.emulator.LARGE", 10)
+    trace = a_trace()
+    emulator, run = an_emulator(trace), replay_from(trace)
+    emulator.tell(run(emulator.ask(P)))
+    emulator.refresh()
+    early = emulator.estimates._latency._shape
+    emulator.tell(run(emulator.ask(60)))
+    emulator.refresh()
+    assert (emulator.estimates._latency._shape == early).all()
+    emulator.fronts()
+    assert (emulator.estimates._latency._shape != early).any()
+
+
 def test_when_everything_fails_it_says_so():
     trace = a_trace()
     emulator = an_emulator(trace)
