@@ -214,11 +214,12 @@ def _homeassistant(source: FilePath) -> tuple[pd.DataFrame, list[FilePath], dict
     runs = tests.drop_duplicates(run).reset_index(drop=True).assign(quality=tests.groupby(run, sort=False)["quality"].mean().to_numpy())
     details = {(f.parents[1], f.parent.name, f.stem): f for f in sorted(base.glob("*/*/*/*.yaml")) if f.stem != "_scrape_context"}
     key = pd.Series(list(runs[run].itertuples(index=False, name=None)))
-    unjudged = [f for at, f in details.items() if at not in set(key) and at[0] in set(runs["folder"])]
+    judged, folders = set(key), set(runs["folder"])
+    n_unjudged = sum(at[0] in folders and at not in judged for at in details)
     age = {version: place for place, version in enumerate(sorted(set(runs["version"]), key=_release))}
     order = runs["version"].map(age)
     newest = order == order.groupby([runs["dataset"], runs["model_id"]]).transform("max")
-    dropped = {"runs_of_older_versions": int((~newest).sum()), "runs_without_a_verdict": len(unjudged)}
+    dropped = {"runs_of_older_versions": int((~newest).sum()), "runs_without_a_verdict": n_unjudged}
     runs, files = runs[newest], [details.get(at) for at in key[newest]]
     found = pd.DataFrame([_run(file) if file else {} for file in files], runs.index, ["asked", "latency_s", "tokens_in", "tokens_out"])
     unit = runs["dataset"] + "/" + runs["task_id"].str.replace(r"-\d+$", "", regex=True)
@@ -310,7 +311,7 @@ def _read_table(file: FilePath) -> pd.DataFrame:
         raise LabError(_PICKLED.format(file))
     try:
         if file.suffix.lower() == ".parquet":
-            table = pq.read_table(pa.BufferReader(_bytes(file))).to_pandas(ignore_metadata=True)
+            table = pq.ParquetFile(pa.BufferReader(_bytes(file))).read().to_pandas(ignore_metadata=True)
         elif file.suffix.lower() == ".csv":
             table = pd.read_csv(io.StringIO(_text(file)), dtype=str, keep_default_na=False)
         else:
