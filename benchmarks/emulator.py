@@ -33,9 +33,10 @@ from benchmarks.spaces import SIZES, Space, available, load, synthetic
 from ecollm_lab.cluster import find_clusters
 from ecollm_lab.emulator import Budget, Emulator, emulate
 from ecollm_lab.estimates import Estimates, slo_regret
+from ecollm_lab.fitting import fit_policy
 from ecollm_lab.measuring import git_revision
 from ecollm_lab.pareto import OBJECTIVES, hypervolume, is_on_front
-from ecollm_lab.policies import Policy, fit_policy
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, InfeasibleSLO, Outcome
 from ecollm_lab.traces import Trace
 
@@ -63,7 +64,7 @@ class Truth:
         self.tails = np.quantile(tables[1:], 0.95, axis=1).T
         self.tail_boxes = _boxes(self.tails[:, 0], self.tails[:, 1])
         self.full = self.heldout_quality(
-            fit_policy(_trace(self.space, np.ones(tables.shape[1:], dtype=bool)), embeddings=self.space.embeddings)
+            fit_policy(_trace(self.space, np.ones(tables.shape[1:], dtype=bool)), embeddings=self.space.embeddings, violation_rate=None)
         )
 
     def hypervolume_ratio(self, paths: np.ndarray) -> float:
@@ -147,7 +148,7 @@ def score_raw(space: Space, truth: Truth, seen: np.ndarray) -> dict[str, float]:
     value = np.where(kept, quality, -1.0)
     picks = np.where(value.max(axis=1) >= 0, value.argmax(axis=1), -1)
     trace = _trace(space, seen)
-    policy = fit_policy(trace, embeddings=space.embeddings[[int(query_id) for query_id in trace.query_ids]])
+    policy = fit_policy(trace, embeddings=space.embeddings[[int(query_id) for query_id in trace.query_ids]], violation_rate=None)
     return _score(truth, paths, picks, points, policy)
 
 

@@ -15,20 +15,23 @@ from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 if TYPE_CHECKING:
     from ecollm_lab.domains import load_domain
     from ecollm_lab.emulator import Budget, Emulator, emulate
+    from ecollm_lab.fitting import fit_policy
+    from ecollm_lab.importers import import_outcomes
     from ecollm_lab.pareto import hypervolume, pareto_front
-    from ecollm_lab.policies import fit_policy
     from ecollm_lab.replays import replay, replay_all
+    from ecollm_lab.saving import load_policy, save_policy
     from ecollm_lab.traces import Trace
     from ecollm_lab.widgets import explore
 
 _ROOMS = {
     "Budget": "emulator", "Emulator": "emulator", "Trace": "traces", "emulate": "emulator", "explore": "widgets",
-    "fit_policy": "policies", "hypervolume": "pareto", "load_domain": "domains", "pareto_front": "pareto",
-    "replay": "replays", "replay_all": "replays",
+    "fit_policy": "fitting", "hypervolume": "pareto", "load_domain": "domains", "pareto_front": "pareto",
+    "replay": "replays", "replay_all": "replays", "import_outcomes": "importers", "load_policy": "saving",
+    "save_policy": "saving",
 }  # fmt: skip
 __all__ = [
-    "SLO", "Budget", "Emulator", "InfeasibleSLO", "LabError", "Trace", "emulate", "explore", "fit_policy", "hypervolume", "load_domain",
-    "pareto_front", "replay", "replay_all",
+    "SLO", "Budget", "Emulator", "InfeasibleSLO", "LabError", "Trace", "emulate", "explore", "fit_policy", "hypervolume",
+    "import_outcomes", "load_domain", "load_policy", "pareto_front", "replay", "replay_all", "save_policy",
 ]  # fmt: skip
 
 

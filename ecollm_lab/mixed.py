@@ -61,7 +61,7 @@ class Design:
             Cluster of each query, shape (queries,).
 
         """
-        factors = _factors(path_ids)
+        factors = path_factors(path_ids)
         columns = [_one_hot(levels) for _, levels in factors]
         kinds = [("component", stage) for stage, _ in factors]
         slopes, stages = list(columns), [stage for stage, _ in factors]
@@ -88,7 +88,7 @@ class Design:
         )
 
 
-def _factors(path_ids: Sequence[str]) -> list[tuple[int, list[str]]]:
+def path_factors(path_ids: Sequence[str]) -> list[tuple[int, list[str]]]:
     """Return (stage, level of each path) wherever paths differ: components, and the names and numbers within them."""
     parts = [path_id.split("/") for path_id in path_ids]
     if len({len(p) for p in parts}) != 1 or len(parts[0]) < 2:

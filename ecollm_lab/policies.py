@@ -1,65 +1,172 @@
-"""Policies: (query, SLO) → path. Ours, and the baselines it is measured against, over the same paths."""
+"""Policies: (query, SLO) → path. What every policy has in common: limits kept at a stated rate, choice, explanation."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtr
 
-from ecollm_lab.cluster import Clusters, find_clusters
 from ecollm_lab.embed import Encoder, default_encoder
-from ecollm_lab.estimates import Estimates
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
 from ecollm_lab.traces import Trace
 
 TOLERANCE = 0.02  # with prefer = cost or latency: how far below the best expected quality a path may be
-PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
-BANDWIDTHS = (0.05, 0.1, 0.2, 0.4)
-NOISES = (0.1, 0.3, 1.0, 3.0, 10.0)
-FLAT = (0.0, np.inf)  # bandwidth and noise of "the embeddings say nothing": every query gets the path means
-POLICIES = ("ours", "cluster", "best_single", "cloud_only", "cheapest", "fastest", "random")
+MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
+PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
+_STEPS = 24  # of the bisection for that penalty
+
+
+class Predictor(Protocol):
+    """Expected quality of each path for a query, from its embedding."""
+
+    def predict(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return expected quality, shape (queries, paths)."""
+        ...
+
+    def restricted(self, columns: np.ndarray) -> Self:
+        """Return the same predictor for some paths, in the order given."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """How a policy decides under one SLO.
+
+    Attributes
+    ----------
+    columns
+        The paths considered, in the order in which ties are broken: the cheapest (prefer="latency": fastest) first.
+    predictor
+        Restricted to these paths.
+    weight, penalty
+        A path's score is its expected quality × weight − penalty, shape (columns,).
+    violation_rate
+        Share of training queries whose choice, made without knowing them, broke a limit; NaN where outcomes were estimated.
+    violation_share
+        Share of training outcomes of each path that break a limit, shape (paths,); under estimates, the probability to.
+    feasible
+        Whether the target is met; if not, this is the least-violating path.
+
+    """
+
+    columns: np.ndarray
+    predictor: Predictor
+    weight: np.ndarray
+    penalty: np.ndarray
+    violation_rate: float
+    violation_share: np.ndarray
+    feasible: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why a policy chose a path for a query.
+
+    Attributes
+    ----------
+    path_id, quality, quality_sd
+        The choice, its expected quality, and the standard deviation of its training outcomes around what was expected of them.
+    cost_usd, cost_p95_usd, latency_s, latency_p95_s
+        Mean and 95th percentile of the path in training.
+    violation_share, violation_rate
+        How often this path broke a limit in training, and how often this policy's choices did.
+    bound
+        The limits that exclude or penalise a path of higher expected quality; empty if none does.
+    paths
+        One row per path: path_id, quality, cost_usd, latency_s, violation_share, score (NaN if not considered) and `reason`, why it was
+        not chosen; best score first.
+
+    """
+
+    path_id: str
+    quality: float
+    quality_sd: float
+    cost_usd: float
+    cost_p95_usd: float
+    latency_s: float
+    latency_p95_s: float
+    violation_share: float
+    violation_rate: float
+    bound: tuple[str, ...]
+    feasible: bool
+    paths: pd.DataFrame = field(repr=False)
 
 
 @dataclass(eq=False, kw_only=True)
 class Policy:
-    """What every policy knows of its training trace: the paths, their mean quality, and what they cost and take.
+    """A predictor of quality, what paths cost and take, and a target for how often limits may be broken.
 
-    Limits are checked against the 95th percentile of a path's cost and latency in training; `latency_s` and `cost_usd` are
-    means, used to prefer the fastest or cheapest. Where training saw only some outcomes the percentiles are estimates, and the
-    `_log_sd` say how unsure: the standard deviations of their logarithms, zero for what was measured. All have shape (paths,).
+    Attributes
+    ----------
+    predictor
+        Of quality; what tells policies apart.
+    order
+        "quality", or a fixed order that ignores quality: "cost_usd", "latency_s", "random".
+    left_out
+        Expected quality of the training queries, each predicted from other queries alone, shape (queries, paths).
+    quality, cost, latency
+        Training outcomes, shape (queries, paths), NaN where not seen.
+    cost_usd, latency_s, cost_p95_usd, latency_p95_s
+        Means and 95th percentiles, shape (paths,).
+    cost_log_sd, latency_log_sd
+        Standard deviations of the logarithms of the percentiles where they are estimates, else zero; shape (paths,).
+    violation_rate
+        Target: limits may be broken by at most this share of choices. None: every path must keep the limits with its 95th percentiles.
+    allowed
+        Paths it may choose, shape (paths,).
+
     """
 
     name: str
     path_ids: np.ndarray
+    predictor: Predictor
+    order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"
+    left_out: np.ndarray
     quality: np.ndarray
+    cost: np.ndarray
+    latency: np.ndarray
     cost_usd: np.ndarray
     latency_s: np.ndarray
     cost_p95_usd: np.ndarray
     latency_p95_s: np.ndarray
     cost_log_sd: np.ndarray
     latency_log_sd: np.ndarray
+    violation_rate: float | None
     allowed: np.ndarray
+    provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     encoder: Encoder | None = field(default=None, repr=False)
+    seed: int = 0
+    details: dict[str, Any] = field(default_factory=dict, repr=False)
+    _rules: dict[SLO, Rule] = field(default_factory=dict, repr=False, init=False)
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return expected quality, shape (queries, paths); here the path means, whatever the query."""
-        return np.broadcast_to(self.quality, (len(embeddings), len(self.quality)))
+        """Return expected quality, shape (queries, paths)."""
+        return self.predictor.predict(embeddings)
 
-    def select(self, queries: Sequence[Query] | Sequence[str] | np.ndarray, slo: SLO) -> np.ndarray:
+    def select(
+        self,
+        queries: Sequence[Query] | Sequence[str] | np.ndarray,
+        slo: SLO,
+        *,
+        infeasible: Literal["raise", "least_violating"] = "raise",
+    ) -> np.ndarray:
         """Choose a path id for each query, shape (queries,).
 
         Parameters
         ----------
         queries
-            Queries, texts, or embeddings of shape (queries, dimension).
+            Queries, texts, or unit embeddings of shape (queries, dimension).
         slo
             Limits and preference. With prefer="quality" the best expected quality wins; with "cost" or "latency" the
             cheapest or fastest path whose expected quality is at least `slo.min_quality` or, without one, within 0.02 of the
-            best feasible; if none reaches `min_quality`, the best. Expected quality counts times the probability that the path
-            keeps the limits, where that is not certain.
+            best; if none reaches `min_quality`, the best. What breaks limits counts less: see `rule`.
+        infeasible
+            What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn.
 
         Raises
         ------
@@ -68,19 +175,109 @@ class Policy:
 
         """
         embeddings = self.embed(queries)
-        expected = self.predict(embeddings) * self.kept_probability(slo)
-        return self.path_ids[self._choose(expected, self.feasible(slo), slo)]
+        rule = self._rules.get(slo) or self.rule(slo)
+        if not rule.feasible and self.name != "cloud_only":  # which has nothing else to offer, and is charged with the violation
+            require_choice("infeasible", infeasible, ("raise", "least_violating"))
+            if infeasible == "raise":
+                raise InfeasibleSLO(self._why_infeasible(slo))
+            warnings.warn(f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=2)
+        return self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
+
+    def _positions(self, embeddings: np.ndarray, rule: Rule, slo: SLO) -> np.ndarray:
+        if self.order == "random":
+            return np.random.default_rng(self.seed).integers(len(rule.columns), size=len(embeddings))
+        if self.order != "quality" or len(rule.columns) == 1:
+            return np.zeros(len(embeddings), dtype=int)
+        return _first_good(rule.predictor.predict(embeddings) * rule.weight - rule.penalty, slo)
 
     def embed(self, queries: Sequence[Query] | Sequence[str] | np.ndarray) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""
         if isinstance(queries, np.ndarray):
             if queries.ndim != 2:
                 raise LabError(f"Embeddings must have the shape (queries, dimension), got {queries.shape}.")
+            if not np.isfinite(queries.sum()):
+                raise LabError("Embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
             return queries
         if isinstance(queries, str):
             raise LabError("select takes a sequence of queries or texts; wrap a single one in a list.")
         texts = [query.text if isinstance(query, Query) else query for query in queries]
         return (self.encoder or default_encoder()).encode(texts)
+
+    def rule(self, slo: SLO) -> Rule:
+        """Return how this policy decides under an SLO; computed once per SLO.
+
+        Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, with the least λ for which
+        the choices for the training queries, each predicted from other queries, break limits at no more than the target rate:
+        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). Where outcomes were
+        estimated, or without a target, a path must keep the limits with its 95th percentiles more probably than not, and its expected
+        quality counts times that probability.
+        """
+        if slo not in self._rules:
+            self._require_recorded(slo)
+            calibrated = self.violation_rate is not None and not (self.cost_log_sd.any() or self.latency_log_sd.any())
+            self._rules[slo] = self._calibrated(slo) if calibrated else self._by_percentile(slo)
+        return self._rules[slo]
+
+    def _require_recorded(self, slo: SLO) -> None:
+        for asked, column, values in (
+            (slo.max_cost_usd is not None or slo.prefer == "cost", "cost_usd", self.cost_usd),
+            (slo.max_latency_s is not None or slo.prefer == "latency", "latency_s", self.latency_s),
+        ):
+            if asked and np.isnan(values).any():
+                raise LabError(f"The trace this policy learned from has no {column}, so an SLO cannot limit or prefer it; got {slo}.")
+
+    def _calibrated(self, slo: SLO) -> Rule:
+        target = self.violation_rate
+        assert target is not None
+        broke = ~keeps(slo, self.cost, self.latency) & ~np.isnan(self.quality)
+        n_seen = (~np.isnan(self.quality)).sum(axis=0)
+        share = broke.sum(axis=0) / np.maximum(n_seen, 1)
+        most = MOSTLY if self.order == "quality" else target + 1e-12
+        columns = self._ordered((share < most) & self.allowed, slo)
+        if not len(columns) or share[columns].min() > target:
+            allowed = np.flatnonzero(self.allowed)
+            least = allowed[np.lexsort((-np.nanmean(self.quality[:, allowed], axis=0), share[allowed]))[0]]
+            return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=False)
+        if self.order != "quality":
+            return self._make(columns, np.zeros(len(columns)), float(share[columns].mean()), share)
+        rows = np.arange(len(broke))
+        others = (broke.sum(axis=0) - broke) / np.maximum(n_seen - 1, 1)  # the share without the query itself
+        expected, others, broke = self.left_out[:, columns], others[:, columns], broke[:, columns]
+
+        def rate(penalty: float) -> float:
+            return float(broke[rows, _first_good(expected - penalty * others, slo)].mean())
+
+        highest = (target * (len(rows) + 1) - 1) / len(rows)
+        low, high = PENALTIES
+        if rate(0.0) <= highest:
+            high = 0.0
+        else:
+            for _ in range(_STEPS):
+                middle = (low * high) ** 0.5
+                low, high = (low, middle) if rate(middle) <= highest else (middle, high)
+        return self._make(columns, high * share[columns], rate(high), share)
+
+    def _by_percentile(self, slo: SLO) -> Rule:
+        kept = self.kept_probability(slo)
+        columns = self._ordered((kept >= MOSTLY) & self.allowed, slo)
+        if not len(columns):
+            least = int(np.where(self.allowed, kept, -1.0).argmax())
+            return self._make(np.array([least]), np.zeros(1), np.nan, 1 - kept, feasible=False)
+        return self._make(columns, np.zeros(len(columns)), np.nan, 1 - kept, weight=kept[columns])
+
+    def _ordered(self, mask: np.ndarray, slo: SLO) -> np.ndarray:
+        """Return the columns under a mask: cheapest first, then fastest; the other way round where latency is what counts."""
+        first, second = (self.latency_s, self.cost_usd) if "latency" in (slo.prefer, self.order[:7]) else (self.cost_usd, self.latency_s)
+        columns = np.flatnonzero(mask)
+        return columns[np.lexsort((second[columns], first[columns]))]
+
+    def _make(
+        self, columns: np.ndarray, penalty: np.ndarray, rate: float, share: np.ndarray,
+        *, weight: np.ndarray | None = None, feasible: bool = True,
+    ) -> Rule:  # fmt: skip
+        weight = np.ones(len(columns)) if weight is None else weight
+        single = np.float32
+        return Rule(columns, self.predictor.restricted(columns), weight.astype(single), penalty.astype(single), rate, share, feasible)
 
     def kept_probability(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep the limits of an SLO, shape (paths,)."""
@@ -93,22 +290,16 @@ class Policy:
                 out *= np.where(log_sd > 0, ndtr(below / np.where(log_sd > 0, log_sd, 1.0)), tail <= limit)
         return out
 
-    def feasible(self, slo: SLO) -> np.ndarray:
-        """Tell which paths keep the limits of an SLO more probably than not, shape (paths,); raise `InfeasibleSLO` if none does."""
+    def _why_infeasible(self, slo: SLO) -> str:
         in_cost = self.kept_probability(SLO(max_cost_usd=slo.max_cost_usd)) >= 0.5
         in_time = self.kept_probability(SLO(max_latency_s=slo.max_latency_s)) >= 0.5
-        mask = (self.kept_probability(slo) >= 0.5) & self.allowed
-        if mask.any():
-            return mask
-        if self.name == "cloud_only":  # has nothing else to offer: serves anyway and is charged with the violation
-            return self.allowed
         cheap = np.where(in_cost & self.allowed, self.latency_p95_s, np.inf)
         quick = np.where(in_time & self.allowed, self.cost_p95_usd, np.inf)
         reasons = []
-        if np.isfinite(cheap.min()):
+        if slo.max_latency_s is not None and np.isfinite(cheap.min()) and cheap.min() > slo.max_latency_s:
             i = cheap.argmin()
             reasons.append(f"the fastest within the cost limit, {self.path_ids[i]}, needs max_latency_s >= {cheap[i]:.4g}")
-        if np.isfinite(quick.min()):
+        if slo.max_cost_usd is not None and np.isfinite(quick.min()) and quick.min() > slo.max_cost_usd:
             i = quick.argmin()
             reasons.append(f"the cheapest within the latency limit, {self.path_ids[i]}, needs max_cost_usd >= {quick[i]:.4g}")
         if not reasons:
@@ -116,10 +307,77 @@ class Policy:
                 f"even alone, the limits allow no path: the fastest takes {self.latency_p95_s.min():.4g} s, "
                 f"the cheapest costs {self.cost_p95_usd.min():.4g} USD (95th percentiles)"
             )
-        raise InfeasibleSLO(f"No path meets {slo}: {'; '.join(reasons)}.")
+        return f"No path meets {slo}: {'; '.join(reasons)}."
 
-    def _choose(self, predicted: np.ndarray, mask: np.ndarray, slo: SLO) -> np.ndarray:
-        return choose(predicted, mask, self.cost_usd, self.latency_s, slo)
+    def explain(self, query: Query | str | np.ndarray, slo: SLO) -> Explanation:
+        """Say which path is chosen for one query and why no other; an infeasible SLO is explained by its least-violating path.
+
+        Parameters
+        ----------
+        query
+            A query, a text, or one embedding of shape (dimension,).
+        slo
+            Limits and preference.
+
+        """
+        embeddings = self.embed(query[None] if isinstance(query, np.ndarray) else [query if isinstance(query, str) else query.text])
+        rule = self.rule(slo)
+        expected = self.predict(embeddings)[0]
+        score = np.full(len(self.path_ids), np.nan)
+        score[rule.columns] = expected[rule.columns] * rule.weight - rule.penalty
+        chosen = int(rule.columns[self._positions(embeddings, rule, slo)[0]])
+        reasons = [self._reason(i, chosen, expected, score, rule, slo) for i in range(len(self.path_ids))]
+        better = expected > expected[chosen] + 1e-9
+        hit = [
+            name
+            for name, limit, tail in (
+                ("max_latency_s", slo.max_latency_s, self.latency_p95_s), ("max_cost_usd", slo.max_cost_usd, self.cost_p95_usd),
+            )
+            if limit is not None and (better & (tail > limit)).any()
+        ]  # fmt: skip
+        paths = pd.DataFrame(
+            {
+                "path_id": self.path_ids, "quality": expected, "cost_usd": self.cost_usd, "latency_s": self.latency_s,
+                "violation_share": rule.violation_share, "score": score, "reason": reasons,
+            }
+        ).sort_values(["score", "quality"], ascending=False, ignore_index=True)  # fmt: skip
+        error = self.quality[:, chosen] - self.left_out[:, chosen]
+        return Explanation(
+            path_id=str(self.path_ids[chosen]), quality=float(expected[chosen]),
+            quality_sd=float(np.nanstd(error)) if np.isfinite(error).any() else float("nan"),
+            cost_usd=float(self.cost_usd[chosen]), cost_p95_usd=float(self.cost_p95_usd[chosen]),
+            latency_s=float(self.latency_s[chosen]), latency_p95_s=float(self.latency_p95_s[chosen]),
+            violation_share=float(rule.violation_share[chosen]), violation_rate=rule.violation_rate, bound=tuple(hit),
+            feasible=rule.feasible, paths=paths,
+        )  # fmt: skip
+
+    def _reason(self, i: int, chosen: int, expected: np.ndarray, score: np.ndarray, rule: Rule, slo: SLO) -> str:
+        if i == chosen:
+            return "chosen"
+        if not self.allowed[i]:
+            return f"not among the paths {self.name} may choose"
+        if np.isnan(score[i]) or rule.violation_share[i] * (expected[i] > expected[chosen]) > 0:
+            over = [
+                f"{name} {limit:.4g} against a 95th percentile of {tail[i]:.4g}"
+                for name, limit, tail in (
+                    ("max_latency_s", slo.max_latency_s, self.latency_p95_s), ("max_cost_usd", slo.max_cost_usd, self.cost_p95_usd),
+                )
+                if limit is not None and tail[i] > limit
+            ]  # fmt: skip
+            tightest = " and ".join(over) or "the limits"
+            return f"breaks the limits in {rule.violation_share[i]:.0%} of outcomes: {tightest}"
+        if slo.prefer != "quality" and score[i] >= score[chosen] - TOLERANCE:
+            return "good enough, but not the cheapest" if slo.prefer == "cost" else "good enough, but not the fastest"
+        return f"expected quality {expected[i]:.3f}, the chosen path's {expected[chosen]:.3f}"
+
+
+def _first_good(scores: np.ndarray, slo: SLO) -> np.ndarray:
+    """Return, per row, the first column that is good enough; columns stand in the order of preference."""
+    if slo.prefer == "quality":
+        return scores.argmax(axis=1)
+    best = scores.max(axis=1, keepdims=True)
+    floor = np.minimum(best, slo.min_quality) if slo.min_quality is not None else best - TOLERANCE
+    return (scores >= floor).argmax(axis=1)
 
 
 def choose(predicted: np.ndarray, mask: np.ndarray, cost: np.ndarray, latency: np.ndarray, slo: SLO) -> np.ndarray:
@@ -141,184 +399,6 @@ def choose(predicted: np.ndarray, mask: np.ndarray, cost: np.ndarray, latency: n
     first = np.where(good, first, np.inf)
     good &= first <= first.min(axis=1, keepdims=True)
     return np.where(good, second, np.inf).argmin(axis=1)
-
-
-@dataclass(eq=False, kw_only=True)
-class RandomPolicy(Policy):
-    """Any path that keeps the limits, uniformly; the same query and seed give the same path only within one call."""
-
-    seed: int = 0
-
-    def _choose(self, predicted: np.ndarray, mask: np.ndarray, slo: SLO) -> np.ndarray:
-        return np.random.default_rng(self.seed).choice(np.flatnonzero(mask), size=len(predicted))
-
-
-@dataclass(eq=False, kw_only=True)
-class RankPolicy(Policy):
-    """The first path in a fixed order that keeps the limits, whatever the preference: cheapest, fastest."""
-
-    rank: np.ndarray
-
-    def _choose(self, predicted: np.ndarray, mask: np.ndarray, slo: SLO) -> np.ndarray:
-        return np.full(len(predicted), np.where(mask, self.rank, np.inf).argmin())
-
-
-@dataclass(eq=False, kw_only=True)
-class ClusterPolicy(Policy):
-    """Quality per query cluster, shrunk to the path means (the idea of Avengers-Pro on whole paths)."""
-
-    clusters: Clusters
-    cluster_quality: np.ndarray
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return the shrunk means of each query's nearest cluster, shape (queries, paths)."""
-        return self.cluster_quality[self.clusters.assign(embeddings)]
-
-
-@dataclass(eq=False, kw_only=True)
-class KernelPolicy(Policy):
-    """Kernel ridge regression, over query embeddings, of each path's deviation from its mean quality.
-
-    kernel(x, y) = exp((cos(x, y) - 1) / bandwidth). Bandwidth and noise minimise the leave-one-out squared error, centred per
-    query because only differences between paths matter for a choice; noise = inf (no dependence on the query) is among the
-    candidates, so that embeddings without signal do no harm. `loo` holds the error of each candidate.
-    """
-
-    embeddings: np.ndarray | None = None
-    coefficients: np.ndarray | None = None
-    bandwidth: float = 0.0
-    noise: float = np.inf
-    loo: dict[tuple[float, float], float] = field(default_factory=dict)
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return expected quality, shape (queries, paths)."""
-        if self.embeddings is None or self.coefficients is None:
-            return super().predict(embeddings)
-        return self.quality + kernel(embeddings, self.embeddings, self.bandwidth) @ self.coefficients
-
-
-def kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Return exp((cosine - 1) / bandwidth) between unit rows of `a` (n, d) and `b` (m, d), shape (n, m)."""
-    return np.exp((a @ b.T - 1.0) / bandwidth)
-
-
-def fit_policy(
-    trace: Trace,
-    name: str = "ours",
-    *,
-    embeddings: np.ndarray | None = None,
-    estimates: Estimates | None = None,
-    encoder: Encoder | None = None,
-    seed: int = 0,
-) -> Policy:
-    """Fit a policy to a trace, usually its training split.
-
-    Parameters
-    ----------
-    trace
-        Outcomes to learn from; a missing outcome counts as its path's mean.
-    name
-        "ours", "cluster" or a static baseline: "best_single", "cheapest", "fastest", "cloud_only", "random".
-    embeddings
-        Unit embeddings of the trace's queries in order, shape (queries, dimension); computed with `encoder` if left out.
-    estimates
-        Of a trace with outcomes missing, as the Emulator leaves it: the policy then learns from what they expect of every path
-        on every query, and treats limits with their uncertainty. They bring their own queries, paths and embeddings.
-    encoder
-        Embeds new queries; the default encoder if left out.
-    seed
-        Of the random policy.
-
-    Raises
-    ------
-    LabError
-        If a path of the trace has no outcome with quality, cost and latency, or `name` is unknown.
-
-    """
-    require_choice("policy name", name, POLICIES)
-    known, quality = _known(trace) if estimates is None else _estimated(estimates)
-    if estimates is not None:
-        embeddings = estimates.embeddings
-    allowed = np.array([name != "cloud_only" or place == "cloud" for place in placements(trace, known["path_ids"])])
-    known |= {"name": name, "allowed": allowed, "encoder": encoder}
-    if not known["allowed"].any():
-        raise LabError("The trace names no cloud model: cloud_only needs models.NAME.placement = 'cloud' in its provenance.")
-    if name == "random":
-        return RandomPolicy(**known, seed=seed)
-    if name in ("cheapest", "fastest"):
-        return RankPolicy(**known, rank=known["cost_usd"] if name == "cheapest" else known["latency_s"])
-    if name in ("best_single", "cloud_only"):
-        return Policy(**known)
-    if embeddings is None:
-        embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
-    if len(embeddings) != len(quality):
-        raise LabError(f"embeddings must have one row per query of the trace: {len(quality)}, got {len(embeddings)}.")
-    mean = np.nanmean(quality, axis=0)
-    residual = np.where(np.isnan(quality), 0.0, quality - mean)
-    if name == "cluster":
-        clusters = find_clusters(embeddings)
-        nearest = clusters.assign(embeddings)
-        shrunk = [
-            known["quality"] + residual[nearest == c].sum(axis=0) / ((nearest == c).sum() + PRIOR_OUTCOMES) for c in range(len(clusters))
-        ]
-        return ClusterPolicy(**known, clusters=clusters, cluster_quality=np.stack(shrunk))
-    return _fit_kernel(known, embeddings, residual)
-
-
-def _known(trace: Trace) -> tuple[dict[str, Any], np.ndarray]:
-    """Return what policies know of each path, as measured, and the quality of each outcome (queries, paths)."""
-    quality, cost, latency = trace.array("quality"), trace.array("cost_usd"), trace.array("latency_s")
-    for column, values in (("quality", quality), ("cost_usd", cost), ("latency_s", latency)):
-        empty = np.isnan(values).all(axis=0)
-        if empty.any():
-            raise LabError(f"Path {trace.path_ids[int(empty.argmax())]} has no {column} in the trace; leave it out or measure it.")
-    known = {
-        "path_ids": np.array(trace.path_ids, dtype=object),
-        "quality": np.nanmean(quality, axis=0),
-        "cost_usd": np.nanmean(cost, axis=0),
-        "latency_s": np.nanmean(latency, axis=0),
-        "cost_p95_usd": np.nanquantile(cost, 0.95, axis=0),
-        "latency_p95_s": np.nanquantile(latency, 0.95, axis=0),
-        "cost_log_sd": np.zeros(quality.shape[1]),
-        "latency_log_sd": np.zeros(quality.shape[1]),
-    }
-    return known, quality
-
-
-def _estimated(estimates: Estimates) -> tuple[dict[str, Any], np.ndarray]:
-    """Return what policies know of each path, as estimated, and the expected quality of each outcome (queries, paths)."""
-    quality, cost, latency = estimates.draws().mean(axis=0).T
-    known = {"path_ids": np.array(estimates.path_ids, dtype=object), "quality": quality, "cost_usd": cost, "latency_s": latency}
-    for column, tail, log_sd in (("cost_usd", "cost_p95_usd", "cost_log_sd"), ("latency_s", "latency_p95_s", "latency_log_sd")):
-        logs = np.log(np.maximum(estimates.tail_draws(column), 1e-300))
-        known |= {tail: np.exp(logs.mean(axis=0)), log_sd: logs.std(axis=0)}
-    return known, estimates.expected_quality()
-
-
-def _fit_kernel(known: dict[str, Any], embeddings: np.ndarray, residual: np.ndarray) -> KernelPolicy:
-    errors = {}
-    for bandwidth in BANDWIDTHS:
-        values, vectors = np.linalg.eigh(kernel(embeddings, embeddings, bandwidth).astype(np.float64))
-        projected = vectors.T @ residual
-        for noise in NOISES:
-            # Leave-one-out of ridge: (r - H r) / (1 - diag H).
-            gain = values / (values + noise)
-            hat = np.einsum("ij,j,ij->i", vectors, gain, vectors)[:, None]
-            errors[bandwidth, noise] = _centred_square((residual - vectors @ (gain[:, None] * projected)) / (1 - hat))
-    flat = _centred_square(residual)
-    loo = {pair: float(error.mean()) for pair, error in errors.items()} | {FLAT: float(flat.mean())}
-    bandwidth, noise = min(errors, key=loo.__getitem__)
-    gained = flat - errors[bandwidth, noise]
-    if gained.mean() <= 2 * gained.std() / len(gained) ** 0.5:
-        return KernelPolicy(**known, loo=loo)
-    matrix = kernel(embeddings, embeddings, bandwidth).astype(np.float64) + noise * np.eye(len(residual))
-    coefficients = np.linalg.solve(matrix, residual)
-    return KernelPolicy(**known, embeddings=embeddings, coefficients=coefficients, bandwidth=bandwidth, noise=noise, loo=loo)
-
-
-def _centred_square(error: np.ndarray) -> np.ndarray:
-    """Return each query's mean squared error over paths, shape (queries,), after removing what is common to its paths."""
-    return np.square(error - error.mean(axis=1, keepdims=True)).mean(axis=1)
 
 
 def placements(trace: Trace, path_ids: Sequence[str] | None = None) -> list[str]:

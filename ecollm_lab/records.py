@@ -121,7 +121,7 @@ class SLO:
     def __post_init__(self) -> None:
         for name in ("max_latency_s", "max_cost_usd"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise LabError(f"SLO {name} must be a positive number or None, got {value!r}.")
         if self.min_quality is not None and not 0 <= self.min_quality <= 1:
             raise LabError(f"SLO min_quality must be within [0, 1] or None, got {self.min_quality!r}.")

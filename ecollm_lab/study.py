@@ -25,9 +25,9 @@ from ecollm_lab.figures import (
     plot_interplay,
     plot_policies,
 )
+from ecollm_lab.fitting import POLICIES, fit_policy
 from ecollm_lab.measuring import DATA, git_revision, live_check, require_writable
 from ecollm_lab.pareto import pareto_front
-from ecollm_lab.policies import POLICIES, fit_policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.replays import replay_all
 from ecollm_lab.traces import Trace

@@ -19,7 +19,7 @@
 # %%
 from ecollm_lab import Trace, figures, fit_policy, replay_all
 from ecollm_lab.embed import CachedEncoder, default_encoder
-from ecollm_lab.policies import FLAT, POLICIES
+from ecollm_lab.fitting import POLICIES
 from ecollm_lab.study import study_slos
 
 encoder = CachedEncoder(default_encoder())
@@ -54,13 +54,15 @@ figures.plot_policies(figures.compute_policies(tables["smart_home"]), f"{traces[
 figures.plot_policies(figures.compute_policies(tables["automotive"]), f"{traces['automotive'].source_line} · held-out split")
 
 # %% [markdown]
-# What was learned, and does it say anything about the query? `noise = inf` would mean that it does not.
+# What was learned, and does it say anything about the query? `sharing` is "learned" where deviations are shared between related
+# paths, "none" where each path is on its own, "flat" where the embeddings say nothing.
 
 # %%
 for name, trace in traces.items():
     policy = fit_policy(trace.split("train"), encoder=encoder)
-    gain = 1 - min(policy.loo.values()) / policy.loo[FLAT]
-    print(f"{name}: bandwidth {policy.bandwidth}, noise {policy.noise}; leave-one-out error {gain:.1%} below that of the path means")
+    learned, errors = policy.details, policy.details["errors"]
+    gain = 1 - min(errors.values()) / errors["flat",]
+    print(f"{name}: sharing {learned['sharing']}, bandwidth {learned['bandwidth']}; left-out error {gain:.1%} below that of the path means")
 
 # %% [markdown]
 # About a hundred held-out queries a domain leave intervals of several points. Read the tables as such.

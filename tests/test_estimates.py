@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ecollm_lab.estimates import Estimates, slo_regret
-from ecollm_lab.policies import fit_policy
+from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, LabError
 from tests.conftest import make_trace
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ecollm_lab.policies import POLICIES, fit_policy, placements
+from ecollm_lab.fitting import POLICIES, fit_policy
+from ecollm_lab.policies import choose, placements
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.replays import replay, replay_all
 from ecollm_lab.traces import Trace
@@ -44,7 +45,7 @@ def test_without_signal_ours_is_the_best_single_path():
 
 def test_leave_one_out_matches_leaving_each_one_out():
     trace, embeddings, _ = topics(0, n=12)
-    from ecollm_lab.policies import kernel
+    from ecollm_lab.regression import kernel
 
     policy = fit_policy(trace, embeddings=embeddings)
     residual = trace.array("quality") - trace.array("quality").mean(axis=0)
@@ -55,7 +56,7 @@ def test_leave_one_out_matches_leaving_each_one_out():
         gram = kernel(embeddings[rest], embeddings[rest], bandwidth) + noise * np.eye(11)
         error = residual[i] - kernel(embeddings[[i]], embeddings[rest], bandwidth)[0] @ np.linalg.solve(gram, residual[rest])
         errors.append(error - error.mean())
-    assert policy.loo[bandwidth, noise] == pytest.approx(np.square(errors).mean())
+    assert policy.details["errors"][bandwidth, noise, "none"] == pytest.approx(np.square(errors).mean())
 
 
 def test_every_policy_keeps_the_limits_it_is_given():
@@ -113,7 +114,7 @@ def test_replay_looks_outcomes_up_and_counts_violations():
     assert done.choices["path_id"].tolist() == [trace.path_ids[1]] * 2
     assert (done["quality"], done["cost_usd"], done["latency_s"], done["regret"]) == pytest.approx((0.75, 2e-6, 0.55, 0.25))
     strict = SLO(max_latency_s=0.88)  # above the 95th percentile of what was seen, 0.865, below one outcome
-    late = replay(single, trace, strict, embeddings=np.eye(2))
+    late = replay(fit_policy(trace, "best_single", violation_rate=None), trace, strict, embeddings=np.eye(2))
     assert late["slo_violation_rate"] == 0.5
     assert late.choices["regret"].tolist() == [0.5, 0.0]  # the violating pick delivers nothing; the oracle had 0 there too
     table = replay_all([single, "oracle"], trace, SLO(), embeddings=np.eye(2))
@@ -123,7 +124,7 @@ def test_replay_looks_outcomes_up_and_counts_violations():
 
 def test_mistakes_are_named():
     trace, embeddings, _ = topics(0)
-    with pytest.raises(LabError, match="ours, cluster"):
+    with pytest.raises(LabError, match="ours, knn, cluster"):
         fit_policy(trace, "magic")
     with pytest.raises(LabError, match="one row per query of the trace: 60, got 3"):
         fit_policy(trace, embeddings=embeddings[:3])
@@ -143,3 +144,118 @@ def test_a_trace_without_placements_says_so_and_has_no_cloud_to_fall_back_on():
     assert placements(silent) == ["not stated"] * 2
     with pytest.raises(LabError, match="names no cloud model"):
         fit_policy(silent, "cloud_only", embeddings=np.ones((1, 2)))
+
+
+def noisy(seed, n=400):
+    """Three paths of the same mean latency's order; the better, the more often it is late."""
+    rng = np.random.default_rng(seed)
+    latency = np.exp([[-1.5, -1.0, -0.6, -0.2]] + 0.4 * rng.standard_normal((n, 4)))
+    embeddings = rng.standard_normal((n, 6))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return make_trace(rng.random((n, 4)) < [0.4, 0.5, 0.7, 0.9], COST, latency), embeddings
+
+
+@pytest.mark.parametrize("name", ["ours", "knn", "cluster", "matrix_factorisation", "best_single"])
+def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
+    """The paths straddle the limit; over many fresh queries the rate must not exceed its target by more than chance."""
+    trace, embeddings = noisy(1)
+    fresh, unseen = noisy(2, n=2000)
+    for target in (0.02, 0.05, 0.2):
+        policy = fit_policy(trace, name, embeddings=embeddings, violation_rate=target)
+        for limit in (0.7, 0.9, 1.2):
+            slo = SLO(max_latency_s=limit)
+            rule = policy.rule(slo)
+            assert rule.violation_rate <= target
+            rate = replay(policy, fresh, slo, embeddings=unseen)["slo_violation_rate"]
+            assert rate <= target + 3 * (target * (1 - target) / 400) ** 0.5, (target, limit, rate)
+
+
+def test_a_looser_target_buys_quality():
+    trace, embeddings = noisy(1)
+    slo = SLO(max_latency_s=0.9)
+    strict, loose = (
+        replay(fit_policy(trace, embeddings=embeddings, violation_rate=rate), trace, slo, embeddings=embeddings)["quality"]
+        for rate in (0.01, 0.3)
+    )
+    assert loose > strict + 0.1
+
+
+def test_the_rule_decides_as_choose_does():
+    trace, embeddings, _ = topics(3)
+    policy = fit_policy(trace, embeddings=embeddings, violation_rate=None)
+    ids = np.array(trace.path_ids)
+    for slo in (
+        SLO(),
+        SLO(max_latency_s=0.35),
+        SLO(prefer="cost"),
+        SLO(prefer="latency", max_cost_usd=5e-6),
+        SLO(prefer="cost", min_quality=0.5),
+    ):
+        mask = policy.kept_probability(slo) >= 0.5
+        told = ids[choose(policy.predict(embeddings), mask, policy.cost_usd, policy.latency_s, slo)]
+        assert (policy.select(embeddings, slo) == told).mean() >= 0.98  # single against double precision
+
+
+def test_an_infeasible_slo_can_be_served_by_the_least_violating_path():
+    trace, embeddings = noisy(1)
+    slo = SLO(max_latency_s=0.2)
+    policy = fit_policy(trace, embeddings=embeddings)
+    with pytest.raises(InfeasibleSLO, match="needs max_latency_s"):
+        policy.select(embeddings[:2], slo)
+    with pytest.warns(UserWarning, match="least-violating"):
+        assert set(policy.select(embeddings[:2], slo, infeasible="least_violating")) == {trace.path_ids[0]}
+    with pytest.raises(LabError, match="least_violating"):
+        policy.select(embeddings[:2], slo, infeasible="ignore")
+
+
+def test_explain_names_the_choice_and_the_tightest_reason_of_every_other_path():
+    trace, embeddings = noisy(1)
+    policy, slo = fit_policy(trace, embeddings=embeddings), SLO(max_latency_s=0.75)
+    told = policy.explain(embeddings[0], slo)
+    assert (
+        told.path_id
+        == told.paths["path_id"][0]
+        == fit_policy(trace, embeddings=embeddings).select(embeddings[:1], SLO(max_latency_s=0.75))[0]
+    )
+    assert (told.paths["reason"] == "chosen").sum() == 1
+    assert told.bound == ("max_latency_s",)
+    best = told.paths.set_index("path_id").loc[trace.path_ids[3]]
+    assert best["quality"] > told.quality
+    assert "max_latency_s 0.75 against a 95th percentile of" in best["reason"]
+    assert told.violation_share <= 0.05
+    assert 0.3 < told.quality_sd < 0.6
+
+
+def test_a_router_varies_only_the_model_of_the_best_pipeline():
+    quality = np.array([[0.1, 0.9, 0.3, 0.2]] * 6)
+    trace = make_trace(quality, COST, LATENCY)
+    paths = ["a/x/m1", "b/x/m1", "a/x/m2", "b/x/m2"]
+    outcomes = trace.outcomes.assign(path_id=trace.outcomes["path_id"].map(dict(zip(trace.path_ids, paths, strict=True))))
+    router = fit_policy(Trace.from_frame(outcomes, trace.queries), "cheapest", models_only=True)
+    assert router.name == "cheapest_router"
+    assert np.array(paths)[router.allowed].tolist() == ["b/x/m1", "b/x/m2"]
+    assert set(router.select(np.ones((2, 3)), SLO())) == {"b/x/m1"}
+
+
+def test_a_trace_without_costs_can_be_learned_from_but_not_limited():
+    trace, embeddings, _ = topics(0)
+    bare = Trace.from_frame(trace.outcomes.assign(cost_usd=np.nan, latency_s=np.nan), trace.queries)
+    policy = fit_policy(bare, embeddings=embeddings)
+    assert len(policy.select(embeddings, SLO())) == 60
+    for slo in (SLO(max_cost_usd=1.0), SLO(prefer="cost"), SLO(max_latency_s=1.0), SLO(prefer="latency")):
+        with pytest.raises(LabError, match=r"has no (cost_usd|latency_s), so an SLO cannot"):
+            policy.select(embeddings, slo)
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "fast"])
+def test_an_absurd_slo_is_refused(limit):
+    with pytest.raises(LabError, match="must be a positive number or None"):
+        SLO(max_latency_s=limit)
+
+
+def test_embeddings_with_nan_are_refused():
+    trace, embeddings, _ = topics(0)
+    with pytest.raises(LabError, match="finite"):
+        fit_policy(trace, embeddings=embeddings).select(embeddings * np.nan, SLO())
+    with pytest.raises(LabError, match=r"violation_rate must be within \(0, 1\)"):
+        fit_policy(trace, embeddings=embeddings, violation_rate=5)

@@ -5,7 +5,7 @@ import pytest
 
 from ecollm_lab import explore
 from ecollm_lab.figures import compute_front, plot_front
-from ecollm_lab.policies import fit_policy
+from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO
 from tests.conftest import make_trace
 

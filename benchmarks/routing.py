@@ -1,0 +1,331 @@
+"""The Runtime policy against every baseline, on measured domains and on recorded outcomes of real systems.
+
+`python -m benchmarks.routing --json OUT.json [--parquet FILE] [--quick] [--traces NAME,NAME]`
+
+Measured domains: fitted on the training split, scored on the held-out split. Recorded traces: five folds by text, every query scored
+once, by policies that never saw its text (llmrouter_9models: the recorded split). Limits of the SLO grid are 95th percentiles of paths in
+training, moved into the gap to the next path: up to five of latency × five of cost. Policies differ in how they predict quality; the rule
+that keeps limits is the same for all. Choices with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
+
+Records. Per trace, policy, prefer and SLO: quality with a 95 % bootstrap interval over texts, cost_usd, latency_s,
+latency_p95_s, slo_violation_rate; `slo` "grid" is the mean over its attainable SLOs. `aiq`: area under the non-decreasing convex hull of
+quality over mean cost, through the grid's cost limits, per dollar of the range of path means (RouterBench). Then one record
+per figure an aim was set for, with `metric`, `value`, `at_least` or `at_most`, and a paired interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.spaces import MEASURED, RECORDED
+from ecollm_lab.embed import CachedEncoder, default_encoder
+from ecollm_lab.fitting import POLICIES, fit_policy
+from ecollm_lab.importers import import_outcomes
+from ecollm_lab.policies import Policy, choose, keeps, oracle_choice
+from ecollm_lab.records import SLO, InfeasibleSLO
+from ecollm_lab.traces import Trace
+
+DOMAINS = ("smart_home", "automotive")
+LONG: dict[str, dict[str, Any]] = {
+    "homeassistant": {
+        "columns": {"query_id": "query_unit", "cost_usd": "cost_usd_est", "kind": "category"}, "repeats": "mean",
+        "exclude": [("domain", "ha-automations"), ("path_id", "qwen3-4b"), ("path_id", "qwen3-4b-instruct-2507-iq4-nl")],
+    },
+    "hotpotqa_rag": {},
+    "llmrouter_9models": {"columns": {"kind": "domain"}},
+    "routellm_mmlu_gsm8k": {"exclude": [("contaminated", True)]},
+}  # fmt: skip
+MOST_QUERIES = 3000  # of a recorded trace: a fixed sample
+N_FOLDS, N_LIMITS, N_RESAMPLES = 5, 5, 2000
+FIXED_CLOUD = "gpt-4.1"
+LEARNED = ("ours", "knn", "cluster", "matrix_factorisation")
+METRICS = ("quality", "cost_usd", "latency_s")
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Training and scoring parts of a trace with their embeddings."""
+
+    train: Trace
+    test: Trace
+    seen: np.ndarray
+    unseen: np.ndarray
+
+
+def available() -> list[str]:
+    """Return the names of the traces that can be loaded here."""
+    return [n for n in DOMAINS if (MEASURED / f"{n}.parquet").exists()] + [n for n in LONG if (RECORDED / f"{n}.parquet").exists()]
+
+
+def folds(name: str, most: int, seed: int = 0) -> Iterator[Fold]:
+    """Yield the folds of a trace; queries of one text are always on one side."""
+    encoder = CachedEncoder(default_encoder())
+    if name in DOMAINS:
+        trace = Trace.load(MEASURED / f"{name}.parquet")
+    else:
+        trace = import_outcomes(
+            "long", RECORDED / f"{name}.parquet", heldout_share=0.0 if name != "llmrouter_9models" else 0.2, **LONG[name]
+        )
+        whole = ~np.isnan(trace.array("quality")).any(axis=1)
+        rng = np.random.default_rng(seed)
+        whole &= rng.permutation(len(whole)).argsort() < most if len(whole) > most else True
+        trace = trace.where(whole)
+    if set(trace.queries["split"]) == {"train", "heldout"}:
+        pairs = [(trace.split("train"), trace.split("heldout"))]
+    else:
+        group = pd.factorize(trace.queries["text"])[0]
+        fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % N_FOLDS
+        pairs = [(trace.where(fold != f), trace.where(fold == f)) for f in range(N_FOLDS)]
+    for train, test in pairs:
+        yield Fold(train, test, *(encoder.encode([text[:2000] for text in part.queries["text"]]) for part in (train, test)))
+
+
+def slo_grid(train: Trace) -> dict[str, SLO]:
+    """Return SLOs by name, "c2 t3": second of the cost limits, third of the latency limits; the last of each is no limit."""
+    limits: dict[str, list[float | None]] = {}
+    for column in ("cost_usd", "latency_s"):
+        values = train.array(column)
+        if np.isnan(values).all():
+            limits[column] = [None]
+            continue
+        tails = np.unique(np.nanquantile(values, 0.95, axis=0))
+        at = np.unique(np.linspace(0, len(tails) - 1, N_LIMITS + 1).round().astype(int))[1:-1]
+        limits[column] = [float(tails[i : i + 2].mean()) for i in at if tails[i : i + 2].mean() > 0] + [None]
+    return {
+        f"c{i} t{j}": SLO(max_cost_usd=cost, max_latency_s=latency)
+        for i, cost in enumerate(limits["cost_usd"])
+        for j, latency in enumerate(limits["latency_s"])
+    }
+
+
+def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
+    """Yield what every policy's choices delivered, one array over the queries per policy, prefer and SLO."""
+    tables = np.stack([fold.test.array(metric) for metric in METRICS])
+    recorded = [metric for metric, table in zip(METRICS, tables, strict=True) if not np.isnan(table).all()]
+    ids = pd.Index(fold.test.path_ids)
+    rows = np.arange(tables.shape[1])
+    slos = {("quality", key): slo for key, slo in slo_grid(fold.train).items()}
+    slos |= {
+        (prefer, "none"): SLO(prefer=prefer) for prefer, column in (("cost", "cost_usd"), ("latency", "latency_s")) if column in recorded
+    }  # type: ignore[arg-type]
+    slos["quality", "none"] = SLO()
+    fitted: list[Policy] = []
+    structured = any("/" in path for path in fold.train.path_ids)
+    for name in POLICIES:
+        if name == "cloud_only" and not fold.train.provenance.get("models"):
+            continue
+        fitted.append(fit_policy(fold.train, name, embeddings=fold.seen))
+        if structured and name in (*LEARNED, "best_single"):
+            fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, models_only=True))
+
+    def told(name: str, prefer: str, key: str, slo: SLO, columns: np.ndarray) -> dict[str, Any]:
+        quality, cost, latency = tables[:, rows, columns]
+        return {
+            "policy": name, "prefer": prefer, "slo": key, "text": fold.test.queries["text"].to_numpy(), "quality": quality,
+            "cost_usd": cost, "latency_s": latency, "violated": ~keeps(slo, cost, latency), "limited": slo.max_cost_usd is not None
+            or slo.max_latency_s is not None, "range": (np.nanmean(tables[1], axis=0).min(), np.nanmean(tables[1], axis=0).max()),
+        }  # fmt: skip
+
+    for (prefer, key), slo in slos.items():
+        for policy in fitted:
+            try:
+                chosen = policy.select(fold.unseen, slo)
+            except InfeasibleSLO:
+                continue
+            yield told(policy.name, prefer, key, slo, ids.get_indexer(pd.Index(chosen)))
+        yield told("oracle", prefer, key, slo, ids.get_indexer(pd.Index(oracle_choice(fold.test, slo))))
+        if prefer == "quality" and key != "none":  # the naive rule: every path whose mean keeps the limits
+            ours = fitted[0]
+            mask = keeps(slo, ours.cost_usd, ours.latency_s)
+            if mask.any():
+                columns = choose(ours.predict(fold.unseen), mask, np.nan_to_num(ours.cost_usd), np.nan_to_num(ours.latency_s), slo)
+                yield told("ours_mean_rule", prefer, key, slo, columns)
+    if FIXED_CLOUD in ids and prefer:
+        yield told(FIXED_CLOUD, "quality", "none", SLO(), np.full(len(rows), ids.get_loc(FIXED_CLOUD)))
+
+
+def collect(name: str, most: int) -> pd.DataFrame:
+    """Return one row per query, policy, prefer and SLO of a trace; SLOs that ours could not attain in every fold are left out."""
+    parts, n_folds = [], 0
+    for i, fold in enumerate(folds(name, most)):
+        n_folds += 1
+        for one in outcomes(fold):
+            low, high = one.pop("range")
+            parts.append(
+                pd.DataFrame({**one, "fold": i, "least_usd": low, "most_usd": high, "query": [f"{i}.{j}" for j in range(len(one["text"]))]})
+            )
+    frame = pd.concat(parts, ignore_index=True)
+    reached = frame[frame["policy"] == "ours"].groupby(["prefer", "slo"])["fold"].nunique()
+    attained = {key for key, n in reached.items() if n == n_folds}
+    return frame[[key in attained for key in zip(frame["prefer"], frame["slo"], strict=True)]].assign(trace=name)
+
+
+def interval(values: np.ndarray, texts: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """Return a 95 % bootstrap interval of the mean, drawing texts."""
+    group, known = pd.factorize(texts)
+    total, n = np.bincount(group, values, len(known)), np.bincount(group, minlength=len(known))
+    drawn = np.random.default_rng(seed).integers(len(known), size=(N_RESAMPLES, len(known)))
+    low, high = np.quantile(total[drawn].sum(axis=1) / n[drawn].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def per_query(frame: pd.DataFrame, policy: str, column: str = "quality") -> pd.Series:
+    """Return a policy's mean over the SLO grid, per query, limits only with prefer="quality"."""
+    part = frame[(frame["policy"] == policy) & (frame["prefer"] == "quality") & (frame["slo"] != "none")]
+    return part.groupby(["query", "text"], sort=False)[column].mean()
+
+
+def aiq(part: pd.DataFrame) -> float:
+    """Return the area under the non-decreasing convex hull of (mean cost, mean quality), over the range of path costs."""
+    points = part.groupby("slo")[["cost_usd", "quality"]].mean().sort_values("cost_usd").to_numpy()
+    low, high = part["least_usd"].mean(), part["most_usd"].mean()
+    if not high > low:
+        return float("nan")
+    hull: list[np.ndarray] = [np.array([low, 0.0])]
+    for point in points[:]:
+        while len(hull) > 1 and np.linalg.det([hull[-1] - hull[-2], point - hull[-2]]) >= 0:
+            hull.pop()
+        if point[1] > hull[-1][1] or len(hull) == 1:
+            hull.append(point)
+    at = np.linspace(low, high, 2001)
+    return float(np.interp(at, *np.array(hull).T).mean())
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the records of one trace."""
+    name = frame["trace"].iloc[0]
+    out: list[dict[str, Any]] = []
+    grids = {policy: part for policy, part in frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")].groupby("policy")}
+    for (policy, prefer, slo), part in [
+        *frame.groupby(["policy", "prefer", "slo"]), *(((policy, "quality", "grid"), part) for policy, part in grids.items()),
+    ]:  # fmt: skip
+        low, high = interval(part["quality"].to_numpy(), part["text"].to_numpy())
+        out.append(
+            {
+                "trace": name, "policy": policy, "prefer": prefer, "slo": slo, "quality": part["quality"].mean(),
+                "cost_usd": part["cost_usd"].mean(), "latency_s": part["latency_s"].mean(),
+                "latency_p95_s": part["latency_s"].quantile(0.95), "slo_violation_rate": part["violated"].mean(),
+                "aiq": aiq(part) if slo == "grid" else float("nan"), "ci_low": low, "ci_high": high,
+            }
+        )  # fmt: skip
+    return out + aims(frame)
+
+
+def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the records an aim was set for."""
+    name = frame["trace"].iloc[0]
+    out = []
+
+    def aim(metric: str, value: float, bounds: dict[str, float], ci: tuple[float, float] = (np.nan, np.nan), **more: Any) -> None:
+        out.append({"trace": name, "metric": metric, "value": value, **bounds, "ci_low": ci[0], "ci_high": ci[1], **more})
+
+    ours = per_query(frame, "ours")
+    texts = ours.index.get_level_values("text").to_numpy()
+    goal = {"smart_home": 0.015, "automotive": 0.015, "homeassistant": 0.006}.get(str(name))
+    for other in ("knn", "cluster"):
+        gained = (ours - per_query(frame, other)).to_numpy()
+        aim(f"quality_over_{other}", gained.mean(), {"at_least": goal} if goal else {}, interval(gained, texts))
+    gained = (ours - per_query(frame, "best_single")).to_numpy()
+    aim("quality_over_best_single", gained.mean(), {"at_least": -0.003}, interval(gained, texts))
+    limited = frame[frame["limited"]]
+    if len(limited):
+        rates = {}
+        for policy in ("ours", "ours_mean_rule"):
+            rate = limited[limited["policy"] == policy].groupby(["query", "text"], sort=False)["violated"].mean()
+            low, high = interval(rate.to_numpy(), rate.index.get_level_values("text").to_numpy())
+            rates[policy] = (float(rate.mean()), (low, high))
+        aim("slo_violation_rate", rates["ours"][0], {"at_least": 0.03, "at_most": 0.05}, rates["ours"][1])
+        aim("slo_violation_rate_of_mean_rule", rates["ours_mean_rule"][0], {}, rates["ours_mean_rule"][1])
+        both = frame[(frame["policy"] == "ours_mean_rule")][["query", "text", "slo", "quality"]].merge(
+            frame[(frame["policy"] == "ours") & (frame["prefer"] == "quality")][["query", "slo", "quality"]], on=["query", "slo"]
+        )
+        lost = (both["quality_x"] - both["quality_y"]).to_numpy()
+        aim("quality_lost_to_mean_rule", lost.mean(), {"at_most": 0.005}, interval(lost, both["text"].to_numpy()))
+    out += _savings(frame)
+    return out
+
+
+def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Compare prefer=cost and prefer=latency, without limits, with the best model router, the best single path, and a fixed model."""
+    name = str(frame["trace"].iloc[0])
+    free = frame[frame["slo"] == "none"]
+    best = free[free["prefer"] == "quality"]
+    means = best.groupby("policy")["quality"].mean()
+    routers = [policy for policy in means.index if policy.endswith("_router")]
+    against = {"best_single": "best_single"} | ({FIXED_CLOUD: FIXED_CLOUD} if FIXED_CLOUD in means.index else {})
+    if routers:
+        against["best_router"] = str(means[routers].idxmax())  # by held-out quality: generous to the routers
+    aims_set = {
+        ("best_router", "cost"): (0.0, 0.38), ("best_router", "latency"): (0.0, 0.38),
+        ("best_single", "cost"): (0.02, 0.05), ("best_single", "latency"): (0.015, 0.30),
+        (FIXED_CLOUD, "cost"): (0.02, 0.05), (FIXED_CLOUD, "latency"): (0.015, 0.30),
+    }  # fmt: skip
+    out: list[dict[str, Any]] = []
+    for prefer, column in (("cost", "cost_usd"), ("latency", "latency_s")):
+        ours = free[(free["policy"] == "ours") & (free["prefer"] == prefer)].set_index("query")
+        if ours.empty:
+            continue
+        for label, policy in against.items():
+            other = best[best["policy"] == policy].set_index("query").loc[ours.index]
+            gained = (ours["quality"] - other["quality"]).to_numpy()
+            low, high = interval(gained, ours["text"].to_numpy())
+            bounded = (label == "best_router") == (name in DOMAINS) and (name in DOMAINS or name == "homeassistant")
+            quality, share = aims_set[label, prefer] if bounded else (None, None)
+            common = {"trace": name, "prefer": prefer, "against": label, "policy_against": policy}
+            out.append({**common, "metric": f"{prefer}_quality_over_{label}", "value": gained.mean(), "ci_low": low, "ci_high": high}
+                       | ({"at_least": quality} if bounded else {}))  # fmt: skip
+            out.append({**common, "metric": f"{column}_of_{label}", "value": float(ours[column].mean() / other[column].mean())}
+                       | ({"at_most": share} if bounded else {}))  # fmt: skip
+    return out
+
+
+def main() -> None:
+    """Run, write records and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--parquet", type=Path)
+    parser.add_argument("--quick", action="store_true", help="fewer queries of recorded traces; ends within a minute")
+    parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
+    args = parser.parse_args()
+    found: list[dict[str, Any]] = []
+    names = args.traces.split(",") if args.traces else available()
+    for name in names:
+        started = time.perf_counter()
+        found += records(collect(name, 300 if args.quick else MOST_QUERIES))
+        print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    plain = json.loads(pd.DataFrame(found).to_json(orient="records"))
+    args.json.write_text(json.dumps([{k: v for k, v in row.items() if v is not None} for row in plain], indent=1) + "\n")
+    frame = pd.DataFrame(plain)
+    if args.parquet:
+        frame.to_parquet(args.parquet, index=False)
+    print(markdown(frame))
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Return the tables of the README: the grid per policy, and the aims."""
+    grid = frame[frame["slo"] == "grid"]
+    lines = ["| trace | policy | quality over the SLO grid | USD per 1,000 | mean s | violations |", "|---|---|---|---|---|---|"]
+    for row in grid.itertuples():
+        told = [f"{row.quality:.3f} [{row.ci_low:.3f}, {row.ci_high:.3f}]", f"{1000 * row.cost_usd:.4f}", f"{row.latency_s:.3f}"]
+        told = ["–" if "nan" in text else text for text in told]
+        lines.append(f"| {row.trace} | {row.policy} | {' | '.join(told)} | {row.slo_violation_rate:.1%} |")
+    lines += ["", "| trace | figure | value | aim |", "|---|---|---|---|"]
+    for row in frame[frame["metric"].notna()].itertuples():
+        ci = "" if np.isnan(row.ci_low) else f" [{row.ci_low:.3f}, {row.ci_high:.3f}]"
+        bounds = [f"{sign} {bound:g}" for sign, bound in (("≥", row.at_least), ("≤", row.at_most)) if not np.isnan(bound)]
+        lines.append(f"| {row.trace} | {row.metric} | {row.value:.3f}{ci} | {' and '.join(bounds) or '–'} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

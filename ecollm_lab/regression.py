@@ -1,0 +1,160 @@
+"""Kernel ridge regression over queries and paths at once: what an embedding says about each path's quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecollm_lab.mixed import path_factors
+
+BANDWIDTHS = (0.1, 0.2, 0.4, 0.8)
+NOISES = (0.3, 1.0, 3.0, 10.0, 30.0)
+SHARINGS = ("none", "learned")
+MOST_LANDMARKS = 192
+OWN_SHARE = 0.05  # of a path's variance that no other path shares, in the part of the covariance that components make
+_SMALL = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """A fitted regression of each path's deviation from its mean quality.
+
+    Attributes
+    ----------
+    landmarks, coefficients
+        Prediction is kernel(x, landmarks) @ coefficients; shapes (landmarks, dimension) and (landmarks, paths).
+    bandwidth, noise, sharing
+        The candidate with the least error; noise is relative to the kernel's variance.
+    left_out
+        Prediction for each training query from the other groups of queries alone, shape (queries, paths).
+    errors
+        Mean squared error of every candidate, left out by group and centred per query; ("flat",) for predicting no deviation.
+
+    """
+
+    landmarks: np.ndarray
+    coefficients: np.ndarray
+    bandwidth: float
+    noise: float
+    sharing: str
+    left_out: np.ndarray
+    errors: dict[tuple[object, ...], float]
+
+    def predict(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the expected deviation from the path means, shape (queries, paths)."""
+        return kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
+
+
+def kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
+    """Return exp((cosine - 1) / bandwidth) between unit rows of `a` (n, d) and `b` (m, d), shape (n, m)."""
+    return np.exp((a @ b.T - 1.0) / bandwidth)
+
+
+def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray) -> Regression | None:
+    """Fit to deviations from the path means; None where no candidate predicts better than no deviation, by two standard errors.
+
+    Parameters
+    ----------
+    embeddings
+        Unit rows, shape (queries, dimension).
+    residual
+        Deviation of each outcome from its path's mean, shape (queries, paths), without NaN.
+    path_ids
+        Shape (paths,); components are read from them.
+    groups
+        Group of each query, shape (queries,). Errors are those of predictions that saw no query of the same group.
+
+    Notes
+    -----
+    The covariance of deviations is k(query, query') × B(path, path') plus independent noise: the intrinsic coregionalisation model
+    (Bonilla et al. 2007). B is the identity (sharing "none") or the mean of the covariance seen between paths and, where paths
+    have components, the share of components they have in common ("learned"). Bandwidth, noise and sharing minimise the squared error of
+    predictions left out by group, in closed form, centred per query because only differences between paths matter for a choice.
+    More than `MOST_LANDMARKS` queries are represented by as many landmarks (Nyström), chosen greedily.
+
+    """
+    y = residual - residual.mean(axis=1, keepdims=True)
+    y -= y.mean(axis=0)
+    flat = np.square(y).mean(axis=1)
+    errors: dict[tuple[object, ...], float] = {("flat",): float(flat.mean())}
+    best, chosen = np.inf, None
+    members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
+    members = [rows for rows in members if len(rows) > 1]
+    covariances = [(name, *np.linalg.eigh(_covariance(name, y, path_ids))) for name in SHARINGS]
+    for bandwidth, vectors, values, lift, landmarks in _query_bases(embeddings):
+        for sharing, gammas, paths in covariances:
+            scale = values[:, None] * np.maximum(gammas, 0.0)
+            rotated = y @ paths
+            projected = vectors.T @ rotated
+            for noise in NOISES:
+                wrong = _left_out_errors(vectors, scale / (scale + noise), projected, rotated, members) @ paths.T
+                wrong -= wrong.mean(axis=1, keepdims=True)
+                error = np.square(wrong).mean(axis=1)
+                errors[bandwidth, noise, sharing] = float(error.mean())
+                if error.mean() < best:
+                    best = error.mean()
+                    inner = projected / (scale + noise) * np.maximum(gammas, 0.0)
+                    chosen = Regression(landmarks, lift @ inner @ paths.T, bandwidth, noise, sharing, y - wrong, errors), flat - error
+    assert chosen is not None
+    fitted, gained = chosen
+    return fitted if gained.mean() > 2 * gained.std() / len(gained) ** 0.5 else None
+
+
+def _query_bases(embeddings: np.ndarray) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield, per bandwidth, orthonormal query vectors and eigenvalues of the kernel, the map onto landmarks, and the landmarks."""
+    for bandwidth in BANDWIDTHS:
+        landmarks = embeddings if len(embeddings) <= MOST_LANDMARKS else embeddings[_spread(embeddings, bandwidth)]
+        values, vectors = np.linalg.eigh(kernel(landmarks, landmarks, bandwidth).astype(np.float64))
+        keep = values > _SMALL * values[-1]
+        root = vectors[:, keep] / np.sqrt(values[keep])
+        u, s, vt = np.linalg.svd(kernel(embeddings, landmarks, bandwidth) @ root, full_matrices=False)
+        yield bandwidth, u, s**2, root @ (vt.T * s), landmarks
+
+
+def _spread(embeddings: np.ndarray, bandwidth: float) -> np.ndarray:
+    """Return rows that represent the rest best, one after the other: pivoted Cholesky of the kernel."""
+    left = np.ones(len(embeddings))
+    factor = np.zeros((len(embeddings), MOST_LANDMARKS))
+    rows = []
+    for i in range(MOST_LANDMARKS):
+        row = int(left.argmax())
+        rows.append(row)
+        column = kernel(embeddings, embeddings[[row]], bandwidth)[:, 0] - factor @ factor[row]
+        factor[:, i] = column / np.sqrt(max(left[row], _SMALL))
+        left = np.maximum(left - factor[:, i] ** 2, 0.0)
+    return np.array(rows)
+
+
+def _covariance(sharing: str, y: np.ndarray, path_ids: list[str]) -> np.ndarray:
+    """Return the covariance between paths, shape (paths, paths), of mean variance one."""
+    n_paths = y.shape[1]
+    if sharing == "none":
+        return np.eye(n_paths)
+    seen = y.T @ y
+    if not seen.any():
+        return np.eye(n_paths)
+    seen *= n_paths / np.trace(seen)
+    factors = path_factors(path_ids)
+    if not factors:
+        return seen
+    stages = sorted({stage for stage, _ in factors})
+    common = np.zeros((n_paths, n_paths))
+    for stage in stages:
+        levels = [np.unique(level, return_inverse=True)[1] for s, level in factors if s == stage]
+        common += np.mean([level[:, None] == level for level in levels], axis=0) / len(stages)
+    return (seen + (1 - OWN_SHARE) * common + OWN_SHARE * np.eye(n_paths)) / 2
+
+
+def _left_out_errors(
+    vectors: np.ndarray, gain: np.ndarray, projected: np.ndarray, rotated: np.ndarray, members: list[np.ndarray]
+) -> np.ndarray:
+    """Return what predictions get wrong that leave out the query's whole group: (I - H_gg)^-1 (y - H y)_g, per path direction."""
+    wrong = rotated - vectors @ (gain * projected)
+    out = wrong / np.maximum(1 - np.square(vectors) @ gain, _SMALL)
+    for rows in members:
+        part = vectors[rows]
+        hat = np.einsum("ir,rp,jr->pij", part, gain, part, optimize=True)
+        out[rows] = np.linalg.solve(np.eye(len(rows)) - hat, wrong[rows].T[:, :, None])[:, :, 0].T
+    return out

@@ -1,0 +1,53 @@
+"""The regression over queries and paths, against doing it the slow way."""
+
+import numpy as np
+import pytest
+
+from ecollm_lab import regression
+from ecollm_lab.regression import fit_regression, kernel
+
+
+def signal(seed, n=40, n_topics=3):
+    """Paths of two stages whose components suit topics; several queries share a text."""
+    rng = np.random.default_rng(seed)
+    paths = [f"{a}/{b}" for a in "uvw" for b in "xyz"]
+    topic = rng.integers(n_topics, size=n)
+    embeddings = np.eye(8)[topic] + 0.1 * rng.standard_normal((n, 8))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    likes = rng.standard_normal((n_topics, 3, 1)) + rng.standard_normal((n_topics, 1, 3))
+    y = likes.reshape(n_topics, 9)[topic] + rng.standard_normal((n, 9))
+    return embeddings, y - y.mean(axis=0), paths, rng.integers(n // 2, size=n)
+
+
+@pytest.mark.parametrize("sharing", ["none", "learned"])
+def test_left_out_predictions_are_those_of_a_fit_without_the_group(sharing, monkeypatch):
+    embeddings, residual, paths, groups = signal(0)
+    monkeypatch.setattr(regression, "SHARINGS", (sharing,))
+    fitted = fit_regression(embeddings, residual, paths, groups)
+    y = residual - residual.mean(axis=1, keepdims=True)
+    y -= y.mean(axis=0)
+    between = regression._covariance(sharing, y, paths)
+    for g in np.unique(groups)[:6]:
+        rest = groups != g
+        gram = np.kron(kernel(embeddings[rest], embeddings[rest], fitted.bandwidth), between) + fitted.noise * np.eye(rest.sum() * 9)
+        weights = np.linalg.solve(gram, y[rest].ravel()).reshape(-1, 9)
+        predicted = kernel(embeddings[~rest], embeddings[rest], fitted.bandwidth) @ weights @ between
+        predicted -= predicted.mean(axis=1, keepdims=True)
+        assert np.allclose(fitted.left_out[~rest], predicted - y[~rest].mean(axis=1, keepdims=True) * 0, atol=1e-6)
+
+
+def test_sharing_between_related_paths_is_found_where_it_is_and_not_where_it_is_not():
+    embeddings, residual, paths, _ = signal(1, n=80)
+    assert fit_regression(embeddings, residual, paths, np.arange(80)).sharing == "learned"
+    noise = np.random.default_rng(0).standard_normal(residual.shape)
+    assert fit_regression(embeddings, noise - noise.mean(axis=0), paths, np.arange(80)) is None
+
+
+def test_landmarks_stand_for_many_queries(monkeypatch):
+    embeddings, residual, paths, _ = signal(2, n=150)
+    whole = fit_regression(embeddings, residual, paths, np.arange(150))
+    monkeypatch.setattr(regression, "MOST_LANDMARKS", 40)
+    few = fit_regression(embeddings, residual, paths, np.arange(150))
+    assert len(few.landmarks) == 40
+    fresh = signal(3)[0]
+    assert np.corrcoef(whole.predict(fresh).ravel(), few.predict(fresh).ravel())[0, 1] > 0.98

@@ -1,0 +1,56 @@
+"""Policies as files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ecollm_lab.fitting import POLICIES, fit_policy
+from ecollm_lab.records import SLO, LabError
+from ecollm_lab.saving import load_policy, save_policy
+from tests.conftest import LetterEncoder
+from tests.test_policies import topics
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_comes_back_as_it_was(name, tmp_path, encoder):
+    trace, embeddings, _ = topics(0)
+    policy = fit_policy(trace, name, embeddings=embeddings, encoder=encoder)
+    save_policy(policy, tmp_path / "p.npz")
+    again = load_policy(tmp_path / "p.npz", encoder=LetterEncoder())
+    for slo in (SLO(), SLO(max_latency_s=0.35, prefer="cost")):
+        assert (again.select(embeddings, slo) == policy.select(embeddings, slo)).all()
+        assert again.rule(slo).violation_rate == policy.rule(slo).violation_rate
+    assert again.provenance == trace.provenance
+
+
+def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
+    trace, embeddings, _ = topics(0)
+    file = tmp_path / "p.npz"
+    save_policy(fit_policy(trace, embeddings=embeddings, encoder=encoder), file)
+    whole = file.read_bytes()
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    header = json.loads(arrays["header"].tobytes())
+
+    def rewritten(**changes):
+        text = json.dumps(header | changes).encode()
+        np.savez(file, **(arrays | {"header": np.frombuffer(text, dtype=np.uint8)}))
+        return file
+
+    with pytest.raises(LabError, match="has version 99"):
+        load_policy(rewritten(version=99))
+    with pytest.raises(LabError, match="lacks a part"):
+        load_policy(rewritten(predictor="os.system"))
+    with pytest.raises(LabError, match="fitted with the encoder letters"):
+        load_policy(rewritten(), encoder=type("Other", (), {"name": "other"})())
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LabError, match="no policy of this lab, or cut short"):
+        load_policy(file)
+    np.savez(file, header=np.array([object()], dtype=object))  # a pickle inside
+    with pytest.raises(LabError, match="no policy of this lab"):
+        load_policy(file)
+    with pytest.raises(LabError, match="Cannot read the policy"):
+        load_policy(tmp_path / "none.npz")
+    with pytest.raises(LabError, match="Cannot write the policy"):
+        save_policy(fit_policy(trace, "cheapest", encoder=encoder), tmp_path / "no" / "p.npz")
