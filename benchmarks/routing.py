@@ -72,9 +72,7 @@ def folds(name: str, most: int, seed: int = 0) -> Iterator[Fold]:
     if name in DOMAINS:
         trace = Trace.load(MEASURED / f"{name}.parquet")
     else:
-        trace = import_outcomes(
-            "long", RECORDED / f"{name}.parquet", heldout_share=0.0 if name != "llmrouter_9models" else 0.2, **LONG[name]
-        )
+        trace = import_outcomes("long", RECORDED / f"{name}.parquet", heldout_share=0.0, **LONG[name])
         whole = ~np.isnan(trace.array("quality")).any(axis=1)
         rng = np.random.default_rng(seed)
         whole &= rng.permutation(len(whole)).argsort() < most if len(whole) > most else True
@@ -114,9 +112,8 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
     ids = pd.Index(fold.test.path_ids)
     rows = np.arange(tables.shape[1])
     slos = {("quality", key): slo for key, slo in slo_grid(fold.train).items()}
-    slos |= {
-        (prefer, "none"): SLO(prefer=prefer) for prefer, column in (("cost", "cost_usd"), ("latency", "latency_s")) if column in recorded
-    }  # type: ignore[arg-type]
+    slos |= {("cost", "none"): SLO(prefer="cost")} if "cost_usd" in recorded else {}
+    slos |= {("latency", "none"): SLO(prefer="latency")} if "latency_s" in recorded else {}
     slos["quality", "none"] = SLO()
     fitted: list[Policy] = []
     structured = any("/" in path for path in fold.train.path_ids)
@@ -204,10 +201,9 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the records of one trace."""
     name = frame["trace"].iloc[0]
     out: list[dict[str, Any]] = []
-    grids = {policy: part for policy, part in frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")].groupby("policy")}
-    for (policy, prefer, slo), part in [
-        *frame.groupby(["policy", "prefer", "slo"]), *(((policy, "quality", "grid"), part) for policy, part in grids.items()),
-    ]:  # fmt: skip
+    grids = dict(list(frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")].groupby("policy")))
+    whole = [((policy, "quality", "grid"), part) for policy, part in grids.items()]
+    for (policy, prefer, slo), part in [*frame.groupby(["policy", "prefer", "slo"]), *whole]:
         low, high = interval(part["quality"].to_numpy(), part["text"].to_numpy())
         out.append(
             {

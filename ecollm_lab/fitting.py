@@ -181,6 +181,7 @@ def fit_policy(
     if name not in STATIC:
         assert embeddings is not None
         groups = _groups(trace) if estimates is None else np.arange(len(table))
+        known |= {"embeddings": embeddings, "groups": groups}
         filled = np.where(np.isnan(table), mean, table)
         predictor, known["left_out"], details = _FITS[name](embeddings, filled, mean, known["path_ids"].tolist(), groups, seed)
     order = {"cheapest": "cost_usd", "fastest": "latency_s", "random": "random"}.get(name, "quality")

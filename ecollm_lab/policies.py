@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
@@ -13,9 +13,11 @@ from scipy.special import ndtr
 
 from ecollm_lab.embed import Encoder, default_encoder
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
+from ecollm_lab.regression import Regression, fit_regression
 from ecollm_lab.traces import Trace
 
-TOLERANCE = 0.02  # with prefer = cost or latency: how far below the best expected quality a path may be
+TOLERANCE = 0.02  # with prefer = cost or latency: how much quality may be given up for it
+TOLERANCES = (0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24)  # in expected quality, of single paths, which promise more than they keep
 MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 _STEPS = 24  # of the bisection for that penalty
@@ -45,6 +47,11 @@ class Rule:
         Restricted to these paths.
     weight, penalty
         A path's score is its expected quality × weight − penalty, shape (columns,).
+    risk, price
+        A regression of the outcomes that break a limit on the query, and what a certain violation costs: the score is less by
+        price × the predicted deviation from the path's share. None where a query says nothing about it.
+    tolerance
+        With prefer="cost" or "latency": how far below the best score a path may be.
     violation_rate
         Share of training queries whose choice, made without knowing them, broke a limit; NaN where outcomes were estimated.
     violation_share
@@ -58,6 +65,9 @@ class Rule:
     predictor: Predictor
     weight: np.ndarray
     penalty: np.ndarray
+    risk: Regression | None
+    price: float
+    tolerance: float
     violation_rate: float
     violation_share: np.ndarray
     feasible: bool
@@ -119,6 +129,9 @@ class Policy:
         Target: limits may be broken by at most this share of choices. None: every path must keep the limits with its 95th percentiles.
     allowed
         Paths it may choose, shape (paths,).
+    embeddings, groups
+        Of the training queries, shapes (queries, dimension) and (queries,), from which the risk to break a limit is predicted for each
+        query; None where the policy does not look at queries.
 
     """
 
@@ -138,6 +151,8 @@ class Policy:
     latency_log_sd: np.ndarray
     violation_rate: float | None
     allowed: np.ndarray
+    embeddings: np.ndarray | None = field(default=None, repr=False)
+    groups: np.ndarray | None = field(default=None, repr=False)
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     encoder: Encoder | None = field(default=None, repr=False)
     seed: int = 0
@@ -163,8 +178,8 @@ class Policy:
             Queries, texts, or unit embeddings of shape (queries, dimension).
         slo
             Limits and preference. With prefer="quality" the best expected quality wins; with "cost" or "latency" the
-            cheapest or fastest path whose expected quality is at least `slo.min_quality` or, without one, within 0.02 of the
-            best; if none reaches `min_quality`, the best. What breaks limits counts less: see `rule`.
+            cheapest or fastest path whose expected quality is at least `slo.min_quality` or, without one, so near the best that
+            the choices give up 0.02 on average; if none reaches `min_quality`, the best. What breaks limits counts less: see `rule`.
         infeasible
             What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn.
 
@@ -188,7 +203,11 @@ class Policy:
             return np.random.default_rng(self.seed).integers(len(rule.columns), size=len(embeddings))
         if self.order != "quality" or len(rule.columns) == 1:
             return np.zeros(len(embeddings), dtype=int)
-        return _first_good(rule.predictor.predict(embeddings) * rule.weight - rule.penalty, slo)
+        return _first_good(self._scores(embeddings, rule), slo, rule.tolerance)
+
+    def _scores(self, embeddings: np.ndarray, rule: Rule) -> np.ndarray:
+        scores = rule.predictor.predict(embeddings) * rule.weight - rule.penalty
+        return scores - rule.price * rule.risk.predict(embeddings) if rule.risk is not None and rule.price else scores
 
     def embed(self, queries: Sequence[Query] | Sequence[str] | np.ndarray) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""
@@ -206,11 +225,15 @@ class Policy:
     def rule(self, slo: SLO) -> Rule:
         """Return how this policy decides under an SLO; computed once per SLO.
 
-        Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, with the least λ for which
+        Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, as expected for the query, with the least λ for which
         the choices for the training queries, each predicted from other queries, break limits at no more than the target rate:
         (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). Where outcomes were
         estimated, or without a target, a path must keep the limits with its 95th percentiles more probably than not, and its expected
         quality counts times that probability.
+
+        The best of many expectations promises more than it keeps, so being within 0.02 of it would give up little and save little. With
+        prefer="cost" or "latency" and no `min_quality`, a path may therefore be as far below the best as costs the choices for the training
+        queries at most 0.02 of their actual quality, against those of prefer="quality".
         """
         if slo not in self._rules:
             self._require_recorded(slo)
@@ -243,19 +266,39 @@ class Policy:
         rows = np.arange(len(broke))
         others = (broke.sum(axis=0) - broke) / np.maximum(n_seen - 1, 1)  # the share without the query itself
         expected, others, broke = self.left_out[:, columns], others[:, columns], broke[:, columns]
+        risk = None
+        if self.embeddings is not None and self.groups is not None and broke.any():
+            risk = fit_regression(self.embeddings, broke - broke.mean(axis=0), self.path_ids[columns].tolist(), self.groups, centred=False)
+            if risk is not None:
+                others = others + risk.left_out
 
-        def rate(penalty: float) -> float:
-            return float(broke[rows, _first_good(expected - penalty * others, slo)].mean())
-
+        quality = np.where(np.isnan(self.quality), self.left_out, self.quality)[:, columns]
         highest = (target * (len(rows) + 1) - 1) / len(rows)
-        low, high = PENALTIES
-        if rate(0.0) <= highest:
-            high = 0.0
-        else:
+
+        def calibrated(slo: SLO, tolerance: float) -> tuple[float, np.ndarray]:
+            """Return the least penalty that meets the target, and the choices under it."""
+
+            def choices(penalty: float) -> np.ndarray:
+                return _first_good(expected - penalty * others, slo, tolerance)
+
+            low, high = PENALTIES
+            if broke[rows, choices(0.0)].mean() <= highest:
+                return 0.0, choices(0.0)
             for _ in range(_STEPS):
                 middle = (low * high) ** 0.5
-                low, high = (low, middle) if rate(middle) <= highest else (middle, high)
-        return self._make(columns, high * share[columns], rate(high), share)
+                low, high = (low, middle) if broke[rows, choices(middle)].mean() <= highest else (middle, high)
+            return high, choices(high)
+
+        tolerance = TOLERANCE
+        penalty, chosen = calibrated(slo, tolerance)
+        if slo.prefer != "quality" and slo.min_quality is None:
+            best = quality[rows, calibrated(replace(slo, prefer="quality"), 0.0)[1]].mean()
+            for wider in TOLERANCES:
+                candidate = calibrated(slo, wider)
+                if quality[rows, candidate[1]].mean() >= best - TOLERANCE:
+                    tolerance, (penalty, chosen) = wider, candidate
+        rate = float(broke[rows, chosen].mean())
+        return self._make(columns, penalty * share[columns], rate, share, tolerance=tolerance, risk=risk, price=penalty)
 
     def _by_percentile(self, slo: SLO) -> Rule:
         kept = self.kept_probability(slo)
@@ -273,11 +316,13 @@ class Policy:
 
     def _make(
         self, columns: np.ndarray, penalty: np.ndarray, rate: float, share: np.ndarray,
-        *, weight: np.ndarray | None = None, feasible: bool = True,
+        *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float = TOLERANCE, risk: Regression | None = None,
+        price: float = 0.0,
     ) -> Rule:  # fmt: skip
         weight = np.ones(len(columns)) if weight is None else weight
         single = np.float32
-        return Rule(columns, self.predictor.restricted(columns), weight.astype(single), penalty.astype(single), rate, share, feasible)
+        predictor = self.predictor.restricted(columns)
+        return Rule(columns, predictor, weight.astype(single), penalty.astype(single), risk, price, tolerance, rate, share, feasible)
 
     def kept_probability(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep the limits of an SLO, shape (paths,)."""
@@ -324,7 +369,7 @@ class Policy:
         rule = self.rule(slo)
         expected = self.predict(embeddings)[0]
         score = np.full(len(self.path_ids), np.nan)
-        score[rule.columns] = expected[rule.columns] * rule.weight - rule.penalty
+        score[rule.columns] = self._scores(embeddings, rule)[0]
         chosen = int(rule.columns[self._positions(embeddings, rule, slo)[0]])
         reasons = [self._reason(i, chosen, expected, score, rule, slo) for i in range(len(self.path_ids))]
         better = expected > expected[chosen] + 1e-9
@@ -366,17 +411,17 @@ class Policy:
             ]  # fmt: skip
             tightest = " and ".join(over) or "the limits"
             return f"breaks the limits in {rule.violation_share[i]:.0%} of outcomes: {tightest}"
-        if slo.prefer != "quality" and score[i] >= score[chosen] - TOLERANCE:
+        if slo.prefer != "quality" and score[i] >= np.nanmax(score) - rule.tolerance:
             return "good enough, but not the cheapest" if slo.prefer == "cost" else "good enough, but not the fastest"
         return f"expected quality {expected[i]:.3f}, the chosen path's {expected[chosen]:.3f}"
 
 
-def _first_good(scores: np.ndarray, slo: SLO) -> np.ndarray:
+def _first_good(scores: np.ndarray, slo: SLO, tolerance: float) -> np.ndarray:
     """Return, per row, the first column that is good enough; columns stand in the order of preference."""
     if slo.prefer == "quality":
         return scores.argmax(axis=1)
     best = scores.max(axis=1, keepdims=True)
-    floor = np.minimum(best, slo.min_quality) if slo.min_quality is not None else best - TOLERANCE
+    floor = np.minimum(best, slo.min_quality) if slo.min_quality is not None else best - tolerance
     return (scores >= floor).argmax(axis=1)
 
 
