@@ -20,6 +20,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,8 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
     slos |= {("latency", "none"): SLO(prefer="latency")} if "latency_s" in recorded else {}
     slos["quality", "none"] = SLO()
     fitted: list[Policy] = []
+    thrifty = fit_policy(fold.train, "ours", embeddings=fold.seen, tolerance=0.0)
+    thrifty.name = "ours_giving_up_nothing"
     structured = any("/" in path for path in fold.train.path_ids)
     for name in POLICIES:
         if name == "cloud_only" and not fold.train.provenance.get("models"):
@@ -133,7 +136,7 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
     for (prefer, key), slo in slos.items():
-        for policy in fitted:
+        for policy in [*fitted, *([thrifty] if prefer != "quality" else [])]:
             try:
                 chosen = policy.select(fold.unseen, slo)
             except InfeasibleSLO:
@@ -267,16 +270,16 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
     }  # fmt: skip
     out: list[dict[str, Any]] = []
     for prefer, column in (("cost", "cost_usd"), ("latency", "latency_s")):
-        ours = free[(free["policy"] == "ours") & (free["prefer"] == prefer)].set_index("query")
-        if ours.empty:
-            continue
-        for label, policy in against.items():
+        for mine, (label, policy) in product(("ours", "ours_giving_up_nothing"), against.items()):
+            ours = free[(free["policy"] == mine) & (free["prefer"] == prefer)].set_index("query")
+            if ours.empty:
+                continue
             other = best[best["policy"] == policy].set_index("query").loc[ours.index]
             gained = (ours["quality"] - other["quality"]).to_numpy()
             low, high = interval(gained, ours["text"].to_numpy())
             bounded = (label == "best_router") == (name in DOMAINS) and (name in DOMAINS or name == "homeassistant")
             quality, share = aims_set[label, prefer] if bounded else (None, None)
-            common = {"trace": name, "prefer": prefer, "against": label, "policy_against": policy}
+            common = {"trace": name, "policy": mine, "prefer": prefer, "against": label, "policy_against": policy}
             out.append({**common, "metric": f"{prefer}_quality_over_{label}", "value": gained.mean(), "ci_low": low, "ci_high": high}
                        | ({"at_least": quality} if bounded else {}))  # fmt: skip
             out.append({**common, "metric": f"{column}_of_{label}", "value": float(ours[column].mean() / other[column].mean())}
@@ -319,7 +322,8 @@ def markdown(frame: pd.DataFrame) -> str:
     for row in frame[frame["metric"].notna()].itertuples():
         ci = "" if np.isnan(row.ci_low) else f" [{row.ci_low:.3f}, {row.ci_high:.3f}]"
         bounds = [f"{sign} {bound:g}" for sign, bound in (("≥", row.at_least), ("≤", row.at_most)) if not np.isnan(bound)]
-        lines.append(f"| {row.trace} | {row.metric} | {row.value:.3f}{ci} | {' and '.join(bounds) or '–'} |")
+        of = "" if row.policy != "ours_giving_up_nothing" else " (giving up nothing)"
+        lines.append(f"| {row.trace} | {row.metric}{of} | {row.value:.3f}{ci} | {' and '.join(bounds) or '–'} |")
     return "\n".join(lines)
 
 

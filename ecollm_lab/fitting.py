@@ -11,7 +11,7 @@ import pandas as pd
 
 from ecollm_lab.embed import Encoder, default_encoder
 from ecollm_lab.estimates import Estimates
-from ecollm_lab.policies import Policy, Predictor, placements
+from ecollm_lab.policies import TOLERANCE, Policy, Predictor, placements
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.regression import fit_regression, kernel
 from ecollm_lab.traces import Trace
@@ -123,6 +123,7 @@ def fit_policy(
     estimates: Estimates | None = None,
     encoder: Encoder | None = None,
     violation_rate: float | None = 0.05,
+    tolerance: float = TOLERANCE,
     models_only: bool = False,
     seed: int = 0,
 ) -> Policy:
@@ -144,6 +145,8 @@ def fit_policy(
         Embeds new queries; the default encoder if left out.
     violation_rate
         Target share in (0, 1) of choices that may break a limit; None: the 95th percentile of every path decides instead.
+    tolerance
+        How much quality prefer="cost" or "latency" may give up, on average over queries, for being cheaper or faster.
     models_only
         A router: may choose only the paths of `router_paths`, one pipeline with its model varied.
     seed
@@ -162,6 +165,8 @@ def fit_policy(
     require_choice("policy name", name, POLICIES)
     if violation_rate is not None and not 0 < violation_rate < 1:
         raise LabError(f"violation_rate must be within (0, 1) or None, got {violation_rate!r}.")
+    if not 0 <= tolerance <= 1:
+        raise LabError(f"tolerance must be within [0, 1], got {tolerance!r}.")
     known = _known(trace) if estimates is None else _estimated(estimates)
     allowed = np.array([name != "cloud_only" or place == "cloud" for place in placements(trace, known["path_ids"])])
     if not allowed.any():
@@ -181,13 +186,12 @@ def fit_policy(
     if name not in STATIC:
         assert embeddings is not None
         groups = _groups(trace) if estimates is None else np.arange(len(table))
-        known |= {"embeddings": embeddings, "groups": groups}
         filled = np.where(np.isnan(table), mean, table)
         predictor, known["left_out"], details = _FITS[name](embeddings, filled, mean, known["path_ids"].tolist(), groups, seed)
     order = {"cheapest": "cost_usd", "fastest": "latency_s", "random": "random"}.get(name, "quality")
     return Policy(
         name=f"{name}_router" if models_only else name, predictor=predictor, order=order, allowed=allowed,  # type: ignore[arg-type]
-        violation_rate=violation_rate, provenance=trace.provenance, encoder=encoder, seed=seed, details=details, **known,
+        violation_rate=violation_rate, tolerance=tolerance, provenance=trace.provenance, encoder=encoder, seed=seed, details=details, **known,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
@@ -13,11 +13,20 @@ from scipy.special import ndtr
 
 from ecollm_lab.embed import Encoder, default_encoder
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
-from ecollm_lab.regression import Regression, fit_regression
 from ecollm_lab.traces import Trace
 
 TOLERANCE = 0.02  # with prefer = cost or latency: how much quality may be given up for it
-TOLERANCES = (0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24)  # in expected quality, of single paths, which promise more than they keep
+TOLERANCES = (
+    0.01,
+    0.02,
+    0.03,
+    0.04,
+    0.06,
+    0.08,
+    0.12,
+    0.16,
+    0.24,
+)  # in expected quality, of single paths, which promise more than they keep
 MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 _STEPS = 24  # of the bisection for that penalty
@@ -47,9 +56,6 @@ class Rule:
         Restricted to these paths.
     weight, penalty
         A path's score is its expected quality × weight − penalty, shape (columns,).
-    risk, price
-        A regression of the outcomes that break a limit on the query, and what a certain violation costs: the score is less by
-        price × the predicted deviation from the path's share. None where a query says nothing about it.
     tolerance
         With prefer="cost" or "latency": how far below the best score a path may be.
     violation_rate
@@ -65,8 +71,6 @@ class Rule:
     predictor: Predictor
     weight: np.ndarray
     penalty: np.ndarray
-    risk: Regression | None
-    price: float
     tolerance: float
     violation_rate: float
     violation_share: np.ndarray
@@ -129,9 +133,8 @@ class Policy:
         Target: limits may be broken by at most this share of choices. None: every path must keep the limits with its 95th percentiles.
     allowed
         Paths it may choose, shape (paths,).
-    embeddings, groups
-        Of the training queries, shapes (queries, dimension) and (queries,), from which the risk to break a limit is predicted for each
-        query; None where the policy does not look at queries.
+    tolerance
+        How much quality prefer="cost" and "latency" may give up, on average over queries.
 
     """
 
@@ -151,8 +154,7 @@ class Policy:
     latency_log_sd: np.ndarray
     violation_rate: float | None
     allowed: np.ndarray
-    embeddings: np.ndarray | None = field(default=None, repr=False)
-    groups: np.ndarray | None = field(default=None, repr=False)
+    tolerance: float = TOLERANCE
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     encoder: Encoder | None = field(default=None, repr=False)
     seed: int = 0
@@ -179,7 +181,7 @@ class Policy:
         slo
             Limits and preference. With prefer="quality" the best expected quality wins; with "cost" or "latency" the
             cheapest or fastest path whose expected quality is at least `slo.min_quality` or, without one, so near the best that
-            the choices give up 0.02 on average; if none reaches `min_quality`, the best. What breaks limits counts less: see `rule`.
+            the choices give up at most `tolerance` (0.02) on average; if none reaches `min_quality`, the best. What breaks limits counts less: see `rule`.
         infeasible
             What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn.
 
@@ -203,11 +205,7 @@ class Policy:
             return np.random.default_rng(self.seed).integers(len(rule.columns), size=len(embeddings))
         if self.order != "quality" or len(rule.columns) == 1:
             return np.zeros(len(embeddings), dtype=int)
-        return _first_good(self._scores(embeddings, rule), slo, rule.tolerance)
-
-    def _scores(self, embeddings: np.ndarray, rule: Rule) -> np.ndarray:
-        scores = rule.predictor.predict(embeddings) * rule.weight - rule.penalty
-        return scores - rule.price * rule.risk.predict(embeddings) if rule.risk is not None and rule.price else scores
+        return _first_good(rule.predictor.predict(embeddings) * rule.weight - rule.penalty, slo, rule.tolerance)
 
     def embed(self, queries: Sequence[Query] | Sequence[str] | np.ndarray) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""
@@ -225,15 +223,15 @@ class Policy:
     def rule(self, slo: SLO) -> Rule:
         """Return how this policy decides under an SLO; computed once per SLO.
 
-        Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, as expected for the query, with the least λ for which
+        Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, with the least λ for which
         the choices for the training queries, each predicted from other queries, break limits at no more than the target rate:
         (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). Where outcomes were
         estimated, or without a target, a path must keep the limits with its 95th percentiles more probably than not, and its expected
         quality counts times that probability.
 
-        The best of many expectations promises more than it keeps, so being within 0.02 of it would give up little and save little. With
-        prefer="cost" or "latency" and no `min_quality`, a path may therefore be as far below the best as costs the choices for the training
-        queries at most 0.02 of their actual quality, against those of prefer="quality".
+        The best of many expectations promises more than it keeps, so staying near it gives up little and saves little. With prefer="cost"
+        or "latency" and no `min_quality`, a path may therefore be as far below the best expectation as costs the choices for the training
+        queries at most `tolerance` of their actual quality, against always taking the best.
         """
         if slo not in self._rules:
             self._require_recorded(slo)
@@ -266,12 +264,6 @@ class Policy:
         rows = np.arange(len(broke))
         others = (broke.sum(axis=0) - broke) / np.maximum(n_seen - 1, 1)  # the share without the query itself
         expected, others, broke = self.left_out[:, columns], others[:, columns], broke[:, columns]
-        risk = None
-        if self.embeddings is not None and self.groups is not None and broke.any():
-            risk = fit_regression(self.embeddings, broke - broke.mean(axis=0), self.path_ids[columns].tolist(), self.groups, centred=False)
-            if risk is not None:
-                others = others + risk.left_out
-
         quality = np.where(np.isnan(self.quality), self.left_out, self.quality)[:, columns]
         highest = (target * (len(rows) + 1) - 1) / len(rows)
 
@@ -289,16 +281,16 @@ class Policy:
                 low, high = (low, middle) if broke[rows, choices(middle)].mean() <= highest else (middle, high)
             return high, choices(high)
 
-        tolerance = TOLERANCE
+        tolerance = 0.0
         penalty, chosen = calibrated(slo, tolerance)
         if slo.prefer != "quality" and slo.min_quality is None:
-            best = quality[rows, calibrated(replace(slo, prefer="quality"), 0.0)[1]].mean()
+            best = quality[rows, chosen].mean()
             for wider in TOLERANCES:
                 candidate = calibrated(slo, wider)
-                if quality[rows, candidate[1]].mean() >= best - TOLERANCE:
+                if quality[rows, candidate[1]].mean() >= best - self.tolerance:
                     tolerance, (penalty, chosen) = wider, candidate
         rate = float(broke[rows, chosen].mean())
-        return self._make(columns, penalty * share[columns], rate, share, tolerance=tolerance, risk=risk, price=penalty)
+        return self._make(columns, penalty * share[columns], rate, share, tolerance=tolerance)
 
     def _by_percentile(self, slo: SLO) -> Rule:
         kept = self.kept_probability(slo)
@@ -316,13 +308,12 @@ class Policy:
 
     def _make(
         self, columns: np.ndarray, penalty: np.ndarray, rate: float, share: np.ndarray,
-        *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float = TOLERANCE, risk: Regression | None = None,
-        price: float = 0.0,
+        *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float | None = None,
     ) -> Rule:  # fmt: skip
         weight = np.ones(len(columns)) if weight is None else weight
-        single = np.float32
+        single, width = np.float32, self.tolerance if tolerance is None else tolerance
         predictor = self.predictor.restricted(columns)
-        return Rule(columns, predictor, weight.astype(single), penalty.astype(single), risk, price, tolerance, rate, share, feasible)
+        return Rule(columns, predictor, weight.astype(single), penalty.astype(single), width, rate, share, feasible)
 
     def kept_probability(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep the limits of an SLO, shape (paths,)."""
@@ -369,7 +360,7 @@ class Policy:
         rule = self.rule(slo)
         expected = self.predict(embeddings)[0]
         score = np.full(len(self.path_ids), np.nan)
-        score[rule.columns] = self._scores(embeddings, rule)[0]
+        score[rule.columns] = expected[rule.columns] * rule.weight - rule.penalty
         chosen = int(rule.columns[self._positions(embeddings, rule, slo)[0]])
         reasons = [self._reason(i, chosen, expected, score, rule, slo) for i in range(len(self.path_ids))]
         better = expected > expected[chosen] + 1e-9

@@ -52,9 +52,7 @@ def kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
     return np.exp((a @ b.T - 1.0) / bandwidth)
 
 
-def fit_regression(
-    embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray, *, centred: bool = True
-) -> Regression | None:
+def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray) -> Regression | None:
     """Fit to deviations from the path means; None where no candidate predicts better than no deviation, by two standard errors.
 
     Parameters
@@ -67,19 +65,18 @@ def fit_regression(
         Shape (paths,); components are read from them.
     groups
         Group of each query, shape (queries,). Errors are those of predictions that saw no query of the same group.
-    centred
-        Whether only differences between paths matter, as for a choice; what a query's outcomes have in common is then left out.
 
     Notes
     -----
     The covariance of deviations is k(query, query') × B(path, path') plus independent noise: the intrinsic coregionalisation model
     (Bonilla et al. 2007). B is the identity (sharing "none") or the mean of the covariance seen between paths and, where paths
     have components, the share of components they have in common ("learned"). Bandwidth, noise and sharing minimise the squared error of
-    predictions left out by group, in closed form.
+    predictions left out by group, in closed form, centred per query
+    because only differences between paths matter for a choice.
     More than `MOST_LANDMARKS` queries are represented by as many landmarks (Nyström), chosen greedily.
 
     """
-    y = residual - residual.mean(axis=1, keepdims=True) if centred else residual.copy()
+    y = residual - residual.mean(axis=1, keepdims=True)
     y -= y.mean(axis=0)
     flat = np.square(y).mean(axis=1)
     errors: dict[tuple[object, ...], float] = {("flat",): float(flat.mean())}
@@ -94,8 +91,7 @@ def fit_regression(
             projected = vectors.T @ rotated
             for noise in NOISES:
                 wrong = _left_out_errors(vectors, scale / (scale + noise), projected, rotated, members) @ paths.T
-                if centred:
-                    wrong -= wrong.mean(axis=1, keepdims=True)
+                wrong -= wrong.mean(axis=1, keepdims=True)
                 error = np.square(wrong).mean(axis=1)
                 errors[bandwidth, noise, sharing] = float(error.mean())
                 if error.mean() < best:

@@ -21,8 +21,7 @@ _TABLES = (
     "left_out", "quality", "cost", "latency", "cost_usd", "latency_s", "cost_p95_usd", "latency_p95_s", "cost_log_sd", "latency_log_sd",
     "allowed",
 )  # fmt: skip
-_OPTIONAL = ("embeddings", "groups")
-_WORDS = ("name", "order", "violation_rate", "seed", "provenance")
+_WORDS = ("name", "order", "violation_rate", "tolerance", "seed", "provenance")
 
 
 def save_policy(policy: Policy, file: FilePath | str) -> None:
@@ -51,7 +50,7 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
         **{word: getattr(policy, word) for word in _WORDS},
     }  # fmt: skip
     arrays: dict[str, Any] = {f"predictor.{key}": value for key, value in predictor.items() if isinstance(value, np.ndarray)}
-    arrays |= {name: getattr(policy, name) for name in (*_TABLES, *_OPTIONAL) if getattr(policy, name) is not None}
+    arrays |= {name: getattr(policy, name) for name in _TABLES}
     part = file.with_name(f".{file.name}.part")
     try:
         with part.open("wb") as handle:
@@ -96,7 +95,7 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
         return Policy(
             path_ids=np.array(header["path_ids"], dtype=object), encoder=encoder, details=header["details"],
             predictor=_PREDICTORS[header["predictor"]](**predictor, **header["numbers"]),
-            **{word: header[word] for word in _WORDS}, **{name: arrays[name] for name in _TABLES}, **{name: arrays.get(name) for name in _OPTIONAL},
+            **{word: header[word] for word in _WORDS}, **{name: arrays[name] for name in _TABLES},
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise LabError(f"{file} lacks a part of a policy ({error}). Fit and save it again.") from error
