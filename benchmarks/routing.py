@@ -111,6 +111,8 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
     tables = np.stack([fold.test.array(metric) for metric in METRICS])
     recorded = [metric for metric, table in zip(METRICS, tables, strict=True) if not np.isnan(table).all()]
     ids = pd.Index(fold.test.path_ids)
+    dollars = np.nanmean(tables[1], axis=0) if "cost_usd" in recorded else np.full(len(ids), np.nan)
+    spread = dollars.min(), dollars.max()
     rows = np.arange(tables.shape[1])
     slos = {("quality", key): slo for key, slo in slo_grid(fold.train).items()}
     slos |= {("cost", "none"): SLO(prefer="cost")} if "cost_usd" in recorded else {}
@@ -132,7 +134,7 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
         return {
             "policy": name, "prefer": prefer, "slo": key, "text": fold.test.queries["text"].to_numpy(), "quality": quality,
             "cost_usd": cost, "latency_s": latency, "violated": ~keeps(slo, cost, latency), "limited": slo.max_cost_usd is not None
-            or slo.max_latency_s is not None, "range": (np.nanmean(tables[1], axis=0).min(), np.nanmean(tables[1], axis=0).max()),
+            or slo.max_latency_s is not None, "range": spread,
         }  # fmt: skip
 
     for (prefer, key), slo in slos.items():

@@ -191,7 +191,8 @@ def fit_policy(
     order = {"cheapest": "cost_usd", "fastest": "latency_s", "random": "random"}.get(name, "quality")
     return Policy(
         name=f"{name}_router" if models_only else name, predictor=predictor, order=order, allowed=allowed,  # type: ignore[arg-type]
-        violation_rate=violation_rate, tolerance=tolerance, provenance=trace.provenance, encoder=encoder, seed=seed, details=details, **known,
+        violation_rate=violation_rate, tolerance=tolerance, provenance=trace.provenance, encoder=encoder,
+        seed=seed, details=details, **known,
     )  # fmt: skip
 
 

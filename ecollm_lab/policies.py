@@ -16,17 +16,7 @@ from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choi
 from ecollm_lab.traces import Trace
 
 TOLERANCE = 0.02  # with prefer = cost or latency: how much quality may be given up for it
-TOLERANCES = (
-    0.01,
-    0.02,
-    0.03,
-    0.04,
-    0.06,
-    0.08,
-    0.12,
-    0.16,
-    0.24,
-)  # in expected quality, of single paths, which promise more than they keep
+TOLERANCES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)  # in expectations, which promise more than they keep
 MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 _STEPS = 24  # of the bisection for that penalty
@@ -181,7 +171,8 @@ class Policy:
         slo
             Limits and preference. With prefer="quality" the best expected quality wins; with "cost" or "latency" the
             cheapest or fastest path whose expected quality is at least `slo.min_quality` or, without one, so near the best that
-            the choices give up at most `tolerance` (0.02) on average; if none reaches `min_quality`, the best. What breaks limits counts less: see `rule`.
+            the choices give up at most `tolerance` (0.02) on average; if none reaches `min_quality`, the best. What breaks limits counts
+            less: see `rule`.
         infeasible
             What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn.
 

@@ -262,16 +262,16 @@ def test_embeddings_with_nan_are_refused():
 
 
 def test_preferring_cost_gives_up_no_more_quality_than_allowed_and_saves():
-    trace, embeddings, _ = topics(0, n=200)
-    fresh, unseen, _ = topics(9, n=2000)
+    trace, embeddings = noisy(1)
+    fresh, unseen = noisy(2, n=2000)
     best = replay(fit_policy(trace, embeddings=embeddings), fresh, SLO(), embeddings=unseen)
     costs = [best["cost_usd"]]
-    for tolerance in (0.0, 0.05, 0.3):
+    for tolerance in (0.0, 0.05, 0.25):
         policy = fit_policy(trace, embeddings=embeddings, tolerance=tolerance)
         frugal = replay(policy, fresh, SLO(prefer="cost"), embeddings=unseen)
         assert frugal["quality"] >= best["quality"] - tolerance - 0.03
         assert frugal["cost_usd"] <= costs[-1] + 1e-12
         costs.append(frugal["cost_usd"])
-    assert costs[-1] < 0.8 * costs[0]
+    assert costs[-1] < 0.5 * costs[0]
     with pytest.raises(LabError, match="tolerance must be within"):
         fit_policy(trace, tolerance=2)
