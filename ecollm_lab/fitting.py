@@ -36,9 +36,9 @@ class Means:
         """Return the path means for each query, shape (queries, paths)."""
         return np.broadcast_to(self.quality, (len(embeddings), len(self.quality)))
 
-    def restricted(self, columns: np.ndarray) -> Self:
-        """Return the same for some paths."""
-        return replace(self, quality=self.quality[columns])
+    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
+        """Return the same for some paths, with some quality taken off."""
+        return replace(self, quality=self.quality[columns] - less)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +52,14 @@ class KernelRidge:
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return expected quality, shape (queries, paths)."""
-        return self.quality + kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
+        out = kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
+        out += self.quality
+        return out
 
-    def restricted(self, columns: np.ndarray) -> Self:
-        """Return the same for some paths."""
+    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
+        """Return the same for some paths, with some quality taken off."""
         coefficients = np.ascontiguousarray(self.coefficients[:, columns], dtype=np.float32)
-        return replace(self, quality=self.quality[columns].astype(np.float32), coefficients=coefficients)
+        return replace(self, quality=(self.quality[columns] - less).astype(np.float32), coefficients=coefficients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +78,9 @@ class Neighbours:
             out += self.quality[column]
         return out / self.k
 
-    def restricted(self, columns: np.ndarray) -> Self:
-        """Return the same for some paths."""
-        return replace(self, quality=self.quality[:, columns])
+    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
+        """Return the same for some paths, with some quality taken off."""
+        return replace(self, quality=self.quality[:, columns] - less)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +94,9 @@ class ClusterMeans:
         """Return the means of each query's nearest cluster, shape (queries, paths)."""
         return self.quality[np.argmax(embeddings @ self.centroids.T - 0.5 * np.square(self.centroids).sum(axis=1), axis=1)]
 
-    def restricted(self, columns: np.ndarray) -> Self:
-        """Return the same for some paths."""
-        return replace(self, quality=self.quality[:, columns])
+    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
+        """Return the same for some paths, with some quality taken off."""
+        return replace(self, quality=self.quality[:, columns] - less)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +112,9 @@ class LowRank:
         """Return expected quality, shape (queries, paths)."""
         return self.quality + (embeddings - self.centre) @ self.queries @ self.paths
 
-    def restricted(self, columns: np.ndarray) -> Self:
-        """Return the same for some paths."""
-        return replace(self, quality=self.quality[columns], paths=self.paths[:, columns])
+    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
+        """Return the same for some paths, with some quality taken off."""
+        return replace(self, quality=self.quality[columns] - less, paths=self.paths[:, columns])
 
 
 def fit_policy(

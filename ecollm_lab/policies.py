@@ -29,8 +29,8 @@ class Predictor(Protocol):
         """Return expected quality, shape (queries, paths)."""
         ...
 
-    def restricted(self, columns: np.ndarray) -> Self:
-        """Return the same predictor for some paths, in the order given."""
+    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
+        """Return the same predictor for some paths, in the order given, expecting so much less of each."""
         ...
 
 
@@ -43,9 +43,9 @@ class Rule:
     columns
         The paths considered, in the order in which ties are broken: the cheapest (prefer="latency": fastest) first.
     predictor
-        Restricted to these paths.
-    weight, penalty
-        A path's score is its expected quality × weight − penalty, shape (columns,).
+        Restricted to these paths, penalties taken off.
+    weight
+        A path's score is what the predictor says × weight, shape (columns,); None for ones.
     tolerance
         With prefer="cost" or "latency": how far below the best score a path may be.
     violation_rate
@@ -59,12 +59,16 @@ class Rule:
 
     columns: np.ndarray
     predictor: Predictor
-    weight: np.ndarray
-    penalty: np.ndarray
+    weight: np.ndarray | None
     tolerance: float
     violation_rate: float
     violation_share: np.ndarray
     feasible: bool
+
+    def scores(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return what decides, shape (queries, columns)."""
+        expected = self.predictor.predict(embeddings)
+        return expected if self.weight is None else expected * self.weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +200,7 @@ class Policy:
             return np.random.default_rng(self.seed).integers(len(rule.columns), size=len(embeddings))
         if self.order != "quality" or len(rule.columns) == 1:
             return np.zeros(len(embeddings), dtype=int)
-        return _first_good(rule.predictor.predict(embeddings) * rule.weight - rule.penalty, slo, rule.tolerance)
+        return _first_good(rule.scores(embeddings), slo, rule.tolerance)
 
     def embed(self, queries: Sequence[Query] | Sequence[str] | np.ndarray) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""
@@ -301,10 +305,8 @@ class Policy:
         self, columns: np.ndarray, penalty: np.ndarray, rate: float, share: np.ndarray,
         *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float | None = None,
     ) -> Rule:  # fmt: skip
-        weight = np.ones(len(columns)) if weight is None else weight
-        single, width = np.float32, self.tolerance if tolerance is None else tolerance
-        predictor = self.predictor.restricted(columns)
-        return Rule(columns, predictor, weight.astype(single), penalty.astype(single), width, rate, share, feasible)
+        width = self.tolerance if tolerance is None else tolerance
+        return Rule(columns, self.predictor.restricted(columns, penalty), weight, width, rate, share, feasible)
 
     def kept_probability(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep the limits of an SLO, shape (paths,)."""
@@ -351,7 +353,7 @@ class Policy:
         rule = self.rule(slo)
         expected = self.predict(embeddings)[0]
         score = np.full(len(self.path_ids), np.nan)
-        score[rule.columns] = expected[rule.columns] * rule.weight - rule.penalty
+        score[rule.columns] = rule.scores(embeddings)[0]
         chosen = int(rule.columns[self._positions(embeddings, rule, slo)[0]])
         reasons = [self._reason(i, chosen, expected, score, rule, slo) for i in range(len(self.path_ids))]
         better = expected > expected[chosen] + 1e-9

@@ -12,7 +12,7 @@ from ecollm_lab.mixed import path_factors
 BANDWIDTHS = (0.1, 0.2, 0.4, 0.8)
 NOISES = (0.3, 1.0, 3.0, 10.0, 30.0)
 SHARINGS = ("none", "learned")
-MOST_LANDMARKS = 192
+MOST_LANDMARKS = 128
 OWN_SHARE = 0.05  # of a path's variance that no other path shares, in the part of the covariance that components make
 _SMALL = 1e-9
 
@@ -49,7 +49,10 @@ class Regression:
 
 def kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
     """Return exp((cosine - 1) / bandwidth) between unit rows of `a` (n, d) and `b` (m, d), shape (n, m)."""
-    return np.exp((a @ b.T - 1.0) / bandwidth)
+    out = a @ b.T
+    out -= 1.0
+    out /= bandwidth
+    return np.exp(out, out=out)
 
 
 def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray) -> Regression | None:
