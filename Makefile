@@ -22,7 +22,9 @@ check: .venv/dev  ## format, lint, types, rooms
 lab: .venv/study  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
-bench: .venv/dev  ## the Emulator against its competitors (about an hour on two cores; goes on from the records that are there)
+bench: .venv/dev  ## policies and the Emulator against their competitors (over an hour on two cores; the Emulator's goes on from its records)
+	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
+	$(BIN)/python -m benchmarks.routing --json build/benchmarks/routing.json --parquet data/benchmarks/routing.parquet
 	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet
 
 sweep: .venv/study  ## measure both domains again, all paths; stop and start it as you like

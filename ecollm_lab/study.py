@@ -136,13 +136,13 @@ def _headline(name: str, summary: dict[str, Any], tables: dict[str, pd.DataFrame
         f"latency {check['latency_ratio_median']:.2f} × the trace's."
         if check
         else "Live check: not run.",
-        f"{'held-out queries':16} {'policy':12} {'quality':>16} {'USD/1k':>9} {'mean s':>7} {'p95 s':>7} {'violations':>10} {'regret':>7}",
+        f"{'held-out queries':16} {'policy':20} {'quality':>16} {'USD/1k':>9} {'mean s':>7} {'p95 s':>7} {'violations':>10} {'regret':>7}",
     ]
     for prefer, table in tables.items():
         for policy, row in table.iterrows():
             quality = f"{row['quality']:.3f} [{row['quality_low']:.2f}, {row['quality_high']:.2f}]"
             lines.append(
-                f"{prefer:16} {policy:12} {quality:>16} {1000 * row['cost_usd']:9.5f} {row['latency_s']:7.3f} "
+                f"{prefer:16} {policy:20} {quality:>16} {1000 * row['cost_usd']:9.5f} {row['latency_s']:7.3f} "
                 f"{row['latency_p95_s']:7.3f} {row['slo_violation_rate']:10.1%} {row['regret']:7.3f}"
             )
     return "\n".join(lines)

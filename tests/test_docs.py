@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 
 import jupytext
@@ -33,10 +34,10 @@ def test_the_table_in_the_readme_is_the_one_in_the_summary():
                 assert f" {1000 * row['cost_usd']:.5f} {row['latency_s']:7.3f} " in line
 
 
-def test_the_benchmark_table_in_the_readme_is_that_of_its_records():
-    from benchmarks.emulator import markdown
-
-    rows = markdown(pd.read_parquet("data/benchmarks/emulator.parquet")).splitlines()
+@pytest.mark.parametrize("name", ["emulator", "routing"])
+def test_the_benchmark_tables_in_the_readme_are_those_of_their_records(name):
+    benchmark = import_module(f"benchmarks.{name}")
+    rows = [row for row in benchmark.markdown(pd.read_parquet(f"data/benchmarks/{name}.parquet")).splitlines() if row]
     assert len(rows) >= 4
     text = Path("README.md").read_text()
     assert not [row for row in rows if row not in text]
