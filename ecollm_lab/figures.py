@@ -15,11 +15,11 @@ from ecollm_lab.policies import placements
 from ecollm_lab.records import SLO, require_choice
 from ecollm_lab.traces import Trace
 
-# Okabe-Ito colours; shape is the second coding, for readers without colour.
+# Okabe-Ito colours and two of Tol's; shape is the second coding, for readers without colour.
 EDGE, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#D55E00", "#CC79A7", "#333333", "#BBBBBB"
 LOOKS = (("edge", EDGE, "circle"), ("cloud", CLOUD, "diamond"), ("not stated", INK, "square"))
-PALETTE = (CHOSEN, "#009E73", EDGE, CLOUD, "#56B4E9", "#E69F00", "#999999", "#000000")
-SYMBOLS = ("star", "square", "circle", "diamond", "triangle-down", "triangle-up", "x", "cross")
+PALETTE = (CHOSEN, "#009E73", EDGE, CLOUD, "#56B4E9", "#E69F00", "#999999", "#000000", "#882255", "#44AA99")
+SYMBOLS = ("star", "square", "circle", "diamond", "triangle-down", "triangle-up", "x", "cross", "pentagon", "hourglass")
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the notebook
 QUALITY = "quality (share of facts stated, higher is better)"
@@ -158,7 +158,8 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
             )  # fmt: skip
     figure.update_xaxes(LOG, title=COST)
     figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03], row=1, col=1)
-    return _finish(figure, "What does each policy deliver on queries it has not seen?", source)
+    _finish(figure, "What does each policy deliver on queries it has not seen?", source)
+    return figure.update_layout(legend={"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"})
 
 
 def compute_cluster_map(trace: Trace, embeddings: np.ndarray, clusters: Clusters) -> pd.DataFrame:

@@ -425,6 +425,7 @@ def choose(predicted: np.ndarray, mask: np.ndarray, cost: np.ndarray, latency: n
         floor = best - TOLERANCE
     good = scores >= floor - 1e-12
     first, second = (latency, cost) if slo.prefer == "latency" else (cost, latency)
+    first, second = (np.nan_to_num(values, nan=np.finfo(float).max) for values in (first, second))  # not recorded: the last choice
     first = np.where(good, first, np.inf)
     good &= first <= first.min(axis=1, keepdims=True)
     return np.where(good, second, np.inf).argmin(axis=1)

@@ -275,3 +275,9 @@ def test_preferring_cost_gives_up_no_more_quality_than_allowed_and_saves():
     assert costs[-1] < 0.5 * costs[0]
     with pytest.raises(LabError, match="tolerance must be within"):
         fit_policy(trace, tolerance=2)
+
+
+def test_the_oracle_is_the_best_where_cost_and_latency_are_not_recorded():
+    trace, _, _ = topics(0)
+    bare = Trace.from_frame(trace.outcomes.assign(cost_usd=np.nan, latency_s=np.nan), trace.queries)
+    assert replay("oracle", bare, SLO())["quality"] == trace.array("quality").max(axis=1).mean()
