@@ -133,7 +133,7 @@ class Trace:
             pq.write_table(table, part, compression="zstd")
             part.replace(file)
         except OSError as error:
-            raise LabError(f"Cannot write the trace {file}: {error.strerror or error}. Name a writable place with --out.") from error
+            raise LabError(f"Cannot write the trace {file}: {error.strerror or error}. Name a writable place.") from error
 
     @cached_property
     def query_ids(self) -> list[str]:
