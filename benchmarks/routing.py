@@ -323,7 +323,8 @@ def markdown(frame: pd.DataFrame) -> str:
     for trace, row in shown.iterrows():
         lines.append(f"| {trace} | {' | '.join('–' if np.isnan(v) else f'{v:.3f}' for v in row)} |")
     lines += ["", "| trace | figure | value | aim |", "|---|---|---|---|"]
-    for row in frame[frame["metric"].notna()].itertuples():
+    bounded = frame.reindex(columns=[*frame.columns.union(["at_least", "at_most"], sort=False)])
+    for row in bounded[bounded["metric"].notna()].itertuples():
         bounds = [f"{sign} {bound:g}" for sign, bound in (("≥", row.at_least), ("≤", row.at_most)) if not np.isnan(bound)]
         ci = "" if np.isnan(row.ci_low) else f" [{row.ci_low:.3f}, {row.ci_high:.3f}]"
         of = " (giving up nothing)" if row.policy == "ours_giving_up_nothing" else ""
