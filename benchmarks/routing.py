@@ -301,7 +301,7 @@ def main() -> None:
     names = args.traces.split(",") if args.traces else available()
     for name in names:
         started = time.perf_counter()
-        found += records(collect(name, 300 if args.quick else MOST_QUERIES))
+        found += records(collect(name, 120 if args.quick else MOST_QUERIES))
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     plain = json.loads(pd.DataFrame(found).to_json(orient="records"))

@@ -53,6 +53,7 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
     arrays |= {name: getattr(policy, name) for name in _TABLES}
     part = file.with_name(f".{file.name}.part")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as handle:
             np.savez_compressed(handle, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays)
         part.replace(file)

@@ -53,4 +53,4 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
     with pytest.raises(LabError, match="Cannot read the policy"):
         load_policy(tmp_path / "none.npz")
     with pytest.raises(LabError, match="Cannot write the policy"):
-        save_policy(fit_policy(trace, "cheapest", encoder=encoder), tmp_path / "no" / "p.npz")
+        save_policy(fit_policy(trace, "cheapest", encoder=encoder), file / "p.npz")
