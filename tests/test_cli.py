@@ -151,7 +151,7 @@ def test_ctrl_c_keeps_everything_and_prints_how_to_go_on(place):
     command = [sys.executable, "-c", "from ecollm_lab.cli import app; app()", *options(place)]
     child = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it, and so would its child
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background test run ignores it
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not _stored(place) and time.monotonic() < deadline:
