@@ -148,11 +148,9 @@ def _edit(place, line, prefix):
 
 
 def test_ctrl_c_keeps_everything_and_prints_how_to_go_on(place):
-    command = [sys.executable, "-c", "from ecollm_lab.cli import app; app()", *options(place)]
-    child = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background test run ignores it
-    )  # fmt: skip
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background test run ignores it
+    command = [sys.executable, "-c", f"{heed}; from ecollm_lab.cli import app; app()", *options(place)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     deadline = time.monotonic() + 120
     while not _stored(place) and time.monotonic() < deadline:
         time.sleep(0.1)
