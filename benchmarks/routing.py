@@ -151,7 +151,7 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
             if mask.any():
                 columns = choose(ours.predict(fold.unseen), mask, np.nan_to_num(ours.cost_usd), np.nan_to_num(ours.latency_s), slo)
                 yield told("ours_mean_rule", prefer, key, slo, columns)
-    if FIXED_CLOUD in ids and prefer:
+    if FIXED_CLOUD in ids:
         yield told(FIXED_CLOUD, "quality", "none", SLO(), np.full(len(rows), ids.get_loc(FIXED_CLOUD)))
 
 
@@ -187,13 +187,13 @@ def per_query(frame: pd.DataFrame, policy: str, column: str = "quality") -> pd.S
 
 
 def aiq(part: pd.DataFrame) -> float:
-    """Return the area under the non-decreasing convex hull of (mean cost, mean quality), over the range of path costs."""
+    """Return the area under the hull of (mean cost, mean quality), starting at the cheapest path's cost with none, per dollar."""
     points = part.groupby("slo")[["cost_usd", "quality"]].mean().sort_values("cost_usd").to_numpy()
     low, high = part["least_usd"].mean(), part["most_usd"].mean()
     if not high > low:
         return float("nan")
     hull: list[np.ndarray] = [np.array([low, 0.0])]
-    for point in points[:]:
+    for point in points:
         while len(hull) > 1 and np.linalg.det([hull[-1] - hull[-2], point - hull[-2]]) >= 0:
             hull.pop()
         if point[1] > hull[-1][1] or len(hull) == 1:
@@ -323,7 +323,7 @@ def markdown(frame: pd.DataFrame) -> str:
     for trace, row in shown.iterrows():
         lines.append(f"| {trace} | {' | '.join('–' if np.isnan(v) else f'{v:.3f}' for v in row)} |")
     lines += ["", "| trace | figure | value | aim |", "|---|---|---|---|"]
-    bounded = frame.reindex(columns=[*frame.columns.union(["at_least", "at_most"], sort=False)])
+    bounded = frame.reindex(columns=frame.columns.union(["at_least", "at_most"], sort=False))
     for row in bounded[bounded["metric"].notna()].itertuples():
         bounds = [f"{sign} {bound:g}" for sign, bound in (("≥", row.at_least), ("≤", row.at_most)) if not np.isnan(bound)]
         ci = "" if np.isnan(row.ci_low) else f" [{row.ci_low:.3f}, {row.ci_high:.3f}]"

@@ -147,7 +147,7 @@ def test_a_trace_without_placements_says_so_and_has_no_cloud_to_fall_back_on():
 
 
 def noisy(seed, n=400):
-    """Three paths of the same mean latency's order; the better, the more often it is late."""
+    """Four paths; the better one is, the longer it takes. Embeddings say nothing."""
     rng = np.random.default_rng(seed)
     latency = np.exp([[-1.5, -1.0, -0.6, -0.2]] + 0.4 * rng.standard_normal((n, 4)))
     embeddings = rng.standard_normal((n, 6))
