@@ -28,10 +28,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import MEASURED, RECORDED
+from ecollm_lab.choices import choose, keeps, oracle_choice
 from ecollm_lab.embed import CachedEncoder, default_encoder
 from ecollm_lab.fitting import POLICIES, fit_policy
 from ecollm_lab.importers import import_outcomes
-from ecollm_lab.policies import Policy, choose, keeps, oracle_choice
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.traces import Trace
 

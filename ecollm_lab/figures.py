@@ -9,9 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ecollm_lab.choices import placements
 from ecollm_lab.cluster import NOISE, Clusters
 from ecollm_lab.pareto import pareto_front
-from ecollm_lab.policies import placements
 from ecollm_lab.records import SLO, require_choice
 from ecollm_lab.traces import Trace
 

@@ -9,9 +9,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.choices import TOLERANCE, Predictor, placements
 from ecollm_lab.embed import Encoder, default_encoder
 from ecollm_lab.estimates import Estimates
-from ecollm_lab.policies import TOLERANCE, Policy, Predictor, placements
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.regression import fit_regression, kernel
 from ecollm_lab.traces import Trace

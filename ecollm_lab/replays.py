@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.policies import Policy, keeps, oracle_choice
+from ecollm_lab.choices import keeps, oracle_choice
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 

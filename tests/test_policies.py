@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from ecollm_lab.choices import choose, placements
 from ecollm_lab.fitting import POLICIES, fit_policy
-from ecollm_lab.policies import choose, placements
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.replays import replay, replay_all
 from ecollm_lab.traces import Trace
