@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
@@ -11,6 +12,27 @@ from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
 TOLERANCE = 0.02  # with prefer = cost or latency: how much quality may be given up for it
+
+
+Ask = Callable[[np.ndarray, str], Sequence[str]]
+"""Answers of a path to some of the queries: (rows, path_id) → one text a row."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What a policy does about some queries.
+
+    Attributes
+    ----------
+    path_ids
+        The path whose answer counts, shape (queries,).
+    runs
+        The paths run for it in order, shape (queries, most runs), None where there were fewer. Cost and latency are their sums.
+
+    """
+
+    path_ids: np.ndarray
+    runs: np.ndarray
 
 
 class Predictor(Protocol):

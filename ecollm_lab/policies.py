@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from ecollm_lab.choices import TOLERANCE, Predictor, first_good, keeps
+from ecollm_lab.choices import TOLERANCE, Ask, Decision, Predictor, first_good, keeps
 from ecollm_lab.embed import Encoder, default_encoder
 from ecollm_lab.explanations import Explanation, explained, why_infeasible
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
@@ -42,6 +42,8 @@ class Rule:
         Share of training outcomes of each path that break a limit, shape (paths,); under estimates, the probability to.
     feasible
         Whether the target is met; if not, this is the least-violating path.
+    threshold
+        Of policies of two paths: how sure the first must be.
 
     """
 
@@ -52,6 +54,7 @@ class Rule:
     violation_rate: float
     violation_share: np.ndarray
     feasible: bool
+    threshold: float = 0.0
 
     def scores(self, embeddings: np.ndarray) -> np.ndarray:
         """Return what decides, shape (queries, columns)."""
@@ -141,13 +144,30 @@ class Policy:
 
         """
         embeddings = self.embed(queries)
+        rule = self._feasible_rule(slo, infeasible)
+        return self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
+
+    def decide(
+        self,
+        queries: Sequence[Query] | Sequence[str] | np.ndarray,
+        slo: SLO,
+        *,
+        ask: Ask | None = None,
+        infeasible: Literal["raise", "least_violating"] = "raise",
+    ) -> Decision:
+        """Choose as `select` does, and say which paths are run for it: here, the chosen one. Only a cascade looks at answers with `ask`."""
+        del ask
+        path_ids = self.select(queries, slo, infeasible=infeasible)
+        return Decision(path_ids, path_ids[:, None])
+
+    def _feasible_rule(self, slo: SLO, infeasible: str) -> Rule:
         rule = self._rules.get(slo) or self.rule(slo)
         if not rule.feasible and self.name != "cloud_only":  # which has nothing else to offer, and is charged with the violation
             require_choice("infeasible", infeasible, ("raise", "least_violating"))
             if infeasible == "raise":
                 raise InfeasibleSLO(self._why_infeasible(slo))
-            warnings.warn(f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=2)
-        return self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
+            warnings.warn(f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=3)
+        return rule
 
     def _positions(self, embeddings: np.ndarray, rule: Rule, slo: SLO) -> np.ndarray:
         if self.order == "random":
@@ -214,7 +234,7 @@ class Policy:
         others = (broke.sum(axis=0) - broke) / np.maximum(n_seen - 1, 1)  # the share without the query itself
         expected, others, broke = self.left_out[:, columns], others[:, columns], broke[:, columns]
         quality = np.where(np.isnan(self.quality), self.left_out, self.quality)[:, columns]
-        highest = (target * (len(rows) + 1) - 1) / len(rows)
+        highest = highest_rate(target, len(rows))
 
         def calibrated(slo: SLO, tolerance: float) -> tuple[float, np.ndarray]:
             """Return the least penalty that meets the target, and the choices under it."""
@@ -257,10 +277,10 @@ class Policy:
 
     def _make(
         self, columns: np.ndarray, penalty: np.ndarray, rate: float, share: np.ndarray,
-        *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float | None = None,
+        *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float | None = None, threshold: float = 0.0,
     ) -> Rule:  # fmt: skip
         width = self.tolerance if tolerance is None else tolerance
-        return Rule(columns, self.predictor.restricted(columns, penalty), weight, width, rate, share, feasible)
+        return Rule(columns, self.predictor.restricted(columns, penalty), weight, width, rate, share, feasible, threshold)
 
     def kept_probability(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep the limits of an SLO, shape (paths,)."""
@@ -305,3 +325,8 @@ class Policy:
             quality_sd=float(np.nanstd(error)) if np.isfinite(error).any() else float("nan"),
             violation_rate=rule.violation_rate, tolerance=rule.tolerance, feasible=rule.feasible,
         )  # fmt: skip
+
+
+def highest_rate(target: float, n_queries: int) -> float:
+    """Return the violation rate up to which training choices promise the target: (n × rate + 1) / (n + 1) <= target."""
+    return (target * (n_queries + 1) - 1) / n_queries
