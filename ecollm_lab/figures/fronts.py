@@ -7,19 +7,19 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.style import CHOSEN, CLOUD, COST, EDGE, FAINT, INK, LATENCY, LOG, QUALITY, finish
+from ecollm_lab.figures.paths import path_placements
+from ecollm_lab.figures.style import CHOSEN, CLOUD, COST, EDGE, FAINT, INK, LATENCY, LOG, MIXED, QUALITY, finish
 from ecollm_lab.pareto import pareto_front
-from ecollm_lab.policies import placements
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
-LOOKS = (("edge", EDGE, "circle"), ("cloud", CLOUD, "diamond"), ("not stated", INK, "square"))
+LOOKS = (("edge", EDGE, "circle"), ("mixed", MIXED, "square"), ("cloud", CLOUD, "diamond"), ("not stated", INK, "triangle-up"))
 
 
 def compute_front(trace: Trace) -> pd.DataFrame:
-    """Return `pareto_front` with the placement of each path's model and its cost per 1,000 queries."""
+    """Return `pareto_front` with where each path runs ("edge", "mixed", "cloud"; see `path_placements`) and its cost per 1,000 queries."""
     frame = pareto_front(trace)
-    frame["placement"] = frame["path_id"].map(dict(zip(trace.path_ids, placements(trace), strict=True)))
+    frame["placement"] = frame["path_id"].map(dict(zip(trace.path_ids, path_placements(trace), strict=True)))
     frame["usd_per_1k"] = 1000 * frame["cost_usd"]
     return frame
 
