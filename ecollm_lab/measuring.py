@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecollm_lab.catalog import Catalog, load_catalog
+from ecollm_lab.catalog import DATA, Catalog, load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
@@ -29,8 +29,6 @@ from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import Progress, fingerprint, sweep
 from ecollm_lab.traces import Trace
-
-DATA = FilePath("data")
 
 
 def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
@@ -53,6 +51,7 @@ def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str,
         "source": "measured",
         "domain": domain.name,
         "domain_digest": domain.digest,
+        "grading": domain.grading.slug,
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "encoder": encoder_name,
         "models": models,
@@ -104,7 +103,7 @@ def sweep_domain(
     Parameters
     ----------
     domain
-        A name under `data/` or a folder.
+        A folder, or the name of one of the lab's own domains.
     catalog_file, store_file, out
         The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`).
     path_ids
@@ -175,7 +174,7 @@ def emulate_domain(
     Parameters
     ----------
     domain
-        A name under `data/` or a folder.
+        A folder, or the name of one of the lab's own domains.
     budget_share, budget
         The budget, as a share of all (query, path) pairs in (0, 1] or in full; one of them. Outcomes already in the store
         count towards it.
@@ -322,8 +321,7 @@ def _exploration_report(name: str, emulator: Emulator, history: pd.DataFrame, fr
 
 
 def _folder(domain: str) -> FilePath:
-    named = DATA / domain
-    return named if named.is_dir() else FilePath(domain)
+    return FilePath(domain) if FilePath(domain).is_dir() or not (DATA / domain).is_dir() else DATA / domain
 
 
 def require_writable(file: FilePath) -> None:
