@@ -16,6 +16,8 @@ class Model:
     """One model: `file` is a GGUF run in-process (edge) or served on loopback (cloud); `base_url` a hosted endpoint.
 
     Prices are declared, never measured: edge time in US dollars per hour of compute, cloud tokens in US dollars per million.
+    Limits of a cloud endpoint are declared only where it has them: requests and tokens (read and written) per minute, calls in
+    flight at once; `timeout_s` is the whole time one attempt at a call may take.
     """
 
     name: str
@@ -31,6 +33,10 @@ class Model:
     price_in_usd_per_mtok: float
     price_out_usd_per_mtok: float
     network_delay_s: float
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_in_flight: int | None = None
+    timeout_s: float = 60.0
 
     def cost_usd(self, compute_s: float, tokens_in: int, tokens_out: int) -> float:
         """Cost of a generation in US dollars, from its compute time (edge) or tokens (cloud)."""
@@ -69,6 +75,10 @@ KEYS = {
         "price_in_usd_per_mtok",
         "price_out_usd_per_mtok",
         "network_delay_s",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "max_in_flight",
+        "timeout_s",
     },
 }
 
@@ -129,6 +139,10 @@ def _model(name: str, row: dict[str, Any], file: FilePath, edge_price: float) ->
         if placement == "cloud" and key not in row:
             raise LabError(f"{where}: missing {key!r}. An unknown price or delay is an error, never 0: declare it.")
         declared[key] = _price(row.get(key, 0.0), f"{where} {key}")
+    limits = ("requests_per_minute", "tokens_per_minute", "max_in_flight")
+    timeout = _price(row.get("timeout_s", 60.0), f"{where} timeout_s")
+    if not timeout:
+        raise LabError(f"{where} timeout_s must be more than 0 seconds, got {row['timeout_s']!r}.")
     return Model(
         name=name,
         placement=placement,
@@ -140,5 +154,9 @@ def _model(name: str, row: dict[str, Any], file: FilePath, edge_price: float) ->
         context=_count(row.get("context", 2048), f"{where} context"),
         threads=_count(row.get("threads", 1), f"{where} threads"),
         price_usd_per_hour=edge_price if placement == "edge" else 0.0,
-        **declared,
+        price_in_usd_per_mtok=declared["price_in_usd_per_mtok"],
+        price_out_usd_per_mtok=declared["price_out_usd_per_mtok"],
+        network_delay_s=declared["network_delay_s"],
+        **{key: _count(row[key], f"{where} {key}") for key in limits if key in row},
+        timeout_s=timeout,
     )

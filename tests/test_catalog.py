@@ -24,6 +24,13 @@ def test_costs_follow_the_declared_prices(tmp_path):
     assert catalog["s"].file == tmp_path / "s.gguf"
 
 
+def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
+    plain = load(tmp_path, HEAD + CLOUD)["c"]
+    assert (plain.requests_per_minute, plain.tokens_per_minute, plain.max_in_flight, plain.timeout_s) == (None, None, None, 60.0)
+    limited = load(tmp_path, HEAD + CLOUD + "requests_per_minute = 60\ntokens_per_minute = 9000\nmax_in_flight = 4\ntimeout_s = 5\n")["c"]
+    assert (limited.requests_per_minute, limited.tokens_per_minute, limited.max_in_flight, limited.timeout_s) == (60, 9000, 4, 5.0)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -38,6 +45,11 @@ def test_costs_follow_the_declared_prices(tmp_path):
         (HEAD + EDGE + "temprature = 0\n", "temprature"),
         (HEAD + EDGE.replace('file = "s.gguf"\n', ""), "'file'"),
         (HEAD + EDGE + "threads = 0\n", "threads must be a whole number >= 1"),
+        (HEAD + CLOUD + "timeout_s = 0\n", "timeout_s must be more than 0 seconds, got 0"),
+        (HEAD + CLOUD + 'timeout_s = "long"\n', "timeout_s must be a number"),
+        (HEAD + CLOUD + "requests_per_minute = 0\n", "requests_per_minute must be a whole number >= 1"),
+        (HEAD + CLOUD + "tokens_per_minute = 1.5\n", "tokens_per_minute must be a whole number >= 1"),
+        (HEAD + EDGE + "max_in_flight = 4\n", "max_in_flight"),
         ("[prices", "not valid TOML"),
     ],
 )
