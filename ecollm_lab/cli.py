@@ -12,7 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ecollm_lab.catalog import DATA
 from ecollm_lab.records import LabError
+
+CatalogFile = Annotated[FilePath, typer.Option(help="The model catalog.", show_default="the lab's own", envvar="ECOLLM_CATALOG")]
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
@@ -75,7 +78,7 @@ def sweep(
     paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
     limit: Annotated[int | None, typer.Option(help="Run at most this many new outcomes.")] = None,
     max_cost_usd: Annotated[float | None, typer.Option(help="Stop when new outcomes have cost this much.")] = None,
-    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    catalog: CatalogFile = DATA / "models.toml",
     store: Annotated[FilePath, typer.Option(help="SQLite store; a sweep resumes from what it holds.")] = FilePath("build/outcomes.sqlite"),
     out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/traces/<domain>.parquet.")] = None,
 ) -> None:
@@ -148,7 +151,7 @@ def emulate(
     stop_at_regret: Annotated[float | None, typer.Option(help="Stop early once the expected regret is this small, e.g. 0.02.")] = None,
     replay: Annotated[FilePath | None, typer.Option(help="Look outcomes up in this exhaustive trace instead of measuring them.")] = None,
     paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
-    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    catalog: CatalogFile = DATA / "models.toml",
     store: Annotated[FilePath, typer.Option(help="SQLite store; what it holds counts and is not run again.")] = FilePath(
         "build/outcomes.sqlite"
     ),
@@ -176,9 +179,9 @@ def emulate(
 @app.command("study")
 @_tell
 def run_study(
-    traces: Annotated[FilePath, typer.Option(help="Folder with the traces <domain>.parquet.")] = FilePath("data/traces"),
+    traces: Annotated[FilePath, typer.Option(help="Folder with the traces <domain>.parquet.", show_default="the lab's")] = DATA / "traces",
     figures: Annotated[FilePath, typer.Option(help="Where figures and summary.json go.")] = FilePath("figures"),
-    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    catalog: CatalogFile = DATA / "models.toml",
     live_outcomes: Annotated[int, typer.Option(help="Outcomes to measure anew per domain; 0 = none.")] = 240,
     seed: Annotated[int, typer.Option(help="Seed of the live sample.")] = 0,
 ) -> None:

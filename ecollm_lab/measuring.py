@@ -11,13 +11,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path as FilePath
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecollm_lab.catalog import Catalog, load_catalog
+from ecollm_lab.catalog import DATA, Catalog, load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
@@ -28,8 +29,6 @@ from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import Progress, fingerprint, sweep
 from ecollm_lab.traces import Trace
-
-DATA = FilePath("data")
 
 
 def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
@@ -52,6 +51,7 @@ def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str,
         "source": "measured",
         "domain": domain.name,
         "domain_digest": domain.digest,
+        "grading": domain.grading.slug,
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "encoder": encoder_name,
         "models": models,
@@ -94,6 +94,8 @@ def sweep_domain(
     path_ids: Sequence[str] | None = None,
     limit: int | None = None,
     max_cost_usd: float | None = None,
+    stop: Event | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     show_progress: bool = False,
 ) -> tuple[Trace, FilePath, Progress]:
     """Sweep a domain into a store and export the trace of all that the store holds of it.
@@ -101,12 +103,12 @@ def sweep_domain(
     Parameters
     ----------
     domain
-        A name under `data/` or a folder.
+        A folder, or the name of one of the lab's own domains.
     catalog_file, store_file, out
         The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`).
     path_ids
         The paths to run; all of the space if left out.
-    limit, max_cost_usd
+    limit, max_cost_usd, stop, on_progress
         See `sweep.sweep`.
 
     Raises
@@ -134,8 +136,12 @@ def sweep_domain(
                 bar.total = progress.total
                 bar.set_postfix_str(f"{progress.cost_usd:.6f} USD", refresh=False)
                 bar.update()
+                if on_progress:
+                    on_progress(progress)
 
-            progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, max_cost_usd=max_cost_usd, on_outcome=show)
+            progress = sweep(
+                pipeline, loaded.queries, space.paths, store, marks, limit=limit, max_cost_usd=max_cost_usd, stop=stop, on_progress=show
+            )
         wanted = {path.id for path in space}
         outcomes = [o for mark in marks.values() for o in store.outcomes(mark) if o.path_id in wanted]
     order = {path.id: i for i, path in enumerate(space)}
@@ -159,6 +165,8 @@ def emulate_domain(
     path_ids: Sequence[str] | None = None,
     stop_at_regret: float | None = None,
     seed: int = 0,
+    stop: Event | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     show_progress: bool = False,
 ) -> str:
     """Explore the training queries of a domain within a budget; write the partial trace and the estimated fronts; return a report.
@@ -166,7 +174,7 @@ def emulate_domain(
     Parameters
     ----------
     domain
-        A name under `data/` or a folder.
+        A folder, or the name of one of the lab's own domains.
     budget_share, budget
         The budget, as a share of all (query, path) pairs in (0, 1] or in full; one of them. Outcomes already in the store
         count towards it.
@@ -180,6 +188,11 @@ def emulate_domain(
         The paths to explore; all of the space if left out.
     stop_at_regret
         See `emulator.emulate`.
+    stop
+        Set it from any thread: what is in flight is finished and kept, and the report covers what was measured.
+    on_progress
+        Called in the calling thread after each outcome measured (after each batch of a replay); `Progress.total` is the budget
+        in outcomes, or all pairs.
 
     Raises
     ------
@@ -202,13 +215,15 @@ def emulate_domain(
     encoder = default_encoder()
     emulator = Emulator(space, queries, encoder.encode([query.text for query in queries]), seed=seed)
     about = provenance(loaded, catalog, encoder.name)
+    progress = Progress(total=budget.outcomes or len(queries) * len(space))
     with ExitStack() as stack:
         if replay is None:
-            run = _live(stack, loaded, catalog, store_file, space, emulator, budget)
+            run = _live(stack, loaded, catalog, store_file, space, emulator, budget, progress, stop, on_progress)
         else:
             trace = Trace.load(replay)
             about = trace.provenance | {"replayed_from": trace.source_line}  # these outcomes are its, not of this machine and day
-            run = replay_from(trace)
+            look_up = replay_from(trace)
+            run = lambda pairs: [] if stop and stop.is_set() else look_up(pairs)  # noqa: E731 - a name would say no more
         bar = stack.enter_context(
             tqdm(disable=not show_progress, unit=" outcomes", total=budget.outcomes, initial=emulator.n_told, delay=0.5)
         )
@@ -216,8 +231,12 @@ def emulate_domain(
         def show(row: dict[str, Any]) -> None:
             bar.set_postfix_str(f"{row['cost_usd']:.6f} USD, expected regret {row['expected_regret']:.3f}", refresh=False)
             bar.update(row["outcomes"] - bar.n)
+            if on_progress and replay is not None and emulator.outcomes:
+                progress.done, progress.cost_usd, progress.latest = row["outcomes"], row["cost_usd"], emulator.outcomes[-1]
+                on_progress(progress)
 
-        recalled = emulator.n_told
+        recalled = progress.reused = emulator.n_told
+        progress.total -= recalled
         history = emulate(emulator, run, budget, stop_at_regret=stop_at_regret, on_batch=show)
     fronts = emulator.fronts()
     about["emulator"] = {"budget": vars(budget), "seed": seed, "pairs": len(queries) * len(space), "stopped": history["stopped"].iloc[-1]}
@@ -227,7 +246,16 @@ def emulate_domain(
 
 
 def _live(
-    stack: ExitStack, domain: Domain, catalog: Catalog, store_file: FilePath, space: PathSpace, emulator: Emulator, budget: Budget
+    stack: ExitStack,
+    domain: Domain,
+    catalog: Catalog,
+    store_file: FilePath,
+    space: PathSpace,
+    emulator: Emulator,
+    budget: Budget,
+    progress: Progress,
+    stop: Event | None,
+    on_progress: Callable[[Progress], None] | None,
 ) -> Callable[[list[tuple[str, str]]], list[Outcome]]:
     """Open store and models, let the emulator recall what the store holds, and return the `run` that measures pairs."""
     store, models = stack.enter_context(Store(store_file)), stack.enter_context(ModelPool(catalog))
@@ -245,7 +273,17 @@ def _live(
 
     def run(pairs: list[tuple[str, str]]) -> list[Outcome]:
         left = None if budget.cost_usd is None else budget.cost_usd - emulator.cost_usd
-        sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=left)
+        before = progress.done, progress.cost_usd, progress.failed, progress.retried
+
+        def show(batch: Progress) -> None:
+            now = batch.done, batch.cost_usd, batch.failed, batch.retried
+            done, progress.cost_usd, failed, retried = (a + b for a, b in zip(before, now, strict=True))
+            progress.done, progress.failed, progress.retried = int(done), int(failed), int(retried)
+            progress.latest, progress.stopped = batch.latest, batch.stopped
+            if on_progress:
+                on_progress(progress)
+
+        sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=left, stop=stop, on_progress=show)
         return stored(set(pairs))
 
     return run
@@ -283,8 +321,7 @@ def _exploration_report(name: str, emulator: Emulator, history: pd.DataFrame, fr
 
 
 def _folder(domain: str) -> FilePath:
-    named = DATA / domain
-    return named if named.is_dir() else FilePath(domain)
+    return FilePath(domain) if FilePath(domain).is_dir() or not (DATA / domain).is_dir() else DATA / domain
 
 
 def require_writable(file: FilePath) -> None:

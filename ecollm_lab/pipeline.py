@@ -10,7 +10,7 @@ from typing import Any
 from ecollm_lab.catalog import Catalog
 from ecollm_lab.domains import Domain
 from ecollm_lab.embed import Encoder
-from ecollm_lab.grading import grade
+from ecollm_lab.grading import make_grader
 from ecollm_lab.models import ModelPool, Reply
 from ecollm_lab.records import Component, LabError, Outcome, Path, Query
 from ecollm_lab.stages.prompt import build_prompt
@@ -30,6 +30,7 @@ class Pipeline:
         self._models = models
         self._retriever = Retriever(domain.passages, encoder)
         self._refiner = Refiner(domain.passages, encoder)
+        self._grade = make_grader(domain.grading, encoder, models)
         self.executions: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         rewrite(Component("rewrite", "keywords"), "warm up")  # imports and buffers of a first call belong to no outcome
@@ -77,7 +78,7 @@ class Pipeline:
         return Outcome(
             query_id=query.id,
             path_id=path.id,
-            quality=grade(query, reply.text),
+            quality=self._grade(query, reply.text),
             cost_usd=cost + model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out),
             latency_s=before + reply.latency_s + model.network_delay_s,
             tokens_in=reply.tokens_in,

@@ -28,12 +28,21 @@ def fingerprint(domain: Domain, catalog: Catalog, encoder_name: str, model_name:
 
 @dataclass
 class Progress:
-    """How far a sweep is: outcomes done of those to do, what they cost in US dollars, seconds since the start."""
+    """How far a sweep is.
+
+    `total` pairs are to be run, `done` of them are in the store, `failed` were given up; `retried` counts further attempts at a
+    call; `reused` pairs were in the store before. `cost_usd` is what the new outcomes cost in US dollars, `latest` the last of
+    them, and `stopped` says why the sweep ended before its end ("" otherwise).
+    """
 
     total: int
     done: int = 0
     cost_usd: float = 0.0
     reused: int = 0
+    failed: int = 0
+    retried: int = 0
+    latest: Outcome | None = None
+    stopped: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -54,7 +63,8 @@ def sweep(
     executor: Executor | None = None,
     limit: int | None = None,
     max_cost_usd: float | None = None,
-    on_outcome: Callable[[Progress], None] | None = None,
+    stop: Event | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Run every pair the store lacks and commit each outcome as it comes.
 
@@ -72,8 +82,10 @@ def sweep(
         Run at most this many new outcomes.
     max_cost_usd
         Stop once this many US dollars are spent on new outcomes; outcomes in flight are still finished and kept.
-    on_outcome
-        Called in the calling thread after each commit.
+    stop
+        Set it from any thread: nothing new is started, what is in flight is finished and committed, and the sweep returns.
+    on_progress
+        Called in the calling thread after each commit, with the one `Progress` that the sweep returns in the end.
 
     Raises
     ------
@@ -89,12 +101,13 @@ def sweep(
     missing = sum(len(todo) for _, todo in work)
     reused = sum(len(some) for _, some in wanted) - missing
     progress = Progress(missing if limit is None else min(limit, missing), reused=reused)
-    runner = _Runner(pipeline, max_cost_usd)
+    runner = _Runner(pipeline, max_cost_usd, stop)
 
     def commit(outcome: Outcome) -> None:
         store.add(fingerprints[outcome.path_id.rsplit("/", 1)[1]], outcome)
         progress.done += 1
         progress.cost_usd += outcome.cost_usd
+        progress.latest = outcome
 
     pool = executor or ThreadPoolExecutor(1)
     running = [pool.submit(runner.run, query, todo) for query, todo in _first(work, progress.total) if todo]
@@ -108,8 +121,8 @@ def sweep(
                 open_tasks -= 1
                 continue
             commit(item)
-            if on_outcome:
-                on_outcome(progress)
+            if on_progress:
+                on_progress(progress)
     finally:  # whatever ended the loop: nothing new starts, and what is in flight is still committed
         runner.stop.set()
         for future in running:
@@ -121,21 +134,23 @@ def sweep(
             item = runner.inbox.get()
             if isinstance(item, Outcome):
                 commit(item)
+    if progress.done < progress.total:
+        progress.stopped = "stopped on request" if stop and stop.is_set() else "budget spent"
     return progress
 
 
 class _Runner:
     """Runs the paths of one query in a worker and sends outcomes, an error, and finally None to the thread that commits."""
 
-    def __init__(self, pipeline: Pipeline, max_cost_usd: float | None) -> None:
+    def __init__(self, pipeline: Pipeline, max_cost_usd: float | None, asked: Event | None) -> None:
         self.pipeline, self.left_usd = pipeline, float("inf") if max_cost_usd is None else max_cost_usd
         self.inbox: SimpleQueue[Outcome | Exception | None] = SimpleQueue()
-        self.stop, self._guard = Event(), Lock()
+        self.stop, self.asked, self._guard = Event(), asked or Event(), Lock()
 
     def run(self, query: Query, todo: list[Path]) -> None:
         outcomes = self.pipeline.run(query, todo)
         try:
-            while not self.stop.is_set() and (outcome := next(outcomes, None)):
+            while not (self.stop.is_set() or self.asked.is_set()) and (outcome := next(outcomes, None)):
                 self.inbox.put(outcome)
                 with self._guard:
                     self.left_usd -= outcome.cost_usd

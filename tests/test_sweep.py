@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
@@ -23,7 +24,7 @@ def rig(domain, encoder, tmp_path):
 def test_a_sweep_fills_the_store_and_a_second_one_runs_nothing(rig):
     queries, pipeline, models, store = rig
     seen = []
-    first = sweep(pipeline, queries, SPACE.paths, store, MARKS, on_outcome=lambda p: seen.append((p.done, p.total)))
+    first = sweep(pipeline, queries, SPACE.paths, store, MARKS, on_progress=lambda p: seen.append((p.done, p.total)))
     assert first.done == first.total == 2 * len(SPACE) == len(seen)
     calls = models["s"].calls
     again = sweep(pipeline, queries, SPACE.paths, store, MARKS)
@@ -47,7 +48,7 @@ def test_an_interrupt_keeps_every_outcome_that_was_finished(rig):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(pipeline, queries, SPACE.paths, store, MARKS, on_outcome=interrupt)
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, on_progress=interrupt)
     kept = len(store.pairs("fs")) + len(store.pairs("fc"))
     assert kept >= 5
     assert sweep(pipeline, queries, SPACE.paths, store, MARKS).done == 2 * len(SPACE) - kept
@@ -103,3 +104,20 @@ def test_only_the_pairs_named_are_run(rig):
     assert (progress.done, progress.total, progress.reused) == (2, 2, 0)
     assert store.pairs("fs") | store.pairs("fc") == wanted
     assert sweep(pipeline, queries, paths, store, MARKS, only=wanted).reused == 2
+
+
+def test_a_sweep_stops_on_request_and_says_so(rig):
+    queries, pipeline, _, store = rig
+    stop, seen = Event(), []
+
+    def look(progress):
+        seen.append(progress.latest.path_id)
+        if progress.done == 5:
+            stop.set()
+
+    progress = sweep(pipeline, queries, SPACE.paths, store, MARKS, stop=stop, on_progress=look)
+    assert progress.stopped == "stopped on request"
+    assert 5 <= progress.done < progress.total
+    assert seen[:5] == [path.id for path in SPACE.paths[:5]]
+    rest = sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    assert (rest.done, rest.stopped) == (rest.total, "")
