@@ -3,7 +3,8 @@
 `python -m benchmarks.routing --json OUT.json [--parquet FILE] [--quick] [--traces NAME,NAME]`
 
 Measured domains: fitted on the training split, scored on the held-out split. Recorded traces: five folds by text, every query scored
-once, by policies that never saw its text (llmrouter_9models: the recorded split). Limits of the SLO grid are 95th percentiles of paths in
+once, by policies that never saw its text (llmrouter_9models: the recorded split). `ours_static` is ours on the embeddings of the static
+encoder; its records name it in `encoder`. A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles of paths in
 training, moved into the gap to the next path: up to five of latency × five of cost. Policies differ in how they predict quality; the rule
 that keeps limits is the same for all. Choices with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
 
@@ -29,7 +30,7 @@ import pandas as pd
 
 from benchmarks.spaces import MEASURED, RECORDED
 from ecollm_lab.choices import Decision, choose, keeps, oracle_choice
-from ecollm_lab.embed import CachedEncoder, default_encoder
+from ecollm_lab.embed import CachedEncoder, Encoder, default_encoder, static_encoder
 from ecollm_lab.fitting import POLICIES, fit_policy
 from ecollm_lab.importers import import_outcomes
 from ecollm_lab.policies import Policy
@@ -47,11 +48,12 @@ LONG: dict[str, dict[str, Any]] = {
     "llmrouter_9models": {"columns": {"kind": "domain"}},
     "routellm_mmlu_gsm8k": {"exclude": [("contaminated", True)]},
 }  # fmt: skip
-MOST_QUERIES = 3000  # of a recorded trace: a fixed sample
+MOST_QUERIES = 3000  # of a recorded trace: a fixed sample, and all that are held out where the trace says which
 N_FOLDS, N_LIMITS, N_RESAMPLES = 5, 5, 2000
 FIXED_CLOUD = "gpt-4.1"
 LEARNED = ("ours", "knn", "cluster", "matrix_factorisation", "threshold", "cascade")
 METRICS = ("quality", "cost_usd", "latency_s")
+STATIC_NAME = "ours_static"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,8 @@ class Fold:
     test: Trace
     seen: np.ndarray
     unseen: np.ndarray
+    seen_static: np.ndarray | None = None
+    unseen_static: np.ndarray | None = None
 
 
 def available() -> list[str]:
@@ -71,15 +75,15 @@ def available() -> list[str]:
 
 def folds(name: str, most: int, seed: int = 0) -> Iterator[Fold]:
     """Yield the folds of a trace; queries of one text are always on one side."""
-    encoder = CachedEncoder(default_encoder())
+    encoders: list[Encoder] = [CachedEncoder(default_encoder()), static_encoder()]
     if name in DOMAINS:
         trace = Trace.load(MEASURED / f"{name}.parquet")
     else:
         trace = import_outcomes("long", RECORDED / f"{name}.parquet", heldout_share=0.0, **LONG[name])
         whole = ~np.isnan(trace.array("quality")).any(axis=1)
         rng = np.random.default_rng(seed)
-        whole &= rng.permutation(len(whole)).argsort() < most if len(whole) > most else True
-        trace = trace.where(whole)
+        drawn = rng.permutation(len(whole)).argsort() < most if len(whole) > most else np.ones(len(whole), dtype=bool)
+        trace = trace.where(whole & (drawn | ((trace.queries["split"] == "heldout") & (most == MOST_QUERIES))))
     if set(trace.queries["split"]) == {"train", "heldout"}:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
@@ -87,7 +91,8 @@ def folds(name: str, most: int, seed: int = 0) -> Iterator[Fold]:
         fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % N_FOLDS
         pairs = [(trace.where(fold != f), trace.where(fold == f)) for f in range(N_FOLDS)]
     for train, test in pairs:
-        yield Fold(train, test, *(encoder.encode([text[:2000] for text in part.queries["text"]]) for part in (train, test)))
+        parts = [[text[:2000] for text in part.queries["text"]] for part in (train, test)]
+        yield Fold(train, test, *(encoder.encode(texts) for encoder in encoders for texts in parts))
 
 
 def slo_grid(train: Trace) -> dict[str, SLO]:
@@ -142,10 +147,15 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
             or slo.max_latency_s is not None, "range": spread,
         }  # fmt: skip
 
+    unseen = dict.fromkeys([thrifty, *fitted], fold.unseen)
+    if fold.seen_static is not None and fold.unseen_static is not None:
+        fitted.append(fit_policy(fold.train, "ours", embeddings=fold.seen_static))
+        fitted[-1].name = STATIC_NAME
+        unseen[fitted[-1]] = fold.unseen_static
     for (prefer, key), slo in slos.items():
         for policy in [*fitted, *([thrifty] if prefer != "quality" else [])]:
             try:
-                chosen = policy.decide(fold.unseen, slo, ask=ask)
+                chosen = policy.decide(unseen[policy], slo, ask=ask)
             except InfeasibleSLO:
                 continue
             yield told(policy.name, prefer, key, slo, chosen)
@@ -222,6 +232,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "latency_p95_s": part["latency_s"].quantile(0.95), "slo_violation_rate": part["violated"].mean(),
                 "aiq": aiq(part) if slo == "grid" else float("nan"), "ci_low": low, "ci_high": high,
             }
+            | ({"encoder": static_encoder().name if policy == STATIC_NAME else default_encoder().name} if policy.startswith("ours") else {})
         )  # fmt: skip
     return out + aims(frame)
 
@@ -240,6 +251,10 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
     for other in ("knn", "cluster"):
         gained = (ours - per_query(frame, other)).to_numpy()
         aim(f"quality_over_{other}", gained.mean(), {"at_least": goal} if goal else {}, interval(gained, texts))
+    for other in ("matrix_factorisation", "threshold", "cascade", STATIC_NAME):
+        if other in set(frame["policy"]):
+            gained = (ours - per_query(frame, other)).to_numpy()
+            aim(f"quality_over_{other}", gained.mean(), {}, interval(gained, texts))
     gained = (ours - per_query(frame, "best_single")).to_numpy()
     aim("quality_over_best_single", gained.mean(), {"at_least": -0.003}, interval(gained, texts))
     limited = frame[frame["limited"]]
@@ -317,7 +332,7 @@ def main() -> None:
     print(markdown(frame))
 
 
-SHOWN = ("ours", "matrix_factorisation", "knn", "cluster", "best_single", "ours_router", "oracle")
+SHOWN = ("ours", STATIC_NAME, "matrix_factorisation", "threshold", "cascade", "knn", "cluster", "best_single", "ours_router", "oracle")
 
 
 def markdown(frame: pd.DataFrame) -> str:
