@@ -73,7 +73,7 @@ def available() -> list[str]:
     return [n for n in DOMAINS if (MEASURED / f"{n}.parquet").exists()] + [n for n in LONG if (RECORDED / f"{n}.parquet").exists()]
 
 
-def folds(name: str, most: int, seed: int = 0) -> Iterator[Fold]:
+def folds(name: str, most: int, n_folds: int = N_FOLDS, seed: int = 0) -> Iterator[Fold]:
     """Yield the folds of a trace; queries of one text are always on one side."""
     encoders: list[Encoder] = [CachedEncoder(default_encoder()), static_encoder()]
     if name in DOMAINS:
@@ -88,14 +88,14 @@ def folds(name: str, most: int, seed: int = 0) -> Iterator[Fold]:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
         group = pd.factorize(trace.queries["text"])[0]
-        fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % N_FOLDS
-        pairs = [(trace.where(fold != f), trace.where(fold == f)) for f in range(N_FOLDS)]
+        fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % n_folds
+        pairs = [(trace.where(fold != f), trace.where(fold == f)) for f in range(n_folds)]
     for train, test in pairs:
         parts = [[text[:2000] for text in part.queries["text"]] for part in (train, test)]
         yield Fold(train, test, *(encoder.encode(texts) for encoder in encoders for texts in parts))
 
 
-def slo_grid(train: Trace) -> dict[str, SLO]:
+def slo_grid(train: Trace, n_limits: int = N_LIMITS) -> dict[str, SLO]:
     """Return SLOs by name, "c2 t3": second of the cost limits, third of the latency limits; the last of each is no limit."""
     limits: dict[str, list[float | None]] = {}
     for column in ("cost_usd", "latency_s"):
@@ -104,7 +104,7 @@ def slo_grid(train: Trace) -> dict[str, SLO]:
             limits[column] = [None]
             continue
         tails = np.unique(np.nanquantile(values, 0.95, axis=0))
-        at = np.unique(np.linspace(0, len(tails) - 1, N_LIMITS + 1).round().astype(int))[1:-1]
+        at = np.unique(np.linspace(0, len(tails) - 1, n_limits + 1).round().astype(int))[1:-1]
         limits[column] = [float(tails[i : i + 2].mean()) for i in at if tails[i : i + 2].mean() > 0] + [None]
     return {
         f"c{i} t{j}": SLO(max_cost_usd=cost, max_latency_s=latency)
@@ -113,7 +113,7 @@ def slo_grid(train: Trace) -> dict[str, SLO]:
     }
 
 
-def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
+def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
     """Yield what every policy's choices delivered, one array over the queries per policy, prefer and SLO."""
     tables = np.stack([fold.test.array(metric) for metric in METRICS])
     recorded = [metric for metric, table in zip(METRICS, tables, strict=True) if not np.isnan(table).all()]
@@ -121,7 +121,7 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
     encoder, ask = CachedEncoder(default_encoder()), recorded_answers(fold.test)
     dollars = np.nanmean(tables[1], axis=0) if "cost_usd" in recorded else np.full(len(ids), np.nan)
     spread = dollars.min(), dollars.max()
-    slos = {("quality", key): slo for key, slo in slo_grid(fold.train).items()}
+    slos = {("quality", key): slo for key, slo in slo_grid(fold.train, n_limits).items()}
     slos |= {("cost", "none"): SLO(prefer="cost")} if "cost_usd" in recorded else {}
     slos |= {("latency", "none"): SLO(prefer="latency")} if "latency_s" in recorded else {}
     slos["quality", "none"] = SLO()
@@ -170,12 +170,12 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
         yield told(FIXED_CLOUD, "quality", "none", SLO(), np.full(len(fold.unseen), FIXED_CLOUD, dtype=object))
 
 
-def collect(name: str, most: int) -> pd.DataFrame:
+def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
     """Return one row per query, policy, prefer and SLO of a trace; SLOs that ours could not attain in every fold are left out."""
     parts, n_folds = [], 0
-    for i, fold in enumerate(folds(name, most)):
+    for i, fold in enumerate(folds(name, 120, 2) if quick else folds(name, MOST_QUERIES)):
         n_folds += 1
-        for one in outcomes(fold):
+        for one in outcomes(fold, 3 if quick else N_LIMITS):
             low, high = one.pop("range")
             parts.append(
                 pd.DataFrame({**one, "fold": i, "least_usd": low, "most_usd": high, "query": [f"{i}.{j}" for j in range(len(one["text"]))]})
@@ -314,14 +314,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--parquet", type=Path)
-    parser.add_argument("--quick", action="store_true", help="fewer queries of recorded traces; ends within a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer queries of recorded traces, folds and limits; ends within a minute")
     parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
     args = parser.parse_args()
     found: list[dict[str, Any]] = []
     names = args.traces.split(",") if args.traces else available()
     for name in names:
         started = time.perf_counter()
-        found += records(collect(name, 120 if args.quick else MOST_QUERIES))
+        found += records(collect(name, quick=args.quick))
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     plain = json.loads(pd.DataFrame(found).to_json(orient="records"))
