@@ -4,6 +4,7 @@ from ecollm_lab.figures.budgets import METRICS, compute_budget, plot_budget, plo
 from ecollm_lab.figures.clusters import compute_cluster_map, compute_cluster_winners, plot_cluster_map, plot_cluster_winners
 from ecollm_lab.figures.fronts import compute_front, hover, marker_style, plot_front, slo_limits, staircase
 from ecollm_lab.figures.latencies import compute_latency, compute_stage_latency, plot_latency, plot_stage_latency
+from ecollm_lab.figures.pages import write_pages
 from ecollm_lab.figures.paths import declared_delays, path_placements
 from ecollm_lab.figures.policies import compute_equal, compute_policies, plot_equal, plot_policies
 from ecollm_lab.figures.sensitivity import compute_sensitivity, plot_sensitivity
@@ -35,5 +36,5 @@ __all__ = [
     "compute_sensitivity", "compute_stage_latency", "declared_delays", "finish", "hover", "marker_style", "path_placements", "plain",
     "plot_attainment", "plot_budget", "plot_choice_mix", "plot_cluster_map", "plot_cluster_winners", "plot_contribution", "plot_equal",
     "plot_front", "plot_interplay", "plot_latency", "plot_policies", "plot_samples", "plot_sensitivity", "plot_stage_latency",
-    "plot_tightening", "slo_grid", "slo_limits", "staircase",
+    "plot_tightening", "slo_grid", "slo_limits", "staircase", "write_pages",
 ]  # fmt: skip

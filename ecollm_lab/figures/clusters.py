@@ -121,7 +121,8 @@ def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
     figure.add_heatmap(
         x=list(range(len(order))), y=[names[cluster] for cluster in wide.index], z=wide.to_numpy(), text=text, texttemplate="%{text}",
         customdata=cards, hovertemplate="%{customdata}<extra></extra>", colorscale=[[0, "#FFFFFF"], [1, PALETTE[3]]], zmin=0,
-        zmax=max(0.1, float(wide.max(axis=None))), xgap=2, ygap=2, colorbar={"title": "regret<br>(quality lost)", "thickness": 12, "outlinewidth": 0}, textfont={"color": INK},
+        zmax=max(0.1, float(wide.max(axis=None))), xgap=2, ygap=2, textfont={"color": INK},
+        colorbar={"title": "regret<br>(quality lost)", "thickness": 12, "outlinewidth": 0},
     )  # fmt: skip
     ticks = [plain(path).replace("/", "<br>") + ("<br><b>best of all</b>" if path == overall else "") for path in order]
     figure.update_xaxes(

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.paths import bootstrap_counts
-from ecollm_lab.figures.slos import chosen_columns
+from ecollm_lab.figures.slos import delivered
 from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LOG, PALETTE, QUALITY, SYMBOLS, aside, finish, require_rows
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, require_choice
@@ -83,20 +83,19 @@ def compute_equal(
     slightly and alike, every policy but the reference.
 
     """
-    quality, cost = trace.array("quality"), trace.array("cost_usd")
-    if np.isnan(cost).all():
+    if np.isnan(trace.array("cost_usd")).all():
         raise LabError(
             "The trace has no cost_usd, so policies cannot be compared at equal cost; declare prices or import a trace with cost."
         )
-    rows = np.arange(len(quality))
     points: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for policy in policies:
-        chosen = [c for c in (chosen_columns(policy, trace, slo, embeddings) for slo in slos) if c is not None]
-        if chosen:
+        done = [d for d in (delivered(policy, trace, slo, embeddings) for slo in slos) if d is not None]
+        if done:
             name = policy if isinstance(policy, str) else policy.name
-            points[name] = np.stack([quality[rows, c] for c in chosen]), np.stack([cost[rows, c] for c in chosen])
+            points[name] = np.stack([d["quality"] for d in done]), np.stack([d["cost_usd"] for d in done])
     require_choice("reference", reference, tuple(points))
-    counts = np.vstack([np.ones((1, len(rows))), bootstrap_counts(len(rows), n_resamples, seed)]) / len(rows)  # first: as it was
+    n = len(trace.query_ids)
+    counts = np.vstack([np.ones((1, n)), bootstrap_counts(n, n_resamples, seed)]) / n  # first: as it was
     means = {name: (counts @ q.T, counts @ c.T) for name, (q, c) in points.items()}
     target_quality, target_cost = (values[:, -1] for values in means[reference])
     out = []
@@ -109,7 +108,7 @@ def compute_equal(
             at = (reached[0], min(target_cost[0], c[0].max())) if comparison == "equal cost" else (target_quality[0], paid[0])
             numbers = dict(zip(("quality", "cost_usd", "gain", "gain_low", "gain_high"), (*at, gain[0], low, high), strict=True))
             numbers = numbers if np.isfinite(gain[0]) else dict.fromkeys(numbers, np.nan)
-            out.append({"policy": name, "comparison": comparison, **numbers, "reference": reference, "n": len(rows)})
+            out.append({"policy": name, "comparison": comparison, **numbers, "reference": reference, "n": n})
     return pd.DataFrame(out)
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ecollm_lab.choices import choose, keeps
 from ecollm_lab.figures.paths import declared_delays, path_placements
 from ecollm_lab.figures.style import INK, LOOKS, finish, plain, require_rows
 from ecollm_lab.pareto import is_on_front
-from ecollm_lab.policies import choose, keeps
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 

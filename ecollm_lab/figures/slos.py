@@ -11,11 +11,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ecollm_lab.choices import Decision, oracle_choice
 from ecollm_lab.figures.paths import path_placements
 from ecollm_lab.figures.style import CHOSEN, FAINT, INK, LOOKS, PALETTE, SYMBOLS, aside, decades, finish, require_rows
-from ecollm_lab.policies import Policy, oracle_choice
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, require_choice
-from ecollm_lab.replays import replay
+from ecollm_lab.replays import outcomes_of, recorded_answers, replay
 from ecollm_lab.traces import Trace
 
 
@@ -138,36 +139,34 @@ def compute_choice_mix(
     See `compute_attainment` for the arguments and `path_placements` for what "mixed" means. One row per policy, SLO and placement that
     the trace has: policy, max_latency_s, max_cost_usd, placement, share (NaN where the policy calls the SLO infeasible), quality, n.
     """
-    places, quality = np.array(path_placements(trace)), trace.array("quality")
+    places = dict(zip(trace.path_ids, path_placements(trace), strict=True))
     rows = []
     for policy in policies:
         for slo in slos:
-            columns = chosen_columns(policy, trace, slo, embeddings)
-            common = {"policy": _name(policy), "max_latency_s": slo.max_latency_s, "max_cost_usd": slo.max_cost_usd, "n": len(quality)}
-            common["quality"] = np.nan if columns is None else float(np.nanmean(quality[np.arange(len(quality)), columns]))
+            done = delivered(policy, trace, slo, embeddings)
+            common = {"policy": _name(policy), "max_latency_s": slo.max_latency_s, "max_cost_usd": slo.max_cost_usd}
+            common |= {"quality": np.nan if done is None else done["quality"].mean(), "n": len(trace.query_ids)}
+            at = None if done is None else done["path_id"].map(places)
             for placement, _, _ in LOOKS:
-                if placement in places:
-                    share = np.nan if columns is None else float((places[columns] == placement).mean())
+                if placement in places.values():
+                    share = np.nan if at is None else float((at == placement).mean())
                     rows.append(common | {"placement": placement, "share": share})
     if not rows:
         raise LabError(f"Give at least one policy and one SLO; got {len(policies)} policies and {len(slos)} SLOs.")
     return pd.DataFrame(rows)[["policy", "max_latency_s", "max_cost_usd", "placement", "share", "quality", "n"]]
 
 
-def chosen_columns(policy: Policy | str, trace: Trace, slo: SLO, embeddings: np.ndarray | None = None) -> np.ndarray | None:
-    """Return the column of the path chosen for each query, shape (queries,); None if the policy calls the SLO infeasible."""
+def delivered(policy: Policy | str, trace: Trace, slo: SLO, embeddings: np.ndarray | None = None) -> pd.DataFrame | None:
+    """Return what a policy's choices deliver, one row per query (see `outcomes_of`); None if it calls the SLO infeasible."""
     if isinstance(policy, str):
         require_choice("policy", policy, ("oracle",))
-        chosen = oracle_choice(trace, slo)
-    else:
-        try:
-            chosen = policy.select(trace.queries["text"].tolist() if embeddings is None else embeddings, slo)
-        except InfeasibleSLO:
-            return None
-    columns = pd.Index(trace.path_ids).get_indexer(pd.Index(chosen))
-    if (columns < 0).any():
-        raise LabError(f"Path {chosen[int((columns < 0).argmax())]} is not in the trace the policy is applied to.")
-    return columns
+        best = oracle_choice(trace, slo)
+        return outcomes_of(trace, Decision(best, best[:, None]))
+    queries = trace.queries["text"].tolist() if embeddings is None else embeddings
+    try:
+        return outcomes_of(trace, policy.decide(queries, slo, ask=recorded_answers(trace)))
+    except InfeasibleSLO:
+        return None
 
 
 def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:

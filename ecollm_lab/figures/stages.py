@@ -147,7 +147,7 @@ def _effects(parts: dict[str, np.ndarray], values: np.ndarray) -> dict[str, np.n
     terms = np.linalg.lstsq(design, values, rcond=None)[0][1:]
     out, start = {}, 0
     for stage, part in parts.items():
-        mine = np.where(part.any(axis=0)[:, None], terms[start : start + part.shape[1]], np.nan)
+        mine = np.where(np.atleast_2d(part.any(axis=0)).T, terms[start : start + part.shape[1]], np.nan)
         out[stage] = mine - np.nanmean(mine, axis=0)
         start += part.shape[1]
     return out
