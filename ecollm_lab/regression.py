@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import nnls
 
 from ecollm_lab.mixed import path_factors
 
+LINEAR = float("inf")  # the bandwidth that stands for a linear kernel
 BANDWIDTHS = (0.1, 0.2, 0.4, 0.8)
 NOISES = (0.3, 1.0, 3.0, 10.0, 30.0)
 SHARINGS = ("none", "learned")
@@ -30,7 +32,7 @@ class Regression:
     left_out
         Prediction for each training query from the other groups of queries alone, shape (queries, paths).
     errors
-        Mean squared error of every candidate, left out by group and centred per query; ("flat",) for predicting no deviation.
+        Mean squared error of every candidate, left out by group and centred per query.
 
     """
 
@@ -48,15 +50,37 @@ class Regression:
 
 
 def kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Return exp((cosine - 1) / bandwidth) between unit rows of `a` (n, d) and `b` (m, d), shape (n, m)."""
+    """Return exp((cosine - 1) / bandwidth) between unit rows of `a` (n, d) and `b` (m, d), shape (n, m); a @ b.T if linear."""
     out = a @ b.T
+    if bandwidth == LINEAR:
+        return out
     out -= 1.0
     out /= bandwidth
     return np.exp(out, out=out)
 
 
-def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray) -> Regression | None:
-    """Fit to deviations from the path means; None where no candidate predicts better than no deviation, by two standard errors.
+def centred(residual: np.ndarray) -> np.ndarray:
+    """Return deviations with the mean of each query taken off, then that of each path: only differences between paths matter."""
+    y = residual - residual.mean(axis=1, keepdims=True)
+    return y - y.mean(axis=0)
+
+
+def stacked(parts: list[np.ndarray], y: np.ndarray) -> np.ndarray:
+    """Return weights >= 0 of left-out predictions, each of the shape of `y`, whose sum comes nearest to it (Breiman 1996).
+
+    Examples
+    --------
+    >>> stacked([np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])], np.array([[0.5, -0.5]])).tolist()
+    [0.5, 0.0]
+
+    """
+    return nnls(np.stack([part.ravel() for part in parts], axis=1), y.ravel())[0]
+
+
+def fit_regression(
+    embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray, bandwidths: Sequence[float] = BANDWIDTHS
+) -> Regression:
+    """Fit to deviations from the path means.
 
     Parameters
     ----------
@@ -68,6 +92,8 @@ def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[
         Shape (paths,); components are read from them.
     groups
         Group of each query, shape (queries,). Errors are those of predictions that saw no query of the same group.
+    bandwidths
+        Of the kernel between queries, tried in turn; `LINEAR` for a linear one.
 
     Notes
     -----
@@ -76,18 +102,17 @@ def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[
     have components, the share of components they have in common ("learned"). Bandwidth, noise and sharing minimise the squared error of
     predictions left out by group, in closed form, centred per query
     because only differences between paths matter for a choice.
-    More than `MOST_LANDMARKS` queries are represented by as many landmarks (Nyström), chosen greedily.
+    More than `MOST_LANDMARKS` queries are represented by as many landmarks (Nyström), chosen greedily; for a linear kernel the
+    landmarks are the principal directions.
 
     """
-    y = residual - residual.mean(axis=1, keepdims=True)
-    y -= y.mean(axis=0)
-    flat = np.square(y).mean(axis=1)
-    errors: dict[tuple[object, ...], float] = {("flat",): float(flat.mean())}
+    y = centred(residual)
+    errors: dict[tuple[object, ...], float] = {}
     best, chosen = np.inf, None
     members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
     members = [rows for rows in members if len(rows) > 1]
     covariances = [(name, *np.linalg.eigh(_covariance(name, y, path_ids))) for name in SHARINGS]
-    for bandwidth, vectors, values, lift, landmarks in _query_bases(embeddings):
+    for bandwidth, vectors, values, lift, landmarks in _query_bases(embeddings, bandwidths):
         for sharing, gammas, paths in covariances:
             scale = values[:, None] * np.maximum(gammas, 0.0)
             rotated = y @ paths
@@ -95,20 +120,26 @@ def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[
             for noise in NOISES:
                 wrong = _left_out_errors(vectors, scale / (scale + noise), projected, rotated, members) @ paths.T
                 wrong -= wrong.mean(axis=1, keepdims=True)
-                error = np.square(wrong).mean(axis=1)
-                errors[bandwidth, noise, sharing] = float(error.mean())
-                if error.mean() < best:
-                    best = error.mean()
+                error = float(np.square(wrong).mean())
+                errors[bandwidth, noise, sharing] = error
+                if error < best:
+                    best = error
                     inner = projected / (scale + noise) * np.maximum(gammas, 0.0)
-                    chosen = Regression(landmarks, lift @ inner @ paths.T, bandwidth, noise, sharing, y - wrong, errors), flat - error
+                    chosen = Regression(landmarks, lift @ inner @ paths.T, bandwidth, noise, sharing, y - wrong, errors)
     assert chosen is not None
-    fitted, gained = chosen
-    return fitted if gained.mean() > 2 * gained.std() / len(gained) ** 0.5 else None
+    return chosen
 
 
-def _query_bases(embeddings: np.ndarray) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+def _query_bases(
+    embeddings: np.ndarray, bandwidths: Sequence[float]
+) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield, per bandwidth, orthonormal query vectors and eigenvalues of the kernel, the map onto landmarks, and the landmarks."""
-    for bandwidth in BANDWIDTHS:
+    for bandwidth in bandwidths:
+        if bandwidth == LINEAR:
+            u, s, vt = np.linalg.svd(embeddings.astype(np.float64), full_matrices=False)
+            keep = s > _SMALL * s[0]
+            yield bandwidth, u[:, keep], s[keep] ** 2, np.diag(s[keep]), vt[keep]
+            continue
         landmarks = embeddings if len(embeddings) <= MOST_LANDMARKS else embeddings[_spread(embeddings, bandwidth)]
         values, vectors = np.linalg.eigh(kernel(landmarks, landmarks, bandwidth).astype(np.float64))
         keep = values > _SMALL * values[-1]
