@@ -117,7 +117,7 @@ def sweep_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded = load_domain(_folder(domain))
+    loaded = load_domain(domain_folder(domain))
     catalog = load_catalog(catalog_file)
     space = PathSpace.over(list(catalog.models))
     space = space.select(path_ids) if path_ids else space
@@ -200,7 +200,7 @@ def emulate_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded, catalog = load_domain(_folder(domain)), load_catalog(catalog_file)
+    loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
     space = PathSpace.over(list(catalog.models))
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
@@ -320,7 +320,8 @@ def _exploration_report(name: str, emulator: Emulator, history: pd.DataFrame, fr
     return "\n".join(lines)
 
 
-def _folder(domain: str) -> FilePath:
+def domain_folder(domain: str) -> FilePath:
+    """Return the folder named so, or else the lab's own domain of that name."""
     return FilePath(domain) if FilePath(domain).is_dir() or not (DATA / domain).is_dir() else DATA / domain
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -18,10 +17,10 @@ import openai
 from ecollm_lab.catalog import Model
 from ecollm_lab.models import MAX_TOKENS, Reply
 from ecollm_lab.models.gguf import check_file
+from ecollm_lab.models.secrets import read_key, redact
 from ecollm_lab.records import LabError
 
 START_TIMEOUT_S = 60.0
-CALL_TIMEOUT_S = 60.0
 
 
 class LoopbackServer:
@@ -79,34 +78,36 @@ class CloudModel:
     def __init__(self, model: Model) -> None:
         self.name, self._remote = model.name, model.remote_name
         self._exits = ExitStack()
-        base_url, key = model.base_url, "unused"
-        if model.api_key_env:
-            key = os.environ.get(model.api_key_env, "")
-            if not key:
-                raise LabError(f"Model {model.name!r} needs a key in the environment variable {model.api_key_env}, which is not set.")
+        self._model, base_url = model, model.base_url
+        read_key(model)  # a missing key is an error before anything is started
         if model.file is not None:
             server = LoopbackServer(model)
             self._exits.callback(server.stop)
             base_url = server.base_url
-        self._client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=CALL_TIMEOUT_S)
+        # The key stays in the environment: the client asks for it at each call.
+        self._client = openai.OpenAI(base_url=base_url, api_key=lambda: read_key(model), max_retries=0, timeout=model.timeout_s)
         self._exits.callback(self._client.close)
 
     def reply(self, prompt: str) -> Reply:
         """Answer greedily. Raises `LabError` if the endpoint fails, replies with something else, or reports no usage."""
+        failed = ""
         started = time.perf_counter()
         try:
             done = self._client.chat.completions.create(
                 model=self._remote, messages=[{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS, seed=0
             )
         except openai.OpenAIError as error:
-            raise LabError(
-                f"Model {self.name!r}: the endpoint failed ({type(error).__name__}: {error}). "
-                "Nothing was recorded for this outcome; run the same command again to go on."
-            ) from error
+            failed = redact(self._model, f"{type(error).__name__}: {error}")
         latency = time.perf_counter() - started
+        if failed:  # raised out here: a chained error would carry what the endpoint echoed into every traceback
+            raise LabError(
+                f"Model {self.name!r}: the endpoint failed ({failed}). "
+                "Nothing was recorded for this outcome; run the same command again to go on."
+            )
         if not isinstance(done, openai.types.chat.ChatCompletion) or not done.choices or done.usage is None:
-            raise LabError(f"Model {self.name!r}: the endpoint did not send a completion with its usage; got {str(done)[:120]!r}.")
-        text = done.choices[0].message.content or ""
+            sent = redact(self._model, str(done))[:120]
+            raise LabError(f"Model {self.name!r}: the endpoint did not send a completion with its usage; got {sent!r}.")
+        text = redact(self._model, done.choices[0].message.content or "")
         return Reply(text.strip(), done.usage.prompt_tokens, done.usage.completion_tokens, latency)
 
     def __enter__(self) -> CloudModel:
