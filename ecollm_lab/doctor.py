@@ -34,7 +34,7 @@ MENDS = (  # what an error says → what to do about it
     ),
     (r"\b429\b|quota|rate limit", "The account is out of quota or over its rate: check its balance, and declare requests_per_minute."),
     (r"connect|refused|resolve|unreachable", "Nothing answers at {url}: is the server running, the address right, the network up?"),
-    (r"time(d)? ?out|deadline", "No answer within timeout_s = {timeout:g} s: raise it, or see what the endpoint is busy with."),
+    (r"no whole reply|timed out", "No answer within timeout_s = {timeout:g} s: raise it, or see what the endpoint is busy with."),
     (r"completion|html|json", "{url} answers, but not as an OpenAI-compatible API: check base_url, which often ends in /v1."),
 )
 
@@ -76,7 +76,8 @@ def _diagnose(model: Model, models: ModelPool, today: date) -> Diagnosis:
         facts["opened in"] = f"{time.perf_counter() - started:.2f} s"
         reply = opened.reply(PROMPT)
     except LabError as error:
-        return Diagnosis(model.name, model.placement, facts, warnings, str(error), _mend(model, str(error)))
+        problem = str(error).partition(" Nothing was recorded")[0]  # there is no outcome here
+        return Diagnosis(model.name, model.placement, facts, warnings, problem, _mend(model, problem))
     facts["answer"] = f"{reply.text[:60]!r}; {reply.tokens_in} tokens read, {reply.tokens_out} written, {reply.latency_s:.3f} s"
     cost = 1000 * model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out)
     per = (
