@@ -6,12 +6,15 @@ import json
 from pathlib import Path as FilePath
 from typing import Any
 
+from ecollm_lab.explorer.verdicts import Moment
 from ecollm_lab.records import SLO, LabError
 
 
 def slo_code(slo: SLO) -> str:
     """Return the expression that makes an SLO, exactly."""
-    parts = [f"{name}={getattr(slo, name)!r}" for name in ("max_latency_s", "max_cost_usd", "min_quality") if getattr(slo, name) is not None]
+    parts = [
+        f"{name}={getattr(slo, name)!r}" for name in ("max_latency_s", "max_cost_usd", "min_quality") if getattr(slo, name) is not None
+    ]
     return f"SLO({', '.join([*parts, f'prefer={slo.prefer!r}'])})"
 
 
@@ -37,6 +40,17 @@ def toml(slo: SLO, chosen: str | None, policy: str | None, provenance: dict[str,
         lines += ["", f"[{title}]", *_pairs(table)]
         lines += [line for key, value in table.items() if isinstance(value, dict) for line in _table(f"{title}.{_key(key)}", value)]
     return "\n".join(lines) + "\n"
+
+
+def toml_of(moment: Moment, policy: str | None, provenance: dict[str, Any]) -> str:
+    """Return `toml` of a moment, with what its winner delivered on the selected queries."""
+    i, view = moment.chosen, moment.view
+    if i is None:
+        raise LabError("No path keeps this SLO, so there is nothing to serve; widen a limit first (the explorer names the nearest).")
+    names = ("quality", "low", "high", "cost_usd", "cost_p95_usd", "latency_s", "latency_p95_s")
+    numbers = {{"low": "quality_low", "high": "quality_high"}.get(name, name): float(getattr(view, name)[i]) for name in names}
+    counts = {"n_queries": int(view.n[i]), "limits_hold_for": view.statistic, "placement": str(view.placement[i])}
+    return toml(moment.slo, str(view.path_ids[i]), policy, provenance, {**counts, **numbers})
 
 
 def _table(name: str, table: dict[str, Any]) -> list[str]:

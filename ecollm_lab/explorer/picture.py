@@ -244,7 +244,13 @@ def draw(c: Canvas, moment: Moment, source: str, *, pins: Sequence[int] = (), li
         figure.add_trace(_dress(kinds[k % len(kinds)], _nest({**properties, **traces.get(k, {})}), show), row=1, col=panel + 1)
     figure.update_layout(shapes=[_line(c, n, shape) for n, shape in enumerate(shapes)] + _free_strip(c), annotations=_notes(c, source))
     what = {"mean": "mean", "p95": "95th percentile"}[c.view.statistic]
-    axis = {"type": "log", "exponentformat": "power", "gridcolor": "rgba(128,128,128,0.15)", "zeroline": False, "minor": {"ticks": "outside"}}
+    axis = {
+        "type": "log",
+        "exponentformat": "power",
+        "gridcolor": "rgba(128,128,128,0.15)",
+        "zeroline": False,
+        "minor": {"ticks": "outside"},
+    }
     for k, title in enumerate((f"← cheaper · cost (USD per 1,000 queries, {what}, log)", f"← faster · latency (s, {what}, log)")):
         figure.update_xaxes(
             axis, title={"text": title, "standoff": 6}, range=list(np.log10(c.span[k])), domain=WIDTHS[2 * k : 2 * k + 2], row=1, col=k + 1

@@ -77,15 +77,14 @@ def _within(quality: np.ndarray, cost: np.ndarray, latency: np.ndarray, slo: SLO
     return within
 
 
-def breaking(view: View, i: int, slo: SLO, latency: np.ndarray, cost: np.ndarray) -> float:
-    """Return the share of a path's recorded outcomes among some queries that break a limit; NaN if it has none."""
-    slow, dear = latency[i], cost[i]
-    seen = ~np.isnan(slow) | ~np.isnan(dear)
-    over = (slow > limits(slo)[0]) | (dear > limits(slo)[1])
+def breaking(latency: np.ndarray, cost: np.ndarray, slo: SLO) -> float:
+    """Return the share of some queries' recorded outcomes that break a limit; NaN if there are none."""
+    seen = ~np.isnan(latency) | ~np.isnan(cost)
+    over = (latency > limits(slo)[0]) | (cost > limits(slo)[1])
     return float(over.sum() / seen.sum()) if seen.any() else float("nan")
 
 
-def why_not(moment: Moment, i: int, latency: np.ndarray) -> Verdict:
+def why_not(moment: Moment, i: int, latency: np.ndarray, *, change: bool = True) -> Verdict:
     """Say why path i does not win: the first reason in the order limits, dominance, preference, and the least change that lets it win.
 
     Parameters
@@ -95,7 +94,9 @@ def why_not(moment: Moment, i: int, latency: np.ndarray) -> Verdict:
     i
         Index of the path.
     latency
-        Latencies of the selected queries, shape (paths, queries).
+        Its latencies on the selected queries, shape (queries,).
+    change
+        Whether to look for the least change as well.
 
     """
     view, slo, chosen = moment.view, moment.slo, moment.chosen
@@ -104,7 +105,7 @@ def why_not(moment: Moment, i: int, latency: np.ndarray) -> Verdict:
     if i == chosen:
         return Verdict("chosen", "It wins under this SLO.")
     reason, because = _first_reason(moment, i, latency)
-    return Verdict(reason, because, smallest_change(view, slo, i))
+    return Verdict(reason, because, smallest_change(view, slo, i) if change else None)
 
 
 def _first_reason(moment: Moment, i: int, latency: np.ndarray) -> tuple[str, str]:
@@ -115,7 +116,7 @@ def _first_reason(moment: Moment, i: int, latency: np.ndarray) -> tuple[str, str
         if np.isnan(values[i]) and np.isfinite(limit):
             return f"no {name} recorded", f"Its {name} was not recorded, so no limit on it can be shown to hold."
     if view.latency[i] > max_latency:
-        share = float(np.mean(latency[i][~np.isnan(latency[i])] > max_latency))
+        share = float(np.mean(latency[~np.isnan(latency)] > max_latency))
         return "breaks latency", f"Its {what} latency is {view.latency[i] - max_latency:.3g} s over; {share:.0%} of queries break it."
     if view.cost[i] > max_cost:
         return "breaks cost", f"Its {what} cost is {1000 * (view.cost[i] - max_cost):.3g} USD per 1,000 queries over the limit."
@@ -198,9 +199,7 @@ def _winning_limits(view: View, slo: SLO, i: int) -> Iterator[tuple[float, float
             yield (nearest, limit, needed) if by_latency else (limit, nearest, needed)
 
 
-def _wins(
-    quality: np.ndarray, first: np.ndarray, kept: np.ndarray, i: int, floor: float | None, prefer: str
-) -> list[tuple[float, float]]:
+def _wins(quality: np.ndarray, first: np.ndarray, kept: np.ndarray, i: int, floor: float | None, prefer: str) -> list[tuple[float, float]]:
     """Return the ranges [low, high) of a limit on `first` in which path i wins among the paths kept."""
     kept = kept[quality[kept] >= (floor or 0.0)]
     at = int(np.flatnonzero(kept == i)[0])

@@ -268,5 +268,5 @@ def table_row(view: View, i: int) -> str:
 
 def journey(names: Sequence[str], at: int) -> str:
     """Return the steps taken as a list, the present one marked."""
-    rows = [f"<li{' style="font-weight:bold"' if k == at else ''}>{cut(name, 120)}{' ← now' if k == at else ''}</li>" for k, name in enumerate(names)]
+    rows = [f"<li><b>{cut(name, 120)}</b> ← now</li>" if k == at else f"<li>{cut(name, 120)}</li>" for k, name in enumerate(names)]
     return f"<ol start='0' style='margin:0'>{''.join(rows)}</ol>"

@@ -31,7 +31,9 @@ class Controls:
 
     """
 
-    def __init__(self, ranges: Mapping[str, Sequence[np.ndarray]], fronts: Mapping[str, np.ndarray], filters: Mapping[str, list[str]]) -> None:
+    def __init__(
+        self, ranges: Mapping[str, Sequence[np.ndarray]], fronts: Mapping[str, np.ndarray], filters: Mapping[str, list[str]]
+    ) -> None:
         self.latency = log_slider("latency", ranges["latency"], fronts["latency"])
         self.cost = log_slider("cost", ranges["cost"], fronts["cost"])
         self.min_quality = w.FloatSlider(0.0, min=0, max=1, step=0.01, readout=False, layout=w.Layout(width="auto"), description="")

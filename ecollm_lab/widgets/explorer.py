@@ -1,32 +1,28 @@
-"""The explorer: what happens when a control moves, a point is clicked, a step is undone."""
+"""The explorer: its controls put together, what can be done to it, and what leaves it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-import ipywidgets as w
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.explorer import exports, page, picture, policy_replay, queries, states, verdicts, words
-from ecollm_lab.explorer.views import AMBIGUOUS, ANY, FRONT, Board, View
+from ecollm_lab.explorer import exports, page, picture, states, verdicts, words
+from ecollm_lab.explorer.views import FRONT, Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
-from ecollm_lab.widgets.controls import HIDDEN, SHOWN, TABS, Controls, rounded, span
+from ecollm_lab.widgets.controls import Controls, span
+from ecollm_lab.widgets.display import FILTERS, Display
 
-PAUSE_S = 0.25  # this long after the last move, what is too slow for every move is brought up to date
 MOST_PINS = 3
-FILTERS = ("split", "kind", "cluster", "statistic")
 
 
-class Explorer(w.VBox):
+class Explorer(Display):
     """Limits on latency, cost and quality over the paths of a trace: what is feasible, what wins, why not another, on which queries.
 
     Nothing is evaluated while sliders move: means, tails, resamples and front states are computed once per selection of queries.
@@ -54,10 +50,10 @@ class Explorer(w.VBox):
         self._lit: int | None = None
         self._pins: list[int] = []
         self._query_page = 0
-        self._behind: tuple[np.ndarray, np.ndarray] = (np.zeros(0, dtype=int), np.zeros(0))
         self._verdict: verdicts.Verdict | None = None
         self._journey = states.Journey()
         self._quiet = 0
+        self._sent = {}
         self._timer: Any = None
         self.forgotten: list[str] = []
         v = self.view
@@ -112,154 +108,188 @@ class Explorer(w.VBox):
         if points.point_inds:
             act(str(trace.customdata[points.point_inds[0]]))
 
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        """Let several controls change as one."""
-        self._quiet += 1
-        try:
-            yield
-        finally:
-            self._quiet -= 1
+    # --- to read
 
-    # --- what moves
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per path for the selected queries, best quality first."""
+        return self.view.frame
 
-    def _type(self, name: str, value: float) -> None:
-        slider = self.controls.sliders[name]
-        if not self._quiet and value != rounded(slider.value):
-            slider.value = value
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The paths that keep the SLO, best quality first: `frame` with `chosen` and `tied` marked."""
+        kept = {str(self.view.path_ids[i]): bool(self.moment.tied[i]) for i in np.flatnonzero(self.moment.within)}
+        frame = self.frame[self.frame["path_id"].isin(kept)].reset_index(drop=True)
+        return frame.assign(chosen=frame["path_id"] == self.chosen, tied=frame["path_id"].map(kept).astype(bool))
 
-    def _moved(self, what: str) -> None:
-        c = self.controls
-        if what in c.sliders:
-            with self._held():
-                c.typed[what].value = rounded(c.sliders[what].value)
-        if not self._quiet:
-            self._update()
-            self._journey.step(what, self.state, self._name(what))
-            self._later()
+    # --- to do
 
-    def _name(self, what: str) -> str:
-        if what in states.LIMIT:
-            one = SLO(**{states.LIMIT[what]: getattr(self.slo, states.LIMIT[what])})
-            return f"no limit on {what}" if one == SLO() else words.spell(one)
-        return f"show {', '.join(self._show) or 'nothing else'}" if what == "show" else f"{what}: {getattr(self.controls, what).value}"
+    def select(self, path_id: str | None) -> None:
+        """Select a path: its card, its queries, its place in the table. None: nothing selected.
 
-    def _filter(self, name: str) -> None:
+        Raises
+        ------
+        LabError
+            If the trace has no such path.
+
+        """
+        if path_id is not None and path_id not in self.board.path_ids:
+            raise LabError(f"The trace has no path {path_id!r}; explorer.frame lists its {len(self.board.path_ids)} paths.")
+        self._pick(path_id)
+
+    def _pick(self, path_id: str | None) -> None:
         if self._quiet:
             return
-        values = [getattr(self.controls, f).value for f in FILTERS]
-        try:
-            self._look(self.board.view(*values))
-        except LabError as error:  # two filters without a query in common: say so, and leave the figure as it was
-            self.sentence.value = f"<b>No such queries:</b> {words.cut(error)}"
-            return
-        self._update()
-        self._journey.step(name, self.state, self._name(name))
+        self._selected, self._query_page = None if path_id is None else self.board.path_ids.index(path_id), 0
+        with self._held():
+            self.path.value = path_id if path_id in {value for _, value in self.path.options} else None
+        self._redraw()
+        self._journey.step("select", self.state, "nothing selected" if path_id is None else f"selected {path_id}")
         self.settle()
 
-    def _look(self, view: View) -> None:
-        """Show another selection of queries: everything is drawn anew in place, zoom and sliders stay."""
-        self.view, self._canvas = view, picture.canvas(view, self._places)
-        fresh = picture.draw(self._canvas, verdicts.judge(view, self.slo), self.trace.source_line)
-        with self.figure.batch_update():
-            for now, new in zip(self.figure.data, fresh.data, strict=True):
-                now.update(new.to_plotly_json(), overwrite=False)
-            self.figure.layout.annotations = fresh.layout.annotations
-            self.figure.layout.shapes = fresh.layout.shapes
-            for axis in ("xaxis", "xaxis2", "yaxis"):
-                self.figure.layout[axis].title = fresh.layout[axis].title
-                self.figure.layout[axis].range = fresh.layout[axis].range
-        self._fill_table()
-
-    def _update(self) -> None:
-        """Bring everything that moves with a slider up to date: all that runs while one is dragged."""
-        c = self.controls
-        self.moment = moment = verdicts.judge(self.view, self.slo)
-        c.sentence.value = words.sentence(moment, *self._over(), self._pins)
-        for name, slider in c.sliders.items():
-            c.strips[name].value = words.strip(moment, states.LIMIT[name], *span(slider))
-        c.mix.value = words.mix(moment)
-        self._show_card()
+    def _light(self, path_id: str | None) -> None:
+        """Light a path everywhere while it is pointed at."""
+        self._lit = None if path_id is None else self.board.path_ids.index(path_id)
         self._redraw()
-        infeasible = moment.chosen is None
-        offers = verdicts.nearest_feasible(self.view, self.slo)[1] if infeasible else []
-        (c.sentence.add_class if infeasible else c.sentence.remove_class)("ecl-infeasible")
-        for k, offer in enumerate(c.offers):
-            offer.layout.display = SHOWN if k < len(offers) else HIDDEN
-            if k < len(offers):
-                offer.description = f"→ {words.changes(self.slo, offers[k])}"
+        self._show_card()
+        if self._lit is None:
+            self._later()
 
-    def _redraw(self) -> None:
-        lit = self._selected if self._lit is None else self._lit
-        traces, shapes = picture.moving(self._canvas, self.moment, self._pins, lit, self._show)
-        with self.figure.batch_update():
-            for number, properties in traces.items():
-                self.figure.data[number].update({}, **properties)
-            for shape, place in zip(self.figure.layout.shapes, shapes, strict=False):
-                shape.update(place)
-
-    def _over(self) -> tuple[float, int, str]:
-        """Return how many of the winner's outcomes on held-out queries break the SLO; on the selected ones where none are held out."""
-        rows, where = self.board.heldout(self.kind.value, self.cluster.value), "held-out "
-        if not len(rows):
-            rows, where = self.view.rows, ""
-        if self.moment.chosen is None:
-            return float("nan"), len(rows), where
-        i = self.moment.chosen
-        return verdicts.breaking(self.board.latency[i, rows], self.board.cost[i, rows], self.slo), len(rows), where
-
-    def _show_card(self, change: bool = False) -> None:
-        """Say what the lit or selected path is and why it does not win; what would let it win is looked for once things are at rest."""
-        i = self._selected if self._lit is None else self._lit
-        self._verdict = None
-        if i is not None:
-            self._verdict = verdicts.why_not(self.moment, i, self.board.latency[i, self.view.rows], change=change)
-        self.controls.card.value = words.card(self.moment, i, self._verdict, self._pins)
-        able = self._verdict is not None and self._verdict.change is not None
-        self.controls.win.layout.display = SHOWN if able else HIDDEN
-        if able and self._verdict and self._verdict.change:
-            self.controls.win.description = f"wins with {words.changes(self.slo, self._verdict.change)}"
-
-    # --- what follows once things are at rest
-
-    def _later(self) -> None:
-        """Settle a moment after the last move; where no event loop runs, when asked to."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
-        with suppress(RuntimeError):
-            self._timer = asyncio.get_running_loop().call_later(PAUSE_S, self.settle)
-
-    def settle(self) -> None:
-        """Bring up to date what is too slow for every move of a slider: the way to win, queries, policy replay, journey, code."""
-        c, self._timer = self.controls, None
-        self._show_card(change=True)
-        tab = TABS[c.tabs.selected_index or 0]
-        c.journey.value = words.journey(self._journey.names, self._journey.at)
-        c.code.value = self.code
-        self._show_queries()
-        if tab == "policy replay":
-            c.policy.value = policy_replay.table(self.board, self.view, self.policy, self.slo, self.embeddings)
-
-    def _show_queries(self) -> None:
-        c, i = self.controls, self._selected if self._selected is not None else self.moment.chosen
-        if i is None:
-            c.queries_head.value, c.queries.value = "", "<div class='ecl-dim'>No path selected, none feasible.</div>"
-            return
-        rows, regret = queries.behind(self.board, self.view, i)
-        pages = max(-(-len(rows) // queries.PER_PAGE), 1)
-        self._query_page = min(self._query_page, pages - 1)
-        c.queries_head.value = (
-            f"<b>{words.cut(self.view.path_ids[i], 90)}</b> · {len(rows)} queries, worst regret first · page {self._query_page + 1} of {pages}"
+    def pin(self, path_id: str | None = None) -> None:
+        """Pin a path (default: the selected one, else the winner) to compare others with; pinned, it is unpinned. The oldest of four goes."""
+        if path_id is not None and path_id not in self.board.path_ids:
+            raise LabError(f"The trace has no path {path_id!r}; explorer.frame lists its {len(self.board.path_ids)} paths.")
+        i = (
+            self.board.path_ids.index(path_id)
+            if path_id is not None
+            else self._selected
+            if self._selected is not None
+            else self.moment.chosen
         )
-        c.queries.value = queries.page(self.board, i, rows, regret, self._query_page)
+        if i is None:
+            raise LabError("There is nothing to pin: no path is selected and none keeps the SLO. Select one first.")
+        self._pins = [p for p in self._pins if p != i] if i in self._pins else [*self._pins, i][-MOST_PINS:]
+        self._update()
+        self._journey.step(f"pin {i}", self.state, f"{'pinned' if i in self._pins else 'unpinned'} {self.board.path_ids[i]}")
+        self.settle()
 
-    def _turn(self, by: int) -> None:
-        self._query_page = max(self._query_page + by, 0)
-        self._show_queries()
+    def apply(self, slo: SLO) -> None:
+        """Set all limits and the preference of an SLO at once; a limit outside a slider's range is set to its nearest end."""
+        self._set_slo(slo)
+        self._update()
+        self._journey.step("apply", self.state, words.spell(slo))
+        self.settle()
 
-    def _fill_table(self) -> None:
-        rows = self._canvas.drawn
+    def undo(self) -> None:
+        """Go back one step."""
+        self._go(self._journey.at - 1)
+
+    def redo(self) -> None:
+        """Go forward again."""
+        self._go(self._journey.at + 1)
+
+    def reset(self) -> None:
+        """Go to where it started; that too can be undone."""
+        self._restore(self._start)
+        self._update()
+        self._journey.step("reset", self.state, "back to the start")
+        self.settle()
+
+    def _go(self, to: int) -> None:
+        state = self._journey.go(to)
+        if state is not None:
+            self._restore(state)
+            self._update()
+            self.settle()
+
+    def _set_slo(self, slo: SLO) -> None:
+        cost = None if slo.max_cost_usd is None else 1000 * slo.max_cost_usd
         with self._held():
-            self.path.options = [(words.table_row(self.view, i), str(self.view.path_ids[i])) for i in rows]
-            self.path.value = None if self._selected not in rows else str(self.view.path_ids[self._selected])
+            for name, value in (("latency", slo.max_latency_s), ("cost", cost), ("min_quality", slo.min_quality or 0.0)):
+                slider = self.controls.sliders[name]
+                low, high = span(slider)
+                slider.value = high if value is None else min(max(value, low), high)
+            self.prefer.value = slo.prefer
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Set everything from a state; what does not fit this trace is left as it is and named in `forgotten`."""
+        self.forgotten = lost = []
+        now = {**self.state, **state}
+        try:
+            wanted = SLO(now["max_latency_s"], now["max_cost_usd"], now["min_quality"], now["prefer"])
+        except (LabError, TypeError) as error:
+            lost.append(f"the SLO: {error}")
+        else:
+            self._set_slo(wanted)
+            lost += [f"{words.changes(self.slo, wanted)} (out of this trace's range)"] if self.slo != wanted else []
+        with self._held():
+            for name in FILTERS:
+                control = getattr(self.controls, name)
+                options = [o[1] if isinstance(o, tuple) else o for o in control.options]
+                if now[name] in options:
+                    control.value = now[name]
+                else:
+                    lost.append(f"{name} {now[name]!r}")
+            self.controls.show_dominated.value, self.controls.show_beyond.value = ("dominated" in now["show"], "beyond" in now["show"])
+        known = {path_id: i for i, path_id in enumerate(self.board.path_ids)}
+        lost += [f"path {name!r}" for name in [*now["pins"], *filter(None, [now["selected"]])] if name not in known]
+        self._pins = [known[name] for name in now["pins"] if name in known][:MOST_PINS]
+        self._selected = known.get(now["selected"])
+        self._query_page = int(now["query_page"])
+        view = self.board.view(*[getattr(self.controls, name).value for name in FILTERS])
+        if view is not self.view:
+            self._look(view)
+        with self._held():
+            self.path.value = now["selected"] if now["selected"] in {value for _, value in self.path.options} else None
+
+    # --- what leaves it
+
+    def to_csv(self, file: FilePath | str) -> FilePath:
+        """Write `selection` as CSV."""
+        return exports.write(self.selection.to_csv(index=False), file)
+
+    def to_toml(self, file: FilePath | str) -> FilePath:
+        """Write the SLO, the chosen path and what is expected of it, the policy's name and the trace's provenance as TOML, for serving."""
+        return exports.write(exports.toml_of(self.moment, self.policy.name if self.policy else None, self.trace.provenance), file)
+
+    def to_html(self, file: FilePath | str) -> FilePath:
+        """Write one file that works offline, sliders included: the selected queries' tables, plotly.js and a few lines of script."""
+        return exports.write(page.html(self._canvas, self.moment, self.trace.source_line, self._bounds), file)
+
+    @property
+    def _bounds(self) -> dict[str, tuple[float, float]]:
+        return {name: span(slider) for name, slider in self.controls.sliders.items()}
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the widget, and for where no widgets run a picture and a table of the present moment."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None:
+            data["text/html"] = page.fallback(self.moment, self.sentence.value, self.trace.source_line)
+            data["text/plain"] = f"Explorer: {words.spell(self.slo)} → {self.chosen or 'infeasible'} ({self.trace.source_line})"
+        return bundle
+
+
+def explore(
+    trace: Trace, policy: Policy | None = None, *, embeddings: np.ndarray | None = None, state: Mapping[str, Any] | None = None
+) -> Explorer:
+    """Show the SLO explorer of a trace; leave it as the last expression of a cell.
+
+    Parameters
+    ----------
+    trace
+        Any trace; outcomes may be missing, latency or cost not recorded.
+    policy
+        A fitted policy: the tab "policy replay" then shows what it would choose for each kind of query.
+    embeddings
+        Unit embeddings of the trace's queries in order, shape (queries, dimension): adds a filter by cluster, and spares the policy embedding.
+    state
+        What `explorer.state` returned: restored exactly; `explorer.forgotten` names what no longer fits.
+
+    Raises
+    ------
+    LabError
+        If the state is no such state, or embeddings do not match the trace.
+
+    """
+    return Explorer(trace, policy, embeddings=embeddings, state=state)
