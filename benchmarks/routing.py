@@ -28,11 +28,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import MEASURED, RECORDED
+from ecollm_lab.choices import Decision, choose, keeps, oracle_choice
 from ecollm_lab.embed import CachedEncoder, default_encoder
 from ecollm_lab.fitting import POLICIES, fit_policy
 from ecollm_lab.importers import import_outcomes
-from ecollm_lab.policies import Policy, choose, keeps, oracle_choice
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, InfeasibleSLO
+from ecollm_lab.replays import outcomes_of, recorded_answers
 from ecollm_lab.traces import Trace
 
 DOMAINS = ("smart_home", "automotive")
@@ -48,7 +50,7 @@ LONG: dict[str, dict[str, Any]] = {
 MOST_QUERIES = 3000  # of a recorded trace: a fixed sample
 N_FOLDS, N_LIMITS, N_RESAMPLES = 5, 5, 2000
 FIXED_CLOUD = "gpt-4.1"
-LEARNED = ("ours", "knn", "cluster", "matrix_factorisation")
+LEARNED = ("ours", "knn", "cluster", "matrix_factorisation", "threshold", "cascade")
 METRICS = ("quality", "cost_usd", "latency_s")
 
 
@@ -111,9 +113,9 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
     tables = np.stack([fold.test.array(metric) for metric in METRICS])
     recorded = [metric for metric, table in zip(METRICS, tables, strict=True) if not np.isnan(table).all()]
     ids = pd.Index(fold.test.path_ids)
+    encoder, ask = CachedEncoder(default_encoder()), recorded_answers(fold.test)
     dollars = np.nanmean(tables[1], axis=0) if "cost_usd" in recorded else np.full(len(ids), np.nan)
     spread = dollars.min(), dollars.max()
-    rows = np.arange(tables.shape[1])
     slos = {("quality", key): slo for key, slo in slo_grid(fold.train).items()}
     slos |= {("cost", "none"): SLO(prefer="cost")} if "cost_usd" in recorded else {}
     slos |= {("latency", "none"): SLO(prefer="latency")} if "latency_s" in recorded else {}
@@ -125,12 +127,15 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
     for name in POLICIES:
         if name == "cloud_only" and not fold.train.provenance.get("models"):
             continue
-        fitted.append(fit_policy(fold.train, name, embeddings=fold.seen))
+        if name == "cascade" and "answer" not in fold.train.outcomes:
+            continue
+        fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, encoder=encoder))
         if structured and name in (*LEARNED, "best_single"):
-            fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, models_only=True))
+            fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, encoder=encoder, models_only=True))
 
-    def told(name: str, prefer: str, key: str, slo: SLO, columns: np.ndarray) -> dict[str, Any]:
-        quality, cost, latency = tables[:, rows, columns]
+    def told(name: str, prefer: str, key: str, slo: SLO, path_ids: np.ndarray | Decision) -> dict[str, Any]:
+        decision = path_ids if isinstance(path_ids, Decision) else Decision(path_ids, path_ids[:, None])
+        quality, cost, latency = outcomes_of(fold.test, decision)[list(METRICS)].to_numpy().T
         return {
             "policy": name, "prefer": prefer, "slo": key, "text": fold.test.queries["text"].to_numpy(), "quality": quality,
             "cost_usd": cost, "latency_s": latency, "violated": ~keeps(slo, cost, latency), "limited": slo.max_cost_usd is not None
@@ -140,19 +145,19 @@ def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
     for (prefer, key), slo in slos.items():
         for policy in [*fitted, *([thrifty] if prefer != "quality" else [])]:
             try:
-                chosen = policy.select(fold.unseen, slo)
+                chosen = policy.decide(fold.unseen, slo, ask=ask)
             except InfeasibleSLO:
                 continue
-            yield told(policy.name, prefer, key, slo, ids.get_indexer(pd.Index(chosen)))
-        yield told("oracle", prefer, key, slo, ids.get_indexer(pd.Index(oracle_choice(fold.test, slo))))
+            yield told(policy.name, prefer, key, slo, chosen)
+        yield told("oracle", prefer, key, slo, oracle_choice(fold.test, slo))
         if prefer == "quality" and key != "none":  # the naive rule: every path whose mean keeps the limits
             ours = fitted[0]
             mask = keeps(slo, ours.cost_usd, ours.latency_s)
             if mask.any():
                 columns = choose(ours.predict(fold.unseen), mask, np.nan_to_num(ours.cost_usd), np.nan_to_num(ours.latency_s), slo)
-                yield told("ours_mean_rule", prefer, key, slo, columns)
+                yield told("ours_mean_rule", prefer, key, slo, ids.to_numpy()[columns])
     if FIXED_CLOUD in ids:
-        yield told(FIXED_CLOUD, "quality", "none", SLO(), np.full(len(rows), ids.get_loc(FIXED_CLOUD)))
+        yield told(FIXED_CLOUD, "quality", "none", SLO(), np.full(len(fold.unseen), FIXED_CLOUD, dtype=object))
 
 
 def collect(name: str, most: int) -> pd.DataFrame:

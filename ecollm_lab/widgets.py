@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.policies import choose
+from ecollm_lab.choices import choose
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
