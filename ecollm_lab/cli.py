@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path as FilePath
+from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -74,7 +76,12 @@ def sweep(
     domain: Annotated[str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")],
     paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
     limit: Annotated[int | None, typer.Option(help="Run at most this many new outcomes.")] = None,
-    max_cost_usd: Annotated[float | None, typer.Option(help="Stop when new outcomes have cost this much.")] = None,
+    max_cost_usd: Annotated[
+        float | None, typer.Option(help="Never owe endpoints more than this for the domain, earlier runs on the store included.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Measure a sample of the calls so many times; a paid call is paid each time.")] = 1,
+    repeat_share: Annotated[float, typer.Option(help="Share of the calls in that sample.")] = 0.05,
+    isolate: Annotated[bool, typer.Option(help="Run each edge model in a process of its own, so that its crash costs one call.")] = False,
     catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
     store: Annotated[FilePath, typer.Option(help="SQLite store; a sweep resumes from what it holds.")] = FilePath("build/outcomes.sqlite"),
     out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/traces/<domain>.parquet.")] = None,
@@ -82,23 +89,54 @@ def sweep(
     """Measure paths on a domain's queries, outcome by outcome, and export the trace. Stop and start it as you like."""
     from ecollm_lab import measuring
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
-    try:
+    with _stoppable(store) as stop:
         trace, file, progress = measuring.sweep_domain(
             domain, catalog_file=catalog, store_file=store, out=out, path_ids=paths.split(",") if paths else None,
-            limit=limit, max_cost_usd=max_cost_usd, show_progress=True,
+            limit=limit, max_cost_usd=max_cost_usd, repeats=repeats, repeat_share=repeat_share, isolate=isolate, stop=stop,
+            on_estimate=lambda found: typer.echo("".join(f"Estimate: {one}\n" for one in found), nl=False, err=True), show_progress=True,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Every finished outcome is in {store}; the same command goes on from there:\n  {_again()}", err=True)
-        raise typer.Exit(130) from None
+    p = trace.provenance["sweep"]
+    counts = [f"{progress.reused} reused", f"{p['failed']} failed", f"{progress.retried} retried", f"{progress.quarantined} quarantined"]
     typer.echo(
-        f"{progress.done} outcomes measured, {progress.reused} reused, {progress.cost_usd:.6f} USD (declared prices). "
-        f"Trace of {len(trace.outcomes)} outcomes: {file}"
+        f"{progress.done} outcomes measured, {', '.join(c for c in counts if c[:2] != '0 ' or 'reused' in c)}, {progress.cost_usd:.6f} USD "
+        f"(declared prices). Trace of {len(trace.outcomes)} outcomes: {file}"
     )
+    if p["failures"]:
+        one = p["failures"][0]
+        typer.echo(f"Failed, for example {one['query_id']} on {one['path_id']} after {one['attempts']} attempts: {one['error']}", err=True)
+    if progress.stopped.startswith("budget spent"):
+        typer.echo(f"The sweep ended early, {progress.stopped}. Raise --max-cost-usd to go on.", err=True)
+    elif progress.stopped:
+        raise LabError(f"The sweep ended early: {progress.stopped}")
 
 
-def _again() -> str:
-    return " ".join(["ecollm-lab", *sys.argv[1:]])
+@contextmanager
+def _stoppable(store: FilePath) -> Iterator[Event]:
+    """Turn the first Ctrl-C (or polite kill) into a request to stop, after which the command exits with 130; the second ends at once."""
+    stop = Event()
+    how = f"Every finished outcome is in {store}; the same command goes on from there:\n  {' '.join(['ecollm-lab', *sys.argv[1:]])}\n"
+
+    def asked(number: int, frame: object) -> None:
+        again = stop.is_set()
+        stop.set()
+        said = f"\nStopped at once. {how}" if again else "\nStopping: what is in flight is finished and kept. Ctrl-C again ends at once.\n"
+        os.write(2, said.encode())  # a handler may come in the middle of a print
+        if again:
+            os._exit(130)
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    except LabError as error:
+        if not stop.is_set():
+            raise
+        typer.echo(str(error), err=True)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if stop.is_set():
+            typer.echo(f"\nStopped. {how}", err=True)
+            raise typer.Exit(130)
 
 
 @app.command("import")
@@ -159,17 +197,13 @@ def emulate(
     from ecollm_lab import measuring
     from ecollm_lab.emulator import Budget
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     given = (max_outcomes, max_cost_usd, seconds)
-    try:
+    with _stoppable(store) as stop:
         report = measuring.emulate_domain(
             domain, budget_share=budget_share, budget=None if given == (None, None, None) else Budget(*given), catalog_file=catalog,
             store_file=store, replay=replay, out=out, path_ids=paths.split(",") if paths else None, stop_at_regret=stop_at_regret,
-            seed=seed, show_progress=True,
+            seed=seed, stop=stop, show_progress=True,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Every finished outcome is in {store}; the same command goes on from there:\n  {_again()}", err=True)
-        raise typer.Exit(130) from None
     typer.echo(report)
 
 
