@@ -135,3 +135,14 @@ def compare_graders(
         figures = agreement(scores, known, seed=seed) if scores else {}
         rows.append({"grader": grading.slug, "n": len(scores), "n_failed": len(failures), "failure": (failures or [""])[0], **figures})
     return pd.DataFrame(rows)
+
+
+def report(table: pd.DataFrame) -> str:
+    """Write `compare_graders`' table as plain text, with the first failure of each grader that had one."""
+    figures = ("agreement_rate", "cohen_kappa", "spearman")
+    lines = [f"{'grader':24} {'n':>4} {'failed':>6}" + "".join(f" {name + ' [95 %]':>24}" for name in figures)]
+    for _, row in table.iterrows():
+        cells = (f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]" if row["n"] else "–" for name in figures)
+        lines.append(f"{row['grader']:24} {row['n']:4d} {row['n_failed']:6d}" + "".join(f" {cell:>24}" for cell in cells))
+    lines += [f"{row['grader']} failed first: {row['failure']}" for _, row in table.iterrows() if row["n_failed"]]
+    return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Protocol
 
-from ecollm_lab.models import ChatModel
+from ecollm_lab.models import CallFailed, ChatModel
 from ecollm_lab.records import LabError, Query
 
 SCORES = (0.0, 0.5, 1.0)
@@ -63,11 +63,12 @@ class Judge:
         self._known: dict[str, float] = {}
 
     def grade(self, query: Query, answer: str) -> float:
-        """Return the judge's score of an answer; raise `LabError` if the judge fails or gives none."""
+        """Return the judge's score of an answer; raise `CallFailed` if its reply is none, and whatever the call to it raises."""
         prompt = build_judge_prompt(query, answer)
         if prompt not in self._known:
+            reply = self._models[self._name].reply(prompt).text
             try:
-                self._known[prompt] = read_score(self._models[self._name].reply(prompt).text)
+                self._known[prompt] = read_score(reply)
             except LabError as error:
-                raise LabError(f"Judge {self._name!r} on query {query.id}: {error} Name another judge_model in domain.toml.") from error
+                raise CallFailed(f"Judge {self._name!r} on query {query.id}: {error}") from error
         return self._known[prompt]

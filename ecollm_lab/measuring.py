@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from math import nan
 from pathlib import Path as FilePath
 from threading import Event
 from typing import Any
@@ -24,6 +25,7 @@ from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
 from ecollm_lab.models import ModelPool
 from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.preflight import Estimate, estimate, first_calls, missing_pairs
 from ecollm_lab.records import LabError, Outcome, Query
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
@@ -94,8 +96,12 @@ def sweep_domain(
     path_ids: Sequence[str] | None = None,
     limit: int | None = None,
     max_cost_usd: float | None = None,
+    repeats: int = 1,
+    repeat_share: float = 0.05,
+    isolate: bool = False,
     stop: Event | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    on_estimate: Callable[[list[Estimate]], None] | None = None,
     show_progress: bool = False,
 ) -> tuple[Trace, FilePath, Progress]:
     """Sweep a domain into a store and export the trace of all that the store holds of it.
@@ -108,8 +114,12 @@ def sweep_domain(
         The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`).
     path_ids
         The paths to run; all of the space if left out.
-    limit, max_cost_usd, stop, on_progress
+    limit, max_cost_usd, repeats, repeat_share, stop, on_progress
         See `sweep.sweep`.
+    isolate
+        Run each edge model in a process of its own; see `models.ModelPool`.
+    on_estimate
+        Called before the sweep with what it will owe to hosted models; a few pairs are measured ahead where nothing is known.
 
     Raises
     ------
@@ -117,14 +127,14 @@ def sweep_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded = load_domain(_folder(domain))
+    loaded = load_domain(domain_folder(domain))
     catalog = load_catalog(catalog_file)
     space = PathSpace.over(list(catalog.models))
     space = space.select(path_ids) if path_ids else space
     names = list(dict.fromkeys(path.model for path in space))
     out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
     require_writable(out)
-    with Store(store_file) as store, ModelPool(catalog) as models:
+    with Store(store_file) as store, ModelPool(catalog, isolate=isolate) as models:
         models.check(names)
         encoder = default_encoder()
         about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
@@ -139,11 +149,21 @@ def sweep_domain(
                 if on_progress:
                     on_progress(progress)
 
-            progress = sweep(
-                pipeline, loaded.queries, space.paths, store, marks, limit=limit, max_cost_usd=max_cost_usd, stop=stop, on_progress=show
-            )
+            options: dict[str, Any] = {
+                "max_cost_usd": max_cost_usd, "repeats": repeats, "repeat_share": repeat_share, "stop": stop, "on_progress": show,
+            }  # fmt: skip
+            ahead = 0
+            if on_estimate and limit is None:
+                ahead = _estimate(pipeline, space, store, marks, options, on_estimate)
+            progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, **options)
+            progress.done, progress.total, progress.reused = progress.done + ahead, progress.total + ahead, progress.reused - ahead
         wanted = {path.id for path in space}
         outcomes = [o for mark in marks.values() for o in store.outcomes(mark) if o.path_id in wanted]
+        failures = [f for mark in marks.values() for f in store.failures(mark) if f.path_id in wanted]
+        about["sweep"] = {
+            "n": len(outcomes), "failed": len(failures), "retried": store.retried(loaded.name),
+            "charged_usd": store.spending(loaded.name).charged_usd, "failures": [asdict(failure) for failure in failures],
+        }  # fmt: skip
     order = {path.id: i for i, path in enumerate(space)}
     outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
     ran, asked = sum(pipeline.executions.values()), sum(pipeline.requests.values())
@@ -151,6 +171,20 @@ def sweep_domain(
     trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
     trace.save(out)
     return trace, out, progress
+
+
+def _estimate(
+    pipeline: Pipeline, space: PathSpace, store: Store, marks: dict[str, str], options: dict[str, Any],
+    on_estimate: Callable[[list[Estimate]], None],
+) -> int:  # fmt: skip
+    """Say what the sweep will owe, after a few first calls where nothing is known; return how many pairs those measured."""
+    queries = pipeline.domain.queries
+    missing = missing_pairs(queries, space.paths, store, marks, pipeline.catalog)
+    first = first_calls(missing, store)
+    done = sweep(pipeline, queries, space.paths, store, marks, only=first, **options).done if first else 0
+    left = {name: len([pair for pair in pairs if pair not in first]) for name, pairs in missing.items()}
+    on_estimate(estimate(left, store))
+    return done
 
 
 def emulate_domain(
@@ -200,7 +234,7 @@ def emulate_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded, catalog = load_domain(_folder(domain)), load_catalog(catalog_file)
+    loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
     space = PathSpace.over(list(catalog.models))
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
@@ -272,7 +306,6 @@ def _live(
     emulator.recall(stored({(query.id, path.id) for query in queries for path in space}))
 
     def run(pairs: list[tuple[str, str]]) -> list[Outcome]:
-        left = None if budget.cost_usd is None else budget.cost_usd - emulator.cost_usd
         before = progress.done, progress.cost_usd, progress.failed, progress.retried
 
         def show(batch: Progress) -> None:
@@ -283,8 +316,9 @@ def _live(
             if on_progress:
                 on_progress(progress)
 
-        sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=left, stop=stop, on_progress=show)
-        return stored(set(pairs))
+        sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=budget.cost_usd, stop=stop, on_progress=show)
+        given_up = [f for mark in marks.values() for f in store.failures(mark) if (f.query_id, f.path_id) in set(pairs)]
+        return stored(set(pairs)) + [Outcome(f.query_id, f.path_id, nan, nan, nan, 0, 0) for f in given_up]
 
     return run
 
@@ -320,7 +354,8 @@ def _exploration_report(name: str, emulator: Emulator, history: pd.DataFrame, fr
     return "\n".join(lines)
 
 
-def _folder(domain: str) -> FilePath:
+def domain_folder(domain: str) -> FilePath:
+    """Return the folder named so, or else the lab's own domain of that name."""
     return FilePath(domain) if FilePath(domain).is_dir() or not (DATA / domain).is_dir() else DATA / domain
 
 

@@ -116,11 +116,10 @@ def run_all_cells(page: Page, address: str) -> None:
     """Open a notebook and run all of its cells through the menu, as a person would; return once the kernel is idle again."""
     page.goto(address)
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")
-    idle.wait_for()
+    page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()  # not before the kernel has been chosen, started and heard from
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(_DONE, timeout=300_000)
+    page.wait_for_function(_DONE, timeout=120_000)
 
 
 _STAMPS = """(root) => {

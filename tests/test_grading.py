@@ -11,10 +11,13 @@ from ecollm_lab.catalog import load_catalog
 from ecollm_lab.domains import Grading
 from ecollm_lab.grading import embedding_similarity, grade, make_grader, token_f1
 from ecollm_lab.judging import build_judge_prompt, read_score
-from ecollm_lab.models import ScriptedModel
+from ecollm_lab.models import ModelPool, ScriptedModel, most_usd
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError, Query
 from ecollm_lab.space import PathSpace
+from ecollm_lab.store import Store
+from ecollm_lab.sweep import fingerprint, sweep
+from tests.endpoint import Endpoint
 
 
 def ask(*facts):
@@ -204,3 +207,88 @@ def test_a_bad_label_names_its_line(domain, tmp_path, line):
     (tmp_path / "l.jsonl").write_text(f"\n{line}\n")
     with pytest.raises(LabError, match=r"l\.jsonl(:2|: no labelled)"):
         read_labels(tmp_path / "l.jsonl", domain)
+
+
+JUDGED = """
+[prices]
+date = "2026-01-01"
+source = "test"
+edge_usd_per_hour = 0.0
+"""
+
+
+def hosted(name, base_url, usd=0.0):
+    return (
+        f'[models.{name}]\nplacement = "cloud"\nbase_url = "{base_url}"\nprice_in_usd_per_mtok = {usd}\nprice_out_usd_per_mtok = {usd}\n'
+        "network_delay_s = 0.0\ntimeout_s = 5.0\n"
+    )
+
+
+@pytest.fixture
+def judged(domain, tmp_path):
+    """A domain graded by a hosted judge, with two models that answer; the judge scores by what it is asked, and once talks."""
+
+    def judge(prompt):
+        answer = json.loads(prompt[prompt.index('{\n "question"') : prompt.rindex("\n\nReply")])["answer"]
+        return {"90 grams": '{"score": 1}', "heavy": '{"score": 0}'}.get(answer, "let me think")
+
+    with Endpoint({"judge": judge, "right": "90 grams", "mixed": lambda prompt: "heavy" if "Halo" in prompt else "hm"}) as server:
+        (tmp_path / "models.toml").write_text(
+            JUDGED + hosted("right", server.base_url) + hosted("mixed", server.base_url) + hosted("judge", server.base_url, 1.0)
+        )
+        yield dataclasses.replace(domain, grading=Grading("judge", "judge")), load_catalog(tmp_path / "models.toml"), server
+
+
+def sweep_judged(judged, encoder, file, **options):
+    domain, catalog, _ = judged
+    space = PathSpace.over(["right", "mixed"]).select(["none/none/none/right", "none/bm25-1/none/right", "none/none/none/mixed"])
+    marks = {name: fingerprint(domain, catalog, encoder.name, name) for name in ("right", "mixed")}
+    with Store(file) as store, ModelPool(catalog) as models:
+        progress = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, space.paths, store, marks, **options)
+        outcomes = {(o.query_id, o.path_id): o.quality for mark in marks.values() for o in store.outcomes(mark)}
+        failures = [f for mark in marks.values() for f in store.failures(mark)]
+        return progress, outcomes, failures, store.spending(domain.name).charged_usd
+
+
+def test_a_judge_is_asked_through_the_sweeps_journalled_calls_once_per_answer(judged, encoder, tmp_path):
+    server = judged[2]
+    progress, outcomes, failures, charged = sweep_judged(judged, encoder, tmp_path / "s.sqlite")
+    assert outcomes == {
+        ("q1", "none/none/none/right"): 1.0,
+        ("q1", "none/bm25-1/none/right"): 1.0,
+        ("q2", "none/none/none/right"): 1.0,
+        ("q2", "none/bm25-1/none/right"): 1.0,
+        ("q1", "none/none/none/mixed"): 0.0,
+    }
+    (failure,) = failures
+    assert (failure.query_id, failure.path_id, progress.failed) == ("q2", "none/none/none/mixed", 1)
+    assert "did not reply with" in failure.error
+    assert server.requests["judge"] == 4  # two paths of "right" gave the same answer to each query
+    assert charged == pytest.approx(4 * 45e-6)  # the ledger holds the judge's calls, the only ones with a price
+    again = sweep_judged(judged, encoder, tmp_path / "s.sqlite")
+    assert again[1] == outcomes
+    assert server.requests["judge"] == 4
+
+
+def test_the_judges_calls_count_towards_the_cap(judged, encoder, tmp_path):
+    domain, catalog, server = judged
+    cap = most_usd(catalog["judge"], build_judge_prompt(domain.queries[1], "90 grams")) + 60e-6  # after two calls, 90e-6, none fits
+    progress, outcomes, _, charged = sweep_judged(judged, encoder, tmp_path / "s.sqlite", max_cost_usd=cap)
+    assert 0 < charged <= cap
+    assert 1 <= server.requests["judge"] < 4
+    assert len(outcomes) < 5
+    assert progress.stopped
+
+
+def test_a_judge_on_the_edge_device_is_refused_before_anything_runs(domain, encoder):
+    catalog = load_catalog("data/models.toml")
+    with pytest.raises(LabError, match="'pocket-s' runs on the edge device"):
+        Pipeline(dataclasses.replace(domain, grading=Grading("judge", "pocket-s")), catalog, encoder, {})
+
+
+def test_another_judge_is_another_fingerprint(judged, encoder):
+    domain, catalog, _ = judged
+    moved = dataclasses.replace(catalog, models={**catalog.models, "judge": dataclasses.replace(catalog["judge"], remote_name="judge-2")})
+    assert fingerprint(domain, catalog, "e", "right") != fingerprint(domain, moved, "e", "right")
+    plain = dataclasses.replace(domain, grading=Grading())
+    assert fingerprint(plain, catalog, "e", "right") == fingerprint(plain, moved, "e", "right")

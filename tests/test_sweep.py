@@ -67,9 +67,16 @@ def test_a_failure_keeps_what_was_measured_before(rig):
 
 def test_a_budget_stops_the_sweep(rig):
     queries, pipeline, _, store = rig
-    whole = sweep(pipeline, queries[:1], SPACE.paths, store, MARKS)
-    part = sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=whole.cost_usd / 2)
+    sweep(pipeline, queries[:1], SPACE.paths, store, MARKS)
+    before = store.spending("tiny")
+    assert before.charged_usd == pytest.approx(sum(store.prices_paid("c")))
+    cap = before.charged_usd * 1.5
+    part = sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=cap)
     assert 0 < part.done < part.total
+    assert part.stopped.startswith("budget spent")
+    assert before.charged_usd < store.spending("tiny").charged_usd <= cap
+    with pytest.raises(LabError, match="cannot buy one more call to 'c'"):
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=before.charged_usd)
 
 
 def test_any_executor_will_do_and_gives_the_same_outcomes(rig, tmp_path):
