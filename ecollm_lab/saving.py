@@ -20,9 +20,9 @@ VERSION = 2
 _PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans, LowRank)}
 _TABLES = (
     "left_out", "quality", "cost", "latency", "cost_usd", "latency_s", "cost_p95_usd", "latency_p95_s", "cost_log_sd", "latency_log_sd",
-    "allowed",
+    "allowed", "clusters",
 )  # fmt: skip
-_WORDS = ("name", "order", "violation_rate", "tolerance", "seed", "provenance")
+_WORDS = ("name", "order", "violation_rate", "tolerance", "margin", "seed", "provenance")
 
 
 def save_policy(policy: Policy, file: FilePath | str) -> None:

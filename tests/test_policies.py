@@ -189,6 +189,24 @@ def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
             assert rate <= target + 3 * (target * (1 - target) / 400) ** 0.5, (target, limit, rate)
 
 
+def test_the_margin_is_a_standard_error_over_clusters_by_hand():
+    trace, embeddings = noisy(1, n=40)
+    policy = fit_policy(trace, embeddings=embeddings)
+    policy.clusters = np.repeat([0, 1], 20)
+    broke = np.zeros(40)
+    broke[:4] = 1  # all in one cluster: rate 0.1, which is off by +2 and -2 over the clusters
+    assert policy.careful_rate(broke) == pytest.approx(0.1 + (4 + 4) ** 0.5 / 40)
+    spread = np.zeros(40)
+    spread[[0, 1, 20, 21]] = 1
+    assert policy.careful_rate(np.stack([broke, spread])) == pytest.approx([0.1 + 8**0.5 / 40, 0.1])
+    bold = fit_policy(trace, embeddings=embeddings, margin=0.0)
+    assert bold.careful_rate(broke) == 0.1
+    slo = SLO(max_latency_s=0.9)
+    assert policy.rule(slo).violation_rate <= bold.rule(slo).violation_rate
+    with pytest.raises(LabError, match="margin must be a number >= 0"):
+        fit_policy(trace, embeddings=embeddings, margin=-1)
+
+
 def test_a_looser_target_buys_quality():
     trace, embeddings = noisy(1)
     slo = SLO(max_latency_s=0.9)
