@@ -11,7 +11,7 @@ from scipy.linalg import solve
 from ecollm_lab.choices import Predictor
 from ecollm_lab.pairs import gate_features
 from ecollm_lab.predictors import Blend, ClusterMeans, LowRank, Means, Neighbours
-from ecollm_lab.regression import LINEAR, centred, fit_regression, stacked
+from ecollm_lab.regression import LINEAR, centred, fit_regression, mean_left_out, stacked
 
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
@@ -26,7 +26,7 @@ Fit = tuple[Predictor, np.ndarray, dict[str, Any]]
 
 
 def _ours(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids: list[str], groups: np.ndarray, seed: int) -> Fit:
-    """Stack a radial and a linear regression and a factorisation; path means where that is not better by two standard errors."""
+    """Stack a radial and a linear regression and a factorisation; path means where that is not better by a standard error."""
     residual = table - table.mean(axis=0)
     y = centred(residual)
     radial = fit_regression(embeddings, residual, path_ids, groups)
@@ -34,21 +34,22 @@ def _ours(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids:
     factors, told, tuned = _factorised(embeddings, table, mean, path_ids, groups, seed)
     assert isinstance(factors, LowRank)
     told = told - mean
-    parts = [radial.left_out, linear.left_out, told - told.mean(axis=1, keepdims=True)]
-    weights = stacked(parts, y)
-    left_out = sum(weight * part for weight, part in zip(weights, parts, strict=True))
-    flat, wrong = np.square(y).mean(axis=1), np.square(y - left_out).mean(axis=1)
+    flat = mean_left_out(y, groups)
+    parts = [part - flat for part in (radial.left_out, linear.left_out, told - told.mean(axis=1, keepdims=True))]
+    weights = stacked(parts, y - flat)
+    left_out = flat + sum(weight * part for weight, part in zip(weights, parts, strict=True))
+    without, wrong = np.square(y - flat).mean(axis=1), np.square(y - left_out).mean(axis=1)
     errors = {**radial.errors, **linear.errors, ("factors",): min(tuned["errors"].values())}
-    errors |= {("flat",): float(flat.mean()), ("stacked",): float(wrong.mean())}
-    gained = flat - wrong
-    if gained.mean() <= 2 * gained.std() / len(gained) ** 0.5:
+    errors |= {("flat",): float(without.mean()), ("stacked",): float(wrong.mean())}
+    gained = without - wrong
+    if gained.mean() <= gained.std() / len(gained) ** 0.5:
         return Means(mean), np.broadcast_to(mean, table.shape), {"sharing": "flat", "errors": errors}
     slopes = weights[1] * linear.landmarks.T @ linear.coefficients + weights[2] * factors.queries @ factors.paths
     u, s, vt = np.linalg.svd(slopes, full_matrices=False)
     directions, paths = u[:, :MOST_DIRECTIONS] * s[:MOST_DIRECTIONS], vt[:MOST_DIRECTIONS]
-    offset = weights[2] * factors.centre @ factors.queries @ factors.paths
+    offset = weights[0] * radial.offset + weights[1] * linear.offset - weights[2] * factors.centre @ factors.queries @ factors.paths
     predictor = Blend(
-        mean - offset, np.hstack([radial.landmarks.T, directions]).astype(embeddings.dtype),
+        mean + offset, np.hstack([radial.landmarks.T, directions]).astype(embeddings.dtype),
         np.vstack([weights[0] * radial.coefficients, paths]), radial.bandwidth, len(radial.landmarks),
     )  # fmt: skip
     details = {"bandwidth": radial.bandwidth, "noise": radial.noise, "sharing": radial.sharing, "errors": errors}

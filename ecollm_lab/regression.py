@@ -12,7 +12,7 @@ from ecollm_lab.mixed import path_factors
 
 LINEAR = float("inf")  # the bandwidth that stands for a linear kernel
 BANDWIDTHS = (0.1, 0.2, 0.4, 0.8)
-NOISES = (0.3, 1.0, 3.0, 10.0, 30.0)
+NOISES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 SHARINGS = ("none", "learned")
 MOST_LANDMARKS = 128
 OWN_SHARE = 0.05  # of a path's variance that no other path shares, in the part of the covariance that components make
@@ -25,8 +25,8 @@ class Regression:
 
     Attributes
     ----------
-    landmarks, coefficients
-        Prediction is kernel(x, landmarks) @ coefficients; shapes (landmarks, dimension) and (landmarks, paths).
+    landmarks, coefficients, offset
+        Prediction is offset + kernel(x, landmarks) @ coefficients; shapes (landmarks, dimension), (landmarks, paths) and (paths,).
     bandwidth, noise, sharing
         The candidate with the least error; noise is relative to the kernel's variance.
     left_out
@@ -38,6 +38,7 @@ class Regression:
 
     landmarks: np.ndarray
     coefficients: np.ndarray
+    offset: np.ndarray
     bandwidth: float
     noise: float
     sharing: str
@@ -46,7 +47,7 @@ class Regression:
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the expected deviation from the path means, shape (queries, paths)."""
-        return kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
+        return self.offset + kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
 
 
 def kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
@@ -63,6 +64,15 @@ def centred(residual: np.ndarray) -> np.ndarray:
     """Return deviations with the mean of each query taken off, then that of each path: only differences between paths matter."""
     y = residual - residual.mean(axis=1, keepdims=True)
     return y - y.mean(axis=0)
+
+
+def mean_left_out(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the path means over the other groups of queries, centred per query, shape of `y`: what predicting no deviation comes to."""
+    _, group = np.unique(groups, return_inverse=True)
+    sums = np.zeros((group.max() + 1, y.shape[1]))
+    np.add.at(sums, group, y)
+    left = (y.sum(axis=0) - sums[group]) / np.maximum(len(y) - np.bincount(group)[group], 1)[:, None]
+    return left - left.mean(axis=1, keepdims=True)
 
 
 def stacked(parts: list[np.ndarray], y: np.ndarray) -> np.ndarray:
@@ -100,8 +110,8 @@ def fit_regression(
     The covariance of deviations is k(query, query') × B(path, path') plus independent noise: the intrinsic coregionalisation model
     (Bonilla et al. 2007). B is the identity (sharing "none") or the mean of the covariance seen between paths and, where paths
     have components, the share of components they have in common ("learned"). Bandwidth, noise and sharing minimise the squared error of
-    predictions left out by group, in closed form, centred per query
-    because only differences between paths matter for a choice.
+    predictions left out by group, in closed form, centred per query because only differences between paths matter for a choice. The path
+    means are left out with the queries: k is centred, and an intercept is fitted beside it.
     More than `MOST_LANDMARKS` queries are represented by as many landmarks (Nyström), chosen greedily; for a linear kernel the
     landmarks are the principal directions.
 
@@ -112,40 +122,47 @@ def fit_regression(
     members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
     members = [rows for rows in members if len(rows) > 1]
     covariances = [(name, *np.linalg.eigh(_covariance(name, y, path_ids))) for name in SHARINGS]
-    for bandwidth, vectors, values, lift, landmarks in _query_bases(embeddings, bandwidths):
+    for bandwidth, vectors, values, lift, centre, landmarks in _query_bases(embeddings, bandwidths):
         for sharing, gammas, paths in covariances:
             scale = values[:, None] * np.maximum(gammas, 0.0)
             rotated = y @ paths
             projected = vectors.T @ rotated
             for noise in NOISES:
-                wrong = _left_out_errors(vectors, scale / (scale + noise), projected, rotated, members) @ paths.T
+                gain = np.vstack([np.ones(len(gammas)), scale[1:] / (scale[1:] + noise)])
+                wrong = _left_out_errors(vectors, gain, projected, rotated, members) @ paths.T
                 wrong -= wrong.mean(axis=1, keepdims=True)
                 error = float(np.square(wrong).mean())
                 errors[bandwidth, noise, sharing] = error
                 if error < best:
                     best = error
-                    inner = projected / (scale + noise) * np.maximum(gammas, 0.0)
-                    chosen = Regression(landmarks, lift @ inner @ paths.T, bandwidth, noise, sharing, y - wrong, errors)
+                    slopes = lift @ (projected[1:] / (scale[1:] + noise) * np.maximum(gammas, 0.0)) @ paths.T
+                    chosen = Regression(landmarks, slopes, -centre @ slopes, bandwidth, noise, sharing, y - wrong, errors)
     assert chosen is not None
     return chosen
 
 
 def _query_bases(
     embeddings: np.ndarray, bandwidths: Sequence[float]
-) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield, per bandwidth, orthonormal query vectors and eigenvalues of the kernel, the map onto landmarks, and the landmarks."""
+) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield, per bandwidth, orthonormal query vectors and eigenvalues of the centred kernel, map onto landmarks, its centre, landmarks.
+
+    The first vector is the constant one, of the intercept; it is not mapped.
+    """
+    constant = np.full((len(embeddings), 1), len(embeddings) ** -0.5)
     for bandwidth in bandwidths:
         if bandwidth == LINEAR:
-            u, s, vt = np.linalg.svd(embeddings.astype(np.float64), full_matrices=False)
-            keep = s > _SMALL * s[0]
-            yield bandwidth, u[:, keep], s[keep] ** 2, np.diag(s[keep]), vt[keep]
+            centre = embeddings.mean(axis=0, dtype=np.float64)
+            u, s, vt = np.linalg.svd(embeddings - centre, full_matrices=False)
+            yield bandwidth, np.hstack([constant, u]), np.append(0.0, s**2), np.diag(s), vt @ centre, vt
             continue
         landmarks = embeddings if len(embeddings) <= MOST_LANDMARKS else embeddings[_spread(embeddings, bandwidth)]
         values, vectors = np.linalg.eigh(kernel(landmarks, landmarks, bandwidth).astype(np.float64))
         keep = values > _SMALL * values[-1]
         root = vectors[:, keep] / np.sqrt(values[keep])
-        u, s, vt = np.linalg.svd(kernel(embeddings, landmarks, bandwidth) @ root, full_matrices=False)
-        yield bandwidth, u, s**2, root @ (vt.T * s), landmarks
+        near = kernel(embeddings, landmarks, bandwidth)
+        centre = near.mean(axis=0)
+        u, s, vt = np.linalg.svd((near - centre) @ root, full_matrices=False)
+        yield bandwidth, np.hstack([constant, u]), np.append(0.0, s**2), root @ (vt.T * s), centre, landmarks
 
 
 def _spread(embeddings: np.ndarray, bandwidth: float) -> np.ndarray:
