@@ -22,7 +22,7 @@ import stamina
 from ecollm_lab.catalog import Model
 from ecollm_lab.models import MAX_TOKENS, Account, CallFailed, Reply, Withdrawn, most_tokens_in, most_usd
 from ecollm_lab.models.gate import Gate
-from ecollm_lab.models.secrets import read_key
+from ecollm_lab.models.secrets import clean_logs, read_key
 from ecollm_lab.models.server import LoopbackServer
 from ecollm_lab.models.verdict import Failed, judge, read
 
@@ -63,6 +63,7 @@ class CloudModel:
         self._exits = ExitStack()
         base_url = model.base_url
         read_key(model)  # a missing key is an error before anything is started
+        self._exits.enter_context(clean_logs(model))
         if model.file is not None:
             server = LoopbackServer(model)
             self._exits.callback(server.stop)
