@@ -14,7 +14,9 @@ from ecollm_lab.catalog import load_catalog
 from ecollm_lab.cli import app
 from ecollm_lab.domains import Grading, load_domain
 from ecollm_lab.embed import default_encoder
+from ecollm_lab.measuring import git_revision
 from ecollm_lab.own_domain import hints, write_skeleton
+from ecollm_lab.traces import Trace
 
 GUIDES = ("docs/own_domain.md", "docs/own_models.md")
 HUT = Path("docs/hiking_hut")
@@ -72,6 +74,7 @@ def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
 def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch):
     for file in HUT.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
+    revision = git_revision()
     monkeypatch.chdir(tmp_path)
     for line, says in (
         ("new-domain hiking_hut --passages notes.md --queries questions.csv", "Written: hiking_hut/domain.toml"),
@@ -82,3 +85,4 @@ def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch
         assert done.exit_code == 0, done.output
         assert says in done.output
     assert (tmp_path / "build/outcomes.sqlite").is_file()
+    assert Trace.load("build/traces/hiking_hut.parquet").provenance["git_revision"] == revision
