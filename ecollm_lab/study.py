@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.catalog import load_catalog
+from ecollm_lab.catalog import DATA, load_catalog
 from ecollm_lab.cluster import NOISE, Clusters, find_clusters
 from ecollm_lab.domains import load_domain
 from ecollm_lab.embed import CachedEncoder, default_encoder
@@ -26,7 +26,7 @@ from ecollm_lab.figures import (
     plot_policies,
 )
 from ecollm_lab.fitting import POLICIES, fit_policy
-from ecollm_lab.measuring import DATA, git_revision, live_check, require_writable
+from ecollm_lab.measuring import git_revision, live_check, require_writable
 from ecollm_lab.pareto import pareto_front
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.replays import replay_all
