@@ -98,17 +98,17 @@ def test_a_free_path_stands_in_a_strip_and_unrecorded_cost_is_said():
 
 def test_latency_has_median_tail_and_the_declared_network():
     trace = declared_trace()
-    trace.outcomes.loc[trace.outcomes["path_id"].str.endswith("xl"), "latency_s"] = [0.2, 0.3, 0.3, 0.4]
+    trace.outcomes.loc[trace.outcomes["path_id"].str.endswith("xl"), "latency_s"] = [0.2, 0.3, 0.3, 0.5]
     frame = figures.compute_latency(trace).set_index("placement")
     assert frame.loc["mixed", "latency_p50_s"] == pytest.approx(0.3)
-    assert frame.loc["mixed", "latency_p95_s"] == pytest.approx(0.385)
+    assert frame.loc["mixed", "latency_p95_s"] == pytest.approx(0.47)
     assert frame.loc["mixed", "network_share"] == pytest.approx(0.08 / 0.3)
     assert frame.loc["edge", "network_s"] == 0
     figure = figures.plot_latency(frame.reset_index(), "here")
     shade = next(t for t in figure.data if t.name == "mixed, declared network")
     assert shade.x[:2].tolist() == pytest.approx([0.22, 0.3])
     tail = next(t for t in figure.data if t.name == "mixed, tail")
-    assert tail.x[:2].tolist() == pytest.approx([0.3, 0.385])
+    assert tail.x[:2].tolist() == pytest.approx([0.3, 0.47])
     assert "mixed (300 ms, 27% of it network)" in [t.name for t in figure.data]
 
 
@@ -313,6 +313,8 @@ def test_sensitivity_reprices_tokens_and_moves_the_network():
     assert cheap["mixed_share"].tolist() == [1.0, 0.0]  # of equals the cheaper: 0.5e-6 against 1e-6 USD
     none = figures.compute_sensitivity(declared_trace(), SLO(max_latency_s=0.01), price_factors=(1,), delays_s=(0.08,))
     assert none["path_id"].tolist() == [None]
+    near = figures.compute_sensitivity(declared_trace(), SLO(max_latency_s=0.25), price_factors=(1,), delays_s=(0.02,))
+    assert near["placement"].tolist() == ["mixed"]  # 0.3 - 0.08 + 0.02 s
     figure = figures.plot_sensitivity(frame, "here")
     assert [list(row) for row in figure.data[0].z] == [[100.0, 0.0], [0.0, 0.0]]
     assert list(figure.data[1].text[0]) == ["mixed<br>1 of 2", "edge<br>1 of 2"]
