@@ -105,7 +105,7 @@ class Job(Thread, Generic[T]):
             return "stopping" if self._stop_asked.is_set() else "running"
         if self.error is not None:
             return "failed"
-        short = self.progress is None or self.progress.done < self.progress.total
+        short = self.progress is None or self.progress.done + self.progress.failed < self.progress.total
         return "stopped" if self._stop_asked.is_set() and short else "done"
 
     def stop(self) -> None:
