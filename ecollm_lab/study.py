@@ -105,13 +105,15 @@ def _figures(
     shown = [by_name[name] for name in ("ours", "knn", "best_single")]
     all_source, train_source = trace.source_line, f"{train.source_line} · training split"
     heldout_source = f"{heldout.source_line} · held-out split"
+    front = figures.compute_front(trace, n_resamples=1000)
+    within = front[(front["latency_s"] <= slo.max_latency_s) & (front["cost_usd"] <= slo.max_cost_usd)]  # best quality first
     timed = figures.slo_grid(train, "latency_s")
     priced = [*figures.slo_grid(train, "cost_usd"), SLO()]
     attained = figures.compute_attainment(shown, heldout, timed, embeddings=unseen)
     mix = figures.compute_choice_mix([by_name["ours"], by_name["best_single"], "oracle"], heldout, timed, embeddings=unseen)
     equal = figures.compute_equal([*fitted, "oracle"], heldout, priced, embeddings=unseen)
     return {
-        "front": figures.plot_front(figures.compute_front(trace, n_resamples=1000), all_source, slo),
+        "front": figures.plot_front(front, all_source, slo, within["path_id"].iloc[0] if len(within) else None),
         "latency": figures.plot_latency(figures.compute_latency(trace), all_source),
         "attainment": figures.plot_attainment(attained, heldout_source),
         "choice_mix": figures.plot_choice_mix(mix, heldout_source),

@@ -17,7 +17,7 @@ def source_of(figure):
 def test_the_front_figure_shows_every_path_in_both_panels(measured):
     frame = figures.compute_front(measured)
     figure = figures.plot_front(frame, measured.source_line, SLO(max_latency_s=0.1, max_cost_usd=1e-5), frame["path_id"][0])
-    points = [t for t in figure.data if t.name in ("edge", "mixed", "cloud")]
+    points = [t for t in figure.data if t.name in ("edge", "mixed", "cloud") and t.customdata is not None]
     assert sorted(p for t in points for p in t.customdata) == sorted([*frame["path_id"]] * 2)
     assert "USD per 1,000" in figure.layout.xaxis.title.text
     assert "(s" in figure.layout.xaxis2.title.text

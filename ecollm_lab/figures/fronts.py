@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.paths import bootstrap_counts, interval, path_placements, resampled_means
-from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LATENCY, LOG, LOOKS, QUALITY, finish
+from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LATENCY, LOG, LOOKS, QUALITY, add_keys, finish, plain
 from ecollm_lab.pareto import OBJECTIVES, is_on_front, pareto_front
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
@@ -52,9 +52,13 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
 
     Filled points are on the three-objective front, rings are dominated, faint points break a limit of `slo`, whose forbidden side is
     shaded; the halo marks the chosen path. The staircase joins the front of the two objectives shown. Bars are the 95 % intervals of the
-    paths on the front, where the frame has them. Trace order: staircase, intervals, paths, halo, per panel.
+    paths on the front, where the frame has them. What costs nothing stands in a marked strip at the left of the
+    logarithmic axis. Trace order: staircase, intervals, paths, halo, per panel; last the legend's entries.
     """
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
+    free = {x: float(frame.loc[frame[x] > 0, x].min()) / 4 for x in PANELS if (frame[x] == 0).any()}  # where a log axis shows 0
+    free = {x: at if np.isfinite(at) else 1e-3 for x, at in free.items()}
+    frame = frame.assign(**{x: frame[x].replace(0.0, at) for x, at in free.items()})
     for column, x in enumerate(PANELS, start=1):
         steps = staircase(frame, x)
         figure.add_scatter(
@@ -72,19 +76,34 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
             if part.empty:
                 continue
             figure.add_scatter(
-                x=part[x], y=part["quality"], mode="markers", name=placement, legendgroup=placement, showlegend=column == 1,
+                x=part[x], y=part["quality"], mode="markers", name=placement, legendgroup=placement, showlegend=False,
                 marker=marker_style(part, colour, symbol, slo), customdata=part["path_id"],
                 text=hover(part), hovertemplate="%{text}<extra></extra>", row=1, col=column,
             )  # fmt: skip
         picked = frame[frame["path_id"] == chosen]
+        left = bool((picked[x] < frame[x].median()).any())  # the label points to where there is room
         figure.add_scatter(
-            x=picked[x], y=picked["quality"], mode="markers", name="chosen", showlegend=column == 1 and chosen is not None,
+            x=picked[x], y=picked["quality"], mode="markers+text", name="chosen", textposition="top right" if left else "top left",
+            text=picked["path_id"].map(plain) if column == 1 else None, showlegend=column == 1 and chosen is not None,
             hoverinfo="skip", marker={"symbol": "circle-open", "size": 22, "color": CHOSEN, "line": {"width": 4}}, row=1, col=column,
         )  # fmt: skip
+    add_keys(figure, {place: place for place in frame["placement"].unique()})
     for column, (limit, x) in enumerate(zip(slo_limits(slo), PANELS, strict=True), start=1):
         shown = bool(np.isfinite(limit))
         at = limit if shown else float(frame[x].max())  # a browser cannot read infinity
         figure.add_vline(x=at, line={"dash": "dash", "color": INK}, visible=shown, row=1, col=column)
+    for column, x in enumerate(PANELS, start=1):
+        if x in free:
+            figure.add_vrect(
+                x0=free[x] / 1.5, x1=free[x] * 1.5, fillcolor=FAINT, opacity=0.25, line_width=0, layer="below", row=1, col=column
+            )
+        said = "0" if x in free else "not recorded" if frame[x].isna().all() else None
+        if said:
+            at = np.log10(free[x]) if x in free else 0.5
+            figure.add_annotation(
+                text=said, x=at, y=0.01, xref=f"x{column if column > 1 else ''}{'' if x in free else ' domain'}", yref="y domain",
+                showarrow=False, yanchor="bottom", font={"size": 11, "color": "#666666"},
+            )  # fmt: skip
     for column, (title, limit, x) in enumerate(zip((COST, LATENCY), slo_limits(slo), PANELS, strict=True), start=1):
         figure.update_xaxes(LOG, title=title, row=1, col=column)
         if np.isfinite(limit):

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from ecollm_lab.figures.fronts import compute_front
 from ecollm_lab.figures.paths import declared_delays
-from ecollm_lab.figures.style import EDGE, FAINT, LOOKS, PALETTE, QUALITY, decades, finish, plain, require_rows
+from ecollm_lab.figures.style import EDGE, FAINT, LOOKS, PALETTE, QUALITY, add_keys, decades, finish, plain, require_rows
 from ecollm_lab.records import STAGES, LabError
 from ecollm_lab.traces import Trace
 
@@ -62,16 +62,18 @@ def plot_latency(frame: pd.DataFrame, source: str) -> go.Figure:
         )  # fmt: skip
         figure.add_scatter(
             x=part["latency_p50_s"], y=part["quality"], mode="markers", legendgroup=placement,
-            name=_name(placement, part),
+            name=placement, showlegend=False,
             customdata=part["path_id"], text=_cards(part), hovertemplate="%{text}<extra></extra>",
             marker={"color": colour, "size": np.where(part["on_front"], 11, 7), "opacity": np.where(part["on_front"], 1, 0.6),
                     "symbol": np.where(part["on_front"], symbol, f"{symbol}-open")},
         )  # fmt: skip
+    add_keys(figure, {str(place): _name(str(place), part) for place, part in frame.groupby("placement")})
+    shade = ", shade = declared network delay in the median" if (frame["network_s"] > 0).any() else ""
     spread = pd.concat([frame["latency_p50_s"], frame["latency_p95_s"]])
     low, high = np.log10(spread[spread > 0].min()), np.log10(spread.max())
     figure.update_xaxes(
         decades(spread),
-        title="latency (s, log): dot = median, tail = to the 95th percentile, shade = declared network delay in the median",
+        title=f"latency (s, log): dot = median, tail = to the 95th percentile{shade}",
         range=[low - 0.1, high + 0.1],
     )
     figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03])

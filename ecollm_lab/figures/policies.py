@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from ecollm_lab.figures.paths import bootstrap_counts
 from ecollm_lab.figures.slos import delivered
 from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LOG, PALETTE, QUALITY, SYMBOLS, aside, finish, require_rows
+from ecollm_lab.fitting import STATIC
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, require_choice
 from ecollm_lab.traces import Trace
@@ -25,16 +26,34 @@ def compute_policies(replays: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw each policy's quality on held-out queries against its cost, with 95 % intervals; one panel per preference."""
+    """Draw each policy's quality on held-out queries against its cost, with 95 % intervals; one panel per preference.
+
+    Oracle and random are lines across, policies that do not look at the query are grey.
+    """
     names = list(dict.fromkeys(frame["prefer"]))
     titles = [name.replace("_", " = ") for name in names]
     figure = make_subplots(1, len(names), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles)
-    for i, policy in enumerate(dict.fromkeys(frame["policy"])):
-        for column, name in enumerate(names, start=1):
-            part = frame[(frame["prefer"] == name) & (frame["policy"] == policy)]
+    lines = dict(LINES)
+    policies = [policy for policy in dict.fromkeys(frame["policy"]) if policy not in lines]
+    looking = [policy for policy in policies if policy not in STATIC]
+    still = [policy for policy in policies if policy in STATIC]
+    looks = {policy: (PALETTE[i % 6], SYMBOLS[i % 6]) for i, policy in enumerate(looking)}
+    looks |= {policy: ("#777777", SYMBOLS[6 + i % 4]) for i, policy in enumerate(still)}
+    for column, name in enumerate(names, start=1):
+        panel = frame[frame["prefer"] == name].set_index("policy")
+        ends = 1000 * panel["cost_usd"][panel["cost_usd"] > 0].agg(["min", "max"])
+        for policy, dash in LINES:
+            if policy in panel.index:
+                figure.add_scatter(
+                    x=ends, y=[panel.loc[policy, "quality"]] * 2, mode="lines", name=policy, legendgroup=policy, showlegend=column == 1,
+                    line={"dash": dash, "color": INK, "width": 1.5}, row=1, col=column,
+                    hovertemplate=f"{policy}: quality %{{y:.3f}}, {1000 * panel.loc[policy, 'cost_usd']:.4g} USD per 1,000<extra></extra>",
+                )  # fmt: skip
+        for policy, (colour, symbol) in looks.items():
+            part = panel[panel.index == policy]
             figure.add_scatter(
                 x=1000 * part["cost_usd"], y=part["quality"], mode="markers", name=policy, legendgroup=policy, showlegend=column == 1,
-                marker={"size": 15 if policy == "ours" else 10, "color": PALETTE[i % len(PALETTE)], "symbol": SYMBOLS[i % len(SYMBOLS)]},
+                marker={"size": 16 if policy == "ours" else 10, "color": colour, "symbol": symbol},
                 error_y={"type": "data", "array": part["quality_high"] - part["quality"],
                          "arrayminus": part["quality"] - part["quality_low"], "thickness": 1},
                 customdata=np.stack([part["latency_s"], part["slo_violation_rate"], part["regret"]], axis=1),
@@ -90,6 +109,8 @@ def compute_equal(
     points: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for policy in policies:
         done = [d for d in (delivered(policy, trace, slo, embeddings) for slo in slos) if d is not None]
+        if any(d["quality"].isna().any() for d in done):
+            raise LabError("The trace lacks outcomes that a policy chooses, so it cannot be compared; replay on a complete trace.")
         if done:
             name = policy if isinstance(policy, str) else policy.name
             points[name] = np.stack([d["quality"] for d in done]), np.stack([d["cost_usd"] for d in done])
@@ -176,6 +197,9 @@ def plot_equal(frame: pd.DataFrame, source: str) -> go.Figure:
     figure.add_vline(x=0, line={"color": FAINT, "width": 1}, row=1, col=1)
     figure.add_vline(x=1, line={"color": FAINT, "width": 1}, row=1, col=2)
     figure.update_xaxes(title=f"quality minus that of {reference} (higher is better)", zeroline=False, row=1, col=1)
+    gains = frame.loc[frame["comparison"] == "equal cost", ["gain", "gain_low", "gain_high"]].to_numpy()
+    gains = gains[np.isfinite(gains)]
+    figure.update_xaxes(range=[gains.min() - 0.03, gains.max() + 0.03] if gains.size else None, row=1, col=1)
     costs = frame.loc[frame["comparison"] == "equal quality", ["gain", "gain_low", "gain_high"]].to_numpy()
     costs = np.log10(costs[np.isfinite(costs) & (costs > 0)])
     shown_costs = [costs.min() - 0.15, costs.max() + 0.3] if costs.size else None  # an interval without an end runs off the panel

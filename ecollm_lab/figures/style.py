@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -42,6 +44,19 @@ def require_rows(frame: pd.DataFrame, what: str) -> None:
     """Raise a `LabError` that says what is missing if a figure would be empty."""
     if frame.empty:
         raise LabError(f"There is nothing to draw: {what}.")
+
+
+def add_keys(figure: go.Figure, names: Mapping[str, str]) -> None:
+    """Add a legend entry per placement, drawn full: an entry of the points themselves would be as pale as most of them are.
+
+    `names` maps each placement that is drawn to what the legend calls it.
+    """
+    for placement, colour, symbol in LOOKS:
+        if placement in names:
+            figure.add_scatter(
+                x=[None], y=[None], mode="markers", name=names[placement], legendgroup=placement,
+                marker={"color": colour, "symbol": symbol, "size": 10},
+            )  # fmt: skip
 
 
 def finish(figure: go.Figure, title: str, source: str, *, height: int = 460, foot: int = FOOT) -> go.Figure:
