@@ -73,17 +73,16 @@ winners = figures.compute_cluster_winners(train, embeddings, clusters)
 figures.plot_cluster_winners(winners, source)
 
 # %% [markdown]
-# Clusters differ in what serves them. How sure is that? Only losses in bold have a 95 % interval above zero, a cluster holds few
-# queries, and each winner was picked on the very queries it is scored on, which flatters it. What can be said at this point:
+# The stars stand in different columns. How sure is it that they must? Only losses in bold have a 95 % interval above zero, a cluster
+# holds few queries, and each winner was picked on the very queries it is scored on, which flatters it. What can be said at this point:
 
 # %%
 overall = winners[winners["overall_best"]]
 sure = overall[overall["regret_low"] > 0]
-print(f"The best path overall, {overall['path_id'].iloc[0]}, loses surely in {len(sure)} of {len(overall)} clusters,")
-print(
-    f"and on average {(overall['regret'] * overall['n']).sum() / overall['n'].sum():.3f} of quality a query (optimistic for the winners)."
-)
+regret = (overall["regret"] * overall["n"]).sum() / overall["n"].sum()
+print(f"{overall['path_id'].iloc[0]}, the best path overall, loses on average {regret:.3f} of quality a query;")
+print(f"in {len(sure)} of {len(overall)} clusters that loss is more than chance.")
 
 # %% [markdown]
-# That loss is an upper bound of what choosing by cluster could win here. Whether it can be won on queries nobody has seen, notebook 4
-# tells.
+# The average is optimistic: a winner picked on the queries it is scored on looks better than it is. Whether anything can be won on
+# queries nobody has seen, notebook 4 tells.

@@ -29,7 +29,8 @@ from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import replay_from
 
 place = Path(tempfile.mkdtemp())
-options = {"catalog_file": Path("../data/models.toml"), "store_file": place / "outcomes.sqlite", "out": place / "trace.parquet"}
+files = {"store_file": place / "outcomes.sqlite", "out": place / "trace.parquet"}
+options = {"catalog_file": Path("../data/models.toml"), **files}
 
 # %% [markdown]
 # ## Measuring paths
@@ -73,7 +74,8 @@ live.outcomes[["query_id", "path_id", "quality", "cost_usd", "latency_s", "token
 
 # %%
 same = live.outcomes.merge(trace.outcomes, on=["query_id", "path_id"])
-print(f"quality as in the committed trace: {(same['quality_x'] == same['quality_y']).mean():.1%} of {len(same)} outcomes")
+agree = (same["quality_x"] == same["quality_y"]).mean()
+print(f"quality as in the committed trace: {agree:.1%} of {len(same)} outcomes")
 
 # %% [markdown]
 # ## How the stages play together
@@ -119,7 +121,8 @@ for share in (0.01, 0.02, 0.05):
     steps.append(emulate(emulator, replay_from(train), Budget(outcomes=round(share * n_pairs))))
     fronts.append(emulator.fronts().assign(outcomes=emulator.n_told))
 source = f"{train.source_line} · training split, replayed"
-pd.concat(steps, ignore_index=True)[["outcomes", "cost_usd", "expected_regret", "deciding_s", "stopped"]].round(4)
+columns = ["outcomes", "cost_usd", "expected_regret", "deciding_s", "stopped"]
+pd.concat(steps, ignore_index=True)[columns].round(4)
 
 # %% [markdown]
 # `expected_regret` is the Emulator's own view of how unsure it is: the quality that knowing every path exactly would still add,
@@ -145,10 +148,12 @@ figures.plot_tightening(pd.concat(fronts), source)
 # %%
 last = fronts[-1][(fronts[-1]["scope"] == "all")].set_index("path_id")
 truth = train.summary().set_index("path_id")
-inside = truth["quality"].between(last["quality_low"].reindex(truth.index), last["quality_high"].reindex(truth.index))
+low, high = (last[column].reindex(truth.index) for column in ("quality_low", "quality_high"))
+inside = truth["quality"].between(low, high)
 front = last[last["on_front"]]
 optimism = (front["quality"] - truth.loc[front.index, "quality"]).mean()
-print(f"{inside.mean():.0%} of the 90 % intervals hold the true mean quality; the estimated front is optimistic by {optimism:+.3f}")
+print(f"{inside.mean():.0%} of the 90 % intervals hold the true mean quality;")
+print(f"the estimated front is optimistic by {optimism:+.3f}")
 
 # %% [markdown]
 # One run proves little. The benchmark repeats it over many seeds, against what people would otherwise use.
@@ -160,7 +165,8 @@ print(f"{inside.mean():.0%} of the 90 % intervals hold the true mean quality; th
 
 # %%
 records = pd.read_parquet("../data/benchmarks/emulator.parquet")
-said = f"python -m benchmarks.emulator, revision {records['git_revision'][0]}, {records['measured_at'][0]}; median of seeds"
+when = f"revision {records['git_revision'][0]}, {records['measured_at'][0]}"
+said = f"python -m benchmarks.emulator, {when}; median of seeds"
 raw = records[~records["method"].str.contains("+", regex=False)]
 domains = raw[raw["trace"].isin(["smart_home", "automotive", "homeassistant"])]
 figures.plot_budget(figures.compute_budget(domains, "hypervolume_ratio"), said)
@@ -175,7 +181,8 @@ figures.plot_budget(figures.compute_budget(domains, "heldout_kept"), said)
 
 # %%
 five = records[(records["budget_share"] == 0.05) & records["trace"].isin(["smart_home", "automotive"])]
-five.groupby(["trace", "method"])[["hypervolume_ratio", "slo_loss", "heldout_kept", "optimism", "coverage"]].median().round(3)
+measures = ["hypervolume_ratio", "slo_loss", "heldout_kept", "optimism", "coverage"]
+five.groupby(["trace", "method"])[measures].median().round(3)
 
 # %% [markdown]
 # Where a plain method with `+ours` comes close to `ours`, the estimator does most of the work there. These are medians; the README

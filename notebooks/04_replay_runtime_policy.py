@@ -44,8 +44,8 @@ tables = {
 }
 
 # %%
-columns = ["quality", "quality_low", "quality_high", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret"]
-tables["smart_home"]["prefer_quality"][columns].round(6)
+columns = ["quality", "quality_low", "quality_high", "cost_usd", "latency_p95_s", "slo_violation_rate", "regret"]
+tables["smart_home"]["prefer_quality"][columns].round({"cost_usd": 8}).round(dict.fromkeys(columns[:3] + columns[4:], 3))
 
 # %% [markdown]
 # Compare `ours` with `best_single`: is the difference larger than the intervals? And does either break the limits more often than the 5
@@ -78,7 +78,8 @@ figures.plot_attainment(attained, sources["smart_home"])
 #
 # ## Where do the queries go?
 #
-# The same limits, tight on the left. Watch when the cloud comes in, and what quality does then.
+# The same limits, tight on the left. Watch when the cloud model comes in ("mixed": it reads what the edge retrieved), and what quality
+# does then.
 
 # %%
 mixed = [policy for policy in shown if policy.name != "knn"]
@@ -97,7 +98,8 @@ figures.plot_choice_mix(mix, sources["smart_home"])
 
 # %%
 priced = [*figures.slo_grid(train["smart_home"], "cost_usd"), SLO()]
-equal = figures.compute_equal([*fitted["smart_home"], "oracle"], heldout["smart_home"], priced, embeddings=unseen["smart_home"])
+everyone = [*fitted["smart_home"], "oracle"]
+equal = figures.compute_equal(everyone, heldout["smart_home"], priced, embeddings=unseen["smart_home"])
 figures.plot_equal(equal, sources["smart_home"])
 
 # %% [markdown]
@@ -110,7 +112,8 @@ figures.plot_equal(equal, sources["smart_home"])
 for name in traces:
     learned = next(policy for policy in fitted[name] if policy.name == "ours").details
     gain = 1 - min(learned["errors"].values()) / learned["errors"]["flat",]
-    print(f"{name}: sharing {learned['sharing']}, bandwidth {learned['bandwidth']}; left-out error {gain:.1%} below that of the path means")
+    print(f"{name}: sharing {learned['sharing']}, bandwidth {learned['bandwidth']};", end=" ")
+    print(f"left-out error {gain:.1%} below that of the path means")
 
 # %% [markdown]
 # A small gain in error can be a large one in choices, where two paths are near each other, or none at all. Read the intervals above for
