@@ -80,6 +80,7 @@ KEYS = {
         "sha256",
         "context",
         "threads",
+        "gpu_layers",
         "base_url",
         "remote_name",
         "api_key_env",
@@ -126,6 +127,8 @@ def load_catalog(file: FilePath | str) -> Catalog:
     require_choice(f"{file}: pocket_models", table.get("pocket_models", False), (True, False))
     models = dict(load_catalog(DATA / "models.toml").models) if table.get("pocket_models") else {}
     rows = table.get("models") or {}
+    if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
+        raise LabError(f"{file}: models must be tables, [models.NAME], got {rows!r:.80}.")
     for name in models.keys() & rows:
         raise LabError(f"{file}: [models.{name}] has the name of a pocket model; rename it or drop 'pocket_models'.")
     models |= {name: _model(name, row, file, prices) for name, row in rows.items()}

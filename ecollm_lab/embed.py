@@ -37,7 +37,9 @@ class SentenceEncoder:
         else:
             self.name = model
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # it would flash up for a tenth of a second in every notebook
         try:
             self._model = SentenceTransformer(model, device="cpu")
         except (OSError, ValueError) as error:

@@ -105,7 +105,7 @@ class Job(Thread, Generic[T]):
             return "stopping" if self._stop_asked.is_set() else "running"
         if self.error is not None:
             return "failed"
-        short = self.progress is None or self.progress.done < self.progress.total
+        short = self.progress is None or self.progress.done + self.progress.failed < self.progress.total
         return "stopped" if self._stop_asked.is_set() and short else "done"
 
     def stop(self) -> None:
@@ -127,7 +127,8 @@ class Job(Thread, Generic[T]):
             If it is still running after `timeout`. An error of the work is raised as it came.
 
         """
-        if not self._ended.wait(timeout):
+        self.join(timeout)  # the watchers have been told then, too
+        if self.is_alive():
             raise LabError(f"The job is still {self.state} after {timeout} s. Wait longer, or stop() it.")
         if self.error is not None:
             raise self.error

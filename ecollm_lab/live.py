@@ -54,11 +54,19 @@ class JobView(w.VBox, Generic[T]):
         """Ask the job to end, as the button does; nothing measured is lost."""
         self.job.stop()
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the widget, and for where no widgets run its words of this moment."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None:
+            data["text/html"] = f"<p>{self.line.value}</p>{self.table.value}"
+        return bundle
+
     def _update(self) -> None:
         state, progress = self.job.state, self.job.progress
         live = state in ("running", "stopping")
         if progress is not None:
-            self.bar.max, self.bar.value = max(progress.total, 1), progress.done
+            self.bar.max, self.bar.value = max(progress.total, 1), progress.done + progress.failed
         elif state == "done":
             self.bar.value = self.bar.max
         self.bar.bar_style = _STYLES[state]
@@ -80,7 +88,8 @@ def _numbers(p: Progress, live: bool) -> str:
     said += f", {p.reused:,} were there before" if p.reused else ""
     said += f", {p.retried:,} calls tried again" if p.retried else ""
     said += f", {p.failed:,} failed" if p.failed else ""
-    return said + (f"; {p.stopped or 'ended early'}, call it again to go on" if p.done < p.total and not live else "")
+    said += f", {p.quarantined:,} given up for good" if p.quarantined else ""
+    return said + (f"; {p.stopped or 'ended early'}, call it again to go on" if p.done + p.failed < p.total and not live else "")
 
 
 def _front_table(front: pd.DataFrame) -> str:

@@ -78,10 +78,10 @@ def _version(package: str) -> str:
 
 
 def git_revision() -> str:
-    """Return the checked-out revision, "+" appended if the tree has uncommitted changes, or "unknown" outside a checkout."""
+    """Return the lab's checked-out revision, "+" appended if its tree has uncommitted changes, or "unknown" outside a checkout."""
     try:
         return subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True, cwd=DATA.parent
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -179,7 +179,7 @@ def _estimate(
 ) -> int:  # fmt: skip
     """Say what the sweep will owe, after a few first calls where nothing is known; return how many pairs those measured."""
     queries = pipeline.domain.queries
-    missing = missing_pairs(queries, space.paths, store, marks, pipeline.catalog)
+    missing = missing_pairs(queries, space.paths, store, marks, pipeline.catalog, pipeline.domain.grading.judge_model)
     first = first_calls(missing, store)
     done = sweep(pipeline, queries, space.paths, store, marks, only=first, **options).done if first else 0
     left = {name: len([pair for pair in pairs if pair not in first]) for name, pairs in missing.items()}

@@ -54,6 +54,7 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
         (HEAD + CLOUD + "tokens_per_minute = 1.5\n", "tokens_per_minute must be a whole number >= 1"),
         (HEAD + EDGE + "max_in_flight = 4\n", "max_in_flight"),
         ("[prices", "not valid TOML"),
+        ("models = 3\n" + HEAD, r"models must be tables, \[models\.NAME\]"),
         (HEAD.replace("2026-01-01", "last week") + EDGE, "date must be a date such as 2026-11-23, got 'last week'"),
         ("pocket_model = true\n" + HEAD + EDGE, "top-level key must be one of pocket_models.*got 'pocket_model'"),
         ("pocket_models = true\n" + HEAD + EDGE.replace("models.s", "models.pocket-s"), "has the name of a pocket model"),

@@ -11,12 +11,14 @@ from ecollm_lab.catalog import load_catalog
 from ecollm_lab.domains import Grading
 from ecollm_lab.grading import embedding_similarity, grade, make_grader, token_f1
 from ecollm_lab.judging import build_judge_prompt, read_score
+from ecollm_lab.measuring import sweep_domain
 from ecollm_lab.models import ModelPool, ScriptedModel, most_usd
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError, Query
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.traces import Trace
 from tests.endpoint import Endpoint
 
 
@@ -292,3 +294,24 @@ def test_another_judge_is_another_fingerprint(judged, encoder):
     assert fingerprint(domain, catalog, "e", "right") != fingerprint(domain, moved, "e", "right")
     plain = dataclasses.replace(domain, grading=Grading())
     assert fingerprint(plain, catalog, "e", "right") == fingerprint(plain, moved, "e", "right")
+
+
+def test_the_estimate_before_a_sweep_holds_the_judges_calls(judged, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    rows = [
+        {"id": f"q{i}", "text": f"Halo {i}?", "kind": "k", "references": ["r"], "facts": [], "gold": [], "split": "train"}
+        for i in range(12)
+    ]
+    (tmp_path / "tiny/queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "tiny/passages.jsonl").write_text('{"id": "p", "title": "Halo bulb", "source": "manual", "text": "It weighs 90 grams."}\n')
+    (tmp_path / "tiny/domain.toml").write_text('grading = "judge"\njudge_model = "judge"\n')
+    said = []
+    sweep_domain(
+        str(tmp_path / "tiny"), catalog_file=tmp_path / "models.toml", store_file=tmp_path / "s.sqlite", out=tmp_path / "t.parquet",
+        path_ids=["none/none/none/mixed"], on_estimate=said.extend,
+    )  # fmt: skip
+    estimates = {one.model: one for one in said}
+    left = estimates["judge"].pairs
+    assert 0 < left == 12 - estimates["judge"].known  # some were measured ahead, to know a price
+    assert estimates["judge"].usd == pytest.approx(left * 45e-6)
+    assert Trace.load(tmp_path / "t.parquet").provenance["grading"] == "judge-1:judge"

@@ -81,8 +81,9 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
                 text=hover(part), hovertemplate="%{text}<extra></extra>", row=1, col=column,
             )  # fmt: skip
         picked = frame[frame["path_id"] == chosen]
+        left = bool((picked[x] < frame[x].median()).any())  # the label points to where there is room
         figure.add_scatter(
-            x=picked[x], y=picked["quality"], mode="markers+text", name="chosen", textposition="top center",
+            x=picked[x], y=picked["quality"], mode="markers+text", name="chosen", textposition="top right" if left else "top left",
             text=picked["path_id"].map(plain) if column == 1 else None, showlegend=column == 1 and chosen is not None,
             hoverinfo="skip", marker={"symbol": "circle-open", "size": 22, "color": CHOSEN, "line": {"width": 4}}, row=1, col=column,
         )  # fmt: skip
@@ -100,8 +101,8 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
         if said:
             at = np.log10(free[x]) if x in free else 0.5
             figure.add_annotation(
-                text=said, x=at, y=0.99, xref=f"x{column if column > 1 else ''}{'' if x in free else ' domain'}", yref="y domain",
-                showarrow=False, yanchor="top", font={"size": 11, "color": "#666666"},
+                text=said, x=at, y=0.01, xref=f"x{column if column > 1 else ''}{'' if x in free else ' domain'}", yref="y domain",
+                showarrow=False, yanchor="bottom", font={"size": 11, "color": "#666666"},
             )  # fmt: skip
     for column, (title, limit, x) in enumerate(zip((COST, LATENCY), slo_limits(slo), PANELS, strict=True), start=1):
         figure.update_xaxes(LOG, title=title, row=1, col=column)

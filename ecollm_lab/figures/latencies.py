@@ -68,11 +68,12 @@ def plot_latency(frame: pd.DataFrame, source: str) -> go.Figure:
                     "symbol": np.where(part["on_front"], symbol, f"{symbol}-open")},
         )  # fmt: skip
     add_keys(figure, {str(place): _name(str(place), part) for place, part in frame.groupby("placement")})
+    shade = ", shade = declared network delay in the median" if (frame["network_s"] > 0).any() else ""
     spread = pd.concat([frame["latency_p50_s"], frame["latency_p95_s"]])
     low, high = np.log10(spread[spread > 0].min()), np.log10(spread.max())
     figure.update_xaxes(
         decades(spread),
-        title="latency (s, log): dot = median, tail = to the 95th percentile, shade = declared network delay in the median",
+        title=f"latency (s, log): dot = median, tail = to the 95th percentile{shade}",
         range=[low - 0.1, high + 0.1],
     )
     figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03])

@@ -22,11 +22,9 @@ import stamina
 from ecollm_lab.catalog import Model
 from ecollm_lab.models import MAX_TOKENS, Account, CallFailed, Reply, Withdrawn, most_tokens_in, most_usd
 from ecollm_lab.models.gate import Gate
-from ecollm_lab.models.secrets import read_key
+from ecollm_lab.models.secrets import clean_logs, read_key
 from ecollm_lab.models.server import LoopbackServer
 from ecollm_lab.models.verdict import Failed, judge, read
-
-logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +58,12 @@ class CloudModel:
     def __init__(self, model: Model, *, patience: Patience | None = None, gate: Gate | None = None) -> None:
         self.model, self.name = model, model.name
         self._patience, self._gate = patience or Patience(), gate or Gate(model)
+        if not logging.getLogger("stamina").handlers:
+            logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
         self._exits = ExitStack()
         base_url = model.base_url
         read_key(model)  # a missing key is an error before anything is started
+        self._exits.enter_context(clean_logs(model))
         if model.file is not None:
             server = LoopbackServer(model)
             self._exits.callback(server.stop)
@@ -146,7 +147,7 @@ class CloudModel:
 
     async def _attempt(self, call: _Call, began: float) -> Reply:
         waiting = time.perf_counter()
-        ticket = await self._gate.enter(most_tokens_in(call.prompt) + MAX_TOKENS)
+        ticket = await self._gate.enter(most_tokens_in(call.prompt) + MAX_TOKENS, again=call.attempts > 0)
         call.sending, how, pause_s, used = True, "unused", 0.0, None
         try:
             number = await self._reserve(call)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote, quote_plus
 
 from ecollm_lab.catalog import Model
@@ -44,6 +46,26 @@ def redact(model: Model, text: str) -> str:
     for form in sorted(set(_forms(key)), key=len, reverse=True):
         text = text.replace(form, f"[{model.api_key_env}]")
     return text
+
+
+@contextmanager
+def clean_logs(model: Model) -> Iterator[None]:
+    """Blot the key out of what the HTTP client logs while the model is open: at DEBUG it prints the headers an endpoint sends."""
+
+    def blot(record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        if (clean := redact(model, said)) != said:
+            record.msg, record.args = clean, ()
+        return True
+
+    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith(("openai", "http"))]
+    for logger in loggers:
+        logger.addFilter(blot)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(blot)
 
 
 def _forms(key: str) -> Iterator[str]:
