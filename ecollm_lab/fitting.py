@@ -95,6 +95,9 @@ def fit_policy(
     if embeddings is not None and len(embeddings) != len(table):
         raise LabError(f"embeddings must have one row per query of the trace: {len(table)}, got {len(embeddings)}.")
     mean = known["left_out"][0]
+    if embeddings is not None and not np.isfinite(embeddings).all():
+        raise LabError("embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
+    known["dimension"] = None if embeddings is None else embeddings.shape[1]
     details: dict[str, Any] = {}
     predictor: Predictor = Means(mean)
     if name in FITS:

@@ -91,6 +91,8 @@ class Policy:
         Of the training queries, shape (queries,): similar ones may break limits together.
     margin
         By how many standard errors over clusters the rate at which training queries break limits stays below the target.
+    dimension
+        Of the embeddings it was fitted on; None where it was fitted without.
 
     """
 
@@ -113,6 +115,7 @@ class Policy:
     tolerance: float = TOLERANCE
     clusters: np.ndarray
     margin: float = MARGIN
+    dimension: int | None = None
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     encoder: Encoder | None = field(default=None, repr=False)
     seed: int = 0
@@ -188,12 +191,18 @@ class Policy:
         if isinstance(queries, np.ndarray):
             if queries.ndim != 2:
                 raise LabError(f"Embeddings must have the shape (queries, dimension), got {queries.shape}.")
+            if self.dimension not in (None, queries.shape[1]):
+                raise LabError(
+                    f"Embeddings must have the dimension {self.dimension} of those {self.name} was fitted on, got {queries.shape[1]}."
+                )
             if not np.isfinite(queries.sum()):
                 raise LabError("Embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
             return queries
         if isinstance(queries, str):
             raise LabError("select takes a sequence of queries or texts; wrap a single one in a list.")
         texts = [query.text if isinstance(query, Query) else query for query in queries]
+        if not all(isinstance(text, str) for text in texts):
+            raise LabError(f"Queries must be Query records, texts or one array of embeddings; got {type(texts[0]).__name__}.")
         return (self.encoder or default_encoder()).encode(texts)
 
     def rule(self, slo: SLO) -> Rule:
@@ -210,6 +219,8 @@ class Policy:
         or "latency" and no `min_quality`, a path may therefore be as far below the best expectation as costs the choices for the training
         queries at most `tolerance` of their actual quality, against always taking the best.
         """
+        if not isinstance(slo, SLO):
+            raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
         if slo not in self._rules:
             self._require_recorded(slo)
             calibrated = self.violation_rate is not None and not (self.cost_log_sd.any() or self.latency_log_sd.any())

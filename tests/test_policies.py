@@ -290,8 +290,54 @@ def test_an_absurd_slo_is_refused(limit):
         SLO(max_latency_s=limit)
 
 
+def test_a_trace_that_cannot_be_learned_from_is_refused():
+    trace, embeddings, _ = topics(0)
+    with pytest.raises(LabError, match="the table is empty"):
+        Trace.from_frame(trace.outcomes[:0], trace.queries)
+    stranger = trace.outcomes.assign(query_id=trace.outcomes["query_id"].replace("q0", "nobody"))
+    with pytest.raises(LabError, match=r"no row in the queries table, e\.g\. 'nobody'"):
+        Trace.from_frame(stranger, trace.queries)
+    unknown = Trace.from_frame(trace.outcomes.assign(quality=np.nan), trace.queries)
+    with pytest.raises(LabError, match="has no quality in the trace"):
+        fit_policy(unknown, embeddings=embeddings)
+    with pytest.raises(LabError, match=r"no outcome of query q0 on path .*; replay needs every chosen pair"):
+        replay(fit_policy(trace, embeddings=embeddings), unknown, SLO(), embeddings=embeddings)
+    few = Trace.from_frame(trace.outcomes[trace.outcomes["path_id"] == trace.path_ids[3]], trace.queries)
+    with pytest.raises(LabError, match="is not in the trace it is replayed on"):
+        replay(fit_policy(trace, "cheapest"), few, SLO(), embeddings=embeddings)
+
+
+def test_one_query_is_enough_to_fit_and_two_do_not_break_it():
+    trace, embeddings, _ = topics(0)
+    for n in (1, 2, 3):
+        for name in ONE_PATH:
+            policy = fit_policy(trace.where(np.arange(60) < n), name, embeddings=embeddings[:n])
+            assert len(policy.select(embeddings, SLO())) == 60, (n, name)
+
+
+def test_what_is_no_query_or_slo_is_refused():
+    trace, embeddings, _ = topics(0)
+    policy = fit_policy(trace, embeddings=embeddings)
+    with pytest.raises(LabError, match="Queries must be Query records, texts or one array"):
+        policy.select([1, 2], SLO())
+    with pytest.raises(LabError, match="dimension 8 of those ours was fitted on, got 3"):
+        policy.select(embeddings[:, :3], SLO())
+    with pytest.raises(LabError, match=r"shape \(queries, dimension\), got \(8,\)"):
+        policy.select(embeddings[0], SLO())
+    with pytest.raises(LabError, match=r"slo must be an SLO.*got 'fast'"):
+        policy.select(embeddings, "fast")
+    with pytest.raises(LabError, match="one row per query of the trace: 60, got 3"):
+        replay(policy, trace, SLO(), embeddings=embeddings[:3])
+    assert len(policy.select(embeddings[:0], SLO())) == 0
+    assert (policy.select(embeddings, SLO(max_latency_s=1e300)) == policy.select(embeddings, SLO())).all()
+    with pytest.raises(InfeasibleSLO, match="needs max_latency_s"):
+        policy.select(embeddings, SLO(max_latency_s=1e-300))
+
+
 def test_embeddings_with_nan_are_refused():
     trace, embeddings, _ = topics(0)
+    with pytest.raises(LabError, match="embeddings must be finite"):
+        fit_policy(trace, embeddings=embeddings * np.nan)
     with pytest.raises(LabError, match="finite"):
         fit_policy(trace, embeddings=embeddings).select(embeddings * np.nan, SLO())
     with pytest.raises(LabError, match=r"violation_rate must be within \(0, 1\)"):
