@@ -283,8 +283,9 @@ class Policy:
     def careful_rate(self, broke: np.ndarray) -> np.ndarray:
         """Return the share of training queries that broke limits, shape (..., queries) → (...), plus its margin over clusters."""
         rate = broke.mean(axis=-1)
-        members = np.eye(self.clusters.max() + 1)[self.clusters]
-        return rate + self.margin * np.sqrt(np.square((broke - rate[..., None]) @ members).sum(axis=-1)) / broke.shape[-1]
+        excess = (broke - rate[..., None]).reshape(-1, broke.shape[-1])
+        variance = [np.square(np.bincount(self.clusters, row)).sum() for row in excess]
+        return rate + self.margin * np.sqrt(variance).reshape(rate.shape) / broke.shape[-1]
 
     def _by_percentile(self, slo: SLO) -> Rule:
         kept = self.kept_probability(slo)
