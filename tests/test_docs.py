@@ -49,5 +49,5 @@ def test_each_notebook_is_its_reviewed_text_without_outputs(file):
     assert max(len(source.splitlines()) for source in code) <= 22
 
 
-def test_there_are_four_notebooks():
-    assert len(NOTEBOOKS) == 4
+def test_there_are_five_notebooks():
+    assert len(NOTEBOOKS) == 5
