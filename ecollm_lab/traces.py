@@ -150,11 +150,15 @@ class Trace:
     def array(self, column: str) -> np.ndarray:
         """Return one numeric column as an array (queries, paths), NaN where there is no outcome."""
         require_choice("column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")])
-        rows = pd.Index(self.query_ids).get_indexer(pd.Index(self.outcomes["query_id"]))
-        columns = pd.Index(self.path_ids).get_indexer(pd.Index(self.outcomes["path_id"]))
         out = np.full((len(self.query_ids), len(self.path_ids)), np.nan)
-        out[rows, columns] = self.outcomes[column]
+        out[self._cells] = self.outcomes[column]
         return out
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column in `array` of each outcome."""
+        rows = pd.Index(self.query_ids).get_indexer(pd.Index(self.outcomes["query_id"]))
+        return rows, pd.Index(self.path_ids).get_indexer(pd.Index(self.outcomes["path_id"]))
 
     def split(self, name: str) -> Trace:
         """Return the part of one split, "train" or "heldout", with all columns of paths kept in order."""

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from ecollm_lab.fitting import POLICIES, fit_policy
+from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.saving import load_policy, save_policy
 from tests.conftest import LetterEncoder
-from tests.test_policies import topics
+from tests.test_policies import ONE_PATH, topics
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", ONE_PATH)
 def test_a_policy_comes_back_as_it_was(name, tmp_path, encoder):
     trace, embeddings, _ = topics(0)
     policy = fit_policy(trace, name, embeddings=embeddings, encoder=encoder)
