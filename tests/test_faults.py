@@ -254,7 +254,7 @@ NAMED = {
     "html": "did not send a completion; got str", "json": "JSONDecodeError", "list": "did not send a completion; got list",
     "null": "content None",
     "empty": "content ''", "blank": "is empty", "nousage": "with its usage", "error": "finish_reason 'error'", "nochoices": "no choices",
-    "filter": "content filter", "nofinish": "finish_reason 'None'",
+    "filter": "content filter", "nofinish": "finish_reason None",
 }  # fmt: skip
 
 
