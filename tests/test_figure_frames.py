@@ -13,6 +13,7 @@ from ecollm_lab.figures.policies import _cost_at, _quality_at
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.traces import Trace
+from scripts.pictures import WIDTH, find_browser, main
 from tests.conftest import make_trace
 
 EMBEDDINGS = np.eye(300, dtype=np.float32)
@@ -462,3 +463,17 @@ def test_pages_open_alone(drawn, tmp_path):
     assert "first source" in page
     assert "second source" in page
     assert 'href="smart_home_two.html"' in page
+
+
+@pytest.mark.skipif(find_browser() is None, reason="needs Chromium")
+def test_a_picture_is_as_tall_as_its_figure(drawn, tmp_path):
+    frame, plot = drawn["stage_latency"]
+    figure = plot(frame, "here")
+    figures.write_pages({"smart_home": {"stage_latency": figure}}, tmp_path)
+    main(["smart_home_stage_latency"], tmp_path)
+    data = (tmp_path / "smart_home_stage_latency.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (WIDTH, figure.layout.height)
+    assert len(data) > 10_000
+    with pytest.raises(SystemExit, match="No figure 'smart_home_speed'"):
+        main(["smart_home_speed"], tmp_path)

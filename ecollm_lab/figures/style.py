@@ -15,6 +15,7 @@ EDGE, MIXED, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#009E73", "#D55E00", "#CC79
 PALETTE = (CHOSEN, MIXED, EDGE, CLOUD, "#56B4E9", "#E69F00", "#999999", "#000000", "#882255", "#44AA99")
 SYMBOLS = ("star", "square", "circle", "diamond", "triangle-down", "triangle-up", "x", "cross", "pentagon", "hourglass")
 LOOKS = (("edge", EDGE, "circle"), ("mixed", MIXED, "square"), ("cloud", CLOUD, "diamond"), ("not stated", INK, "triangle-up"))
+STAGE_COLOURS = {"rewrite": "#56B4E9", "retrieve": EDGE, "refine": MIXED, "generate": "#E69F00"}
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the notebook
 QUALITY = "quality (share of facts stated, higher is better)"
@@ -33,10 +34,11 @@ def plain(text: object, longest: int = 120) -> str:
 def decades(values: pd.Series) -> dict:
     """Return the settings of a logarithmic axis over some values, with ticks at 1, 2 and 5 where it spans less than two decades."""
     known = values[(values > 0) & np.isfinite(values)]
-    if known.empty or known.max() >= 100 * known.min():
+    if known.empty or known.max() >= 1e4 * known.min():
         return LOG
+    steps = (1, 2, 5) if known.max() < 100 * known.min() else (1,)
     powers = range(int(np.floor(np.log10(known.min()))), int(np.ceil(np.log10(known.max()))) + 1)
-    ticks = [float(f"{m}e{power}") for power in powers for m in (1, 2, 5)]
+    ticks = [float(f"{m}e{power}") for power in powers for m in steps]
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
