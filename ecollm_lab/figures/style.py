@@ -61,13 +61,15 @@ def add_keys(figure: go.Figure, names: Mapping[str, str]) -> None:
             )  # fmt: skip
 
 
-def finish(figure: go.Figure, title: str, source: str, *, height: int = 460, foot: int = FOOT) -> go.Figure:
+def finish(figure: go.Figure, title: str, source: str, *, height: int = 470, foot: int = FOOT) -> go.Figure:
     """Give a figure its title, its source line `foot` pixels below the axes, and the house layout."""
     panels = any(annotation.yanchor == "bottom" and annotation.y == 1 for annotation in figure.layout.annotations)
+    head, above = (100, 30) if panels else (74, 6)  # pixels over the axes; and the legend's among them, below plotly's own buttons
     figure.update_layout(
         title={"text": title, "x": 0.01, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}, "font": {"size": 18}},
-        template="plotly_white", height=height, margin={"l": 70, "r": 20, "t": 88 if panels else 60, "b": foot + 32}, uirevision="keep",
-        legend={"orientation": "h", "y": 1, "yref": "container", "x": 1, "yanchor": "top", "xanchor": "right", "traceorder": "normal"},
+        template="plotly_white", height=height, margin={"l": 70, "r": 20, "t": head, "b": foot + 32}, uirevision="keep",
+        legend={"orientation": "h", "y": 1 + above / (height - head - foot - 32), "x": 1, "yanchor": "bottom", "xanchor": "right",
+                "traceorder": "normal"},
     )  # fmt: skip
     figure.add_annotation(
         text=f"Source: {plain(source, 200)}", xref="paper", yref="paper", x=0, y=0, yanchor="top", xanchor="left", yshift=-foot,
