@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
 
 COLUMNS = ("query_id", "path_id", "quality", "cost_usd", "latency_s", "tokens_in", "tokens_out")
+HOW_MEASURED = ("queue_s", "retry_s", "repeats", "latency_spread_s", "truncated")
 QUERY_COLUMNS = ("query_id", "text", "kind", "split")
 _METADATA = b"ecollm_lab"
 
@@ -101,6 +102,7 @@ class Trace:
             {
                 **{column: getattr(o, column) for column in COLUMNS},
                 **{f"{stage}_s": s for stage, s in zip(STAGES, o.stage_latency_s, strict=False)},
+                **{column: getattr(o, column) for column in HOW_MEASURED},
                 "answer": o.answer,
             }
             for o in outcomes
@@ -190,4 +192,6 @@ class Trace:
         parts = [p["source"], p.get("domain"), p.get("measured_at"), f"{len(self.query_ids)} queries × {len(self.path_ids)} paths"]
         if p.get("price_date"):
             parts.append(f"prices declared {p['price_date']}")
+        if (p.get("sweep") or {}).get("failed"):
+            parts.append(f"{p['sweep']['failed']} pairs failed")
         return " · ".join(str(part) for part in parts if part)

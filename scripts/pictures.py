@@ -8,15 +8,15 @@ python -m scripts.pictures smart_home_equal    those named
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=10000",
+from scripts.browser import FLAGS, find_chromium
+
+PICTURE = (
+    *FLAGS, "--hide-scrollbars", "--virtual-time-budget=10000",
     "--blink-settings=primaryHoverType=2,availableHoverTypes=2",  # a mouse, away from the figure: no buttons in the picture
 )  # fmt: skip
 WIDTH = 1200
@@ -29,7 +29,7 @@ SHOWN = (
 
 def main(names: list[str], folder: Path = Path("figures")) -> None:
     """Write the named pictures beside their HTML figures."""
-    browser = find_browser()
+    browser = find_chromium()
     if not browser:
         sys.exit("No Chromium found; install it, or open the HTML files in any browser.")
     drawn = {page.stem for page in folder.glob("*_*.html")}
@@ -41,11 +41,6 @@ def main(names: list[str], folder: Path = Path("figures")) -> None:
         print(photograph(folder / f"{name}.html", browser).name)
 
 
-def find_browser() -> str | None:
-    """Return the first Chromium on the path."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
 def photograph(page: Path, browser: str) -> Path:
     """Write the PNG of an HTML figure beside it, as tall as the figure; return the file."""
     picture = page.with_suffix(".png").resolve()
@@ -53,7 +48,7 @@ def photograph(page: Path, browser: str) -> Path:
     height = int(heights[-1]) if heights else 480
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
-            [browser, *FLAGS, f"--window-size={WIDTH},{height}", f"--user-data-dir={profile}", f"--screenshot={picture}",
+            [browser, *PICTURE, f"--window-size={WIDTH},{height}", f"--user-data-dir={profile}", f"--screenshot={picture}",
              page.resolve().as_uri()],
             check=True, capture_output=True,
         )  # fmt: skip

@@ -13,7 +13,8 @@ from ecollm_lab.figures.policies import _cost_at, _quality_at
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.traces import Trace
-from scripts.pictures import WIDTH, find_browser, main
+from scripts.browser import find_chromium
+from scripts.pictures import WIDTH, main
 from tests.conftest import make_trace
 
 EMBEDDINGS = np.eye(300, dtype=np.float32)
@@ -465,7 +466,7 @@ def test_pages_open_alone(drawn, tmp_path):
     assert 'href="smart_home_two.html"' in page
 
 
-@pytest.mark.skipif(find_browser() is None, reason="needs Chromium")
+@pytest.mark.skipif(find_chromium() is None, reason="needs Chromium")
 def test_a_picture_is_as_tall_as_its_figure(drawn, tmp_path):
     frame, plot = drawn["stage_latency"]
     figure = plot(frame, "here")
