@@ -1,6 +1,8 @@
 """The figures of paths, stages, SLOs, policies, clusters and prices: hand-worked frames, and what is drawn of them."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -464,6 +466,11 @@ def test_pages_open_alone(drawn, tmp_path):
     assert "first source" in page
     assert "second source" in page
     assert 'href="smart_home_two.html"' in page
+
+
+def test_the_page_about_figures_names_every_one():
+    named = set(re.findall(r"`((?:plot|compute)_\w+)`", Path("docs/figures.md").read_text()))
+    assert named == {name for name in figures.__all__ if name.startswith(("plot_", "compute_"))}
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="needs Chromium")

@@ -110,8 +110,9 @@ def plot_tightening(fronts: pd.DataFrame, source: str) -> go.Figure:
         figure.add_scatter(
             x=part["latency_s"], y=part["quality"], mode="lines+markers", name="estimated front", showlegend=column == 1,
             line={"shape": "hv", "color": CHOSEN}, marker={"size": 9, "color": CHOSEN}, customdata=part["path_id"],
+            text=part["n"],
             error_y={"type": "data", "array": part["quality_high"] - part["quality"], "arrayminus": part["quality"] - part["quality_low"]},
-            hovertemplate="<b>%{customdata}</b><br>quality %{y:.3f}<br>%{x:.3f} s<extra></extra>", row=1, col=column,
+            hovertemplate="<b>%{customdata}</b><br>quality %{y:.3f}<br>%{x:.3f} s<br>%{text} outcomes<extra></extra>", row=1, col=column,
         )  # fmt: skip
     figure.update_xaxes(LOG, title=LATENCY, matches="x")
     figure.update_yaxes(title="estimated quality, 90 % interval", range=[-0.03, 1.03], row=1, col=1)
