@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from concurrent.futures import Future
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from threading import Lock
 from typing import Any
 
@@ -125,6 +125,10 @@ class Calls:
             self._run_here(model, name, prompt, key, future)
         return future
 
+    def __getitem__(self, name: str) -> ChatModel:
+        """Return a model whose replies come from here: from the store, or from a call that is journalled."""
+        return _Through(self, name)
+
     def withdraw(self) -> None:
         """Give up calls that wait for a turn or for another attempt; those being answered are finished."""
         for model in list(self._remote.values()):
@@ -157,6 +161,15 @@ class Calls:
         written = self._store.settle(number, paid, "", reply) if number else self._store.record(key, name, reply)
         written.add_done_callback(lambda _: self._flying.pop(key, None))
         future.set_result(reply)
+
+
+@dataclass(frozen=True, slots=True)
+class _Through:
+    calls: Calls
+    name: str
+
+    def reply(self, prompt: str) -> Reply:
+        return self.calls.get(self.name, prompt).result()
 
 
 def _median(parts: list[Future[Reply]]) -> Future[Reply]:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecollm_lab.catalog import Catalog, load_catalog
+from ecollm_lab.catalog import DATA, Catalog, load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
@@ -31,8 +31,6 @@ from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import Progress, fingerprint, sweep
 from ecollm_lab.traces import Trace
-
-DATA = FilePath("data")
 
 
 def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
@@ -55,6 +53,7 @@ def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str,
         "source": "measured",
         "domain": domain.name,
         "domain_digest": domain.digest,
+        "grading": domain.grading.slug,
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "encoder": encoder_name,
         "models": models,
@@ -79,10 +78,10 @@ def _version(package: str) -> str:
 
 
 def git_revision() -> str:
-    """Return the checked-out revision, "+" appended if the tree has uncommitted changes, or "unknown" outside a checkout."""
+    """Return the lab's checked-out revision, "+" appended if its tree has uncommitted changes, or "unknown" outside a checkout."""
     try:
         return subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True, cwd=DATA.parent
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -110,7 +109,7 @@ def sweep_domain(
     Parameters
     ----------
     domain
-        A name under `data/` or a folder.
+        A folder, or the name of one of the lab's own domains.
     catalog_file, store_file, out
         The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`).
     path_ids
@@ -128,7 +127,7 @@ def sweep_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded = load_domain(_folder(domain))
+    loaded = load_domain(domain_folder(domain))
     catalog = load_catalog(catalog_file)
     space = PathSpace.over(list(catalog.models))
     space = space.select(path_ids) if path_ids else space
@@ -180,7 +179,7 @@ def _estimate(
 ) -> int:  # fmt: skip
     """Say what the sweep will owe, after a few first calls where nothing is known; return how many pairs those measured."""
     queries = pipeline.domain.queries
-    missing = missing_pairs(queries, space.paths, store, marks, pipeline.catalog)
+    missing = missing_pairs(queries, space.paths, store, marks, pipeline.catalog, pipeline.domain.grading.judge_model)
     first = first_calls(missing, store)
     done = sweep(pipeline, queries, space.paths, store, marks, only=first, **options).done if first else 0
     left = {name: len([pair for pair in pairs if pair not in first]) for name, pairs in missing.items()}
@@ -209,7 +208,7 @@ def emulate_domain(
     Parameters
     ----------
     domain
-        A name under `data/` or a folder.
+        A folder, or the name of one of the lab's own domains.
     budget_share, budget
         The budget, as a share of all (query, path) pairs in (0, 1] or in full; one of them. Outcomes already in the store
         count towards it.
@@ -235,7 +234,7 @@ def emulate_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded, catalog = load_domain(_folder(domain)), load_catalog(catalog_file)
+    loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
     space = PathSpace.over(list(catalog.models))
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
@@ -355,9 +354,9 @@ def _exploration_report(name: str, emulator: Emulator, history: pd.DataFrame, fr
     return "\n".join(lines)
 
 
-def _folder(domain: str) -> FilePath:
-    named = DATA / domain
-    return named if named.is_dir() else FilePath(domain)
+def domain_folder(domain: str) -> FilePath:
+    """Return the folder named so, or else the lab's own domain of that name."""
+    return FilePath(domain) if FilePath(domain).is_dir() or not (DATA / domain).is_dir() else DATA / domain
 
 
 def require_writable(file: FilePath) -> None:

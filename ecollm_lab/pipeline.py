@@ -12,7 +12,8 @@ from typing import Any
 from ecollm_lab.catalog import Catalog
 from ecollm_lab.domains import Domain
 from ecollm_lab.embed import Encoder
-from ecollm_lab.grading import grade
+from ecollm_lab.grading import make_grader
+from ecollm_lab.judging import Models
 from ecollm_lab.models import ModelPool, Reply
 from ecollm_lab.records import Component, LabError, Outcome, Path, Query
 from ecollm_lab.stages.prompt import build_prompt
@@ -43,10 +44,19 @@ class Pipeline:
         self.domain, self.catalog, self.models = domain, catalog, models
         self._retriever = Retriever(domain.passages, encoder)
         self._refiner = Refiner(domain.passages, encoder)
+        self._encoder = encoder
+        self.grade_through(models)
         self.executions: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         rewrite(Component("rewrite", "keywords"), "warm up")  # imports and buffers of a first call belong to no outcome
         self._retriever.find(Component("retrieve", "hybrid", 1), "warm up")
+
+    def grade_through(self, models: Models) -> None:
+        """Let a judge, if the domain has one, be asked through `models`: a sweep's, whose calls are journalled and kept."""
+        judge = self.domain.grading.judge_model
+        if judge and self.catalog[judge].placement == "edge":
+            raise LabError(f"judge_model {judge!r} runs on the edge device, where it would blur every latency. Name a cloud model.")
+        self._grade = make_grader(self.domain.grading, self._encoder, models)
 
     def run(self, query: Query, paths: Iterable[Path]) -> Iterator[Outcome]:
         """Yield the outcome of a query on each path.
@@ -85,7 +95,7 @@ class Pipeline:
         return Outcome(
             query_id=prepared.query.id,
             path_id=prepared.path.id,
-            quality=grade(prepared.query, reply.text),
+            quality=self._grade(prepared.query, reply.text),
             cost_usd=cost + model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out),
             latency_s=before + reply.latency_s + model.network_delay_s,
             tokens_in=reply.tokens_in,

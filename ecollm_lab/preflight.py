@@ -34,17 +34,22 @@ class Estimate:
 
 
 def missing_pairs(
-    queries: Sequence[Query], paths: Sequence[Path], store: Store, fingerprints: Mapping[str, str], catalog: Catalog
+    queries: Sequence[Query],
+    paths: Sequence[Path],
+    store: Store,
+    fingerprints: Mapping[str, str],
+    catalog: Catalog,
+    judge: str | None = None,
 ) -> dict[str, list[tuple[str, str]]]:
-    """Return the pairs that the store lacks, by hosted model."""
-    hosted = {name for name in fingerprints if catalog[name].base_url is not None}
-    have = {name: store.pairs(fingerprints[name]) for name in hosted}
-    lacking: dict[str, list[tuple[str, str]]] = {name: [] for name in hosted}
-    for query in queries:
-        for path in paths:
-            if path.model in hosted and (query.id, path.id) not in have[path.model]:
-                lacking[path.model].append((query.id, path.id))
-    return lacking
+    """Return the pairs that the store lacks, by the hosted model that answers; a hosted judge is asked about every pair."""
+    have = {name: store.pairs(mark) for name, mark in fingerprints.items()}
+    missing = [(q.id, path) for q in queries for path in paths if (q.id, path.id) not in have[path.model]]
+    lacking: dict[str, list[tuple[str, str]]] = {name: [] for name in [*fingerprints, *([judge] if judge else [])]}
+    for query_id, path in missing:
+        lacking[path.model].append((query_id, path.id))
+        if judge:
+            lacking[judge].append((query_id, path.id))
+    return {name: pairs for name, pairs in lacking.items() if catalog[name].base_url is not None}
 
 
 def first_calls(missing: Mapping[str, list[tuple[str, str]]], store: Store, seed: int = 0) -> set[tuple[str, str]]:

@@ -12,12 +12,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.catalog import load_catalog
+from ecollm_lab.catalog import DATA, load_catalog
 from ecollm_lab.cluster import NOISE, Clusters, find_clusters
 from ecollm_lab.domains import load_domain
 from ecollm_lab.embed import CachedEncoder, default_encoder
 from ecollm_lab.fitting import POLICIES, fit_policy
-from ecollm_lab.measuring import DATA, git_revision, live_check, require_writable
+from ecollm_lab.measuring import git_revision, live_check, require_writable
 from ecollm_lab.pareto import pareto_front
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
@@ -51,7 +51,6 @@ def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcome
     catalog = load_catalog(catalog_file)
     encoder = CachedEncoder(default_encoder())
     summary: dict[str, Any] = {"git_revision": git_revision(), "domains": {}}
-    text = []
     drawn: dict[str, dict[str, go.Figure]] = {}
     for name in DOMAINS:
         domain = load_domain(DATA / name)
@@ -87,11 +86,10 @@ def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcome
             },
         }
         drawn[name] = _figures(trace, (seen, unseen), clusters, fitted, tables)
-        text.append(_headline(name, summary["domains"][name], tables))
     drawn["emulator"] = _budget_figures(DATA / "benchmarks/emulator.parquet")
     figures.write_pages(drawn, out)
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    return "\n\n".join([*text, f"Figures and summary.json are in {out}/; {out}/index.html shows them all."])
+    return f"{headline(summary)}\n\nFigures and summary.json are in {out}/; {out}/index.html shows them all."
 
 
 def _figures(
@@ -157,20 +155,24 @@ def _best_by_kind(trace: Trace) -> dict[str, dict[str, Any]]:
     return out
 
 
-def _headline(name: str, summary: dict[str, Any], tables: dict[str, pd.DataFrame]) -> str:
-    """Write one domain's replay as a plain table."""
-    check = summary["live_check"]
+def headline(summary: dict[str, Any]) -> str:
+    """Write the replay of each domain of a summary as a plain table."""
+    return "\n\n".join(_headline(name, one) for name, one in summary["domains"].items())
+
+
+def _headline(name: str, one: dict[str, Any]) -> str:
+    check = one["live_check"]
     lines = [
-        f"{name}: {summary['n_queries']} queries ({summary['n_heldout']} held out) × {summary['n_paths']} paths, "
-        f"{summary['n_clusters']} clusters, {len(summary['front'])} paths on the front. Source: {summary['source_line']}.",
+        f"{name}: {one['n_queries']} queries ({one['n_heldout']} held out) × {one['n_paths']} paths, "
+        f"{one['n_clusters']} clusters, {len(one['front'])} paths on the front. Source: {one['source_line']}.",
         f"Live check: {check['n_outcomes']} outcomes measured anew, quality agrees in {check['quality_agreement_rate']:.1%}; "
         f"latency {check['latency_ratio_median']:.2f} × the trace's."
         if check
         else "Live check: not run.",
         f"{'held-out queries':16} {'policy':20} {'quality':>16} {'USD/1k':>9} {'mean s':>7} {'p95 s':>7} {'violations':>10} {'regret':>7}",
     ]
-    for prefer, table in tables.items():
-        for policy, row in table.iterrows():
+    for prefer, policies in one["heldout"].items():
+        for policy, row in policies.items():
             quality = f"{row['quality']:.3f} [{row['quality_low']:.2f}, {row['quality_high']:.2f}]"
             lines.append(
                 f"{prefer:16} {policy:20} {quality:>16} {1000 * row['cost_usd']:9.5f} {row['latency_s']:7.3f} "

@@ -14,6 +14,7 @@ from threading import Event
 from ecollm_lab.calls import Calls, identity
 from ecollm_lab.catalog import Catalog, Model
 from ecollm_lab.domains import Domain
+from ecollm_lab.judging import build_judge_prompt
 from ecollm_lab.models import BudgetSpent, CallFailed, EndpointClosed, Reply, Withdrawn
 from ecollm_lab.pipeline import Memo, Pipeline, Prepared
 from ecollm_lab.records import LabError, Outcome, Path, Query
@@ -27,7 +28,9 @@ def fingerprint(domain: Domain, catalog: Catalog, encoder_name: str, model_name:
     """Digest all that determines an outcome beside its query and path: domain, model, prices, encoder, component version."""
     model = catalog[model_name]
     prices = model.price_usd_per_hour, model.price_in_usd_per_mtok, model.price_out_usd_per_mtok, model.network_delay_s
-    parts = (domain.digest, identity(model), prices, catalog.edge_price_usd_per_hour, encoder_name, COMPONENTS_VERSION)
+    parts: tuple[object, ...] = (domain.digest, identity(model), prices, catalog.edge_price_usd_per_hour, encoder_name, COMPONENTS_VERSION)
+    if domain.grading.judge_model:
+        parts += (identity(catalog[domain.grading.judge_model]),)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -133,6 +136,7 @@ def sweep(
         max_cost_usd=float("inf") if max_cost_usd is None else max_cost_usd,
     )  # fmt: skip
     plan = [(query, todo) for query, todo in _first(work, progress.total) if todo]
+    pipeline.grade_through(calls)
     if max_cost_usd is not None:
         _require_one_call(pipeline, plan, calls, max_cost_usd)
     run = _Run(pipeline, calls, store, fingerprints, progress, stop or Event(), on_progress)
@@ -166,6 +170,11 @@ class _Result:
     prepared: Prepared
     key: str
     future: Future[Reply]
+    judged: Future[Reply] | None = None
+
+    def error(self) -> BaseException | None:
+        """Return what kept the pair from an outcome: its own call's error, or its judge's."""
+        return self.future.exception() or (self.judged.exception() if self.judged else None)
 
 
 class _Run:
@@ -227,9 +236,18 @@ class _Run:
         self.started += 1
         self.pipeline.requests["generate"] += 1
         future = self.calls.get(path.model, prepared.prompt)
-        future.add_done_callback(lambda done: self.inbox.put(_Result(prepared, key, done)))
+        future.add_done_callback(lambda done: self._landed(prepared, key, done))
         if not overlap:
             future.exception()  # waits: whatever runs on this machine runs alone
+
+    def _landed(self, prepared: Prepared, key: str, done: Future[Reply]) -> None:
+        """Hand a reply over, once its judge, if the domain has one, has replied too: a call like any other."""
+        judge = self.pipeline.domain.grading.judge_model
+        if judge is None or done.exception():
+            self.inbox.put(_Result(prepared, key, done))
+            return
+        judged = self.calls.get(judge, build_judge_prompt(prepared.query, done.result().text))
+        judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))
 
     # -- in the calling thread ---------------------------------------------------------------------------------------------------
 
@@ -259,10 +277,13 @@ class _Run:
                 self._count(what)
 
     def _write(self, result: _Result) -> tuple[Outcome | Failure, Future[None]] | None:
-        path, error = result.prepared.path, result.future.exception()
+        path, error = result.prepared.path, result.error()
         if error is None:
-            outcome = self.pipeline.finish(result.prepared, result.future.result())
-            return outcome, self.store.put(self.fingerprints[path.model], outcome, result.key)
+            try:
+                outcome = self.pipeline.finish(result.prepared, result.future.result())
+                return outcome, self.store.put(self.fingerprints[path.model], outcome, result.key)
+            except CallFailed as failed:  # the judge's reply is no score
+                error = failed
         if isinstance(error, CallFailed):
             failure = Failure(result.prepared.query.id, path.id, error.state, error.attempts, str(error))
             return failure, self.store.fail(self.fingerprints[path.model], failure)

@@ -79,6 +79,10 @@ def test_the_budget_figure_shows_medians_and_our_quartiles():
     assert "budget (% of outcomes)" in figure.layout.xaxis.title.text
     assert "held-out quality" in figure.layout.yaxis.title.text
     assert "the benchmark" in source_of(figure)
+    other = some_records().assign(trace="b", heldout_kept=0.1)
+    both = figures.plot_budget(figures.compute_budget(pd.concat([some_records(), other]), "heldout_kept"), "here")
+    assert both.data[0].name == "ours (0.505)"  # the mean over the panels
+    assert "at 1 %" in both.layout.legend.title.text
     with pytest.raises(LabError, match="metric must be one of hypervolume_ratio"):
         figures.compute_budget(some_records(), "speed")
 

@@ -1,8 +1,10 @@
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
 
+from ecollm_lab.models import CallFailed
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError
 from ecollm_lab.space import PathSpace
@@ -128,3 +130,55 @@ def test_a_sweep_stops_on_request_and_says_so(rig):
     assert seen[:5] == [path.id for path in SPACE.paths[:5]]
     rest = sweep(pipeline, queries, SPACE.paths, store, MARKS)
     assert (rest.done, rest.stopped) == (rest.total, "")
+
+
+class Slow(Echo):
+    """Takes its time, each time another."""
+
+    def reply(self, prompt):
+        return dataclasses.replace(super().reply(prompt), latency_s=self.calls / 1000)
+
+
+def test_a_sample_is_measured_repeatedly_and_carries_median_and_spread(domain, encoder, tmp_path):
+    models = {"s": Slow({}), "c": Echo({})}
+    paths = SPACE.select(["none/none/none/s"]).paths
+    with Store(tmp_path / "s.sqlite") as store:
+        pipeline = Pipeline(domain, CATALOG, encoder, models)
+        sweep(pipeline, domain.queries[:1], paths, store, MARKS, repeats=5, repeat_share=1.0)
+        (outcome,) = store.outcomes("fs")
+        assert models["s"].calls == 5
+        assert outcome.repeats == 5
+        assert outcome.stage_latency_s[3] == pytest.approx(0.003)  # the median of 1 … 5 ms
+        assert outcome.latency_spread_s == pytest.approx(0.002)
+        sweep(pipeline, domain.queries[1:], paths, store, MARKS, repeats=5, repeat_share=0.0)
+        assert models["s"].calls == 6
+
+
+def test_pairs_that_need_the_same_call_share_it_across_runs_and_fingerprints(rig):
+    queries, pipeline, models, store = rig
+    sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    calls = models["s"].calls, models["c"].calls
+    assert sweep(pipeline, queries, SPACE.paths, store, {"s": "other s", "c": "other c"}).done == 2 * len(SPACE)
+    assert (models["s"].calls, models["c"].calls) == calls
+    assert calls[0] == len(models["s"].answers)
+
+
+def test_a_call_that_fails_costs_its_pair_and_not_the_sweep(domain, encoder, tmp_path):
+    class Picky(Echo):
+        def reply(self, prompt):
+            if "Passages" in prompt:
+                raise CallFailed("too long", attempts=3)
+            return super().reply(prompt)
+
+    with Store(tmp_path / "s.sqlite") as store:
+        progress = sweep(Pipeline(domain, CATALOG, encoder, {"s": Picky({}), "c": Echo({})}), domain.queries, SPACE.paths, store, MARKS)
+        assert progress.failed == len(store.failures("fs")) > 0
+        assert progress.done == progress.total - progress.failed
+        assert {failure.error for failure in store.failures("fs")} == {"too long"}
+
+
+@pytest.mark.parametrize(("options", "says"), [({"repeats": 0}, "repeats must be"), ({"max_cost_usd": -1.0}, "max_cost_usd must be")])
+def test_bad_options_are_named(rig, options, says):
+    queries, pipeline, _, store = rig
+    with pytest.raises(LabError, match=says):
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, **options)

@@ -182,7 +182,7 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
             if part.empty:
                 continue
             figure.add_bar(
-                x=[f"{1000 * limit:.3g}" for limit in part["max_latency_s"]], y=100 * part["share"], name=placement, legendgroup=placement,
+                x=part["max_latency_s"].map(_ms), y=100 * part["share"], name=placement, legendgroup=placement,
                 showlegend=column == 1, marker={"color": colour, "pattern": {"shape": patterns[placement], "fgcolor": "white", "size": 6}},
                 customdata=part[["n", "quality"]].to_numpy(), row=1, col=column,
                 hovertemplate=f"{policy}, limit %{{x}} ms<br>{placement}: %{{y:.1f}} % of %{{customdata[0]}} queries"
@@ -190,7 +190,7 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
             )  # fmt: skip
         line = mine.drop_duplicates("max_latency_s").sort_values("max_latency_s")
         figure.add_scatter(
-            x=[f"{1000 * limit:.3g}" for limit in line["max_latency_s"]], y=100 * line["quality"], mode="lines+markers",
+            x=line["max_latency_s"].map(_ms), y=100 * line["quality"], mode="lines+markers",
             name="quality × 100", legendgroup="quality", showlegend=column == 1, line={"color": INK, "width": 2},
             marker={"symbol": "star", "size": 10, "color": CHOSEN, "line": {"color": INK, "width": 1}},
             hovertemplate=f"{policy}, limit %{{x}} ms<br>quality × 100: %{{y:.1f}}<extra></extra>", row=1, col=column,
@@ -199,6 +199,11 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
     figure.update_xaxes(title="latency limit (ms)", type="category", tickangle=0, tickfont={"size": 10})
     figure.update_yaxes(title="queries (%)", range=[0, 101], row=1, col=1)
     return finish(figure, "Where do the choices run as the latency limit loosens?", source)
+
+
+def _ms(seconds: float) -> str:
+    """Return a limit in milliseconds with three digits or all before the point."""
+    return f"{1000 * seconds:.0f}" if seconds >= 0.1 else f"{1000 * seconds:.3g}"
 
 
 def _name(policy: Policy | str) -> str:

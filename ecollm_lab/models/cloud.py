@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
@@ -23,11 +22,9 @@ import stamina
 from ecollm_lab.catalog import Model
 from ecollm_lab.models import MAX_TOKENS, Account, CallFailed, Reply, Withdrawn, most_tokens_in, most_usd
 from ecollm_lab.models.gate import Gate
+from ecollm_lab.models.secrets import clean_logs, read_key
 from ecollm_lab.models.server import LoopbackServer
 from ecollm_lab.models.verdict import Failed, judge, read
-from ecollm_lab.records import LabError
-
-logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +58,12 @@ class CloudModel:
     def __init__(self, model: Model, *, patience: Patience | None = None, gate: Gate | None = None) -> None:
         self.model, self.name = model, model.name
         self._patience, self._gate = patience or Patience(), gate or Gate(model)
+        if not logging.getLogger("stamina").handlers:
+            logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
         self._exits = ExitStack()
-        base_url, self._key = model.base_url, "unused"
-        if model.api_key_env:
-            self._key = os.environ.get(model.api_key_env, "")
-            if not self._key:
-                raise LabError(f"Model {model.name!r} needs a key in the environment variable {model.api_key_env}, which is not set.")
+        base_url = model.base_url
+        read_key(model)  # a missing key is an error before anything is started
+        self._exits.enter_context(clean_logs(model))
         if model.file is not None:
             server = LoopbackServer(model)
             self._exits.callback(server.stop)
@@ -79,6 +76,9 @@ class CloudModel:
         self._calls: set[_Call] = set()
         if model.file is None:
             asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
+
+    async def _key(self) -> str:
+        return read_key(self.model)  # at each request: nothing here holds it
 
     async def _warm_up(self) -> None:
         """Open a connection without a billable request; whatever it answers, or not, is for the first call to find out."""
@@ -147,7 +147,7 @@ class CloudModel:
 
     async def _attempt(self, call: _Call, began: float) -> Reply:
         waiting = time.perf_counter()
-        ticket = await self._gate.enter(most_tokens_in(call.prompt) + MAX_TOKENS)
+        ticket = await self._gate.enter(most_tokens_in(call.prompt) + MAX_TOKENS, again=call.attempts > 0)
         call.sending, how, pause_s, used = True, "unused", 0.0, None
         try:
             number = await self._reserve(call)
@@ -156,7 +156,7 @@ class CloudModel:
             call.attempts += 1
             raw, failed = await self._send(call.prompt)
             latency = time.perf_counter() - sent
-            failed = failed or judge(self.name, raw)
+            failed = failed or judge(self.model, raw)
             if failed:
                 how, pause_s = failed.how, failed.pause_s or 0.0
                 call.charged += failed.charged
@@ -165,7 +165,7 @@ class CloudModel:
                     self._gate.close(failed.why)
                 raise failed
             retry_s = max(0.0, sent - began - call.queue_s)
-            reply = read(raw, latency, call.queue_s, retry_s, call.attempts)
+            reply = read(self.model, raw, latency, call.queue_s, retry_s, call.attempts)
             how, used = "ok", reply.tokens_in + reply.tokens_out
             await self._settle(call, number, self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out), "", reply)
             return reply
@@ -205,7 +205,7 @@ class CloudModel:
                     seed=0,
                 ), None
         except Exception as error:
-            return None, Failed.of(self.model, error, self._key)
+            return None, Failed.of(self.model, error)
 
     def _stop_loop(self) -> None:
         async def end() -> None:

@@ -32,7 +32,7 @@ class Gate:
     """Lets calls to one endpoint through, in order; used from one event loop.
 
     The limit of calls in flight adapts: it shrinks once per burst of 429 and grows with clean rounds, which 5xx and timeouts
-    pause. Five straight failures open the circuit: one probe every 30 s, and after four in vain the endpoint is closed.
+    pause. Five straight failures open the circuit: a probe after 2 s, then one every 30 s; after four in vain the endpoint is closed.
     """
 
     def __init__(self, model: Model, *, clock: Callable[[], float] = time.monotonic, probe_s: float = PROBE_S) -> None:
@@ -46,14 +46,17 @@ class Gate:
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
         self.closed = ""
 
-    async def enter(self, tokens: int) -> Ticket:
-        """Wait for a turn of a call that reads and writes at most so many tokens. Raises `EndpointClosed`."""
+    async def enter(self, tokens: int, *, again: bool = False) -> Ticket:
+        """Wait for a turn of a call that reads and writes at most so many tokens; one that tries `again` goes first.
+
+        Raises `EndpointClosed`.
+        """
         if self.closed and self._clock() >= self._paused_until:
             self.closed = ""
         if self.closed:
             raise EndpointClosed(self.closed)
         future: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
-        self._waiting.append((future, tokens))
+        (self._waiting.appendleft if again else self._waiting.append)((future, tokens))
         self.pump()
         try:
             return await future
@@ -85,7 +88,9 @@ class Gate:
     def _wait_s(self, tokens: int) -> float:
         """Return the seconds until one more call may start; infinite if it waits for another call to end."""
         now = self._clock()
-        if self.in_flight >= int(self.limit) or self._probing:
+        bad = max(self._refusals, self._failures)  # while none is answered well, no more are sent than may be in flight at once
+        unsure = min(bad, int(self.limit) - 1)
+        if self.in_flight + unsure >= int(self.limit) or self._probing:
             return float("inf")
         wait = self._paused_until - now
         while self._recent and self._recent[0].at <= now - WINDOW_S:
@@ -114,7 +119,7 @@ class Gate:
             self._clean, self._failures = 0, self._failures + 1
             if self._failures >= FAILURES and (self._probing or self._failures == FAILURES):
                 self._probes += self._probing
-                pause_s = max(pause_s, self._probe_s)
+                pause_s = max(pause_s, self._probe_s if self._probes else self._probe_s / 15)  # a short burst costs a short wait
                 if self._probes >= PROBES:
                     self.close(f"it failed {self._failures} times in a row and {PROBES} probes {self._probe_s:g} s apart")
         elif how == "refused":

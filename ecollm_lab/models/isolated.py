@@ -62,7 +62,7 @@ class IsolatedModel:
         with self._lock:
             for _ in range(DEATHS):
                 try:
-                    return self._pool.submit(_reply, prompt).result()
+                    return self._ask(prompt)
                 except BrokenProcessPool:
                     self._pool.shutdown(wait=True)
                     self._pool = self._new_pool()
@@ -70,6 +70,9 @@ class IsolatedModel:
             f"Model {self.name!r}: {DEATHS} worker processes died on this prompt; the pair is quarantined and no sweep tries it again.",
             attempts=DEATHS, state="quarantined",
         )  # fmt: skip
+
+    def _ask(self, prompt: str) -> Reply:
+        return self._pool.submit(_reply, prompt).result()
 
     def __enter__(self) -> IsolatedModel:
         return self

@@ -36,7 +36,8 @@ class LoopbackServer:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop
         flags = {
             "model": file, "model_alias": model.remote_name, "host": "127.0.0.1", "port": port, "n_ctx": model.context,
-            "n_threads": model.threads, "n_threads_batch": model.threads, "verbose": False, "interrupt_requests": False, "seed": 0,
+            "n_gpu_layers": model.gpu_layers, "n_threads": model.threads, "n_threads_batch": model.threads, "verbose": False,
+            "interrupt_requests": False, "seed": 0,
         }  # fmt: skip
         command = [sys.executable, "-c", _CHILD, *(w for k, v in flags.items() for w in (f"--{k}", str(v)))]
         # A session of its own: Ctrl-C in the terminal reaches the sweep, which then stops the server in order.

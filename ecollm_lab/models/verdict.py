@@ -10,6 +10,7 @@ import openai
 
 from ecollm_lab.catalog import Model
 from ecollm_lab.models import Reply
+from ecollm_lab.models.secrets import redact
 
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _NOT_REACHED = {"ConnectError", "ConnectTimeout"}
@@ -39,9 +40,9 @@ class Failed(Exception):
         self.tokens, self.pause_s = tokens, pause_s
 
     @classmethod
-    def of(cls, model: Model, error: Exception, key: str) -> Failed:
+    def of(cls, model: Model, error: Exception) -> Failed:
         """Name what a request raised; the key, should the endpoint echo it, is struck out."""
-        name, said = model.name, " ".join(str(error).replace(key, "***").split())[:200]
+        name, said = model.name, " ".join(redact(model, str(error)).split())[:200]
         what = f"{type(error).__name__}: {said}"
         if isinstance(error, openai.APIStatusError):
             return cls._status(name, error, what)
@@ -79,34 +80,40 @@ def retry_after_s(headers: Any) -> float | None:
         return None
 
 
-def judge(model: str, raw: Any) -> Failed | None:
+def judge(model: Model, raw: Any) -> Failed | None:
     """Return what is wrong with a reply of status 200, None if it is a whole answer with its usage."""
     if not isinstance(raw, openai.types.chat.ChatCompletion):
-        return Failed(model, f"the endpoint did not send a completion; got {type(raw).__name__} {str(raw)[:80]!r}")
+        return Failed(model.name, f"the endpoint did not send a completion; got {type(raw).__name__} {_shown(model, raw)}")
     usage = raw.usage
     read, wrote = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
     if not isinstance(read, int) or not isinstance(wrote, int):
-        return Failed(model, f"the endpoint did not send a completion with its usage; got {str(usage)[:80]!r}")
+        return Failed(model.name, f"the endpoint did not send a completion with its usage; got {_shown(model, usage)}")
     tokens = (read, wrote)
-    return _judge_choice(model, raw, tokens) if raw.choices else Failed(model, "the completion has no choices", tokens=tokens)
+    return _judge_choice(model, raw, tokens) if raw.choices else Failed(model.name, "the completion has no choices", tokens=tokens)
 
 
-def _judge_choice(model: str, raw: Any, tokens: tuple[int, int]) -> Failed | None:
+def _shown(model: Model, value: object) -> str:
+    """Quote the beginning of what an endpoint sent, its key struck out first."""
+    return repr(redact(model, str(value))[:80])
+
+
+def _judge_choice(model: Model, raw: Any, tokens: tuple[int, int]) -> Failed | None:
     ended, text = raw.choices[0].finish_reason, raw.choices[0].message and raw.choices[0].message.content
     if ended == "content_filter":
-        return Failed(model, "its content filter withheld the answer", how="refused", retry=False, tokens=tokens)
+        return Failed(model.name, "its content filter withheld the answer", how="refused", retry=False, tokens=tokens)
     if ended not in ("stop", "length"):
-        return Failed(model, f"the answer ended with finish_reason {ended!r}, not 'stop' or 'length'", tokens=tokens)
+        why = f"the answer ended with finish_reason {_shown(model, ended)}, not 'stop' or 'length'"
+        return Failed(model.name, why, tokens=tokens)
     if not isinstance(text, str) or not text.strip():
-        return Failed(model, f"the answer is empty: content {text!r}", tokens=tokens)
+        return Failed(model.name, f"the answer is empty: content {_shown(model, text)}", tokens=tokens)
     return None
 
 
-def read(raw: Any, latency_s: float, queue_s: float, retry_s: float, attempts: int) -> Reply:
-    """Turn a completion that passed `judge` into a reply."""
+def read(model: Model, raw: Any, latency_s: float, queue_s: float, retry_s: float, attempts: int) -> Reply:
+    """Turn a completion that passed `judge` into a reply; the key, should the endpoint echo it, is struck out."""
     choice, usage = raw.choices[0], raw.usage
     return Reply(
-        choice.message.content.strip(),
+        redact(model, choice.message.content).strip(),
         usage.prompt_tokens,
         usage.completion_tokens,
         latency_s,
