@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts.browser import ROOT, chromium_page, find_chromium, jupyter_lab, run_all_cells
+from scripts.browser import ROOT, find_chromium, open_explorer
 
 pytest.importorskip("playwright", reason="the browser test needs playwright: pip install playwright")
 pytestmark = [
@@ -18,70 +17,12 @@ pytestmark = [
     pytest.mark.skipif(not find_chromium(), reason="the browser test needs Chromium: apt-get install chromium"),
 ]
 SHOTS = Path(os.environ.get("ECOLLM_SCREENSHOTS", ROOT / "build/screenshots"))
-DRAWN = """(plot) => {
-    const traces = (name) => plot.data.filter((trace) => trace.name.startsWith(name) && (trace.xaxis || 'x') === 'x');
-    const within = Object.fromEntries(traces('within').map((trace) => [trace.name.slice(7), [...trace.y]]));
-    const keeps = (trace) => (_, i) => Number.isFinite(within[trace.name.slice(6)][i]);
-    const shown = traces('cloud').flatMap((trace) => [...trace.customdata].filter(keeps(trace)));
-    const chosen = traces('chosen')[0];
-    return {shown: shown.sort(), chosen: [...chosen.x, ...chosen.y], zoom: plot.layout.xaxis.range};
-}"""
-PLACES = """(plot) => {
-    const box = plot.getBoundingClientRect(), {xaxis, yaxis} = plot._fullLayout;
-    return plot.data.filter((trace) => trace.name.startsWith('cloud') && (trace.xaxis || 'x') === 'x').flatMap((trace) =>
-        [...trace.customdata].map((id, i) => [id, box.left + xaxis._offset + xaxis.d2p(trace.x[i]),
-            box.top + yaxis._offset + yaxis.d2p(trace.y[i])]));
-}"""
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    root = tmp_path_factory.mktemp("lab")
-    for folder in ("notebooks", "data"):
-        shutil.copytree(ROOT / folder, root / folder)
-    with jupyter_lab(root) as address, chromium_page() as page:
-        run_all_cells(page, address.format("notebooks/03_pareto_slo_explorer.ipynb"))
-        yield page
-
-
-class Seen:
-    """The explorer as a person sees and touches it."""
-
-    def __init__(self, page):
-        self.page, self.root = page, page.locator(".ecl").first
-        self.plot = self.root.locator(".js-plotly-plot")
-        self.root.scroll_into_view_if_needed()
-
-    def limit(self, name):
-        return float(self.root.locator(f".ecl-{name} input").input_value())
-
-    def press(self, name, key, times):
-        self.root.locator(f".ecl-{name} .noUi-handle").focus()
-        for _ in range(times):
-            self.page.keyboard.press(key)
-        calm, last = 0, None
-        while calm < 8:  # until what the kernel answers has stood still for most of a second
-            self.page.wait_for_timeout(100)
-            now = (self.limit(name), self.text("sentence"))
-            calm, last = calm + 1 if now == last else 0, now
-
-    def text(self, part):
-        return self.root.locator(f".ecl-{part}").first.text_content()
-
-    def drawn(self):
-        return self.plot.evaluate(DRAWN)
-
-    def shot(self, name):
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.mouse.move(0, 0)
-        self.page.keyboard.press("Shift")
-        self.page.wait_for_timeout(800)
-        self.root.screenshot(path=SHOTS / f"explorer_{name}.png")
-
-
-@pytest.fixture
-def seen(page):
-    return Seen(page)
+def seen():
+    with open_explorer() as seen:
+        yield seen
 
 
 def eventually(get, expected, seconds=10):
@@ -110,7 +51,7 @@ def test_the_latency_slider_moved_by_keyboard_changes_path_numbers_and_points(se
     frame, before = means(measured), seen.limit("latency")
     within, _ = expected_under(frame, before, seen.limit("cost"))
     eventually(lambda: seen.drawn()["shown"], sorted(within.index))
-    seen.shot("start")
+    seen.shot(SHOTS / "explorer_start.png")
     zoom = seen.drawn()["zoom"]
     told = set()
     for name, key, times in (("cost", "End", 1), ("latency", "ArrowRight", 30), ("latency", "ArrowLeft", 35)):
@@ -127,13 +68,12 @@ def test_the_latency_slider_moved_by_keyboard_changes_path_numbers_and_points(se
     assert 0 < len(within) < len(frame)
     assert len(told) > 1
     assert seen.drawn()["zoom"] == zoom
-    seen.shot("tight")
+    seen.shot(SHOTS / "explorer_tight.png")
 
 
 def test_a_click_on_a_point_shows_its_detail_and_its_queries(seen, measured):
     frame = means(measured)
-    seen.plot.scroll_into_view_if_needed()
-    places = pd.DataFrame(seen.plot.evaluate(PLACES), columns=["path_id", "x", "y"]).set_index("path_id")
+    places = pd.DataFrame(seen.places(), columns=["path_id", "x", "y"]).set_index("path_id")
     apart = np.hypot(*(places[c].to_numpy()[:, None] - places[c].to_numpy() for c in "xy")) + 1e9 * np.eye(len(places))
     beyond = frame.loc[places.index, "latency_s"].to_numpy() > seen.limit("latency")
     path_id = places.index[np.where(beyond, apart.min(axis=1), 0).argmax()]  # alone where it lies, and over the limit
@@ -155,7 +95,7 @@ def test_a_click_on_a_point_shows_its_detail_and_its_queries(seen, measured):
     worst = mine.assign(regret=best - mine["quality"]).sort_values(["regret", "latency_s"], ascending=False).index[0]
     eventually(lambda: worst in seen.text("queries"), True)
     assert measured.queries.set_index("query_id").loc[worst, "text"] in seen.text("queries")
-    seen.shot("why_not")
+    seen.shot(SHOTS / "explorer_why_not.png")
 
 
 def test_an_infeasible_slo_is_called_so_and_a_button_leads_out(seen):
@@ -163,7 +103,7 @@ def test_an_infeasible_slo_is_called_so_and_a_button_leads_out(seen):
     seen.press("cost", "Home", 1)
     eventually(lambda: "Infeasible" in seen.text("sentence"), True)
     eventually(lambda: (seen.drawn()["shown"], seen.drawn()["chosen"]), ([], []))
-    seen.shot("infeasible")
+    seen.shot(SHOTS / "explorer_infeasible.png")
     seen.root.get_by_role("button").filter(has_text="→").first.click()
     eventually(lambda: " wins: " in seen.text("sentence"), True)
     assert len(seen.drawn()["chosen"]) == 2
