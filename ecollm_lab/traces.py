@@ -61,7 +61,7 @@ class Trace:
             If a column is missing, a value is out of range, a pair occurs twice or a query is unknown.
 
         """
-        frame = outcomes.copy()
+        frame = outcomes.copy(deep=False)  # pandas copies what is written to
         missing = [column for column in COLUMNS[:5] if column not in frame]
         if missing:
             raise LabError(f"A trace needs the columns {', '.join(COLUMNS[:5])}; missing: {', '.join(missing)}.")
@@ -71,17 +71,23 @@ class Trace:
             frame[column] = frame.get(column, np.nan)
         for column in ("quality", "cost_usd", "latency_s"):
             values = pd.to_numeric(frame[column], errors="coerce")
-            bad = frame[column].notna() & ~((values >= 0) & (values <= (1 if column == "quality" else np.inf)))
+            numbers = values.to_numpy(dtype=float, na_value=np.nan)
+            bad = (numbers < 0) | (numbers > (1 if column == "quality" else np.finfo(float).max))
+            if values.dtype != frame[column].dtype:
+                bad |= (values.isna() & frame[column].notna()).to_numpy()
             if bad.any():
                 limits = "within [0, 1]" if column == "quality" else ">= 0"
                 row = frame[bad].iloc[0]
                 raise LabError(f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id}).")
             frame[column] = values
-        twice = frame.duplicated(["query_id", "path_id"])
+        frame = frame.reset_index(drop=True)
+        (rows, ids), (columns, paths) = (pd.factorize(frame[name]) for name in ("query_id", "path_id"))
+        if rows.min() < 0 or columns.min() < 0:
+            raise LabError("query_id and path_id must be given in every row; some are missing.")
+        twice = pd.Series(rows * len(paths) + columns).duplicated()
         if twice.any():
             row = frame[twice].iloc[0]
             raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")
-        ids = frame["query_id"].unique()
         if queries is None:
             queries = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
         absent = [column for column in QUERY_COLUMNS if column not in queries]
@@ -93,7 +99,9 @@ class Trace:
         table = queries.loc[queries["query_id"].isin(ids)].drop_duplicates("query_id").reset_index(drop=True)
         provenance = dict(provenance or {"source": "recorded"})
         require_choice("provenance source", provenance.get("source"), ("measured", "recorded"))
-        return cls(frame.reset_index(drop=True), table, provenance)
+        trace = cls(frame, table, provenance)
+        vars(trace)["_cells"] = (pd.Index(table["query_id"]).get_indexer(pd.Index(ids))[rows], columns, list(paths))  # known already
+        return trace
 
     @classmethod
     def from_outcomes(cls, outcomes: Sequence[Outcome], queries: pd.DataFrame, provenance: Mapping[str, Any]) -> Trace:
@@ -143,22 +151,23 @@ class Trace:
         return self.queries["query_id"].tolist()
 
     @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Row and column of each outcome in `array`, and the path ids its columns stand for."""
+        (rows, ids), (columns, paths) = (pd.factorize(self.outcomes[name]) for name in ("query_id", "path_id"))
+        return pd.Index(self.query_ids).get_indexer(pd.Index(ids))[rows], columns, list(paths)
+
+    @cached_property
     def path_ids(self) -> list[str]:
         """Path ids in order of first appearance: the columns of `array`."""
-        return self.outcomes["path_id"].unique().tolist()
+        return self._cells[2]
 
     def array(self, column: str) -> np.ndarray:
         """Return one numeric column as an array (queries, paths), NaN where there is no outcome."""
         require_choice("column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")])
-        out = np.full((len(self.query_ids), len(self.path_ids)), np.nan)
-        out[self._cells] = self.outcomes[column]
+        rows, columns, paths = self._cells
+        out = np.full((len(self.query_ids), len(paths)), np.nan)
+        out[rows, columns] = self.outcomes[column]
         return out
-
-    @cached_property
-    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column in `array` of each outcome."""
-        rows = pd.Index(self.query_ids).get_indexer(pd.Index(self.outcomes["query_id"]))
-        return rows, pd.Index(self.path_ids).get_indexer(pd.Index(self.outcomes["path_id"]))
 
     def split(self, name: str) -> Trace:
         """Return the part of one split, "train" or "heldout", with all columns of paths kept in order."""
