@@ -10,26 +10,50 @@ from scipy.linalg import solve
 
 from ecollm_lab.choices import Predictor
 from ecollm_lab.pairs import gate_features
-from ecollm_lab.predictors import ClusterMeans, KernelRidge, LowRank, Means, Neighbours
-from ecollm_lab.regression import fit_regression
+from ecollm_lab.predictors import Blend, ClusterMeans, LowRank, Means, Neighbours
+from ecollm_lab.regression import LINEAR, centred, fit_regression, mean_left_out, stacked
 
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 CLUSTERS = (2, 4, 8, 16, 32, 64)
 RANKS = (1, 2, 4, 8)
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
+PARTS = ("radial", "linear", "factors")  # that ours is stacked of
+MOST_DIRECTIONS = 16  # of the linear parts together, for decision time
 N_FOLDS = 5  # of the inner validation, by group of queries
 
 Fit = tuple[Predictor, np.ndarray, dict[str, Any]]
 
 
 def _ours(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids: list[str], groups: np.ndarray, seed: int) -> Fit:
-    del seed
-    fitted = fit_regression(embeddings, table - table.mean(axis=0), path_ids, groups)
-    if fitted is None:
-        return Means(mean), np.broadcast_to(mean, table.shape), {"sharing": "flat", "errors": {}}
-    details = {"bandwidth": fitted.bandwidth, "noise": fitted.noise, "sharing": fitted.sharing, "errors": fitted.errors}
-    return KernelRidge(mean, fitted.landmarks, fitted.coefficients, fitted.bandwidth), mean + fitted.left_out, details
+    """Stack a radial and a linear regression and a factorisation; path means where that is not better by a standard error."""
+    residual = table - table.mean(axis=0)
+    y = centred(residual)
+    radial = fit_regression(embeddings, residual, path_ids, groups)
+    linear = fit_regression(embeddings, residual, path_ids, groups, [LINEAR])
+    factors, told, tuned = _factorised(embeddings, table, mean, path_ids, groups, seed)
+    assert isinstance(factors, LowRank)
+    told = told - mean
+    flat = mean_left_out(y, groups)
+    parts = [part - flat for part in (radial.left_out, linear.left_out, told - told.mean(axis=1, keepdims=True))]
+    weights = stacked(parts, y - flat)
+    left_out = flat + sum(weight * part for weight, part in zip(weights, parts, strict=True))
+    without, wrong = np.square(y - flat).mean(axis=1), np.square(y - left_out).mean(axis=1)
+    errors = {**radial.errors, **linear.errors, ("factors",): min(tuned["errors"].values())}
+    errors |= {("flat",): float(without.mean()), ("stacked",): float(wrong.mean())}
+    gained = without - wrong
+    if gained.mean() <= gained.std() / len(gained) ** 0.5:
+        return Means(mean), np.broadcast_to(mean, table.shape), {"sharing": "flat", "errors": errors}
+    slopes = weights[1] * linear.landmarks.T @ linear.coefficients + weights[2] * factors.queries @ factors.paths
+    u, s, vt = np.linalg.svd(slopes, full_matrices=False)
+    directions, paths = u[:, :MOST_DIRECTIONS] * s[:MOST_DIRECTIONS], vt[:MOST_DIRECTIONS]
+    offset = weights[0] * radial.offset + weights[1] * linear.offset - weights[2] * factors.centre @ factors.queries @ factors.paths
+    predictor = Blend(
+        mean + offset, np.hstack([radial.landmarks.T, directions]).astype(embeddings.dtype),
+        np.vstack([weights[0] * radial.coefficients, paths]), radial.bandwidth, len(radial.landmarks),
+    )  # fmt: skip
+    details = {"bandwidth": radial.bandwidth, "noise": radial.noise, "sharing": radial.sharing, "errors": errors}
+    return predictor, mean + left_out, {**details, "weights": dict(zip(PARTS, weights.tolist(), strict=True))}
 
 
 def _knn(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids: list[str], groups: np.ndarray, seed: int) -> Fit:

@@ -1,18 +1,23 @@
-"""The command line: `ecollm-lab check-domain | sweep | import | emulate | study`."""
+"""The command line: `ecollm-lab new-domain | check-domain | grade-agreement | doctor | sweep | import | emulate | study`."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path as FilePath
+from threading import Event
 from typing import Annotated, Any
 
 import typer
 
+from ecollm_lab.catalog import DATA, load_catalog
 from ecollm_lab.records import LabError
+
+CatalogFile = Annotated[FilePath, typer.Option(help="The model catalog.", show_default="the lab's own", envvar="ECOLLM_CATALOG")]
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
@@ -45,7 +50,7 @@ def main() -> None:
 @_tell
 def check_domain(folder: Annotated[FilePath, typer.Argument(help="Folder with passages.jsonl and queries.jsonl.")]) -> None:
     """Check a domain folder and print every fault with its file and line."""
-    from ecollm_lab import domains
+    from ecollm_lab import domains, own_domain
 
     faults = domains.check_domain(folder)
     for fault in faults:
@@ -57,8 +62,10 @@ def check_domain(folder: Annotated[FilePath, typer.Argument(help="Folder with pa
     kinds = ", ".join(f"{n} {kind}" for kind, n in _count(q.kind for q in domain.queries).items())
     typer.echo(
         f"{folder} is sound: {len(domain.passages)} passages, {len(domain.queries)} queries ({kinds}); "
-        f"{len(domain.split('train'))} train, {len(domain.split('heldout'))} held out."
+        f"{len(domain.split('train'))} train, {len(domain.split('heldout'))} held out; graded by {domain.grading.slug}."
     )
+    for hint in own_domain.hints(domain):
+        typer.echo(f"Still missing: {hint}.")
 
 
 def _count(items: Any) -> dict[str, int]:
@@ -68,37 +75,133 @@ def _count(items: Any) -> dict[str, int]:
     return out
 
 
+@app.command("new-domain")
+@_tell
+def new_domain(
+    name: Annotated[FilePath, typer.Argument(help="The new folder; its last part is the domain's name.")],
+    passages: Annotated[
+        FilePath | None, typer.Option(help="Take passages from a .md (by heading), .txt (by paragraph) or .csv file.")
+    ] = None,
+    queries: Annotated[FilePath | None, typer.Option(help="Take queries from a .csv file with the columns text and reference.")] = None,
+) -> None:
+    """Write a commented skeleton of a domain of your own; nothing is overwritten."""
+    from ecollm_lab.own_domain import write_skeleton
+
+    files = write_skeleton(name, passages=passages, queries=queries)
+    typer.echo(f"Written: {', '.join(map(str, files))}\nFill them in as {files[-1]} says, then run: ecollm-lab check-domain {name}")
+
+
+@app.command("grade-agreement")
+@_tell
+def grade_agreement(
+    domain: Annotated[str, typer.Argument(help="smart_home, automotive, or a folder with a domain of your own.")],
+    labels: Annotated[FilePath, typer.Argument(help='JSON lines {"query_id": …, "answer": …, "label": 0 to 1}, labelled by you.')],
+    grading: Annotated[list[str] | None, typer.Option(help="A grader to compare; default: the domain's own. Repeatable.")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="The catalog's model that --grading judge asks.")] = None,
+    catalog: CatalogFile = DATA / "models.toml",
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+) -> None:
+    """Say how far graders agree with reference labels: agreement rate, Cohen's kappa, rank correlation, with 95 % intervals."""
+    from ecollm_lab import agreement, measuring
+    from ecollm_lab.domains import Grading, load_domain
+    from ecollm_lab.embed import default_encoder
+    from ecollm_lab.models import ModelPool
+
+    loaded = load_domain(measuring.domain_folder(domain))
+    labelled = agreement.read_labels(labels, loaded)
+    wanted = [Grading(name, judge_model if name == "judge" else None) for name in grading or []] or [loaded.grading]
+    with ModelPool(load_catalog(catalog)) as models:
+        table = agreement.compare_graders(loaded, labelled, wanted, default_encoder(), models, seed=seed)
+    typer.echo(agreement.report(table))
+
+
+@app.command()
+@_tell
+def doctor(
+    catalog: CatalogFile = DATA / "models.toml",
+    models: Annotated[str | None, typer.Option(help="Model names separated by commas; default: all of the catalog.")] = None,
+) -> None:
+    """Check each model with one small call: what would be used, at what price, or what is wrong and how to mend it."""
+    from datetime import UTC, datetime
+
+    from ecollm_lab.doctor import diagnose, report
+    from ecollm_lab.models import ModelPool
+
+    loaded = load_catalog(catalog)
+    with ModelPool(loaded) as pool:
+        found = diagnose(loaded, models.split(",") if models else list(loaded.models), pool, datetime.now(UTC).date())
+    typer.echo(f"Catalog {catalog}\n{report(found)}")
+    if not all(one.ok for one in found):
+        raise typer.Exit(1)
+
+
 @app.command()
 @_tell
 def sweep(
     domain: Annotated[str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")],
     paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
     limit: Annotated[int | None, typer.Option(help="Run at most this many new outcomes.")] = None,
-    max_cost_usd: Annotated[float | None, typer.Option(help="Stop when new outcomes have cost this much.")] = None,
-    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    max_cost_usd: Annotated[
+        float | None, typer.Option(help="Never owe endpoints more than this for the domain, earlier runs on the store included.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Measure a sample of the calls so many times; a paid call is paid each time.")] = 1,
+    repeat_share: Annotated[float, typer.Option(help="Share of the calls in that sample.")] = 0.05,
+    isolate: Annotated[bool, typer.Option(help="Run each edge model in a process of its own, so that its crash costs one call.")] = False,
+    catalog: CatalogFile = DATA / "models.toml",
     store: Annotated[FilePath, typer.Option(help="SQLite store; a sweep resumes from what it holds.")] = FilePath("build/outcomes.sqlite"),
     out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/traces/<domain>.parquet.")] = None,
 ) -> None:
     """Measure paths on a domain's queries, outcome by outcome, and export the trace. Stop and start it as you like."""
     from ecollm_lab import measuring
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
-    try:
+    with _stoppable(store) as stop:
         trace, file, progress = measuring.sweep_domain(
             domain, catalog_file=catalog, store_file=store, out=out, path_ids=paths.split(",") if paths else None,
-            limit=limit, max_cost_usd=max_cost_usd, show_progress=True,
+            limit=limit, max_cost_usd=max_cost_usd, repeats=repeats, repeat_share=repeat_share, isolate=isolate, stop=stop,
+            on_estimate=lambda found: typer.echo("".join(f"Estimate: {one}\n" for one in found), nl=False, err=True), show_progress=True,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Every finished outcome is in {store}; the same command goes on from there:\n  {_again()}", err=True)
-        raise typer.Exit(130) from None
+    p = trace.provenance["sweep"]
+    counts = [f"{progress.reused} reused", f"{p['failed']} failed", f"{progress.retried} retried", f"{progress.quarantined} quarantined"]
     typer.echo(
-        f"{progress.done} outcomes measured, {progress.reused} reused, {progress.cost_usd:.6f} USD (declared prices). "
-        f"Trace of {len(trace.outcomes)} outcomes: {file}"
+        f"{progress.done} outcomes measured, {', '.join(c for c in counts if c[:2] != '0 ' or 'reused' in c)}, {progress.cost_usd:.6f} USD "
+        f"(declared prices). Trace of {len(trace.outcomes)} outcomes: {file}"
     )
+    if p["failures"]:
+        one = p["failures"][0]
+        typer.echo(f"Failed, for example {one['query_id']} on {one['path_id']} after {one['attempts']} attempts: {one['error']}", err=True)
+    if progress.stopped.startswith("budget spent"):
+        typer.echo(f"The sweep ended early, {progress.stopped}. Raise --max-cost-usd to go on.", err=True)
+    elif progress.stopped:
+        raise LabError(f"The sweep ended early: {progress.stopped}")
 
 
-def _again() -> str:
-    return " ".join(["ecollm-lab", *sys.argv[1:]])
+@contextmanager
+def _stoppable(store: FilePath) -> Iterator[Event]:
+    """Turn the first Ctrl-C (or polite kill) into a request to stop, after which the command exits with 130; the second ends at once."""
+    stop = Event()
+    how = f"Every finished outcome is in {store}; the same command goes on from there:\n  {' '.join(['ecollm-lab', *sys.argv[1:]])}\n"
+
+    def asked(number: int, frame: object) -> None:
+        again = stop.is_set()
+        stop.set()
+        said = f"\nStopped at once. {how}" if again else "\nStopping: what is in flight is finished and kept. Ctrl-C again ends at once.\n"
+        os.write(2, said.encode())  # a handler may come in the middle of a print
+        if again:
+            os._exit(130)
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    except LabError as error:
+        if not stop.is_set():
+            raise
+        typer.echo(str(error), err=True)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if stop.is_set():
+            typer.echo(f"\nStopped. {how}", err=True)
+            raise typer.Exit(130)
 
 
 @app.command("import")
@@ -148,7 +251,7 @@ def emulate(
     stop_at_regret: Annotated[float | None, typer.Option(help="Stop early once the expected regret is this small, e.g. 0.02.")] = None,
     replay: Annotated[FilePath | None, typer.Option(help="Look outcomes up in this exhaustive trace instead of measuring them.")] = None,
     paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
-    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    catalog: CatalogFile = DATA / "models.toml",
     store: Annotated[FilePath, typer.Option(help="SQLite store; what it holds counts and is not run again.")] = FilePath(
         "build/outcomes.sqlite"
     ),
@@ -159,26 +262,22 @@ def emulate(
     from ecollm_lab import measuring
     from ecollm_lab.emulator import Budget
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     given = (max_outcomes, max_cost_usd, seconds)
-    try:
+    with _stoppable(store) as stop:
         report = measuring.emulate_domain(
             domain, budget_share=budget_share, budget=None if given == (None, None, None) else Budget(*given), catalog_file=catalog,
             store_file=store, replay=replay, out=out, path_ids=paths.split(",") if paths else None, stop_at_regret=stop_at_regret,
-            seed=seed, show_progress=True,
+            seed=seed, stop=stop, show_progress=True,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.echo(f"\nStopped. Every finished outcome is in {store}; the same command goes on from there:\n  {_again()}", err=True)
-        raise typer.Exit(130) from None
     typer.echo(report)
 
 
 @app.command("study")
 @_tell
 def run_study(
-    traces: Annotated[FilePath, typer.Option(help="Folder with the traces <domain>.parquet.")] = FilePath("data/traces"),
+    traces: Annotated[FilePath, typer.Option(help="Folder with the traces <domain>.parquet.", show_default="the lab's")] = DATA / "traces",
     figures: Annotated[FilePath, typer.Option(help="Where figures and summary.json go.")] = FilePath("figures"),
-    catalog: Annotated[FilePath, typer.Option(help="The model catalog.")] = FilePath("data/models.toml"),
+    catalog: CatalogFile = DATA / "models.toml",
     live_outcomes: Annotated[int, typer.Option(help="Outcomes to measure anew per domain; 0 = none.")] = 240,
     seed: Annotated[int, typer.Option(help="Seed of the live sample.")] = 0,
 ) -> None:

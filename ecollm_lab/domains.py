@@ -1,15 +1,17 @@
-"""A domain on disk: `passages.jsonl` and `queries.jsonl`, checked line by line."""
+"""A domain on disk: `passages.jsonl`, `queries.jsonl` and, if wanted, `domain.toml`, checked line by line."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
+import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from ecollm_lab.records import LabError, Passage, Query
+from ecollm_lab.records import LabError, Passage, Query, require_choice
 
 KINDS_OF = {"split": ("train", "heldout"), "wording": ("template", "free"), "source": ("manual", "notes")}
 REQUIRED: dict[str, dict[str, type]] = {
@@ -17,15 +19,37 @@ REQUIRED: dict[str, dict[str, type]] = {
     "queries.jsonl": {"id": str, "text": str, "kind": str, "references": list, "facts": list, "gold": list, "split": str},
 }
 OPTIONAL: dict[str, dict[str, type]] = {"passages.jsonl": {}, "queries.jsonl": {"wording": str}}
+GRADERS = {"facts": 1, "token_f1": 1, "embedding": 1, "judge": 1}  # name: version, raised whenever the grader would score otherwise
+SETTINGS = {"name", "description", "grading", "judge_model"}  # of domain.toml
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """How answers of a domain are graded: one of `GRADERS`, and for "judge" the catalog name of the model that judges."""
+
+    name: str = "facts"
+    judge_model: str | None = None
+
+    def __post_init__(self) -> None:
+        require_choice("grading", self.name, tuple(GRADERS))
+        if (self.name == "judge") != (self.judge_model is not None):
+            raise LabError(f'judge_model goes with grading = "judge" and only with it; got {self.name!r} and {self.judge_model!r}.')
+
+    @property
+    def slug(self) -> str:
+        """Name and version, for provenance and fingerprints: `facts-1`, `judge-1:gpt-4o-mini`."""
+        return f"{self.name}-{GRADERS[self.name]}" + (f":{self.judge_model}" if self.judge_model else "")
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Queries and passages of one application, in file order."""
+    """Queries and passages of one application, in file order, and how answers are graded."""
 
     name: str
     passages: tuple[Passage, ...]
     queries: tuple[Query, ...]
+    grading: Grading = field(default_factory=Grading)
+    description: str = ""
 
     def split(self, name: str) -> tuple[Query, ...]:
         """Return the queries of one split, "train" or "heldout"."""
@@ -33,8 +57,9 @@ class Domain:
 
     @property
     def digest(self) -> str:
-        """Content hash of passages and queries; changes when anything that can change an outcome does."""
-        return hashlib.sha256(repr((self.passages, self.queries)).encode()).hexdigest()[:16]
+        """Content hash of passages, queries and grading; changes when anything that can change an outcome does."""
+        graded = "" if self.grading.slug == "facts-1" else self.grading.slug
+        return hashlib.sha256((repr((self.passages, self.queries)) + graded).encode()).hexdigest()[:16]
 
 
 def check_domain(folder: FilePath | str) -> list[str]:
@@ -65,12 +90,14 @@ def load_domain(folder: FilePath | str) -> Domain:
 
 def _read(folder: FilePath) -> tuple[Domain, list[str]]:
     faults: list[str] = []
+    about = _settings(folder / "domain.toml", faults)
     rows = {file: dict(_rows(folder / file, faults)) for file in REQUIRED}
     ids = {row["id"] for row in rows["passages.jsonl"].values()}
     for number, row in rows["queries.jsonl"].items():
         where = f"{folder / 'queries.jsonl'}:{number}"
         faults += [f"{where}: gold passage {g!r} does not exist in passages.jsonl" for g in row["gold"] if g not in ids]
-        faults += [f"{where}: {key} is empty; give at least one" for key in ("references", "facts") if not row[key]]
+        needed = ("references", "facts") if about.get("grading", Grading()).name == "facts" else ("references",)
+        faults += [f"{where}: {key} is empty; give at least one" for key in needed if not row[key]]
     for file, sound in rows.items():
         if not sound and not faults:
             faults.append(f"{folder / file}: no records; a domain needs at least one")
@@ -78,7 +105,31 @@ def _read(folder: FilePath) -> tuple[Domain, list[str]]:
         return Domain(folder.name, (), ()), sorted(faults, key=_by_line)
     queries = (Query(**_frozen(row)) for row in rows["queries.jsonl"].values())
     passages = (Passage(**row) for row in rows["passages.jsonl"].values())
-    return Domain(folder.name, tuple(passages), tuple(queries)), []
+    return Domain(**{"name": folder.resolve().name, **about}, passages=tuple(passages), queries=tuple(queries)), []
+
+
+def _settings(file: FilePath, faults: list[str]) -> dict[str, Any]:
+    """Read what `domain.toml` sets of a `Domain`; nothing if there is no such file."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.append(f"{file}: cannot be read ({error})")
+        return {}
+    faults += [f"{file}: unknown setting {key!r}; known: {', '.join(sorted(SETTINGS))}" for key in table if key not in SETTINGS]
+    wrong = [key for key in SETTINGS & set(table) if not (isinstance(table[key], str) and table[key].strip())]
+    faults += [f"{file}: {key} must be a text in quotes, got {table[key]!r}" for key in sorted(wrong)]
+    if wrong:
+        return {}
+    if not re.fullmatch(r"[\w-]+", table.get("name", "x")):
+        faults.append(f"{file}: name must be letters, digits, '-' and '_', got {table['name']!r}")
+    try:
+        grading = Grading(table.get("grading", "facts"), table.get("judge_model"))
+    except LabError as error:
+        faults.append(f"{file}: {error}")
+        return {}
+    return {key: table[key] for key in ("name", "description") if key in table} | {"grading": grading}
 
 
 def _frozen(row: dict[str, Any]) -> dict[str, Any]:

@@ -10,26 +10,27 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from math import nan
 from pathlib import Path as FilePath
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecollm_lab.catalog import Catalog, load_catalog
+from ecollm_lab.catalog import DATA, Catalog, load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
 from ecollm_lab.models import ModelPool
 from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.preflight import Estimate, estimate, first_calls, missing_pairs
 from ecollm_lab.records import LabError, Outcome, Query
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import Progress, fingerprint, sweep
 from ecollm_lab.traces import Trace
-
-DATA = FilePath("data")
 
 
 def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
@@ -52,6 +53,7 @@ def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str,
         "source": "measured",
         "domain": domain.name,
         "domain_digest": domain.digest,
+        "grading": domain.grading.slug,
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "encoder": encoder_name,
         "models": models,
@@ -76,10 +78,10 @@ def _version(package: str) -> str:
 
 
 def git_revision() -> str:
-    """Return the checked-out revision, "+" appended if the tree has uncommitted changes, or "unknown" outside a checkout."""
+    """Return the lab's checked-out revision, "+" appended if its tree has uncommitted changes, or "unknown" outside a checkout."""
     try:
         return subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True, cwd=DATA.parent
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -94,6 +96,12 @@ def sweep_domain(
     path_ids: Sequence[str] | None = None,
     limit: int | None = None,
     max_cost_usd: float | None = None,
+    repeats: int = 1,
+    repeat_share: float = 0.05,
+    isolate: bool = False,
+    stop: Event | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_estimate: Callable[[list[Estimate]], None] | None = None,
     show_progress: bool = False,
 ) -> tuple[Trace, FilePath, Progress]:
     """Sweep a domain into a store and export the trace of all that the store holds of it.
@@ -101,13 +109,17 @@ def sweep_domain(
     Parameters
     ----------
     domain
-        A name under `data/` or a folder.
+        A folder, or the name of one of the lab's own domains.
     catalog_file, store_file, out
         The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`).
     path_ids
         The paths to run; all of the space if left out.
-    limit, max_cost_usd
+    limit, max_cost_usd, repeats, repeat_share, stop, on_progress
         See `sweep.sweep`.
+    isolate
+        Run each edge model in a process of its own; see `models.ModelPool`.
+    on_estimate
+        Called before the sweep with what it will owe to hosted models; a few pairs are measured ahead where nothing is known.
 
     Raises
     ------
@@ -115,14 +127,14 @@ def sweep_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded = load_domain(_folder(domain))
+    loaded = load_domain(domain_folder(domain))
     catalog = load_catalog(catalog_file)
     space = PathSpace.over(list(catalog.models))
     space = space.select(path_ids) if path_ids else space
     names = list(dict.fromkeys(path.model for path in space))
     out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
     require_writable(out)
-    with Store(store_file) as store, ModelPool(catalog) as models:
+    with Store(store_file) as store, ModelPool(catalog, isolate=isolate) as models:
         models.check(names)
         encoder = default_encoder()
         about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
@@ -134,10 +146,24 @@ def sweep_domain(
                 bar.total = progress.total
                 bar.set_postfix_str(f"{progress.cost_usd:.6f} USD", refresh=False)
                 bar.update()
+                if on_progress:
+                    on_progress(progress)
 
-            progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, max_cost_usd=max_cost_usd, on_outcome=show)
+            options: dict[str, Any] = {
+                "max_cost_usd": max_cost_usd, "repeats": repeats, "repeat_share": repeat_share, "stop": stop, "on_progress": show,
+            }  # fmt: skip
+            ahead = 0
+            if on_estimate and limit is None:
+                ahead = _estimate(pipeline, space, store, marks, options, on_estimate)
+            progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, **options)
+            progress.done, progress.total, progress.reused = progress.done + ahead, progress.total + ahead, progress.reused - ahead
         wanted = {path.id for path in space}
         outcomes = [o for mark in marks.values() for o in store.outcomes(mark) if o.path_id in wanted]
+        failures = [f for mark in marks.values() for f in store.failures(mark) if f.path_id in wanted]
+        about["sweep"] = {
+            "n": len(outcomes), "failed": len(failures), "retried": store.retried(loaded.name),
+            "charged_usd": store.spending(loaded.name).charged_usd, "failures": [asdict(failure) for failure in failures],
+        }  # fmt: skip
     order = {path.id: i for i, path in enumerate(space)}
     outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
     ran, asked = sum(pipeline.executions.values()), sum(pipeline.requests.values())
@@ -145,6 +171,20 @@ def sweep_domain(
     trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
     trace.save(out)
     return trace, out, progress
+
+
+def _estimate(
+    pipeline: Pipeline, space: PathSpace, store: Store, marks: dict[str, str], options: dict[str, Any],
+    on_estimate: Callable[[list[Estimate]], None],
+) -> int:  # fmt: skip
+    """Say what the sweep will owe, after a few first calls where nothing is known; return how many pairs those measured."""
+    queries = pipeline.domain.queries
+    missing = missing_pairs(queries, space.paths, store, marks, pipeline.catalog, pipeline.domain.grading.judge_model)
+    first = first_calls(missing, store)
+    done = sweep(pipeline, queries, space.paths, store, marks, only=first, **options).done if first else 0
+    left = {name: len([pair for pair in pairs if pair not in first]) for name, pairs in missing.items()}
+    on_estimate(estimate(left, store))
+    return done
 
 
 def emulate_domain(
@@ -159,6 +199,8 @@ def emulate_domain(
     path_ids: Sequence[str] | None = None,
     stop_at_regret: float | None = None,
     seed: int = 0,
+    stop: Event | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     show_progress: bool = False,
 ) -> str:
     """Explore the training queries of a domain within a budget; write the partial trace and the estimated fronts; return a report.
@@ -166,7 +208,7 @@ def emulate_domain(
     Parameters
     ----------
     domain
-        A name under `data/` or a folder.
+        A folder, or the name of one of the lab's own domains.
     budget_share, budget
         The budget, as a share of all (query, path) pairs in (0, 1] or in full; one of them. Outcomes already in the store
         count towards it.
@@ -180,6 +222,11 @@ def emulate_domain(
         The paths to explore; all of the space if left out.
     stop_at_regret
         See `emulator.emulate`.
+    stop
+        Set it from any thread: what is in flight is finished and kept, and the report covers what was measured.
+    on_progress
+        Called in the calling thread after each outcome measured (after each batch of a replay); `Progress.total` is the budget
+        in outcomes, or all pairs.
 
     Raises
     ------
@@ -187,7 +234,7 @@ def emulate_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded, catalog = load_domain(_folder(domain)), load_catalog(catalog_file)
+    loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
     space = PathSpace.over(list(catalog.models))
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
@@ -202,13 +249,15 @@ def emulate_domain(
     encoder = default_encoder()
     emulator = Emulator(space, queries, encoder.encode([query.text for query in queries]), seed=seed)
     about = provenance(loaded, catalog, encoder.name)
+    progress = Progress(total=budget.outcomes or len(queries) * len(space))
     with ExitStack() as stack:
         if replay is None:
-            run = _live(stack, loaded, catalog, store_file, space, emulator, budget)
+            run = _live(stack, loaded, catalog, store_file, space, emulator, budget, progress, stop, on_progress)
         else:
             trace = Trace.load(replay)
             about = trace.provenance | {"replayed_from": trace.source_line}  # these outcomes are its, not of this machine and day
-            run = replay_from(trace)
+            look_up = replay_from(trace)
+            run = lambda pairs: [] if stop and stop.is_set() else look_up(pairs)  # noqa: E731 - a name would say no more
         bar = stack.enter_context(
             tqdm(disable=not show_progress, unit=" outcomes", total=budget.outcomes, initial=emulator.n_told, delay=0.5)
         )
@@ -216,8 +265,12 @@ def emulate_domain(
         def show(row: dict[str, Any]) -> None:
             bar.set_postfix_str(f"{row['cost_usd']:.6f} USD, expected regret {row['expected_regret']:.3f}", refresh=False)
             bar.update(row["outcomes"] - bar.n)
+            if on_progress and replay is not None and emulator.outcomes:
+                progress.done, progress.cost_usd, progress.latest = row["outcomes"], row["cost_usd"], emulator.outcomes[-1]
+                on_progress(progress)
 
-        recalled = emulator.n_told
+        recalled = progress.reused = emulator.n_told
+        progress.total -= recalled
         history = emulate(emulator, run, budget, stop_at_regret=stop_at_regret, on_batch=show)
     fronts = emulator.fronts()
     about["emulator"] = {"budget": vars(budget), "seed": seed, "pairs": len(queries) * len(space), "stopped": history["stopped"].iloc[-1]}
@@ -227,7 +280,16 @@ def emulate_domain(
 
 
 def _live(
-    stack: ExitStack, domain: Domain, catalog: Catalog, store_file: FilePath, space: PathSpace, emulator: Emulator, budget: Budget
+    stack: ExitStack,
+    domain: Domain,
+    catalog: Catalog,
+    store_file: FilePath,
+    space: PathSpace,
+    emulator: Emulator,
+    budget: Budget,
+    progress: Progress,
+    stop: Event | None,
+    on_progress: Callable[[Progress], None] | None,
 ) -> Callable[[list[tuple[str, str]]], list[Outcome]]:
     """Open store and models, let the emulator recall what the store holds, and return the `run` that measures pairs."""
     store, models = stack.enter_context(Store(store_file)), stack.enter_context(ModelPool(catalog))
@@ -244,9 +306,19 @@ def _live(
     emulator.recall(stored({(query.id, path.id) for query in queries for path in space}))
 
     def run(pairs: list[tuple[str, str]]) -> list[Outcome]:
-        left = None if budget.cost_usd is None else budget.cost_usd - emulator.cost_usd
-        sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=left)
-        return stored(set(pairs))
+        before = progress.done, progress.cost_usd, progress.failed, progress.retried
+
+        def show(batch: Progress) -> None:
+            now = batch.done, batch.cost_usd, batch.failed, batch.retried
+            done, progress.cost_usd, failed, retried = (a + b for a, b in zip(before, now, strict=True))
+            progress.done, progress.failed, progress.retried = int(done), int(failed), int(retried)
+            progress.latest, progress.stopped = batch.latest, batch.stopped
+            if on_progress:
+                on_progress(progress)
+
+        sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=budget.cost_usd, stop=stop, on_progress=show)
+        given_up = [f for mark in marks.values() for f in store.failures(mark) if (f.query_id, f.path_id) in set(pairs)]
+        return stored(set(pairs)) + [Outcome(f.query_id, f.path_id, nan, nan, nan, 0, 0) for f in given_up]
 
     return run
 
@@ -282,9 +354,9 @@ def _exploration_report(name: str, emulator: Emulator, history: pd.DataFrame, fr
     return "\n".join(lines)
 
 
-def _folder(domain: str) -> FilePath:
-    named = DATA / domain
-    return named if named.is_dir() else FilePath(domain)
+def domain_folder(domain: str) -> FilePath:
+    """Return the folder named so, or else the lab's own domain of that name."""
+    return FilePath(domain) if FilePath(domain).is_dir() or not (DATA / domain).is_dir() else DATA / domain
 
 
 def require_writable(file: FilePath) -> None:

@@ -7,8 +7,6 @@ from typing import Self
 
 import numpy as np
 
-from ecollm_lab.regression import kernel
-
 
 @dataclass(frozen=True, eq=False)
 class Means:
@@ -26,17 +24,36 @@ class Means:
 
 
 @dataclass(frozen=True, eq=False)
-class KernelRidge:
-    """Path means plus `ecollm_lab.regression`'s deviation."""
+class Blend:
+    """Path means plus a radial and a linear part, stacked: both projections are one product, both sums another.
+
+    Attributes
+    ----------
+    quality
+        Shape (paths,).
+    projections
+        Landmarks of the radial kernel, then directions of the linear part, as columns; shape (dimension, landmarks + directions).
+    coefficients
+        Shape (landmarks + directions, paths).
+    bandwidth, n_landmarks
+        Of the radial kernel, exp((cosine - 1) / bandwidth).
+
+    """
 
     quality: np.ndarray
-    landmarks: np.ndarray
+    projections: np.ndarray
     coefficients: np.ndarray
     bandwidth: float
+    n_landmarks: int
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return expected quality, shape (queries, paths)."""
-        out = kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
+        seen = embeddings @ self.projections
+        near = seen[:, : self.n_landmarks]
+        near -= 1.0
+        near /= self.bandwidth
+        np.exp(near, out=near)
+        out = seen @ self.coefficients
         out += self.quality
         return out
 

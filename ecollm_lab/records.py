@@ -79,7 +79,12 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One query on one path. `stage_latency_s` follows `STAGES`; its sum plus the declared network delay is `latency_s`."""
+    """One query on one path. `stage_latency_s` follows `STAGES`; its sum plus the declared network delay is `latency_s`.
+
+    The wait for a turn (`queue_s`) and for failed attempts (`retry_s`), in seconds, are kept beside the latency, not in it. A generation
+    measured `repeats` times carries the median, and `latency_spread_s` is the distance between its quartiles. `truncated`: the
+    answer ended at the token limit.
+    """
 
     query_id: str
     path_id: str
@@ -90,6 +95,11 @@ class Outcome:
     tokens_out: int
     answer: str = ""
     stage_latency_s: tuple[float, ...] = field(default=())
+    queue_s: float = 0.0
+    retry_s: float = 0.0
+    repeats: int = 1
+    latency_spread_s: float = 0.0
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

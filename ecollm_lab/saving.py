@@ -13,11 +13,11 @@ import numpy as np
 from ecollm_lab.embed import Encoder, default_encoder
 from ecollm_lab.pairs import Gate, PairPolicy
 from ecollm_lab.policies import Policy
-from ecollm_lab.predictors import ClusterMeans, KernelRidge, LowRank, Means, Neighbours
+from ecollm_lab.predictors import Blend, ClusterMeans, LowRank, Means, Neighbours
 from ecollm_lab.records import LabError
 
 VERSION = 2
-_PREDICTORS = {kind.__name__: kind for kind in (Means, KernelRidge, Neighbours, ClusterMeans, LowRank)}
+_PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans, LowRank)}
 _TABLES = (
     "left_out", "quality", "cost", "latency", "cost_usd", "latency_s", "cost_p95_usd", "latency_p95_s", "cost_log_sd", "latency_log_sd",
     "allowed",

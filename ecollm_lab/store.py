@@ -1,102 +1,282 @@
-"""The sweep's memory: every outcome, committed to SQLite the moment it is known."""
+"""The sweep's memory in SQLite: calls, the ledger of paid attempts, outcomes and failures; what is acknowledged survives a crash."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path as FilePath
+from queue import Empty, SimpleQueue
+from threading import Thread
 from types import TracebackType
+from typing import Any
 
+from ecollm_lab.models import BudgetSpent, Reply
 from ecollm_lab.records import LabError, Outcome
+from ecollm_lab.storefile import Owner, open_file
 
-VERSION = 1
-_SCHEMA = """
-CREATE TABLE outcomes (
-    fingerprint TEXT, query_id TEXT, path_id TEXT, quality REAL, cost_usd REAL, latency_s REAL, tokens_in INTEGER, tokens_out INTEGER,
-    answer TEXT, stage_latency_s TEXT, PRIMARY KEY (fingerprint, query_id, path_id)
-) WITHOUT ROWID
-"""
+GROUP = 256  # at most so many writes share one commit
+_OUTCOME = [column.name for column in fields(Outcome)]
+_REPLY = [column.name for column in fields(Reply)][:8]
+Write = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A pair that was given up: `state` is "failed" (the next sweep tries again) or "quarantined" (it killed two workers)."""
+
+    query_id: str
+    path_id: str
+    state: str
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the attempts of one sweep cost in US dollars: settled or charged, and reserved by attempts still open."""
+
+    charged_usd: float
+    open_usd: float
+    attempts: int
 
 
 class Store:
-    """Outcomes by (fingerprint, query, path); `sweep.fingerprint` digests all that determines an outcome beside query and path.
+    """Everything a sweep must not lose, in one file that one process at a time owns.
+
+    Writes are queued to one thread, which commits all that wait together; a write's future is done once it is on disk.
 
     Parameters
     ----------
     file
-        The SQLite file; created if missing.
+        The SQLite file; created if missing. A store of version 1 is migrated, the old file kept beside it.
+    wait_s
+        Seconds to wait for another process that has it open.
 
     Raises
     ------
     LabError
-        If the file cannot be opened or written, is no store, is damaged, or is of another version. It is never changed then.
+        If the file cannot be opened or written, is in use, is no store, is damaged, or is of a newer version. It is never changed then.
 
     """
 
-    def __init__(self, file: FilePath | str) -> None:
+    def __init__(self, file: FilePath | str, *, wait_s: float = 0.0) -> None:
         self.file = FilePath(file)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.file, timeout=30, isolation_level=None)
-            self._open()
         except OSError as error:
             raise LabError(f"Cannot create the folder of the store {self.file}: {error.strerror}. Name another with --store.") from error
+        try:
+            if self.file.is_dir():
+                raise IsADirectoryError(21, "it is a folder")
+            self._owner = Owner(self.file, wait_s)
+        except OSError as error:
+            raise LabError(f"Cannot open the store {self.file}: {error.strerror}. Name a writable one with --store.") from error
+        try:
+            self._db, self._reader = open_file(self.file), sqlite3.connect(self.file, timeout=30, check_same_thread=False)
+            self._close_open_attempts()
         except sqlite3.OperationalError as error:
+            self._owner.release()
             raise LabError(f"Cannot open the store {self.file}: {error}. Name a writable one with --store.") from error
         except sqlite3.DatabaseError as error:
+            self._owner.release()
             raise LabError(
                 f"The store {self.file} is damaged or no store ({error}). It was left as it is: move it aside to keep it, "
                 "or name another with --store."
             ) from error
+        except BaseException:
+            self._owner.release()
+            raise
+        self._failed: LabError | None = None
+        self._writes: SimpleQueue[tuple[Write, Future[Any]] | None] = SimpleQueue()
+        self._writer = Thread(target=self._write, name="store", daemon=True)
+        self._writer.start()
 
-    def _open(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if version == 0 and tables == 0:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            with self._transaction():
-                self._db.execute(_SCHEMA)
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
-        elif version != VERSION:
-            raise LabError(f"The store {self.file} has version {version}, this lab writes version {VERSION}. Name another with --store.")
-        fault = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if fault != "ok":
-            raise sqlite3.DatabaseError(fault)
-        self._db.execute("PRAGMA synchronous = FULL")
+    def _close_open_attempts(self) -> None:
+        """Charge what a crash left open at its reserved price: whether it was answered, and billed, nobody knows."""
+        if not self._db.execute("SELECT 1 FROM attempts WHERE state = 'open' LIMIT 1").fetchone():
+            return
+        self._db.executescript(
+            "BEGIN IMMEDIATE;"
+            "UPDATE attempts SET state = 'unknown', settled_usd = reserved_usd, error = 'the process ended' WHERE state = 'open';"
+            "DELETE FROM spending;"
+            "INSERT INTO spending SELECT sweep, sum(settled_usd), 0.0 FROM attempts GROUP BY sweep;"
+            "COMMIT"
+        )
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
+    def _write(self) -> None:
+        while (item := self._writes.get()) is not None:
+            group = [item]
+            while len(group) < GROUP:
+                try:
+                    more = self._writes.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    self._writes.put(None)
+                    break
+                group.append(more)
+            self._commit(group)
 
-    def add(self, fingerprint: str, outcome: Outcome) -> None:
-        """Commit one outcome; on return it survives a crash. An outcome already there is kept."""
-        row = (
-            fingerprint, outcome.query_id, outcome.path_id, outcome.quality, outcome.cost_usd, outcome.latency_s, outcome.tokens_in,
-            outcome.tokens_out, outcome.answer, json.dumps(outcome.stage_latency_s),
-        )  # fmt: skip
+    def _commit(self, group: list[tuple[Write, Future[Any]]]) -> None:
         try:
-            with self._transaction():
-                self._db.execute(f"INSERT OR IGNORE INTO outcomes VALUES ({', '.join('?' * len(row))})", row)
-        except sqlite3.Error as error:
-            raise LabError(
+            if self._failed:
+                raise self._failed
+            self._db.execute("BEGIN IMMEDIATE")
+            results = [write(self._db) for write, _ in group]
+            self._db.execute("COMMIT")
+        except Exception as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._failed = self._failed or LabError(
                 f"Cannot write to the store {self.file}: {error}. What it holds is kept; make room or name another with --store, "
                 "then run the same command again."
-            ) from error
+            )
+            for _, future in group:
+                future.set_exception(self._failed)
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            future.set_result(result)
+
+    def submit(self, write: Write) -> Future[Any]:
+        """Queue a write; its future gives what it returned, once that is committed, or raises `LabError`."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # a write that is queued happens
+        self._writes.put((write, future))
+        return future
+
+    # -- outcomes and failures ---------------------------------------------------------------------------------------------------
+
+    def put(self, fingerprint: str, outcome: Outcome, call_key: str | None = None) -> Future[None]:
+        """Queue an outcome. One already there is kept; a failure of the same pair is forgotten."""
+        row = list(astuple(outcome))
+        row[_OUTCOME.index("stage_latency_s")] = json.dumps(outcome.stage_latency_s)
+        pair = (fingerprint, outcome.query_id, outcome.path_id)
+
+        def write(db: sqlite3.Connection) -> None:
+            columns = ", ".join(("fingerprint", *_OUTCOME, "call_key"))
+            db.execute(
+                f"INSERT OR IGNORE INTO outcomes ({columns}) VALUES ({', '.join('?' * (len(row) + 2))})", (fingerprint, *row, call_key)
+            )
+            db.execute("DELETE FROM failures WHERE fingerprint = ? AND query_id = ? AND path_id = ?", pair)
+
+        return self.submit(write)
+
+    def add(self, fingerprint: str, outcome: Outcome, call_key: str | None = None) -> None:
+        """Commit one outcome; on return it survives a crash."""
+        self.put(fingerprint, outcome, call_key).result()
+
+    def fail(self, fingerprint: str, failure: Failure) -> Future[None]:
+        """Queue a failure; attempts of earlier sweeps on the pair are added up."""
+        row = (fingerprint, *astuple(failure))
+        same = "ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, attempts = attempts + excluded.attempts"
+        return self.submit(lambda db: _none(db.execute(f"INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?) {same}", row)))
 
     def pairs(self, fingerprint: str) -> set[tuple[str, str]]:
         """Return the (query_id, path_id) pairs already there under a fingerprint."""
-        return set(self._db.execute("SELECT query_id, path_id FROM outcomes WHERE fingerprint = ?", (fingerprint,)))
+        return set(self._reader.execute("SELECT query_id, path_id FROM outcomes WHERE fingerprint = ?", (fingerprint,)))
 
     def outcomes(self, fingerprint: str) -> Iterator[Outcome]:
         """Yield the outcomes under a fingerprint, ordered by query and path."""
-        rows = self._db.execute("SELECT * FROM outcomes WHERE fingerprint = ? ORDER BY query_id, path_id", (fingerprint,))
-        for row in rows:
-            *values, stages = row[1:]
-            yield Outcome(*values, stage_latency_s=tuple(json.loads(stages)))  # type: ignore[misc]
+        rows = self._reader.execute(
+            f"SELECT {', '.join(_OUTCOME)} FROM outcomes WHERE fingerprint = ? ORDER BY query_id, path_id", (fingerprint,)
+        )
+        for row in rows.fetchall():
+            values = dict(zip(_OUTCOME, row, strict=True))
+            values["stage_latency_s"] = tuple(json.loads(values["stage_latency_s"]))
+            values["truncated"] = bool(values["truncated"])
+            yield Outcome(**values)
+
+    def failures(self, fingerprint: str) -> list[Failure]:
+        """Return the pairs that were given up under a fingerprint."""
+        columns = "query_id, path_id, state, attempts, error"
+        rows = self._reader.execute(f"SELECT {columns} FROM failures WHERE fingerprint = ? ORDER BY 1, 2", (fingerprint,))
+        return [Failure(*row) for row in rows.fetchall()]
+
+    def regrade(self, fingerprint: str, grade: Callable[[str, str], float]) -> int:
+        """Grade every stored answer anew, `grade(query_id, answer)` in [0, 1], without a single call; return how many changed."""
+        rows = self._reader.execute(
+            "SELECT query_id, path_id, answer, quality FROM outcomes WHERE fingerprint = ?", (fingerprint,)
+        ).fetchall()
+        new = [(grade(query_id, answer), fingerprint, query_id, path_id) for query_id, path_id, answer, _ in rows]
+        update = "UPDATE outcomes SET quality = ? WHERE fingerprint = ? AND query_id = ? AND path_id = ?"
+        self.submit(lambda db: _none(db.executemany(update, new))).result()
+        return sum(row[3] != changed[0] for row, changed in zip(rows, new, strict=True))
+
+    # -- calls and the ledger ----------------------------------------------------------------------------------------------------
+
+    def reply(self, key: str) -> Reply | None:
+        """Return the reply of a call made before, None if there was none."""
+        row = self._reader.execute(f"SELECT {', '.join(_REPLY)} FROM calls WHERE key = ?", (key,)).fetchone()
+        return Reply(*row) if row else None
+
+    def record(self, key: str, model: str, reply: Reply) -> Future[None]:
+        """Queue the reply of a call that nobody bills."""
+        return self.submit(lambda db: _insert_call(db, key, model, reply, 0.0))
+
+    def reserve(self, sweep: str, key: str, model: str, usd: float, cap_usd: float) -> Future[int]:
+        """Queue an attempt with the most it can cost; the cap is checked in the same transaction.
+
+        The future gives the attempt's number; 0 = no room now, but there may be once open attempts are settled. It raises
+        `BudgetSpent` if there is no room and never will be.
+        """
+
+        def write(db: sqlite3.Connection) -> int | BudgetSpent:
+            charged, still_open = _spending(db, sweep)
+            if charged + still_open + usd > cap_usd:
+                if charged + usd <= cap_usd:
+                    return 0
+                return BudgetSpent(
+                    f"budget spent: {charged:.6f} of {cap_usd:g} USD are charged, and the next call to {model!r} may cost {usd:.6f} USD"
+                )
+            db.execute("INSERT INTO spending VALUES (?, 0.0, ?) ON CONFLICT DO UPDATE SET open_usd = open_usd + ?", (sweep, usd, usd))
+            sent = datetime.now(UTC).isoformat(timespec="milliseconds")
+            row = (sweep, key, model, sent, usd)
+            columns = "sweep, key, model, sent_at, reserved_usd, state"
+            return int(db.execute(f"INSERT INTO attempts ({columns}) VALUES (?, ?, ?, ?, ?, 'open')", row).lastrowid or 0)
+
+        return _unwrapped(self.submit(write))
+
+    def settle(self, attempt: int, usd: float, error: str = "", reply: Reply | None = None) -> Future[None]:
+        """Queue what an attempt cost in the end, together with the reply it brought."""
+
+        def write(db: sqlite3.Connection) -> None:
+            sweep, key, model, reserved = db.execute(
+                "SELECT sweep, key, model, reserved_usd FROM attempts WHERE id = ?", (attempt,)
+            ).fetchone()
+            state = "answered" if reply else "failed"
+            db.execute("UPDATE attempts SET settled_usd = ?, state = ?, error = ? WHERE id = ?", (usd, state, error, attempt))
+            charge = (usd, reserved, sweep)
+            db.execute("UPDATE spending SET charged_usd = charged_usd + ?, open_usd = max(0.0, open_usd - ?) WHERE sweep = ?", charge)
+            if reply:
+                _insert_call(db, key, model, reply, usd)
+
+        return self.submit(write)
+
+    def spending(self, sweep: str) -> Spending:
+        """Return what a sweep has been charged so far, over all its runs."""
+        n = self._reader.execute("SELECT count(*) FROM attempts WHERE sweep = ?", (sweep,)).fetchone()[0]
+        return Spending(*_spending(self._reader, sweep), n)
+
+    def retried(self, sweep: str) -> int:
+        """Return how many attempts of a sweep were further ones at the same call."""
+        return int(self._reader.execute("SELECT count(*) - count(DISTINCT key) FROM attempts WHERE sweep = ?", (sweep,)).fetchone()[0])
+
+    def prices_paid(self, model: str) -> list[float]:
+        """Return the price in US dollars of every answered attempt at a model."""
+        rows = self._reader.execute("SELECT settled_usd FROM attempts WHERE model = ? AND state = 'answered'", (model,))
+        return [row[0] for row in rows.fetchall()]
 
     def close(self) -> None:
-        """Close the file."""
+        """Commit what is queued, close the file and let the next process have it."""
+        self._writes.put(None)
+        self._writer.join()
+        self._reader.close()
         self._db.close()
+        self._owner.release()
 
     def __enter__(self) -> Store:
         return self
@@ -105,14 +285,28 @@ class Store:
         self.close()
 
 
-class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK when an error passes."""
+def _none(_: object) -> None:
+    return None
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
 
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
+def _spending(db: sqlite3.Connection, sweep: str) -> tuple[float, float]:
+    return db.execute("SELECT charged_usd, open_usd FROM spending WHERE sweep = ?", (sweep,)).fetchone() or (0.0, 0.0)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+def _insert_call(db: sqlite3.Connection, key: str, model: str, reply: Reply, usd: float) -> None:
+    row: Iterable[Any] = (key, model, *(getattr(reply, name) for name in _REPLY), usd)
+    columns = ", ".join(("key", "model", *_REPLY, "paid_usd"))
+    db.execute(f"INSERT OR IGNORE INTO calls ({columns}) VALUES ({', '.join('?' * (len(_REPLY) + 3))})", tuple(row))
+
+
+def _unwrapped(inner: Future[Any]) -> Future[int]:
+    """Turn a returned `BudgetSpent` into a raised one: raising inside a write would undo the commit it shares."""
+    outer: Future[int] = Future()
+    outer.set_running_or_notify_cancel()
+
+    def pass_on(done: Future[Any]) -> None:
+        error = done.exception() or (done.result() if isinstance(done.result(), BudgetSpent) else None)
+        outer.set_exception(error) if error else outer.set_result(done.result())
+
+    inner.add_done_callback(pass_on)
+    return outer

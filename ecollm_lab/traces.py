@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
 
 COLUMNS = ("query_id", "path_id", "quality", "cost_usd", "latency_s", "tokens_in", "tokens_out")
+HOW_MEASURED = ("queue_s", "retry_s", "repeats", "latency_spread_s", "truncated")
 QUERY_COLUMNS = ("query_id", "text", "kind", "split")
 _METADATA = b"ecollm_lab"
 
@@ -99,7 +100,8 @@ class Trace:
         provenance = dict(provenance or {"source": "recorded"})
         require_choice("provenance source", provenance.get("source"), ("measured", "recorded"))
         trace = cls(frame, table, provenance)
-        vars(trace)["_cells"] = (pd.Index(table["query_id"]).get_indexer(pd.Index(ids))[rows], columns, list(paths))  # known already
+        known = {"_cells": (pd.Index(table["query_id"]).get_indexer(pd.Index(ids))[rows], columns), "path_ids": list(paths)}
+        vars(trace).update(known)  # what the checks found out need not be found out again
         return trace
 
     @classmethod
@@ -109,6 +111,7 @@ class Trace:
             {
                 **{column: getattr(o, column) for column in COLUMNS},
                 **{f"{stage}_s": s for stage, s in zip(STAGES, o.stage_latency_s, strict=False)},
+                **{column: getattr(o, column) for column in HOW_MEASURED},
                 "answer": o.answer,
             }
             for o in outcomes
@@ -149,23 +152,22 @@ class Trace:
         return self.queries["query_id"].tolist()
 
     @cached_property
-    def _cells(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Row and column of each outcome in `array`, and the path ids its columns stand for."""
-        (rows, ids), (columns, paths) = (pd.factorize(self.outcomes[name]) for name in ("query_id", "path_id"))
-        return pd.Index(self.query_ids).get_indexer(pd.Index(ids))[rows], columns, list(paths)
-
-    @cached_property
     def path_ids(self) -> list[str]:
         """Path ids in order of first appearance: the columns of `array`."""
-        return self._cells[2]
+        return self.outcomes["path_id"].unique().tolist()
 
     def array(self, column: str) -> np.ndarray:
         """Return one numeric column as an array (queries, paths), NaN where there is no outcome."""
         require_choice("column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")])
-        rows, columns, paths = self._cells
-        out = np.full((len(self.query_ids), len(paths)), np.nan)
-        out[rows, columns] = self.outcomes[column]
+        out = np.full((len(self.query_ids), len(self.path_ids)), np.nan)
+        out[self._cells] = self.outcomes[column]
         return out
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column in `array` of each outcome."""
+        (rows, ids), (columns, _) = (pd.factorize(self.outcomes[name]) for name in ("query_id", "path_id"))  # both in order of appearance
+        return pd.Index(self.query_ids).get_indexer(pd.Index(ids))[rows], columns
 
     def split(self, name: str) -> Trace:
         """Return the part of one split, "train" or "heldout", with all columns of paths kept in order."""
@@ -199,4 +201,6 @@ class Trace:
         parts = [p["source"], p.get("domain"), p.get("measured_at"), f"{len(self.query_ids)} queries × {len(self.path_ids)} paths"]
         if p.get("price_date"):
             parts.append(f"prices declared {p['price_date']}")
+        if (p.get("sweep") or {}).get("failed"):
+            parts.append(f"{p['sweep']['failed']} pairs failed")
         return " · ".join(str(part) for part in parts if part)

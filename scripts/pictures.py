@@ -5,29 +5,29 @@ python -m scripts.pictures
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1200,500", "--virtual-time-budget=10000",
+from scripts.browser import FLAGS, find_chromium
+
+PICTURE = (
+    *FLAGS, "--hide-scrollbars", "--window-size=1200,500", "--virtual-time-budget=10000",
     "--blink-settings=primaryHoverType=2,availableHoverTypes=2",  # a mouse, away from the figure: no buttons in the picture
 )  # fmt: skip
 
 
 def main() -> None:
     """Write one PNG beside each HTML figure."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    browser = find_chromium()
     if not browser:
         sys.exit("No Chromium found; install it, or open the HTML files in any browser.")
     for page in sorted(Path("figures").glob("*.html")):
         picture = page.with_suffix(".png").resolve()
         with tempfile.TemporaryDirectory() as profile:
             subprocess.run(
-                [browser, *FLAGS, f"--user-data-dir={profile}", f"--screenshot={picture}", page.resolve().as_uri()],
+                [browser, *PICTURE, f"--user-data-dir={profile}", f"--screenshot={picture}", page.resolve().as_uri()],
                 check=True,
                 capture_output=True,
             )

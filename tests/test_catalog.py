@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from ecollm_lab.catalog import load_catalog
@@ -24,6 +27,13 @@ def test_costs_follow_the_declared_prices(tmp_path):
     assert catalog["s"].file == tmp_path / "s.gguf"
 
 
+def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
+    plain = load(tmp_path, HEAD + CLOUD)["c"]
+    assert (plain.requests_per_minute, plain.tokens_per_minute, plain.max_in_flight, plain.timeout_s) == (None, None, None, 60.0)
+    limited = load(tmp_path, HEAD + CLOUD + "requests_per_minute = 60\ntokens_per_minute = 9000\nmax_in_flight = 4\ntimeout_s = 5\n")["c"]
+    assert (limited.requests_per_minute, limited.tokens_per_minute, limited.max_in_flight, limited.timeout_s) == (60, 9000, 4, 5.0)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -38,7 +48,21 @@ def test_costs_follow_the_declared_prices(tmp_path):
         (HEAD + EDGE + "temprature = 0\n", "temprature"),
         (HEAD + EDGE.replace('file = "s.gguf"\n', ""), "'file'"),
         (HEAD + EDGE + "threads = 0\n", "threads must be a whole number >= 1"),
+        (HEAD + CLOUD + "timeout_s = 0\n", "timeout_s must be more than 0 seconds, got 0"),
+        (HEAD + CLOUD + 'timeout_s = "long"\n', "timeout_s must be a number"),
+        (HEAD + CLOUD + "requests_per_minute = 0\n", "requests_per_minute must be a whole number >= 1"),
+        (HEAD + CLOUD + "tokens_per_minute = 1.5\n", "tokens_per_minute must be a whole number >= 1"),
+        (HEAD + EDGE + "max_in_flight = 4\n", "max_in_flight"),
         ("[prices", "not valid TOML"),
+        ("models = 3\n" + HEAD, r"models must be tables, \[models\.NAME\]"),
+        (HEAD.replace("2026-01-01", "last week") + EDGE, "date must be a date such as 2026-11-23, got 'last week'"),
+        ("pocket_model = true\n" + HEAD + EDGE, "top-level key must be one of pocket_models.*got 'pocket_model'"),
+        ("pocket_models = true\n" + HEAD + EDGE.replace("models.s", "models.pocket-s"), "has the name of a pocket model"),
+        (HEAD + EDGE + "file = 3\n".replace("file", "sha256"), "sha256 must be a text"),
+        (HEAD + EDGE + "gpu_layers = -2\n", "gpu_layers must be a whole number >= -1"),
+        (HEAD + EDGE + 'chat_template = "none.jinja"\n', r"cannot read the template file none\.jinja"),
+        (HEAD + CLOUD + 'price_date = "2026-01-01"\n', "price_date and price_source go together"),
+        (HEAD + CLOUD + 'price_date = "soon"\nprice_source = "x"\n', "price_date must be a date"),
     ],
 )
 def test_a_bad_catalog_says_what_to_mend(tmp_path, text, says):
@@ -58,3 +82,76 @@ def test_the_shipped_catalog_has_two_edge_sizes_and_a_cloud_model():
     placements = sorted(model.placement for model in catalog.models.values())
     assert placements == ["cloud", "edge", "edge"]
     assert all(model.sha256 for model in catalog.models.values())
+
+
+def test_a_path_may_be_relative_absolute_or_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    files = ("m/s.gguf", "/srv/s.gguf", "~/s.gguf")
+    loaded = [load(tmp_path, HEAD + EDGE.replace("s.gguf", file))["s"].file for file in files]
+    assert loaded == [tmp_path / "m/s.gguf", Path("/srv/s.gguf"), tmp_path / "home/s.gguf"]
+
+
+def test_a_chat_template_is_a_files_text_or_a_built_in_name(tmp_path):
+    (tmp_path / "t.jinja").write_text("{{ messages }}")
+    assert load(tmp_path, HEAD + EDGE + 'chat_template = "t.jinja"\n')["s"].chat_template == "{{ messages }}"
+    assert load(tmp_path, HEAD + EDGE + 'chat_template = "llama-3"\n')["s"].chat_template == "llama-3"
+    assert load(tmp_path, HEAD + EDGE)["s"].chat_template is None
+
+
+def test_a_model_has_its_own_price_date_and_source_or_the_tables(tmp_path):
+    own = CLOUD.replace("models.c", "models.d") + "price_date = 2026-05-06\nprice_source = 'their page'\n"
+    catalog = load(tmp_path, HEAD + EDGE + CLOUD + own)
+    assert [(m.price_date, m.price_source) for m in catalog.models.values()] == [
+        ("2026-01-01", "test"),
+        ("2026-01-01", "test"),
+        ("2026-05-06", "their page"),
+    ]
+
+
+def test_the_pocket_models_join_an_own_catalog_at_their_own_prices(tmp_path, monkeypatch):
+    shipped = load_catalog("data/models.toml")
+    monkeypatch.chdir(tmp_path)
+    catalog = load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD)
+    assert list(catalog.models) == [*shipped.models, "c"]
+    assert catalog["pocket-s"] == shipped["pocket-s"]
+    assert catalog["pocket-s"].file.is_file()
+    assert catalog.edge_price_usd_per_hour == 0.36
+    assert len(load(tmp_path, "pocket_models = true\n" + HEAD).models) == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'api_key_env = "sk-SECRET-123456"',
+        'api_key = "sk-SECRET-123456"',
+        'base_url = "https://me:sk-SECRET-123456@host/v1"',
+        'base_url = "https://host/v1?key=sk-SECRET-123456"',
+    ],
+)
+def test_a_key_in_the_catalog_is_refused_and_not_shown(tmp_path, line):
+    name = line.split(" ")[0]
+    text = "".join(row for row in CLOUD.splitlines(keepends=True) if not row.startswith(name))
+    with pytest.raises(LabError, match=name) as caught:
+        load(tmp_path, HEAD + text + line + "\n")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_the_examples_in_the_shipped_catalog_load_once_filled_in_and_not_before(tmp_path):
+    text = Path("data/models.toml").read_text()
+    head, examples = text.split("# ---- Examples")
+    tables = re.findall(r"^# (\[models\..*?)(?=^#$|\Z)", examples, re.DOTALL | re.MULTILINE)
+    assert len(tables) == 3
+    edge, hosted, unknown = (re.sub(r"^# ", "", table, flags=re.MULTILINE) for table in tables)
+    catalog = load(tmp_path, head + edge + hosted)
+    assert catalog["gpt-4o-mini"].price_date == "2024-07-18"
+    assert catalog["qwen2_5-1_5b"].file == Path.home() / "models/qwen2.5-1.5b-instruct-q4_k_m.gguf"
+    with pytest.raises(LabError, match=r"llama-3_3-70b\]"):
+        load(tmp_path, head + unknown)
+    with pytest.raises(LabError, match="price_in_usd_per_mtok must be a number"):
+        load(
+            tmp_path,
+            head
+            + re.sub(r'".*….*"', '"x"', unknown)
+            .replace('base_url = "x"', 'base_url = "https://x/v1"')
+            .replace('price_date = "x"', "price_date = 2026-01-01"),
+        )

@@ -2,9 +2,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +14,6 @@ import pytest
 from typer.testing import CliRunner
 
 from ecollm_lab.cli import app
-from ecollm_lab.store import Store
 from ecollm_lab.traces import Trace
 
 FOUR = "none/none/none/pocket-s,none/bm25-1/none/pocket-s,none/bm25-3/none/pocket-s,none/bm25-1/none/pocket-xl"
@@ -167,9 +168,9 @@ def _stored(place):
     if not (place / "s.sqlite").exists():
         return 0
     try:
-        with Store(place / "s.sqlite") as store:
-            return store._db.execute("SELECT count(*) FROM outcomes").fetchone()[0]
-    except Exception:  # the child is just creating it
+        with closing(sqlite3.connect(place / "s.sqlite", timeout=30)) as db:
+            return db.execute("SELECT count(*) FROM outcomes").fetchone()[0]
+    except sqlite3.Error:  # the child is just creating it
         return 0
 
 

@@ -75,3 +75,32 @@ def test_the_references_of_the_shipped_domains_state_their_own_facts():
     for name in ("smart_home", "automotive"):
         for query in load_domain(f"data/{name}").queries:
             assert grade(query, query.references[0]) == 1.0, query
+
+
+def test_domain_toml_names_the_domain_and_its_grading(tmp_path):
+    write(tmp_path, [PASSAGE], [{**QUERY, "facts": []}])
+    (tmp_path / "domain.toml").write_text('name = "attic"\ndescription = "what is up there"\ngrading = "token_f1"\n')
+    domain = load_domain(tmp_path)
+    assert (domain.name, domain.description, domain.grading.slug) == ("attic", "what is up there", "token_f1-1")
+    (tmp_path / "domain.toml").write_text('grading = "judge"\njudge_model = "gpt"\n')
+    assert load_domain(tmp_path).grading.slug == "judge-1:gpt"
+    assert load_domain(tmp_path).name == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("grading = [", "cannot be read"),
+        ('grading = "bleu"', "grading must be one of facts, token_f1, embedding, judge; got 'bleu'"),
+        ('grading = "judge"', "judge_model"),
+        ('judge_model = "gpt"', "judge_model"),
+        ('grading = "facts"', "facts is empty"),
+        ("grading = 3", "grading must be a text"),
+        ('name = "../x"', "name must be"),
+        ('colour = "red"', "unknown setting 'colour'"),
+    ],
+)
+def test_a_bad_domain_toml_is_a_fault(tmp_path, text, fault):
+    write(tmp_path, [PASSAGE], [{**QUERY, "facts": []}])
+    (tmp_path / "domain.toml").write_text(text)
+    assert any(fault in line for line in check_domain(tmp_path)), check_domain(tmp_path)

@@ -1,7 +1,10 @@
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
+from ecollm_lab.models import CallFailed
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError
 from ecollm_lab.space import PathSpace
@@ -23,7 +26,7 @@ def rig(domain, encoder, tmp_path):
 def test_a_sweep_fills_the_store_and_a_second_one_runs_nothing(rig):
     queries, pipeline, models, store = rig
     seen = []
-    first = sweep(pipeline, queries, SPACE.paths, store, MARKS, on_outcome=lambda p: seen.append((p.done, p.total)))
+    first = sweep(pipeline, queries, SPACE.paths, store, MARKS, on_progress=lambda p: seen.append((p.done, p.total)))
     assert first.done == first.total == 2 * len(SPACE) == len(seen)
     calls = models["s"].calls
     again = sweep(pipeline, queries, SPACE.paths, store, MARKS)
@@ -47,7 +50,7 @@ def test_an_interrupt_keeps_every_outcome_that_was_finished(rig):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(pipeline, queries, SPACE.paths, store, MARKS, on_outcome=interrupt)
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, on_progress=interrupt)
     kept = len(store.pairs("fs")) + len(store.pairs("fc"))
     assert kept >= 5
     assert sweep(pipeline, queries, SPACE.paths, store, MARKS).done == 2 * len(SPACE) - kept
@@ -66,9 +69,16 @@ def test_a_failure_keeps_what_was_measured_before(rig):
 
 def test_a_budget_stops_the_sweep(rig):
     queries, pipeline, _, store = rig
-    whole = sweep(pipeline, queries[:1], SPACE.paths, store, MARKS)
-    part = sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=whole.cost_usd / 2)
+    sweep(pipeline, queries[:1], SPACE.paths, store, MARKS)
+    before = store.spending("tiny")
+    assert before.charged_usd == pytest.approx(sum(store.prices_paid("c")))
+    cap = before.charged_usd * 1.5
+    part = sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=cap)
     assert 0 < part.done < part.total
+    assert part.stopped.startswith("budget spent")
+    assert before.charged_usd < store.spending("tiny").charged_usd <= cap
+    with pytest.raises(LabError, match="cannot buy one more call to 'c'"):
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=before.charged_usd)
 
 
 def test_any_executor_will_do_and_gives_the_same_outcomes(rig, tmp_path):
@@ -103,3 +113,72 @@ def test_only_the_pairs_named_are_run(rig):
     assert (progress.done, progress.total, progress.reused) == (2, 2, 0)
     assert store.pairs("fs") | store.pairs("fc") == wanted
     assert sweep(pipeline, queries, paths, store, MARKS, only=wanted).reused == 2
+
+
+def test_a_sweep_stops_on_request_and_says_so(rig):
+    queries, pipeline, _, store = rig
+    stop, seen = Event(), []
+
+    def look(progress):
+        seen.append(progress.latest.path_id)
+        if progress.done == 5:
+            stop.set()
+
+    progress = sweep(pipeline, queries, SPACE.paths, store, MARKS, stop=stop, on_progress=look)
+    assert progress.stopped == "stopped on request"
+    assert 5 <= progress.done < progress.total
+    assert seen[:5] == [path.id for path in SPACE.paths[:5]]
+    rest = sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    assert (rest.done, rest.stopped) == (rest.total, "")
+
+
+class Slow(Echo):
+    """Takes its time, each time another."""
+
+    def reply(self, prompt):
+        return dataclasses.replace(super().reply(prompt), latency_s=self.calls / 1000)
+
+
+def test_a_sample_is_measured_repeatedly_and_carries_median_and_spread(domain, encoder, tmp_path):
+    models = {"s": Slow({}), "c": Echo({})}
+    paths = SPACE.select(["none/none/none/s"]).paths
+    with Store(tmp_path / "s.sqlite") as store:
+        pipeline = Pipeline(domain, CATALOG, encoder, models)
+        sweep(pipeline, domain.queries[:1], paths, store, MARKS, repeats=5, repeat_share=1.0)
+        (outcome,) = store.outcomes("fs")
+        assert models["s"].calls == 5
+        assert outcome.repeats == 5
+        assert outcome.stage_latency_s[3] == pytest.approx(0.003)  # the median of 1 … 5 ms
+        assert outcome.latency_spread_s == pytest.approx(0.002)
+        sweep(pipeline, domain.queries[1:], paths, store, MARKS, repeats=5, repeat_share=0.0)
+        assert models["s"].calls == 6
+
+
+def test_pairs_that_need_the_same_call_share_it_across_runs_and_fingerprints(rig):
+    queries, pipeline, models, store = rig
+    sweep(pipeline, queries, SPACE.paths, store, MARKS)
+    calls = models["s"].calls, models["c"].calls
+    assert sweep(pipeline, queries, SPACE.paths, store, {"s": "other s", "c": "other c"}).done == 2 * len(SPACE)
+    assert (models["s"].calls, models["c"].calls) == calls
+    assert calls[0] == len(models["s"].answers)
+
+
+def test_a_call_that_fails_costs_its_pair_and_not_the_sweep(domain, encoder, tmp_path):
+    class Picky(Echo):
+        def reply(self, prompt):
+            if "Passages" in prompt:
+                raise CallFailed("too long", attempts=3)
+            return super().reply(prompt)
+
+    with Store(tmp_path / "s.sqlite") as store:
+        progress = sweep(Pipeline(domain, CATALOG, encoder, {"s": Picky({}), "c": Echo({})}), domain.queries, SPACE.paths, store, MARKS)
+        assert progress.failed == len(store.failures("fs")) > 0
+        assert progress.done == progress.total - progress.failed
+        assert {failure.error for failure in store.failures("fs")} == {"too long"}
+
+
+@pytest.mark.parametrize(("options", "says"), [({"repeats": 0}, "repeats must be"), ({"max_cost_usd": -1.0}, "max_cost_usd must be")])
+def test_bad_options_are_named(rig, options, says):
+    queries, pipeline, _, store = rig
+    with pytest.raises(LabError, match=says):
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, **options)

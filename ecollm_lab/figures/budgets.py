@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.style import CHOSEN, CLOUD, COST, EDGE, FAINT, LATENCY, LOG, PALETTE, SYMBOLS, finish
+from ecollm_lab.figures.style import CHOSEN, CLOUD, COST, EDGE, FAINT, LATENCY, LOG, PALETTE, SYMBOLS, aside, finish
 from ecollm_lab.records import require_choice
 
 METRICS = {
@@ -35,26 +35,31 @@ def compute_budget(records: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def plot_budget(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw the median over seeds against the budget, one panel a trace, one line a method; ours with its quartiles."""
+    """Draw the median over seeds against the budget, one panel a trace, one line a method; ours with its quartiles.
+
+    Beside each name: the mean over the panels at the middle budget, which the legend's title names.
+    """
     traces, metric = list(frame["trace"].unique()), frame["metric"].iloc[0]
     methods = ["ours", *sorted(set(frame["method"]) - {"ours"})]
+    middle = sorted(frame["budget_share"].unique())[frame["budget_share"].nunique() // 2]
+    beside = frame[frame["budget_share"] == middle].groupby("method")["median"].mean()
     figure = make_subplots(1, len(traces), subplot_titles=traces, shared_yaxes=True, horizontal_spacing=0.03)
     for column, trace in enumerate(traces, start=1):
         for i, method in enumerate(methods):
             part = frame[(frame["trace"] == trace) & (frame["method"] == method)].sort_values("budget_share")
             band = {"type": "data", "array": part["high"] - part["median"], "arrayminus": part["median"] - part["low"]}
             figure.add_scatter(
-                x=100 * part["budget_share"], y=part["median"], mode="lines+markers", name=method, legendgroup=method,
+                x=100 * part["budget_share"], y=part["median"], mode="lines+markers", legendgroup=method,
                 showlegend=column == 1, line={"color": PALETTE[i % len(PALETTE)], "width": 4 if method == "ours" else 1.5},
                 marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 9}, error_y=band if method == "ours" else None,
-                customdata=part["seeds"],
+                customdata=part["seeds"], name=f"{method} ({beside.get(method, np.nan):.3f})",
                 hovertemplate=f"{method}<br>%{{x:g}} % of the outcomes<br>%{{y:.3f}}, median of %{{customdata}} seeds<extra></extra>",
                 row=1, col=column,
             )  # fmt: skip
     figure.update_xaxes(type="log", title="budget (% of outcomes)", tickvals=[1, 2, 5, 10, 20])
     figure.update_yaxes(title=METRICS[metric], row=1, col=1)
     finish(figure, "How near to the truth does each method come for its budget?", source)
-    return figure.update_layout(legend={"orientation": "v", "x": 1.02, "y": 1.0, "xanchor": "left", "yanchor": "top"})
+    return aside(figure).update_layout(legend_title={"text": f"method (at {100 * middle:g} %)", "font": {"size": 12}})
 
 
 def plot_samples(fronts: pd.DataFrame, source: str) -> go.Figure:

@@ -1,113 +1,225 @@
-"""Cloud models: any OpenAI-compatible endpoint, or a GGUF the lab serves on loopback with `llama_cpp.server`."""
+"""Cloud models: any OpenAI-compatible endpoint, or a GGUF the lab serves on loopback.
+
+Calls do not stream: one JSON document is whole or it is not, it always says why it ended and what it used. A stream that is cut looks
+like a short answer, and many endpoints leave the usage out of it.
+"""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import tempfile
+import asyncio
+import logging
 import time
-import urllib.error
-import urllib.request
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from threading import Thread
 from types import TracebackType
+from typing import Any
 
 import openai
+import stamina
 
 from ecollm_lab.catalog import Model
-from ecollm_lab.models import MAX_TOKENS, Reply
-from ecollm_lab.models.gguf import check_file
-from ecollm_lab.records import LabError
+from ecollm_lab.models import MAX_TOKENS, Account, CallFailed, Reply, Withdrawn, most_tokens_in, most_usd
+from ecollm_lab.models.gate import Gate
+from ecollm_lab.models.secrets import clean_logs, read_key
+from ecollm_lab.models.server import LoopbackServer
+from ecollm_lab.models.verdict import Failed, judge, read
 
-START_TIMEOUT_S = 60.0
-CALL_TIMEOUT_S = 60.0
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often and how long a call tries: attempts, those that were charged without a reply, and the pauses between them."""
+
+    attempts: int = 6
+    charged: int = 3
+    wait_initial_s: float = 0.5
+    wait_max_s: float = 20.0
+    wait_jitter_s: float = 1.0
 
 
-class LoopbackServer:
-    """`llama_cpp.server` as a child process on a free loopback port, from start until `stop`."""
+class _Call:
+    """One call on its way: what it waited, what it was charged for, and whether it can still be withdrawn."""
 
-    def __init__(self, model: Model) -> None:
-        file = check_file(model)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop
-        flags = {
-            "model": file, "model_alias": model.remote_name, "host": "127.0.0.1", "port": port, "n_ctx": model.context,
-            "n_threads": model.threads, "n_threads_batch": model.threads, "verbose": False, "interrupt_requests": False, "seed": 0,
-        }  # fmt: skip
-        command = [sys.executable, "-m", "llama_cpp.server", *(w for k, v in flags.items() for w in (f"--{k}", str(v)))]
-        # A session of its own: Ctrl-C in the terminal reaches the sweep, which then stops the server in order.
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True)
-        self.base_url = f"http://127.0.0.1:{port}/v1"
-        try:
-            self._wait(model)
-        except BaseException:
-            self.stop()
-            raise
-
-    def _wait(self, model: Model) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline and self._process.poll() is None:
-            with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                urllib.request.urlopen(f"{self.base_url}/models", timeout=2).close()
-                return
-            time.sleep(0.1)
-        self._log.seek(0)
-        tail = self._log.read()[-800:].strip()
-        raise LabError(
-            f"The loopback server for model {model.name!r} did not start within {START_TIMEOUT_S:g} s. "
-            f"Is ecollm_lab[edge] installed? The server's last words:\n{tail}"
-        )
-
-    def stop(self) -> None:
-        """Stop the server and wait until it is gone."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._log.close()
+    def __init__(self, prompt: str, account: Account | None) -> None:
+        self.prompt, self.account = prompt, account
+        self.attempts = self.charged = 0
+        self.queue_s, self.sending, self.withdrawn = 0.0, False, False
+        self.task: asyncio.Task[None] | None = None
 
 
 class CloudModel:
-    """A hosted model reached through the `openai` client; a `file` in the catalog is served on loopback first."""
+    """A hosted model reached through the `openai` client; a `file` in the catalog is served on loopback first.
 
-    def __init__(self, model: Model) -> None:
-        self.name, self._remote = model.name, model.remote_name
+    One client and one event loop, in a thread of their own, are kept from start to end. Many calls may be in flight at a hosted
+    endpoint; one that this machine serves gets them one at a time, so that latencies are not measured against each other.
+    """
+
+    def __init__(self, model: Model, *, patience: Patience | None = None, gate: Gate | None = None) -> None:
+        self.model, self.name = model, model.name
+        self._patience, self._gate = patience or Patience(), gate or Gate(model)
+        if not logging.getLogger("stamina").handlers:
+            logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
         self._exits = ExitStack()
-        base_url, key = model.base_url, "unused"
-        if model.api_key_env:
-            key = os.environ.get(model.api_key_env, "")
-            if not key:
-                raise LabError(f"Model {model.name!r} needs a key in the environment variable {model.api_key_env}, which is not set.")
+        base_url = model.base_url
+        read_key(model)  # a missing key is an error before anything is started
+        self._exits.enter_context(clean_logs(model))
         if model.file is not None:
             server = LoopbackServer(model)
             self._exits.callback(server.stop)
             base_url = server.base_url
-        self._client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=CALL_TIMEOUT_S)
-        self._exits.callback(self._client.close)
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name=f"calls to {model.name}", daemon=True)
+        self._thread.start()
+        self._exits.callback(self._stop_loop)
+        self._client = openai.AsyncOpenAI(base_url=base_url, api_key=self._key, max_retries=0, timeout=None)
+        self._calls: set[_Call] = set()
+        if model.file is None:
+            asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
+
+    async def _key(self) -> str:
+        return read_key(self.model)  # at each request: nothing here holds it
+
+    async def _warm_up(self) -> None:
+        """Open a connection without a billable request; whatever it answers, or not, is for the first call to find out."""
+        with suppress(Exception):
+            async with asyncio.timeout(min(5.0, self.model.timeout_s)):
+                await self._client.models.list()
 
     def reply(self, prompt: str) -> Reply:
-        """Answer greedily. Raises `LabError` if the endpoint fails, replies with something else, or reports no usage."""
-        started = time.perf_counter()
+        """Answer greedily, in one attempt. Raises `LabError` if the endpoint fails, replies with something else, or reports no usage."""
+        return self._start(_Call(prompt, None), Patience(attempts=1)).result()
+
+    def submit(self, prompt: str, account: Account) -> Future[Reply]:
+        """Start a call, with retries; its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent` or `Withdrawn`."""
+        return self._start(_Call(prompt, account), self._patience)
+
+    def _start(self, call: _Call, patience: Patience) -> Future[Reply]:
+        future: Future[Reply] = Future()
+        future.set_running_or_notify_cancel()
+
+        async def run() -> None:
+            self._calls.add(call)
+            try:
+                future.set_result(await self._answer(call, patience))
+            except asyncio.CancelledError:
+                future.set_exception(Withdrawn("The call was withdrawn before it was sent."))
+            except Failed as failed:
+                future.set_exception(CallFailed(str(failed), attempts=call.attempts))
+            except Exception as error:  # BudgetSpent, EndpointClosed, a store that cannot be written
+                future.set_exception(error)
+            finally:
+                self._calls.discard(call)
+
+        def begin() -> None:
+            call.task = self._loop.create_task(run())
+
+        self._loop.call_soon_threadsafe(begin)
+        return future
+
+    def withdraw(self) -> None:
+        """Give up calls that wait for a turn or for another attempt; those being answered are finished."""
+
+        def give_up() -> None:
+            for call in list(self._calls):
+                call.withdrawn = True
+                if not call.sending and call.task:
+                    call.task.cancel()
+
+        self._loop.call_soon_threadsafe(give_up)
+
+    async def _answer(self, call: _Call, patience: Patience) -> Reply:
+        began = time.perf_counter()
+
+        def again(error: Exception) -> bool | float:
+            if not isinstance(error, Failed) or not error.retry or call.withdrawn or call.charged >= patience.charged:
+                return False
+            return 0.0 if error.pause_s is not None else True  # the gate keeps the pause, for all calls at once
+
+        tries = stamina.retry_context(
+            on=again, attempts=patience.attempts, timeout=None, wait_initial=patience.wait_initial_s,
+            wait_max=patience.wait_max_s, wait_jitter=patience.wait_jitter_s,
+        )  # fmt: skip
+        async for attempt in tries:
+            with attempt:
+                reply = await self._attempt(call, began)
+        return reply
+
+    async def _attempt(self, call: _Call, began: float) -> Reply:
+        waiting = time.perf_counter()
+        ticket = await self._gate.enter(most_tokens_in(call.prompt) + MAX_TOKENS, again=call.attempts > 0)
+        call.sending, how, pause_s, used = True, "unused", 0.0, None
         try:
-            done = self._client.chat.completions.create(
-                model=self._remote, messages=[{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS, seed=0
-            )
-        except openai.OpenAIError as error:
-            raise LabError(
-                f"Model {self.name!r}: the endpoint failed ({type(error).__name__}: {error}). "
-                "Nothing was recorded for this outcome; run the same command again to go on."
-            ) from error
-        latency = time.perf_counter() - started
-        if not isinstance(done, openai.types.chat.ChatCompletion) or not done.choices or done.usage is None:
-            raise LabError(f"Model {self.name!r}: the endpoint did not send a completion with its usage; got {str(done)[:120]!r}.")
-        text = done.choices[0].message.content or ""
-        return Reply(text.strip(), done.usage.prompt_tokens, done.usage.completion_tokens, latency)
+            number = await self._reserve(call)
+            sent = time.perf_counter()
+            call.queue_s += sent - waiting
+            call.attempts += 1
+            raw, failed = await self._send(call.prompt)
+            latency = time.perf_counter() - sent
+            failed = failed or judge(self.model, raw)
+            if failed:
+                how, pause_s = failed.how, failed.pause_s or 0.0
+                call.charged += failed.charged
+                await self._settle(call, number, self._charge(call.prompt, failed), failed.why, None)
+                if failed.fatal:
+                    self._gate.close(failed.why)
+                raise failed
+            retry_s = max(0.0, sent - began - call.queue_s)
+            reply = read(self.model, raw, latency, call.queue_s, retry_s, call.attempts)
+            how, used = "ok", reply.tokens_in + reply.tokens_out
+            await self._settle(call, number, self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out), "", reply)
+            return reply
+        finally:
+            call.sending = False
+            self._gate.leave(ticket, how, pause_s=pause_s, tokens=used)
+
+    def _charge(self, prompt: str, failed: Failed) -> float:
+        """Return what a failed attempt may be billed: by its usage if it told, else at the reserved price."""
+        if not failed.charged:
+            return 0.0
+        return self.model.cost_usd(0.0, *failed.tokens) if failed.tokens else most_usd(self.model, prompt)
+
+    async def _reserve(self, call: _Call) -> int:
+        """Journal the attempt at its highest price; wait while only attempts in flight keep the budget from having room."""
+        if call.account is None:
+            return 0
+        while not (number := await asyncio.wrap_future(call.account.reserve(most_usd(self.model, call.prompt)))):
+            if call.withdrawn:
+                raise asyncio.CancelledError
+            await asyncio.sleep(0.05)
+        return number
+
+    async def _settle(self, call: _Call, number: int, usd: float, error: str, reply: Reply | None) -> None:
+        if call.account is not None:
+            await asyncio.wrap_future(call.account.settle(number, usd, error, reply))
+
+    async def _send(self, prompt: str) -> tuple[Any, Failed | None]:
+        """One request, whole within the deadline. What went wrong is returned, so that no chained error carries the request's headers."""
+        try:
+            async with asyncio.timeout(self.model.timeout_s):
+                return await self._client.chat.completions.create(
+                    model=self.model.remote_name,
+                    messages=[{"role": "user", "content": prompt}],
+                    temperature=0.0,
+                    max_tokens=MAX_TOKENS,
+                    seed=0,
+                ), None
+        except Exception as error:
+            return None, Failed.of(self.model, error)
+
+    def _stop_loop(self) -> None:
+        async def end() -> None:
+            for call in list(self._calls):
+                if call.task:
+                    call.task.cancel()
+            await self._client.close()
+
+        with suppress(Exception):
+            asyncio.run_coroutine_threadsafe(end(), self._loop).result(timeout=5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+        if not self._loop.is_running():
+            self._loop.close()
 
     def __enter__(self) -> CloudModel:
         return self

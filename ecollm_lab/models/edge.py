@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, cast
 
 from ecollm_lab.catalog import Model
-from ecollm_lab.models import MAX_TOKENS, Reply
+from ecollm_lab.models import MAX_TOKENS, CallFailed, Reply
 from ecollm_lab.models.gguf import check_file
+from ecollm_lab.models.templates import set_template
 from ecollm_lab.records import LabError
 
 
@@ -26,11 +27,17 @@ class EdgeModel:
             ) from error
         try:
             self._llama = llama_cpp.Llama(
-                file, n_ctx=model.context, n_threads=model.threads, n_threads_batch=model.threads, flash_attn=True, verbose=False, seed=0
-            )
+                file, n_ctx=model.context, n_threads=model.threads, n_threads_batch=model.threads, n_gpu_layers=model.gpu_layers,
+                flash_attn=True, verbose=False, seed=0,
+            )  # fmt: skip
         except (ValueError, RuntimeError) as error:
             raise LabError(f"Model {model.name!r}: llama.cpp cannot load {file}: {error}. Restore the file or name another.") from error
         self.name = model.name
+        try:
+            self.template = set_template(self._llama, model)
+        except LabError:
+            self._llama.close()
+            raise
         self._lock = threading.Lock()
 
     def reply(self, prompt: str) -> Reply:
@@ -41,11 +48,12 @@ class EdgeModel:
             try:
                 raw = self._llama.create_chat_completion([{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS)
             except ValueError as error:  # llama-cpp-python: the prompt does not fit the context
-                raise LabError(f"Model {self.name!r} cannot answer: {error}. Raise its 'context' or retrieve less.") from error
+                raise CallFailed(f"Model {self.name!r} cannot answer: {error}. Raise its 'context' or retrieve less.") from error
             latency = time.perf_counter() - started
         done = cast("dict[str, Any]", raw)
-        text = done["choices"][0]["message"]["content"] or ""
-        return Reply(text.strip(), done["usage"]["prompt_tokens"], done["usage"]["completion_tokens"], latency)
+        choice, usage = done["choices"][0], done["usage"]
+        text = choice["message"]["content"] or ""
+        return Reply(text.strip(), usage["prompt_tokens"], usage["completion_tokens"], latency, choice["finish_reason"])
 
     def __enter__(self) -> EdgeModel:
         return self

@@ -13,22 +13,27 @@ def check_file(model: Model) -> str:
     file = model.file
     if file is None:
         raise LabError(f"Model {model.name!r} has no file in the catalog.")
-    digest = hashlib.sha256()
     try:
         with file.open("rb") as stream:
             magic = stream.read(4)
-            digest.update(magic)
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
+        digest = file_sha256(model)
     except OSError as error:
         raise LabError(
             f"Model {model.name!r}: cannot read {file} ({error.strerror}). Restore the file or mend 'file' in the catalog."
         ) from error
     if magic != b"GGUF":
         raise LabError(f"Model {model.name!r}: {file} is not a GGUF file (starts with {magic!r}). Restore it or name another.")
-    if model.sha256 and digest.hexdigest() != model.sha256:
+    if model.sha256 and digest != model.sha256:
         raise LabError(
-            f"Model {model.name!r}: {file} has sha256 {digest.hexdigest()[:12]}…, the catalog says {model.sha256[:12]}…. "
+            f"Model {model.name!r}: {file} has sha256 {digest[:12]}…, the catalog says {model.sha256[:12]}…. "
             "The file is cut short or another version: restore it, or put its sha256 into the catalog."
         )
     return str(file)
+
+
+def file_sha256(model: Model) -> str:
+    """Return the sha256 of a model's file."""
+    if model.file is None:
+        raise LabError(f"Model {model.name!r} has no file in the catalog.")
+    with model.file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,5 @@
+import asyncio
+
+from tests.scripted_server import main
+
+asyncio.run(main())
