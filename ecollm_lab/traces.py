@@ -82,12 +82,18 @@ class Trace:
             frame[column] = values
         frame = frame.reset_index(drop=True)
         (rows, ids), (columns, paths) = (pd.factorize(frame[name]) for name in ("query_id", "path_id"))
+        ids, paths = (np.asarray(values, dtype=object) for values in (ids, paths))
         if rows.min() < 0 or columns.min() < 0:
             raise LabError("query_id and path_id must be given in every row; some are missing.")
-        twice = pd.Series(rows * len(paths) + columns).duplicated()
-        if twice.any():
-            row = frame[twice].iloc[0]
-            raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")
+        for name in ("query_id", "path_id"):
+            if isinstance(frame[name].dtype, pd.CategoricalDtype):
+                frame[name] = frame[name].cat.categories.take(frame[name].cat.codes.to_numpy()).array
+        cells = rows * len(paths) + columns
+        sparse = len(ids) * len(paths) > 20 * len(cells)  # counting all cells would then take more room than it saves time
+        if sparse or np.bincount(cells).max() > 1:
+            twice = frame[pd.Series(cells).duplicated()]
+            for row in twice.head(1).itertuples():
+                raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")
         if queries is None:
             queries = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
         absent = [column for column in QUERY_COLUMNS if column not in queries]
@@ -124,7 +130,7 @@ class Trace:
     def load(cls, file: FilePath | str) -> Trace:
         """Read a Parquet trace. Raises `LabError` if the file cannot be read or is no trace."""
         try:
-            table = pq.read_table(file)
+            table = pq.read_table(file, read_dictionary=["query_id", "path_id"])  # each id is decoded once
         except (OSError, pa.ArrowException) as error:
             raise LabError(f"Cannot read the trace {file}: {error}") from error
         raw = (table.schema.metadata or {}).get(_METADATA)
@@ -168,6 +174,11 @@ class Trace:
         """Row and column in `array` of each outcome."""
         (rows, ids), (columns, _) = (pd.factorize(self.outcomes[name]) for name in ("query_id", "path_id"))  # both in order of appearance
         return pd.Index(self.query_ids).get_indexer(pd.Index(ids))[rows], columns
+
+    def of_path(self, path_id: str) -> pd.DataFrame:
+        """Return the outcomes of one path, all columns, as they stand in `outcomes`."""
+        require_choice("path_id", path_id, self.path_ids)
+        return self.outcomes.iloc[np.flatnonzero(self._cells[1] == self.path_ids.index(path_id))]
 
     def split(self, name: str) -> Trace:
         """Return the part of one split, "train" or "heldout", with all columns of paths kept in order."""
