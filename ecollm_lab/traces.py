@@ -70,16 +70,7 @@ class Trace:
         for column in COLUMNS[5:]:
             frame[column] = frame.get(column, np.nan)
         for column in ("quality", "cost_usd", "latency_s"):
-            values = pd.to_numeric(frame[column], errors="coerce")
-            numbers = values.to_numpy(dtype=float, na_value=np.nan)
-            bad = (numbers < 0) | (numbers > (1 if column == "quality" else np.finfo(float).max))
-            if values.dtype != frame[column].dtype:
-                bad |= (values.isna() & frame[column].notna()).to_numpy()
-            if bad.any():
-                limits = "within [0, 1]" if column == "quality" else ">= 0"
-                row = frame[bad].iloc[0]
-                raise LabError(f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id}).")
-            frame[column] = values
+            frame[column] = _checked(frame, column)
         frame = frame.reset_index(drop=True)
         (rows, ids), (columns, paths) = (pd.factorize(frame[name]) for name in ("query_id", "path_id"))
         ids, paths = (np.asarray(values, dtype=object) for values in (ids, paths))
@@ -88,12 +79,7 @@ class Trace:
         for name in ("query_id", "path_id"):
             if isinstance(frame[name].dtype, pd.CategoricalDtype):
                 frame[name] = frame[name].cat.categories.take(frame[name].cat.codes.to_numpy()).array
-        cells = rows * len(paths) + columns
-        sparse = len(ids) * len(paths) > 20 * len(cells)  # counting all cells would then take more room than it saves time
-        if sparse or np.bincount(cells).max() > 1:
-            twice = frame[pd.Series(cells).duplicated()]
-            for row in twice.head(1).itertuples():
-                raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")
+        _require_once(frame, rows * len(paths) + columns, len(ids) * len(paths))
         if queries is None:
             queries = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
         absent = [column for column in QUERY_COLUMNS if column not in queries]
@@ -215,3 +201,25 @@ class Trace:
         if (p.get("sweep") or {}).get("failed"):
             parts.append(f"{p['sweep']['failed']} pairs failed")
         return " · ".join(str(part) for part in parts if part)
+
+
+def _checked(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as numbers; raise a `LabError` that shows the first one out of range."""
+    values = pd.to_numeric(frame[column], errors="coerce")
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    bad = (numbers < 0) | (numbers > (1 if column == "quality" else np.finfo(float).max))
+    if values.dtype != frame[column].dtype:
+        bad |= (values.isna() & frame[column].notna()).to_numpy()
+    if bad.any():
+        limits = "within [0, 1]" if column == "quality" else ">= 0"
+        row = frame[bad].iloc[0]
+        raise LabError(f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id}).")
+    return values
+
+
+def _require_once(frame: pd.DataFrame, cells: np.ndarray, n_cells: int) -> None:
+    """Raise a `LabError` if two outcomes have the same cell."""
+    sparse = n_cells > 20 * len(cells)  # counting all cells would then take more room than it saves time
+    if sparse or np.bincount(cells).max() > 1:
+        for row in frame[pd.Series(cells).duplicated()].head(1).itertuples():
+            raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")
