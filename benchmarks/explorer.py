@@ -2,10 +2,10 @@
 
 `python -m benchmarks.explorer --json OUT.json [--quick]`
 
-Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone. `move_ms_p95`: the kernel's time from a new
-slider value to the last message packed as JSON, over 200 moves of the latency slider there and back, a path selected and one pinned.
-`move_bytes_p95`: all messages of a move, buffers included. `open_s`: from a Parquet file to the explorer, `Trace.load` included, best of three (the
-machine's other work only adds). `load_s` is the part of `Trace.load`.
+Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone. `move_ms_p95`: the kernel's time from
+a new slider value to the last message packed as JSON, over 200 moves of the latency slider there and back, a path selected and one pinned.
+`move_bytes_p95`: all messages of a move, buffers included. `open_s`: from a Parquet file to the explorer, `Trace.load` included, best of
+three (the machine's other work, and the first import of plotly, only add). `load_s` is the part of `Trace.load`.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def counted() -> Iterator[list[int]]:
         packed = json.dumps({"data": data, "metadata": metadata}).encode()
         sent.append(len(packed) + sum(memoryview(buffer).nbytes for buffer in buffers or ()))
 
-    DummyComm.publish_msg = publish
+    DummyComm.publish_msg = publish  # type: ignore[method-assign]
     try:
         yield sent
     finally:
-        DummyComm.publish_msg = original
+        DummyComm.publish_msg = original  # type: ignore[method-assign]
 
 
 def moves(explorer: Explorer, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -386,8 +386,8 @@ def test_the_figure_names_units_and_source_and_moves_only_short_lists(measured):
     assert [figure.layout.shapes[0].x0, figure.layout.shapes[2].x0] == pytest.approx([0.01, 0.05])
     traces, _ = moving(c, moment, [], None, ("dominated", "beyond"))
     strong = [t for t in figure.data if str(t.name).startswith("within") and t.xaxis == "x"]
-    shown = {i for t, place in zip(strong, c.places, strict=True) for i, y in zip(c.drawn[view.placement[c.drawn] == place], t.y, strict=True)
-             if np.isfinite(y)}  # fmt: skip
+    rows = [c.drawn[view.placement[c.drawn] == place] for place in c.places]
+    shown = {i for t, part in zip(strong, rows, strict=True) for i in part[np.isfinite(t.y)]}
     assert shown == set(np.flatnonzero(moment.within))
     assert sum(np.asarray(v).nbytes for part in traces.values() for v in part.values() if isinstance(v, np.ndarray)) < 5_000
     assert json.dumps(figure.layout.to_plotly_json()["shapes"], allow_nan=False)

@@ -34,7 +34,7 @@ def behind(board: Board, view: View, i: int) -> tuple[np.ndarray, np.ndarray]:
 def outcomes(board: Board, i: int, rows: np.ndarray) -> pd.DataFrame:
     """Return the recorded rows of path i for some queries, in their order, joined with what the queries table knows."""
     trace = board.trace
-    mine = trace.outcomes[trace.outcomes["path_id"] == board.path_ids[i]].set_index("query_id")
+    mine = trace.of_path(board.path_ids[i]).set_index("query_id")
     asked = trace.queries.iloc[rows].set_index("query_id")
     return asked.join(mine.drop(columns=[c for c in asked.columns if c in mine.columns]), how="left").reset_index()
 
