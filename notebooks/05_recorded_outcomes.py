@@ -66,10 +66,9 @@ claims.set_index(["prefer", "against", "metric"])[["value", "ci_low", "ci_high"]
 
 # %%
 free = one[(one["slo"] == "none") & ~one["policy"].str.contains("ours_|gpt", na=True)]
-free = free.assign(prefer="prefer_" + free["prefer"], quality_low=free["ci_low"], quality_high=free["ci_high"], regret=float("nan"))
-free = free.sort_values(
-    "prefer", key=lambda prefer: prefer.map({"prefer_quality": 0, "prefer_cost": 1, "prefer_latency": 2}), kind="stable"
-)
+free = free.assign(quality_low=free["ci_low"], quality_high=free["ci_high"], regret=float("nan"))
+free = free.assign(prefer="prefer_" + free["prefer"])
+free = free.sort_values("prefer", key=lambda prefer: prefer != "prefer_quality", kind="stable")
 source = "recorded · homeassistant · 35 models, unseen texts · what an edge model costs is not priced by the source: 0"
 figure = figures.plot_policies(free, source)
 figure.update_yaxes(range=[0.75, 1]).update_yaxes(title="quality (share of tests passed)", col=1)
@@ -80,7 +79,7 @@ figure.update_yaxes(range=[0.75, 1]).update_yaxes(title="quality (share of tests
 
 # %%
 few = free[free["policy"].isin(["ours", "best_single", "cloud_only"])]
-few.set_index(["prefer", "policy"])[["quality", "quality_low", "quality_high", "cost_usd", "latency_s"]].sort_index().round(4)
+few.set_index(["prefer", "policy"])[["quality", "ci_low", "ci_high", "cost_usd", "latency_s"]].sort_index().round(4)
 
 # %% [markdown]
 # Told to prefer cost, the best *single* path is an edge model at no cost, as good as ours: the model that was best in training was
@@ -93,28 +92,26 @@ few.set_index(["prefer", "policy"])[["quality", "quality_low", "quality_high", "
 # If the outcomes are at hand, they are imported, a third of the texts is held out once, and policies are fitted and replayed like
 # those of notebook 4. One split scores a few dozen texts, so expect other numbers than above, and wide intervals.
 
-
 # %%
-def load(file):
-    trace = import_outcomes(
-        "long", file, columns={"query_id": "query_unit", "cost_usd": "cost_usd_est", "kind": "category"}, repeats="mean",
-        exclude=[("domain", "ha-automations"), ("path_id", "qwen3-4b"), ("path_id", "qwen3-4b-instruct-2507-iq4-nl")], heldout_share=0.33,
-    )  # fmt: skip
-    return trace.where(trace.outcomes.groupby("query_id")["quality"].count().reindex(trace.query_ids) == len(trace.path_ids))
-
-
-trace = load(file) if file.exists() else None
+columns = {"query_id": "query_unit", "cost_usd": "cost_usd_est", "kind": "category"}
+left_out = [("domain", "ha-automations"), ("path_id", "qwen3-4b"), ("path_id", "qwen3-4b-instruct-2507-iq4-nl")]
+shape = {"columns": columns, "exclude": left_out, "repeats": "mean", "heldout_share": 0.33}
+trace = import_outcomes("long", file, **shape) if file.exists() else None
+if trace:
+    whole = trace.outcomes.groupby("query_id")["quality"].count().reindex(trace.query_ids) == len(trace.path_ids)
+    trace = trace.where(whole)
 trace.source_line if trace else "not at hand"
 
 # %%
+names = ("ours", "knn", "matrix_factorisation", "threshold", "best_single")
+slos = {"in 5 s": SLO(max_latency_s=5.0), "cost": SLO(prefer="cost"), "latency": SLO(prefer="latency")}
+shown = ["quality", "quality_low", "quality_high", "cost_usd", "latency_s", "slo_violation_rate"]
 if trace:
     encoder, train, heldout = CachedEncoder(default_encoder()), trace.split("train"), trace.split("heldout")
-    fitted = [fit_policy(train, name, encoder=encoder) for name in ("ours", "knn", "matrix_factorisation", "threshold", "best_single")]
-    slos = {"prefer_quality": SLO(max_latency_s=5.0), "prefer_cost": SLO(prefer="cost"), "prefer_latency": SLO(prefer="latency")}
+    policies = [*(fit_policy(train, name, encoder=encoder) for name in names), "oracle"]
     unseen = encoder.encode(heldout.queries["text"].tolist())
-    tables = {prefer: replay_all([*fitted, "oracle"], heldout, slo, embeddings=unseen) for prefer, slo in slos.items()}
-    live = figures.compute_policies(tables)
-    display(live.set_index(["prefer", "policy"])[["quality", "quality_low", "quality_high", "cost_usd", "latency_s"]].round(4))  # noqa: F821
+    tables = {prefer: replay_all(policies, heldout, slo, embeddings=unseen) for prefer, slo in slos.items()}
+    display(pd.concat(tables)[shown].round(4))  # noqa: F821
 
 # %% [markdown]
 # ## Other people's systems
@@ -125,3 +122,11 @@ if trace:
 # %%
 harm = records[records["metric"] == "quality_over_best_single"]
 harm.set_index("trace")[["value", "ci_low", "ci_high"]].round(3)
+
+# %% [markdown]
+# **What we take from it.** On these requests the claim holds in time: with `prefer="latency"` ours takes 23 % of the best single
+# model's time at .032 more quality [.001, .068]. In money it nearly does: 4 % of its cost at .018 more, an interval that includes zero,
+# where .02 was the aim; and a free edge model does as well, as said above. Under limits, ours is .024 [.004, .046] above tuned kNN and
+# .034 [.010, .059] above the best single model; above matrix factorisation (.007) and the cluster policy (.021) it is not settled.
+# Limits were broken in 2.5 % of choices, below the 5 % allowed. 138 different texts are few: half of these differences are as
+# large as their uncertainty.
