@@ -94,9 +94,9 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
         at = limit if shown else float(frame[x].max())  # a browser cannot read infinity
         figure.add_vline(x=at, line={"dash": "dash", "color": INK}, visible=shown, row=1, col=column)
     for column, x in enumerate(PANELS, start=1):
-        at = free[x]
-        if at is not None:
-            mark_zero(figure, at, column)
+        zero = free[x]
+        if zero is not None:
+            mark_zero(figure, zero, column)
         elif frame[x].isna().all():
             figure.add_annotation(
                 text="not recorded", x=0.5, y=0.5, xref=f"x{column if column > 1 else ''} domain", yref="y domain", showarrow=False,
