@@ -71,7 +71,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return repr(value) if value == value and abs(value) != float("inf") else str(value)
+        return repr(value)  # nan and inf are TOML too
     if isinstance(value, int):
         return repr(value)
     if isinstance(value, (list, tuple)):

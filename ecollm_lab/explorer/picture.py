@@ -3,92 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ecollm_lab.explorer.canvas import MOST_POINTS, Canvas
 from ecollm_lab.explorer.verdicts import Moment, limits
-from ecollm_lab.explorer.views import AMBIGUOUS, DOMINATED, FRONT, View
+from ecollm_lab.explorer.views import AMBIGUOUS, DOMINATED, FRONT
 from ecollm_lab.explorer.words import LOOKS, cut, hover_cards, short
 
-MOST_POINTS = 800  # beyond so many paths the cloud becomes a density, and only the paths nearest the front are points
-MOST_LABELS = 8
-HALO, INK, PALE, VEIL = "#CC79A7", "#333333", "rgba(130,130,130,0.35)", "rgba(254,254,254,0.72)"
+HALO, LIT, INK, PALE, VEIL = "#CC79A7", "#E69F00", "#333333", "rgba(130,130,130,0.35)", "rgba(254,254,254,0.6)"
+GRID = "rgba(128,128,128,0.15)"
 WIDTHS = (0.0, 0.54, 0.6, 1.0)  # domains of the two panels
-SHAPES = ("line", "veil")  # per panel; then the floor's line and veil per panel, then the strip of free paths
-
-
-@dataclass(frozen=True, eq=False)
-class Canvas:
-    """What stays while sliders move: which paths are points, where they lie, and the order of the traces.
-
-    Attributes
-    ----------
-    drawn
-        Indices of the paths that are points, best quality first.
-    x
-        Cost per 1,000 queries and latency of every path as drawn, shape (2, paths): a cost of zero stands in a strip left of the axis.
-    free
-        Where that strip is, (left, right), or None.
-    span
-        Ranges of the axes, (low, high) each.
-    labels
-        Per panel, the paths that bear a label and on which side of them it stands.
-    names
-        Trace number by (what, panel).
-
-    """
-
-    view: View
-    drawn: np.ndarray
-    x: np.ndarray
-    free: tuple[float, float] | None
-    span: tuple[tuple[float, float], tuple[float, float]]
-    labels: tuple[tuple[np.ndarray, list[str]], ...]
-    names: dict[tuple[str, int], int]
-    places: tuple[str, ...]
-
-
-def canvas(view: View, places: Sequence[str]) -> Canvas:
-    """Return what does not move while sliders do.
-
-    Parameters
-    ----------
-    view
-        Tables of the selected queries.
-    places
-        Placements that occur in the whole trace: each has its traces, whether or not it has points.
-
-    """
-    known = ~np.isnan(view.quality)
-    order = np.flatnonzero(known)
-    order = order[np.argsort(-view.quality[order], kind="stable")]
-    if len(order) > MOST_POINTS:
-        urgent = {FRONT: 0, AMBIGUOUS: 1, DOMINATED: 2}
-        rank = np.array([urgent.get(int(s), 3) for s in view.state[order]])
-        order = np.sort(np.argsort(rank, kind="stable")[:MOST_POINTS]).astype(int)
-        order = np.flatnonzero(known)[np.argsort(-view.quality[known], kind="stable")][order]
-    x = np.stack([1000 * view.cost, view.latency])
-    spans, free = [], None
-    for k in range(2):
-        some = x[k][(x[k] > 0) & np.isfinite(x[k]) & known]
-        low, high = (some.min(), some.max()) if len(some) else (0.1, 10.0)
-        pad = max((high / low) ** 0.06, 1.15)
-        low, high = low / pad, high * pad
-        if k == 0 and (x[k][known] == 0).any():
-            strip = max((high / low) ** 0.08, 1.5)
-            free = (low / strip, low)
-            x[k] = np.where(x[k] == 0, low / strip**0.5, x[k])
-            low = low / strip
-        spans.append((float(low), float(high)))
-    kinds = ("density", *(f"cloud {p}" for p in places), "intervals", "stairs", *(f"within {p}" for p in places), "partial", "labels",
-             "pins", "lit", "chosen")  # fmt: skip
-    names = {(kind, panel): k + panel * len(kinds) for panel in range(2) for k, kind in enumerate(kinds)}
-    labels = tuple(_labels(view, x[panel], spans[panel], panel) for panel in range(2))
-    return Canvas(view, order, x, free, (spans[0], spans[1]), labels, names, tuple(places))
 
 
 def still(c: Canvas, source: str) -> list[dict[str, Any]]:
@@ -109,13 +37,13 @@ def still(c: Canvas, source: str) -> list[dict[str, Any]]:
             rows = _rows(c, place)
             colour, _, symbol = LOOKS[place]
             out.append({
-                "x": x[rows], "y": view.quality[rows], "text": cards[rows], "customdata": np.asarray(view.path_ids, dtype=object)[rows],
-                "marker": {"symbol": f"{symbol}-open", "size": size[rows], "color": colour, "opacity": 0.25, "line": {"width": 1}},
+                "x": x[rows], "y": c.y[rows], "text": cards[rows], "customdata": np.asarray(view.path_ids, dtype=object)[rows],
+                "marker": {"symbol": f"{symbol}-open", "size": size[rows], "color": colour, "opacity": 0.6, "line": {"width": 1}},
             })  # fmt: skip
         front = np.flatnonzero(view.state == FRONT)
         out.append({
-            "x": x[front], "y": view.quality[front],
-            "error_y": {"array": view.high[front] - view.quality[front], "arrayminus": view.quality[front] - view.low[front]},
+            "x": x[front], "y": c.y[front],
+            "error_y": dict(zip(("array", "arrayminus"), _bars(c, front), strict=True)),
         })  # fmt: skip
         out.append({})
         for place in c.places:
@@ -130,7 +58,7 @@ def still(c: Canvas, source: str) -> list[dict[str, Any]]:
                 },
             })  # fmt: skip
         partial = c.drawn[view.n[c.drawn] < view.n_queries]
-        out.append({"x": x[partial], "y": view.quality[partial], "text": ["◌"] * len(partial)})
+        out.append({"x": x[partial], "y": c.y[partial], "text": ["◌"] * len(partial)})
         labelled, sides = c.labels[panel]
         out.append({"x": x[labelled], "text": [cut(short(view.path_ids[i]), 40) for i in labelled], "textposition": sides})
         out += [{}, {}, {}]
@@ -142,30 +70,38 @@ def moving(c: Canvas, moment: Moment, pins: Sequence[int], lit: int | None, show
 
     `show` names what is drawn beside the front: "dominated", "beyond".
     """
-    view, traces = c.view, {}
+    view = c.view
+    traces: dict[int, dict[str, Any]] = {}
     shown = moment.within & ((view.state != DOMINATED) | ("dominated" in show))
-    y = np.where(shown, view.quality, np.nan).astype(np.float32)
+    y = np.where(shown, c.y, np.nan).astype(np.float32)
     for panel in range(2):
         x = c.x[panel]
         for place in c.places:
+            traces[c.names[f"cloud {place}", panel]] = {"visible": "beyond" in show}
             traces[c.names[f"within {place}", panel]] = {"y": y[_rows(c, place)]}
         steps = _stairs(x, view.quality, moment.within)
         traces[c.names["stairs", panel]] = {"x": np.append(x[steps], c.span[panel][1])[: len(steps) + 1 if len(steps) else 0],
-                                            "y": np.append(view.quality[steps], view.quality[steps[-1:]])}  # fmt: skip
+                                            "y": np.append(c.y[steps], c.y[steps[-1:]])}  # fmt: skip
         labelled = c.labels[panel][0]
-        traces[c.names["labels", panel]] = {"y": np.where(moment.within[labelled], view.quality[labelled], np.nan)}
-        traces[c.names["pins", panel]] = {"x": x[list(pins)], "y": view.quality[list(pins)], "text": [str(k + 1) for k in range(len(pins))]}
-        traces[c.names["lit", panel]] = _spot(x, view, lit)
-        traces[c.names["chosen", panel]] = _spot(x, view, moment.chosen)
+        traces[c.names["labels", panel]] = {"y": np.where(moment.within[labelled], c.y[labelled], np.nan)}
+        traces[c.names["pins", panel]] = {"x": x[list(pins)], "y": c.y[list(pins)], "text": [str(k + 1) for k in range(len(pins))]}
+        traces[c.names["lit", panel]] = _spot(c, x, lit)
+        traces[c.names["chosen", panel]] = _spot(c, x, moment.chosen)
     return traces, _shapes(c, moment)
 
 
-def _spot(x: np.ndarray, view: View, i: int | None) -> dict[str, Any]:
-    if i is None or np.isnan(view.quality[i]):
+def _spot(c: Canvas, x: np.ndarray, i: int | None) -> dict[str, Any]:
+    if i is None or np.isnan(c.y[i]):
         return {"x": [], "y": [], "error_y.array": [], "error_y.arrayminus": []}
-    quality = float(view.quality[i])
-    return {"x": [float(x[i])], "y": [quality], "error_y.array": [float(view.high[i]) - quality],
-            "error_y.arrayminus": [quality - float(view.low[i])]}  # fmt: skip
+    up, down = _bars(c, np.array([i]))
+    return {"x": [float(x[i])], "y": [float(c.y[i])], "error_y.array": up.tolist(), "error_y.arrayminus": down.tolist()}
+
+
+def _bars(c: Canvas, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far the intervals reach above and below; a path in the strip at the foot has none, it is not to scale."""
+    scaled = c.y[rows] == c.view.quality[rows]
+    quality = c.view.quality[rows]
+    return np.where(scaled, c.view.high[rows] - quality, 0.0), np.where(scaled, quality - c.view.low[rows], 0.0)
 
 
 def _rows(c: Canvas, place: str) -> np.ndarray:
@@ -184,39 +120,12 @@ def _density(c: Canvas, panel: int) -> dict[str, Any]:
     """Return how many paths lie where, as a heat map on a log axis, if there are too many for points."""
     if len(c.view.path_ids) <= MOST_POINTS:
         return {"x": [], "y": [], "z": []}
-    x, y = np.log10(c.x[panel]), c.view.quality
+    x, y = np.log10(c.x[panel]), c.y
     ok = np.isfinite(x) & np.isfinite(y)
     counts, edges_x, edges_y = np.histogram2d(x[ok], y[ok], bins=(48, 40))
     with np.errstate(divide="ignore"):
         z = np.where(counts > 0, np.log10(counts), np.nan).T
     return {"x": 10 ** ((edges_x[1:] + edges_x[:-1]) / 2), "y": (edges_y[1:] + edges_y[:-1]) / 2, "z": z}
-
-
-def _labels(view: View, x: np.ndarray, span: tuple[float, float], panel: int) -> tuple[np.ndarray, list[str]]:
-    """Return which paths of the front bear a label, and on which side: greedy, best quality first, none over another or over a point."""
-    front = np.flatnonzero((view.state == FRONT) & ~np.isnan(x))
-    front = front[np.argsort(-view.quality[front], kind="stable")]
-    low, high = np.log(span)
-    bottom, top = _quality_range(view)
-    width, height = (330.0, 300.0) if panel == 0 else (260.0, 300.0)  # pixels of a panel in a narrow cell
-    at = np.stack([(np.log(x[front]) - low) / (high - low) * width, (view.quality[front] - bottom) / (top - bottom) * height], axis=1)
-    taken = [(px - 6, py - 6, px + 6, py + 6) for px, py in at]
-    chosen, sides = [], []
-    for i, (px, py) in zip(front, at, strict=True):
-        wide = 6.0 * min(len(short(view.path_ids[i])), 40)
-        for side, box in (
-            ("top left", (px - wide, py + 7, px - 2, py + 20)), ("bottom right", (px + 2, py - 20, px + wide, py - 7)),
-            ("top right", (px + 2, py + 7, px + wide, py + 20)), ("bottom left", (px - wide, py - 20, px - 2, py - 7)),
-        ):  # fmt: skip
-            inside = box[0] >= 0 and box[2] <= width
-            if inside and not any(box[0] < t[2] and box[2] > t[0] and box[1] < t[3] and box[3] > t[1] for t in taken):
-                taken.append(box)
-                chosen.append(i)
-                sides.append(side)
-                break
-        if len(chosen) == MOST_LABELS:
-            break
-    return np.array(chosen, dtype=int), sides
 
 
 def _shapes(c: Canvas, moment: Moment) -> list[dict[str, Any]]:
@@ -228,8 +137,11 @@ def _shapes(c: Canvas, moment: Moment) -> list[dict[str, Any]]:
         at = float(min(max(limit, c.span[panel][0]), top * 1.001))
         visible = bool(np.isfinite(limit))
         out += [{"x0": at, "x1": at, "visible": visible}, {"x0": at, "x1": top * 1.001, "visible": visible}]
+    at = max(floor, c.heights[0])
+    if c.sunk and floor < c.sunk[1]:
+        at = c.sunk[1] if floor > c.view.quality[c.y != c.view.quality].max() else c.sunk[0]
     for _ in range(2):
-        out += [{"y0": floor, "y1": floor, "visible": floor > 0}, {"y0": -1.0, "y1": floor, "visible": floor > 0}]
+        out += [{"y0": at, "y1": at, "visible": floor > 0}, {"y0": c.heights[0], "y1": at, "visible": floor > 0}]
     return out
 
 
@@ -241,28 +153,36 @@ def draw(c: Canvas, moment: Moment, source: str, *, pins: Sequence[int] = (), li
     kinds = [kind for kind, panel in c.names if panel == 0]
     for k, properties in enumerate(still(c, source)):
         panel = k // len(kinds)
-        figure.add_trace(_dress(kinds[k % len(kinds)], _nest({**properties, **traces.get(k, {})}), show), row=1, col=panel + 1)
-    figure.update_layout(shapes=[_line(c, n, shape) for n, shape in enumerate(shapes)] + _free_strip(c), annotations=_notes(c, source))
+        figure.add_trace(_dress(kinds[k % len(kinds)], _nest({**properties, **traces.get(k, {})})), row=1, col=panel + 1)
+    figure.update_layout(shapes=[_line(c, n, shape) for n, shape in enumerate(shapes)] + _strips(c), annotations=_notes(c, source))
     what = {"mean": "mean", "p95": "95th percentile"}[c.view.statistic]
     axis = {
         "type": "log",
         "exponentformat": "power",
-        "gridcolor": "rgba(128,128,128,0.15)",
+        "gridcolor": GRID,
         "zeroline": False,
         "minor": {"ticks": "outside"},
     }
     for k, title in enumerate((f"← cheaper · cost (USD per 1,000 queries, {what}, log)", f"← faster · latency (s, {what}, log)")):
         figure.update_xaxes(
-            axis, title={"text": title, "standoff": 6}, range=list(np.log10(c.span[k])), domain=WIDTHS[2 * k : 2 * k + 2], row=1, col=k + 1
+            axis,
+            title={"text": title, "standoff": 2},
+            dtick=1 if c.span[k][1] > 30 * c.span[k][0] else "D2",
+            range=list(np.log10(c.span[k])),
+            domain=WIDTHS[2 * k : 2 * k + 2],
+            row=1,
+            col=k + 1,
         )
     figure.update_yaxes(
-        {"gridcolor": "rgba(128,128,128,0.15)", "zeroline": False, "range": _quality_range(c.view)}, row=1, col=1,
+        {"gridcolor": GRID, "zeroline": False, "range": list(c.heights), "tickvals": _ticks(c)}, row=1, col=1,
         title={"text": "quality (0–1) · better →", "standoff": 4},
     )  # fmt: skip
-    figure.update_yaxes({"gridcolor": "rgba(128,128,128,0.15)", "zeroline": False, "showticklabels": False, "matches": "y"}, row=1, col=2)
+    figure.update_yaxes({"gridcolor": GRID, "zeroline": False, "showticklabels": False, "ticks": "", "matches": "y"}, row=1, col=2)
     return figure.update_layout(
-        template="none", height=388, margin={"l": 52, "r": 8, "t": 8, "b": 62}, uirevision="keep", showlegend=False, hovermode="closest",
+        template="none", height=372, margin={"l": 48, "r": 6, "t": 6, "b": 58}, uirevision="keep", showlegend=False, hovermode="closest",
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"size": 11, "color": INK}, dragmode="zoom", autosize=True,
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#999999", "activecolor": INK,
+                 "remove": ["lasso2d", "select2d", "zoomIn2d", "zoomOut2d"]},
         hoverlabel={"align": "left", "bgcolor": "#FFFFFF", "font": {"color": INK, "size": 11}},
     )  # fmt: skip
 
@@ -279,34 +199,38 @@ def _nest(flat: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _dress(kind: str, properties: dict[str, Any], show: Sequence[str]) -> Any:
+def _looks() -> dict[str, dict[str, Any]]:
+    """Return how each kind of trace looks."""
+    bars: dict[str, Any] = {"type": "data", "thickness": 1, "width": 0, "color": INK}
+    quiet: dict[str, Any] = {"hoverinfo": "skip"}
+    rings: dict[str, dict[str, Any]] = {
+        kind: {**quiet, "mode": "markers", "error_y": bars, "marker": {"symbol": "circle-open", "size": size, "color": colour,
+               "line": {"width": width, "color": colour}}}
+        for kind, size, colour, width in (("chosen", 26, HALO, 4), ("lit", 18, LIT, 3))
+    }  # fmt: skip
+    return {
+        **rings,
+        "density": {**quiet, "colorscale": [[0, "#E5E5E5"], [1, "#8C8C8C"]], "showscale": False},
+        "cloud": {"mode": "markers", "hovertemplate": "%{text}<extra></extra>"},
+        "intervals": {**quiet, "mode": "markers", "marker": {"size": 0.1, "opacity": 0}, "error_y": {**bars, "color": "#AAAAAA"}},
+        "stairs": {**quiet, "mode": "lines", "line": {"shape": "hv", "color": PALE, "width": 6}},
+        "within": {**quiet, "mode": "markers"},
+        "partial": {**quiet, "mode": "text", "textfont": {"size": 22, "color": "#777777"}},
+        "labels": {**quiet, "mode": "markers+text", "marker": {"size": 13, "opacity": 0}, "textfont": {"size": 10, "color": "#555555"}},
+        "pins": {
+            **quiet, "mode": "markers+text", "textposition": "middle center", "textfont": {"size": 10, "color": "#FFFFFF"},
+            "marker": {"symbol": "square", "size": 15, "color": "#000000", "line": {"width": 1, "color": "#FFFFFF"}},
+        },
+    }  # fmt: skip
+
+
+def _dress(kind: str, properties: dict[str, Any]) -> Any:
     """Return a trace with the looks of its kind."""
     what = kind.split(" ", maxsplit=1)[0]
-    if what == "density":
-        return go.Heatmap(**properties, name=kind, colorscale=[[0, "#E5E5E5"], [1, "#8C8C8C"]], showscale=False, hoverinfo="skip")
-    if what == "cloud":
-        return go.Scatter(**properties, name=kind, mode="markers", visible="beyond" in show, hovertemplate="%{text}<extra></extra>")
-    quiet: dict[str, Any] = {"name": kind, "hoverinfo": "skip"}
-    bars = {"error_y": {"type": "data", "thickness": 1, "width": 0, "color": INK, **properties.pop("error_y", {})}}
-    if what == "intervals":
-        bars["error_y"]["color"] = "rgba(110,110,110,0.6)"
-        return go.Scatter(**properties, **bars, **quiet, mode="markers", marker={"size": 0.1, "opacity": 0})
-    if what == "stairs":
-        return go.Scatter(**properties, **quiet, mode="lines", line={"shape": "hv", "color": PALE, "width": 6})
-    if what == "within":
-        return go.Scatter(**properties, **quiet, mode="markers")
-    if what == "partial":
-        return go.Scatter(**properties, **quiet, mode="text", textfont={"size": 22, "color": "#777777"})
-    if what == "labels":
-        return go.Scatter(**properties, **quiet, mode="text", textfont={"size": 10, "color": "#555555"})
-    if what == "pins":
-        return go.Scatter(
-            **properties, **quiet, mode="markers+text", textposition="middle center", textfont={"size": 10, "color": "#FFFFFF"},
-            marker={"symbol": "square", "size": 15, "color": "#000000", "line": {"width": 1, "color": "#FFFFFF"}},
-        )  # fmt: skip
-    size, colour, width = (26, HALO, 4) if what == "chosen" else (18, "#E69F00", 3)
-    return go.Scatter(**properties, **bars, **quiet, mode="markers", marker={
-        "symbol": "circle-open", "size": size, "color": colour, "line": {"width": width, "color": colour}})  # fmt: skip
+    looks = _looks()[what]
+    both: dict[str, Any] = {key: {**looks[key], **properties[key]} for key in ("marker", "error_y") if key in looks and key in properties}
+    dressed: dict[str, Any] = {**looks, **properties, **both, "name": kind}
+    return go.Heatmap(dressed) if what == "density" else go.Scatter(dressed)
 
 
 def _line(c: Canvas, number: int, place: dict[str, Any]) -> dict[str, Any]:
@@ -320,11 +244,21 @@ def _line(c: Canvas, number: int, place: dict[str, Any]) -> dict[str, Any]:
     return {**across, **looks, **place, "layer": "above"}
 
 
-def _free_strip(c: Canvas) -> list[dict[str, Any]]:
-    if c.free is None:
-        return []
-    return [{"type": "rect", "xref": "x", "yref": "y domain", "x0": c.free[0], "x1": c.free[1], "y0": 0, "y1": 1, "layer": "below",
-             "fillcolor": "rgba(128,128,128,0.13)", "line": {"width": 0}}]  # fmt: skip
+def _strips(c: Canvas) -> list[dict[str, Any]]:
+    looks = {"type": "rect", "layer": "below", "fillcolor": "rgba(128,128,128,0.13)", "line": {"width": 0}}
+    out: list[dict[str, Any]] = []
+    if c.free:
+        out.append({**looks, "xref": "x", "yref": "y domain", "x0": c.free[0], "x1": c.free[1], "y0": 0, "y1": 1})
+    if c.sunk:
+        out += [{**looks, "xref": f"x{k} domain", "yref": "y", "x0": 0, "x1": 1, "y0": c.sunk[0], "y1": c.sunk[1]} for k in ("", "2")]
+    return out
+
+
+def _ticks(c: Canvas) -> list[float]:
+    """Return round values of quality along the axis, none in the strip that is not to scale."""
+    low, high = (c.sunk[1] if c.sunk else c.heights[0]), c.heights[1]
+    step = next((s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if (high - low) / s <= 8), 0.5)
+    return [round(k * step, 2) for k in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
 
 
 def _notes(c: Canvas, source: str) -> list[dict[str, Any]]:
@@ -335,16 +269,13 @@ def _notes(c: Canvas, source: str) -> list[dict[str, Any]]:
     if len(c.view.path_ids) > MOST_POINTS:
         text += f"<br>{len(c.view.path_ids):,} paths: grey shows how many lie where; points are the {len(c.drawn)} nearest the front"
     base = {"xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 10, "color": "#777777"}}
-    notes = [{**base, "text": text, "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -38, "align": "left"}]
+    notes = [{**base, "text": text, "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -42, "align": "left"}]
     if c.free:
         middle = float(np.log10(c.free[0] * c.free[1]) / 2)
-        notes.append({**base, "text": "free", "xref": "x", "x": middle, "y": 0, "yanchor": "bottom", "xanchor": "center"})
+        notes.append({**base, "text": "free", "xref": "x", "x": middle, "y": 1, "yanchor": "top", "xanchor": "center"})
+    if c.sunk:
+        far = c.view.quality[c.y != c.view.quality]
+        far = far[~np.isnan(far)]
+        text = f"{len(far)} paths far below: quality {far.min():.2f} to {far.max():.2f}, not to scale"
+        notes.append({**base, "text": text, "yref": "y", "x": WIDTHS[1] - 0.01, "y": c.sunk[1], "xanchor": "right", "yanchor": "bottom"})
     return notes
-
-
-def _quality_range(view: View) -> list[float]:
-    known = view.quality[~np.isnan(view.quality)]
-    low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
-    high = max(high, float(np.nanmax(view.high[view.state == FRONT], initial=high)))
-    pad = max(0.08 * (high - low), 0.02)
-    return [float(low - pad), float(high + pad)]

@@ -14,8 +14,8 @@ from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 
 NONE = (
-    "<div class='ecl-dim'>No policy was given. <code>explore(trace, fit_policy(trace.split('train')))</code> shows here what it would choose for "
-    "each kind of query under this SLO.</div>"
+    "<div class='ecl-dim'>No policy was given. <code>explore(trace, fit_policy(trace.split('train')))</code> shows here "
+    "what it would choose for each kind of query under this SLO.</div>"
 )
 
 
@@ -57,7 +57,8 @@ def table(board: Board, view: View, policy: Policy | None, slo: SLO, embeddings:
     head = "".join(f"<th>{name}</th>" for name in ("kind", "queries", "runs on", "most chosen path", "quality", "cost", "mean latency",
                                                   "over the SLO"))  # fmt: skip
     what = "held-out queries" if (board.split[view.rows] == "heldout").any() else "queries"
-    return f"<div class='ecl-dim'>{cut(policy.name)} on {len(made)} {what}</div><table class='ecl-queries'><tr>{head}</tr>{''.join(rows)}</table>"
+    title = f"<div class='ecl-dim'>{cut(policy.name)} on {len(made)} {what}</div>"
+    return f"{title}<table class='ecl-queries'><tr>{head}</tr>{''.join(rows)}</table>"
 
 
 def _row(kind: str, part: pd.DataFrame) -> str:

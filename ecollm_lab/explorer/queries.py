@@ -10,6 +10,7 @@ from ecollm_lab.explorer.words import cut, seconds, usd
 from ecollm_lab.records import STAGES
 
 PER_PAGE = 4
+COLUMNS = (("query", 26), ("answer / reference", 32), ("quality", 9), ("cost, latency", 33))
 
 
 def behind(board: Board, view: View, i: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +34,7 @@ def behind(board: Board, view: View, i: int) -> tuple[np.ndarray, np.ndarray]:
 def outcomes(board: Board, i: int, rows: np.ndarray) -> pd.DataFrame:
     """Return the recorded rows of path i for some queries, in their order, joined with what the queries table knows."""
     trace = board.trace
-    mine = trace.outcomes[trace.outcomes["path_id"] == board.path_ids[i]].set_index("query_id")
+    mine = trace.of_path(board.path_ids[i]).set_index("query_id")
     asked = trace.queries.iloc[rows].set_index("query_id")
     return asked.join(mine.drop(columns=[c for c in asked.columns if c in mine.columns]), how="left").reset_index()
 
@@ -45,7 +46,7 @@ def page(board: Board, i: int, rows: np.ndarray, regret: np.ndarray, number: int
     if table.empty:
         return "<div class='ecl-dim'>No outcome of this path was recorded on these queries.</div>"
     stages = [stage for stage in STAGES if f"{stage}_s" in table]
-    head = "<th style='width:30%'>query</th><th style='width:36%'>answer / reference</th><th>quality, regret</th><th>cost, latency</th>"
+    head = "".join(f"<th style='width:{w}%'>{name}</th>" for name, w in COLUMNS)
     lines = [_row(one, float(lost), stages) for one, lost in zip(table.to_dict("records"), regret[at], strict=True)]
     return f"<table class='ecl-queries'><tr>{head}</tr>{''.join(lines)}</table>"
 

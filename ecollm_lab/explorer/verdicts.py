@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from ecollm_lab.explorer.views import DOMINATED, View
 from ecollm_lab.choices import TOLERANCE, choose
+from ecollm_lab.explorer.views import DOMINATED, FEW, View
 from ecollm_lab.records import SLO
 
 LIMITS = ("max_latency_s", "max_cost_usd", "min_quality")
@@ -21,7 +21,7 @@ class Moment:
     Attributes
     ----------
     within
-        Paths that keep all limits, shape (paths,).
+        Paths that keep all limits and have enough queries to win (`View.able`), shape (paths,).
     chosen
         Index of the path that wins, None if none keeps the limits.
     tied
@@ -50,7 +50,7 @@ class Verdict:
 
 def judge(view: View, slo: SLO) -> Moment:
     """Return which paths keep an SLO and which one wins; costs microseconds per hundred paths."""
-    within = _within(view.quality, view.cost, view.latency, slo)
+    within = _kept(view, slo)
     chosen = int(choose(np.nan_to_num(view.quality)[None], within, view.cost, view.latency, slo)[0]) if within.any() else None
     tied = np.zeros(len(within), dtype=bool)
     if chosen is not None:
@@ -65,6 +65,16 @@ def limits(slo: SLO) -> tuple[float, float, float]:
     """Return the limits on latency and cost and the floor of quality, infinite or zero where there is none."""
     latency, cost = (np.inf if x is None else x for x in (slo.max_latency_s, slo.max_cost_usd))
     return latency, cost, slo.min_quality or 0.0
+
+
+def _with(slo: SLO, name: str, value: float | None) -> SLO:
+    """Return an SLO with one limit changed."""
+    return SLO(**{**asdict(slo), name: value})
+
+
+def _kept(view: View, slo: SLO) -> np.ndarray:
+    """Tell which paths may win under an SLO."""
+    return _within(view.quality, view.cost, view.latency, slo) & view.able
 
 
 def _within(quality: np.ndarray, cost: np.ndarray, latency: np.ndarray, slo: SLO) -> np.ndarray:
@@ -104,12 +114,13 @@ def why_not(moment: Moment, i: int, latency: np.ndarray, *, change: bool = True)
         return Verdict("never evaluated", "No outcome of it was recorded on these queries.")
     if i == chosen:
         return Verdict("chosen", "It wins under this SLO.")
-    reason, because = _first_reason(moment, i, latency)
+    reason, because = _broken(moment, i, latency) or _beaten(moment, i, i if chosen is None else chosen)
     return Verdict(reason, because, smallest_change(view, slo, i) if change else None)
 
 
-def _first_reason(moment: Moment, i: int, latency: np.ndarray) -> tuple[str, str]:
-    view, slo, chosen = moment.view, moment.slo, moment.chosen
+def _broken(moment: Moment, i: int, latency: np.ndarray) -> tuple[str, str] | None:
+    """Return the first limit that path i does not keep, in words."""
+    view, slo = moment.view, moment.slo
     max_latency, max_cost, floor = limits(slo)
     what = {"mean": "mean", "p95": "95th percentile"}[view.statistic]
     for name, values, limit in (("latency", view.latency, max_latency), ("cost", view.cost, max_cost)):
@@ -122,23 +133,35 @@ def _first_reason(moment: Moment, i: int, latency: np.ndarray) -> tuple[str, str
         return "breaks cost", f"Its {what} cost is {1000 * (view.cost[i] - max_cost):.3g} USD per 1,000 queries over the limit."
     if view.quality[i] < floor:
         return "below the floor", f"Its quality {view.quality[i]:.3f} is {floor - view.quality[i]:.3f} below the floor."
-    assert chosen is not None  # i itself keeps all limits
+    if not view.able[i]:
+        return "too few queries", f"It has {view.n[i]} of {view.n_queries} queries; {FEW} are needed to win against paths that have them."
+    return None
+
+
+def _beaten(moment: Moment, i: int, chosen: int) -> tuple[str, str]:
+    """Return why path i does not win although it keeps all limits, in words."""
+    view, prefer = moment.view, moment.slo.prefer
     gap, low, high = view.difference(i, chosen)
     if view.state[i] == DOMINATED:
         by = int(view.dominator[i])
-        gap = view.quality[i] - view.quality[by]
-        parts = [f"quality {gap:+.3f}"]
+        parts = [f"quality {view.quality[i] - view.quality[by]:+.3f}"]
         for name, values, unit, scale in (("cost", view.cost, "USD/1k", 1000), ("latency", view.latency, "s", 1)):
             parts.append(f"{name} {scale * (values[i] - values[by]):+.3g} {unit}")
         return "dominated", f"{view.path_ids[by]} is no worse in all three and better: against it this has {', '.join(parts)}."
     if moment.tied[i]:
-        first = {"quality": "cheaper", "cost": "cheaper", "latency": "faster"}[slo.prefer]
-        pick = f"has the better mean ({-gap:+.3f})" if gap < 0 else f"is {first}" if gap == 0 or slo.prefer != "quality" else "comes first"
+        pick = (
+            f"has the better mean ({-gap:+.3f})"
+            if gap < 0 and prefer == "quality"
+            else "is faster"
+            if prefer == "latency"
+            else "is cheaper"
+        )
+        pick = "is as cheap and no slower" if prefer != "latency" and view.cost[i] == view.cost[chosen] and gap >= 0 else pick
         return "not separable", f"Its quality cannot be told from the winner's ({gap:+.3f} [{low:+.3f}, {high:+.3f}]); the winner {pick}."
-    if slo.prefer == "quality" or gap < 0:
+    if prefer == "quality" or gap < 0:
         return "lower quality", f"Its quality is lower than the winner's by {-gap:.3f} [{-high:.3f}, {-low:.3f}]."
-    name = {"cost": "costs more", "latency": "takes longer"}[slo.prefer]
-    return f"{slo.prefer} is preferred", f"It is good enough, but {name} than the winner (quality {gap:+.3f})."
+    name = {"cost": "costs more", "latency": "takes longer"}[prefer]
+    return f"{prefer} is preferred", f"It is good enough, but {name} than the winner (quality {gap:+.3f})."
 
 
 def smallest_change(view: View, slo: SLO, i: int) -> SLO | None:
@@ -149,6 +172,8 @@ def smallest_change(view: View, slo: SLO, i: int) -> SLO | None:
     of a latency and a cost limit among them are tried, each with the floor as it is, without one, and at the values that matter. O(paths²).
     """
     best: tuple[int, float, SLO] | None = None
+    if not view.able[i]:
+        return None
     for latency, cost, floor in _winning_limits(view, slo, i):
         latency_or_none, cost_or_none = (None if np.isinf(x) else x for x in (latency, cost))
         changed = replace(slo, max_latency_s=latency_or_none, max_cost_usd=cost_or_none, min_quality=floor)
@@ -181,18 +206,18 @@ def _winning_limits(view: View, slo: SLO, i: int) -> Iterator[tuple[float, float
     outer, inner = (view.cost, view.latency) if by_latency else (view.latency, view.cost)
     first, second = (np.nan_to_num(x, nan=np.finfo(float).max) for x in (inner, outer))
     ranked = np.lexsort((np.arange(len(first)), second, first))
-    mine = float(view.quality[i])
+    quality = np.where(view.able, view.quality, np.nan)
+    mine = float(quality[i])
     floors = {None, slo.min_quality} if mine >= floor else {None, mine}
     floor = min(floor, mine)
     for limit in _candidates(outer, outer_now, outer[i]):
         kept = ranked if np.isinf(limit) else ranked[outer[ranked] <= limit]
-        found = [(m, high, f) for f in floors for m, high in _wins(view.quality, first, kept, i, f, slo.prefer)]
+        found = [(m, high, f) for f in floors for m, high in _wins(quality, first, kept, i, f, slo.prefer)]
         at = int(np.flatnonzero(kept == i)[0])
-        ahead = view.quality[kept[:at]]
+        ahead = quality[kept[:at]]
         ahead = ahead[~np.isnan(ahead) & (ahead >= floor)]
         if slo.prefer != "quality" and (ahead.max() if len(ahead) else 0.0) < mine:
-            values = view.quality[kept]
-            least = float(np.nextafter(ahead.max(), 1.0)) if len(ahead) else float(values[values > 0].min())
+            least = float(np.nextafter(ahead.max(), 1.0)) if len(ahead) else float(quality[quality > 0].min())
             found.append((first[i], np.inf, max(least, floor)))
         for low, high, needed in found:
             nearest = _nearest(low if low < np.finfo(float).max else np.inf, high, inner_now)
@@ -204,10 +229,8 @@ def _wins(quality: np.ndarray, first: np.ndarray, kept: np.ndarray, i: int, floo
     kept = kept[quality[kept] >= (floor or 0.0)]
     at = int(np.flatnonzero(kept == i)[0])
     values, running = first[kept], np.maximum.accumulate(quality[kept])
-    if prefer == "quality":
-        threshold = running
-    else:
-        threshold = running - TOLERANCE if floor is None else np.minimum(running, floor)
+    given_up = running - TOLERANCE if floor is None else np.minimum(running, floor)
+    threshold = running if prefer == "quality" else given_up
     wins = threshold - 1e-12 <= quality[i]
     wins &= (running[at - 1] if at else -np.inf) < threshold - 1e-12
     wins[:at] = False
@@ -241,19 +264,19 @@ def nearest_feasible(view: View, slo: SLO) -> tuple[tuple[str, ...], list[SLO]]:
     now = limits(slo)
     options = []
     for k, name in enumerate(LIMITS):
-        free = replace(slo, **{name: None})
-        kept = _within(view.quality, view.cost, view.latency, free)
+        free = _with(slo, name, None)
+        kept = _kept(view, free)
         values = (view.latency, view.cost, view.quality)[k][kept]
         values = values[~np.isnan(values)]
         if (slo.max_latency_s, slo.max_cost_usd, slo.min_quality)[k] is None or not len(values):
             continue
         value = float(values.max() if k == 2 else values.min())
-        options.append((_size(slo, changed := replace(slo, **{name: max(value, np.finfo(float).tiny)})), name, changed))
+        options.append((_size(slo, changed := _with(slo, name, max(value, np.finfo(float).tiny))), name, changed))
     if options:
         options.sort(key=lambda option: option[0])
         return tuple(name for _, name, _ in options), [changed for _, _, changed in options[:2]]
     nearest = [replace(slo, max_latency_s=None, max_cost_usd=None, min_quality=None)]
-    known = np.flatnonzero(~np.isnan(view.quality) & ~np.isnan(view.latency) & ~np.isnan(view.cost))
+    known = np.flatnonzero(view.able & ~np.isnan(view.quality) & ~np.isnan(view.latency) & ~np.isnan(view.cost))
     if len(known):
         cost, latency, quality = np.maximum(view.cost[known], now[1]), np.maximum(view.latency[known], now[0]), view.quality[known]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -274,7 +297,7 @@ def reach(view: View, slo: SLO, name: str) -> tuple[np.ndarray, np.ndarray]:
     For "max_latency_s" and "max_cost_usd": rising limits and the best quality within each; below the first no path is feasible. For
     "min_quality": the highest quality that is feasible, alone.
     """
-    kept = _within(view.quality, view.cost, view.latency, replace(slo, **{name: None}))
+    kept = _kept(view, _with(slo, name, None))
     if name == "min_quality":
         best = np.max(view.quality[kept], keepdims=True) if kept.any() else np.zeros(0)
         return best, best

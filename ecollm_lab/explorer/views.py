@@ -41,11 +41,11 @@ class View:
     low, high
         95 % percentile interval of mean quality over resampled queries.
     replicates
-        Mean quality in each resample, shape (REPLICATES, paths). Where outcomes are missing, of the deviations from each query's mean, so that
-        a path seen on easier queries gains nothing.
+        Mean quality in each resample, shape (REPLICATES, paths). Where outcomes are missing, of the deviations from each query's mean, so
+        that a path seen on easier queries gains nothing.
     state
         Index into `STATES`: on the front of the means; beaten there, but not in `CERTAIN` of the resamples; beaten beyond doubt; not
-        recorded. A path with fewer than `FEW` queries beats nothing and is ambiguous.
+        recorded. A path with fewer than `FEW` queries beats nothing and is ambiguous; it does not win either (see `able`).
     dominator
         Which path beats it in most resamples, -1 if none does in the means.
     kinds, kind_share, kind_quality, kind_cost, kind_latency
@@ -79,6 +79,12 @@ class View:
     def n_queries(self) -> int:
         """Number of queries selected."""
         return len(self.rows)
+
+    @cached_property
+    def able(self) -> np.ndarray:
+        """Paths that may win: those with at least `FEW` queries; all, if none has; shape (paths,)."""
+        many = self.n >= FEW
+        return many if many.any() else np.ones(len(self.n), dtype=bool)
 
     @property
     def cost(self) -> np.ndarray:
@@ -238,10 +244,8 @@ def _p95(table: np.ndarray) -> np.ndarray:
     at = 0.95 * np.maximum(n - 1, 0)
     below = np.floor(at).astype(int)
     above = np.minimum(below + 1, np.maximum(n - 1, 0))
-    if (n == table.shape[1]).all():
-        ordered = np.partition(table, sorted({below[0], above[0]}), axis=1)
-    else:
-        ordered = np.sort(table, axis=1)  # NaN last
+    whole = bool((n == table.shape[1]).all())
+    ordered = np.partition(table, sorted({below[0], above[0]}), axis=1) if whole else np.sort(table, axis=1)  # NaN last
     rows = np.arange(len(table))
     low, high = ordered[rows, below], ordered[rows, above]
     return np.where(n > 0, low + (at - below) * (high - low), np.nan)

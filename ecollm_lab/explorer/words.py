@@ -189,10 +189,13 @@ def card(moment: Moment, i: int | None, verdict: Verdict | None, pins: Sequence[
 def strip(moment: Moment, name: str, low: float, high: float) -> str:
     """Return a slider's band as SVG: hatched where no path is feasible under the other limits, else as high as the quality reachable."""
     view, slo = moment.view, moment.slo
+    values = {"max_latency_s": view.latency, "max_cost_usd": view.cost}.get(name)
+    if values is not None and not (values > 0).any():
+        return _svg("", 0.0, 0.0, None, f"{WORDS[name]} not recorded" if np.isnan(values).all() else "every path is free")
     starts, quality = reach(view, slo, name)
     now = limits(slo)[("max_latency_s", "max_cost_usd", "min_quality").index(name)]
     if not len(starts):
-        return _svg("", 0.0, 0.0, None, f"out of reach: no {WORDS[name]} helps under the other limits")
+        return _svg("", 0.0, 0.0, None, f"none feasible: no {WORDS[name]} helps alone")
     if name == "min_quality":
         best = float(starts[0])
         return _svg(f"M0,16V3H{100 * best:.1f}V16Z", 100 * best, 100.0, 100 * min(now, 1), f"feasible up to {best:.3f}")
@@ -207,7 +210,7 @@ def strip(moment: Moment, name: str, low: float, high: float) -> str:
     here = 100.0 if np.isinf(now) else float(np.clip(100 * np.log(now / low) / span, 0, 100))
     unit = seconds if name == "max_latency_s" else usd
     inside = quality[at <= here + 1e-9]
-    reached = f"; here up to quality {inside[-1]:.3f}" if len(inside) else "; here nothing"
+    reached = f", here quality {inside[-1]:.3f}" if len(inside) else ", here nothing"
     return _svg(body, 0.0, float(at[0]), here, f"feasible from {unit(float(starts[0]))}{reached}")
 
 
@@ -226,7 +229,7 @@ def mix(moment: Moment) -> str:
     """Return, kind by kind, which path wins and where it runs, as a bar of the queries' edge, mixed and cloud shares."""
     view = moment.view
     shares: dict[str, float] = {}
-    rows = []
+    rows: list[str] = []
     for kind, share, i in zip(view.kinds, view.kind_share, moment.by_kind, strict=True):
         place = "infeasible" if i < 0 else str(view.placement[i])
         shares[place] = shares.get(place, 0.0) + float(share)
@@ -246,9 +249,16 @@ def mix(moment: Moment) -> str:
 def legend(places: Sequence[str]) -> str:
     """Return the legend: colour and shape for placement, filling for state."""
     marks = [f"<span style='color:{LOOKS[p][0]}'>{LOOKS[p][1]}</span> {p}" for p in LOOKS if p in set(places)]
-    states = "● front &ensp;○ perhaps on it &ensp;• dominated &ensp;◌ partial data &ensp;faint: beyond a limit"
-    halo = "<span style='color:#CC79A7'>◯</span> winner &ensp;<span style='color:#E69F00'>◯</span> lit &ensp;│ 95 % interval"
-    return f"<div class='ecl-legend'>{' &ensp;'.join(marks)} &ensp;|&ensp; {states} &ensp;|&ensp; {halo}</div>"
+    states = "● front &ensp;○ perhaps on it &ensp;• dominated &ensp;◌ partial data &ensp;faint: beyond"
+    halo = "<span style='color:#CC79A7'>◯</span> winner &ensp;<span style='color:#E69F00'>◯</span> lit &ensp;│ 95 %"
+    alt = "Two plots, quality against cost and quality against latency, one point per path; the same numbers are in the table of paths."
+    parts = " &ensp;|&ensp; ".join([" &ensp;".join(marks), states, halo])
+    return f"<div class='ecl-legend'><span class='ecl-sr'>{alt}</span>{parts}</div>"
+
+
+def misfits(lost: Sequence[str]) -> str:
+    """Return what of a restored state does not fit this trace."""
+    return f"<span class='ecl-warn'>no longer fits: {cut('; '.join(lost))}</span>"
 
 
 def table_head() -> str:

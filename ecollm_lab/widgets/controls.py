@@ -8,11 +8,11 @@ from importlib.resources import files
 import ipywidgets as w
 import numpy as np
 
-LABELS = {"latency": "latency limit (s)", "cost": "cost limit (USD/1k queries)", "min_quality": "least quality"}
+LABELS = {"latency": "latency limit (s)", "cost": "cost limit (USD/1k)", "min_quality": "least quality"}
 TABS = ("paths", "queries behind the path", "policy replay", "journey", "copy as code")
 STEPS = 120  # of a slider; it runs over the logarithm
 HIDDEN, SHOWN = "none", "inline-flex"
-_FILL = {"width": "auto", "flex": "1 1 0"}
+_FILL = {"width": "auto", "flex": "1 1 0", "min_width": "0"}
 
 
 class Controls:
@@ -37,6 +37,7 @@ class Controls:
         self.latency = log_slider("latency", ranges["latency"], fronts["latency"])
         self.cost = log_slider("cost", ranges["cost"], fronts["cost"])
         self.min_quality = w.FloatSlider(0.0, min=0, max=1, step=0.01, readout=False, layout=w.Layout(width="auto"), description="")
+        self.tabs = w.Tab(titles=TABS).add_class("ecl-tabs")
         self.sliders = {"latency": self.latency, "cost": self.cost, "min_quality": self.min_quality}
         self.typed = {name: self._box(slider) for name, slider in self.sliders.items()}
         self.strips = {name: w.HTML() for name in self.sliders}
@@ -50,9 +51,11 @@ class Controls:
         self.show_dominated, self.show_beyond = (
             w.Checkbox(True, description=text, indent=False, layout=w.Layout(**_FILL)) for text in ("dominated", "beyond limits")
         )
-        self.path = w.Select(rows=8, layout=w.Layout(width="99%", height="138px"))
+        self.tables = w.ToggleButton(True, description="tables", tooltip="show or hide the tables below", layout=w.Layout(**_FILL))
+        self.tables.observe(lambda change: setattr(self.tabs.layout, "display", None if change["new"] else HIDDEN), "value")
+        self.path = w.Select(rows=8, layout=w.Layout(width="100%", height="128px"))
         self.sentence, self.card, self.mix, self.queries, self.queries_head, self.policy, self.journey = (w.HTML() for _ in range(7))
-        self.code = w.Textarea(rows=7, layout=w.Layout(width="99%", height="130px"))
+        self.code = w.Textarea(rows=6, layout=w.Layout(width="100%", height="118px"))
         self.offers = [w.Button(layout=w.Layout(display=HIDDEN, width="auto")) for _ in range(2)]
         self.win = w.Button(layout=w.Layout(display=HIDDEN, width="auto"), tooltip="change the SLO as little as lets this path win")
 
@@ -61,7 +64,7 @@ class Controls:
         low, high = span(slider)
         return w.BoundedFloatText(
             rounded(slider.value), min=low, max=high, step=float(f"{(high - low) / 100:.1g}"), disabled=slider.disabled,
-            layout=w.Layout(width="84px"), continuous_update=False,
+            layout=w.Layout(width="92px"), continuous_update=False,
         )  # fmt: skip
 
     def arrange(self, figure: w.Widget, legend: str, head: str, acts: Mapping[str, tuple[str, Callable[[], object]]]) -> list[w.Widget]:
@@ -79,7 +82,7 @@ class Controls:
                 *groups, w.HBox([w.Label("prefer", layout=w.Layout(width="56px")), self.prefer]),
                 w.HBox([w.Label("limits on", layout=w.Layout(width="56px")), self.statistic]), w.HBox([self.split, self.kind]),
                 *([w.HBox([self.cluster])] if len(self.cluster.options) > 2 else []),
-                w.HBox([self.show_dominated, self.show_beyond]), w.HBox(steering),
+                w.HBox([self.show_dominated, self.show_beyond]), w.HBox([*steering, self.tables]),
             ],
             layout=w.Layout(width="250px", flex="0 0 auto", padding="0 6px 0 0"),
         ).add_class("ecl-controls")  # fmt: skip
@@ -87,18 +90,19 @@ class Controls:
         right = w.VBox([self.card.add_class("ecl-card"), self.win], layout=w.Layout(width="230px", flex="0 0 auto", padding="0 0 0 8px"))
         for one in turning:
             one.layout.flex = "0 0 auto"
-        self.tabs = w.Tab(
-            [
-                w.VBox([w.HTML(f"<div class='ecl-mono ecl-dim'>{head}</div>"), self.path]),
-                w.VBox([w.HBox([*turning, self.queries_head]), self.queries]),
-                self.policy, self.journey, w.VBox([w.Label("These lines give the same again:"), self.code]),
-            ],
-            titles=TABS,
-        ).add_class("ecl-tabs")  # fmt: skip
-        bottom = w.Accordion([self.tabs], titles=("tables",), selected_index=0).add_class("ecl-bottom")
+        for one in steering[:2]:
+            one.layout.flex = "0 0 34px"
+        self.tabs.children = (
+            w.VBox([w.HTML(f"<div class='ecl-mono ecl-dim'>{head}</div>"), self.path]),
+            w.VBox([w.HBox([*turning, self.queries_head]), self.queries]),
+            self.policy, self.journey, w.VBox([w.Label("These lines give the same again:"), self.code]),
+        )  # fmt: skip
+        self.tabs.titles, self.tabs.selected_index = TABS, 0
         style = w.HTML(f"<style>{files('ecollm_lab.explorer').joinpath('style.css').read_text()}</style>", layout=w.Layout(display=HIDDEN))
-        top = w.VBox([self.sentence.add_class("ecl-sentence"), w.HBox(self.offers)])
-        return [style, top, w.HBox([left, centre, right]), bottom]
+        self.sentence.layout = w.Layout(flex="1 1 0")
+        offers = w.VBox(self.offers, layout=w.Layout(width="230px", flex="0 0 auto", justify_content="center", padding="0 0 0 8px"))
+        top = w.HBox([self.sentence.add_class("ecl-sentence"), offers]).add_class("ecl-top")
+        return [style, top, w.HBox([left, centre, right]).add_class("ecl-middle"), self.tabs]
 
 
 def button(text: str, tip: str, act: Callable[[], object]) -> w.Button:

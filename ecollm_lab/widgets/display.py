@@ -10,8 +10,10 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 import plotly.graph_objects as go
+from plotly.basedatatypes import Undefined  # leaves a property as it is
 
 from ecollm_lab.explorer import exports, picture, policy_replay, queries, states, verdicts, words
+from ecollm_lab.explorer.canvas import Canvas, canvas
 from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
@@ -33,7 +35,7 @@ class Display(w.VBox):
     moment: verdicts.Moment
     figure: go.FigureWidget
     controls: Controls
-    _canvas: picture.Canvas
+    _canvas: Canvas
     _places: tuple[str, ...]
     _journey: states.Journey
     _selected: int | None
@@ -41,8 +43,10 @@ class Display(w.VBox):
     _pins: list[int]
     _query_page: int
     _verdict: verdicts.Verdict | None
+    forgotten: list[str]
     _quiet: int
     _timer: Any
+    _set_cost: tuple[float, float]  # what the slider was set to, and the limit in USD per query it stands for, to the last bit
     _sent: dict[tuple[Any, str], Any]
 
     @property
@@ -50,7 +54,9 @@ class Display(w.VBox):
         """The SLO the controls spell; a slider at its right end sets no limit."""
         c = self.controls
         latency, cost = (None if s.disabled or s.value >= 10**s.max * (1 - 1e-9) else float(s.value) for s in (c.latency, c.cost))
-        return SLO(latency, None if cost is None else cost / 1000, c.min_quality.value or None, c.prefer.value)
+        if cost is not None:
+            cost = self._set_cost[1] if cost == self._set_cost[0] else cost / 1000
+        return SLO(latency, cost, c.min_quality.value or None, c.prefer.value)
 
     @property
     def chosen(self) -> str | None:
@@ -125,7 +131,7 @@ class Display(w.VBox):
 
     def _look(self, view: View) -> None:
         """Show another selection of queries: everything is drawn anew in place, zoom and sliders stay."""
-        self.view, self._canvas, self._sent = view, picture.canvas(view, self._places), {}
+        self.view, self._canvas, self._sent = view, canvas(view, self._places), {}
         fresh = picture.draw(self._canvas, verdicts.judge(view, self.slo), self.trace.source_line)
         with self.figure.batch_update():
             for now, new in zip(self.figure.data, fresh.data, strict=True):
@@ -141,7 +147,8 @@ class Display(w.VBox):
         """Bring everything that moves with a slider up to date: all that runs while one is dragged."""
         c = self.controls
         self.moment = moment = verdicts.judge(self.view, self.slo)
-        c.sentence.value = words.sentence(moment, *self._over(), self._pins)
+        lost = f" {words.misfits(self.forgotten)}" if self.forgotten and len(self._journey.names) < 2 else ""
+        c.sentence.value = words.sentence(moment, *self._over(), self._pins) + lost
         for name, slider in c.sliders.items():
             c.strips[name].value = words.strip(moment, states.LIMIT[name], *span(slider))
         c.mix.value = words.mix(moment)
@@ -158,17 +165,16 @@ class Display(w.VBox):
     def _redraw(self) -> None:
         lit = self._selected if self._lit is None else self._lit
         traces, shapes = picture.moving(self._canvas, self.moment, self._pins, lit, self._show)
-        parts = {(number, key): value for number, part in traces.items() for key, value in part.items()}
+        parts: dict[tuple[Any, str], Any] = {(number, key): value for number, part in traces.items() for key, value in part.items()}
         parts |= {(f"shapes[{number}]", key): value for number, part in enumerate(shapes) for key, value in part.items()}
         moved = {at: value for at, value in parts.items() if at not in self._sent or not _same(value, self._sent[at])}
         self._sent = parts
-        data, layout = self.figure.data, self.figure.layout
-        with self.figure.batch_update():
-            for (where, key), value in moved.items():
-                if isinstance(where, int):
-                    data[where][key] = value
-                else:
-                    layout[f"{where}.{key}"] = value
+        places = {f"{where}.{key}": value for (where, key), value in moved.items() if not isinstance(where, int)}
+        inside = {at: value for at, value in moved.items() if isinstance(at[0], int)}
+        numbers = sorted({number for number, _ in inside})
+        keys = sorted({key for _, key in inside})
+        # One message, and each value handled once: `batch_update` would do as much, and take twice the time.
+        self.figure.plotly_update({key: [inside.get((n, key), Undefined) for n in numbers] for key in keys}, places, trace_indexes=numbers)
 
     def _over(self) -> tuple[float, int, str]:
         """Return how many of the winner's outcomes on held-out queries break the SLO; on the selected ones where none are held out."""
@@ -182,7 +188,7 @@ class Display(w.VBox):
 
     def _show_card(self, change: bool = False) -> None:
         """Say what the lit or selected path is and why it does not win; what would let it win is looked for once things are at rest."""
-        i = self._selected if self._lit is None else self._lit
+        i = next((one for one in (self._lit, self._selected, self.moment.chosen) if one is not None), None)
         self._verdict = None
         if i is not None:
             self._verdict = verdicts.why_not(self.moment, i, self.board.latency[i, self.view.rows], change=change)
@@ -221,7 +227,8 @@ class Display(w.VBox):
         rows, regret = queries.behind(self.board, self.view, i)
         pages = max(-(-len(rows) // queries.PER_PAGE), 1)
         self._query_page = min(self._query_page, pages - 1)
-        c.queries_head.value = f"<b>{words.cut(self.view.path_ids[i], 90)}</b> · {len(rows)} queries, worst regret first · page {self._query_page + 1} of {pages}"
+        page = f"page {self._query_page + 1} of {pages}"
+        c.queries_head.value = f"<b>{words.cut(self.view.path_ids[i], 90)}</b> · {len(rows)} queries, worst regret first · {page}"
         c.queries.value = queries.page(self.board, i, rows, regret, self._query_page)
 
     def _turn(self, by: int) -> None:
@@ -232,7 +239,8 @@ class Display(w.VBox):
         rows = self._canvas.drawn
         with self._held():
             self.path.options = [(words.table_row(self.view, i), str(self.view.path_ids[i])) for i in rows]
-            self.path.value = None if self._selected not in rows else str(self.view.path_ids[self._selected])
+            chosen = None if self._selected is None else str(self.view.path_ids[self._selected])
+            self.path.value = chosen if self._selected in rows else None
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from ecollm_lab import figures
 from ecollm_lab.explorer import exports, page, picture, states, verdicts, words
+from ecollm_lab.explorer.canvas import canvas
 from ecollm_lab.explorer.views import FRONT, Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
@@ -45,7 +46,7 @@ class Explorer(Display):
         self.board = Board(trace, embeddings)
         self.view: View = self.board.view()
         self._places = tuple(dict.fromkeys(self.board.placement))
-        self._canvas = picture.canvas(self.view, self._places)
+        self._canvas = canvas(self.view, self._places)
         self._selected: int | None = None
         self._lit: int | None = None
         self._pins: list[int] = []
@@ -53,7 +54,7 @@ class Explorer(Display):
         self._verdict: verdicts.Verdict | None = None
         self._journey = states.Journey()
         self._quiet = 0
-        self._sent = {}
+        self._sent, self._set_cost = {}, (0.0, 0.0)
         self._timer: Any = None
         self.forgotten: list[str] = []
         v = self.view
@@ -96,7 +97,7 @@ class Explorer(Display):
         c.tabs.observe(lambda _: self._later(), "selected_index")
         for k, offer in enumerate(c.offers):
             offer.on_click(lambda _, k=k: self.apply(verdicts.nearest_feasible(self.view, self.slo)[1][k]))
-        c.win.on_click(lambda _: self._verdict and self._verdict.change and self.apply(self._verdict.change))
+        c.win.on_click(lambda _: self._let_win())
         for trace in self.figure.data:
             if str(trace.name).startswith("cloud"):
                 trace.on_click(lambda t, points, _: self._point(t, points, self._pick))
@@ -118,7 +119,7 @@ class Explorer(Display):
     @property
     def selection(self) -> pd.DataFrame:
         """The paths that keep the SLO, best quality first: `frame` with `chosen` and `tied` marked."""
-        kept = {str(self.view.path_ids[i]): bool(self.moment.tied[i]) for i in np.flatnonzero(self.moment.within)}
+        kept = {str(self.view.path_ids[i]): bool(self.moment.tied[i]) for i in np.flatnonzero(self.moment.within).tolist()}
         frame = self.frame[self.frame["path_id"].isin(kept)].reset_index(drop=True)
         return frame.assign(chosen=frame["path_id"] == self.chosen, tied=frame["path_id"].map(kept).astype(bool))
 
@@ -147,6 +148,10 @@ class Explorer(Display):
         self._journey.step("select", self.state, "nothing selected" if path_id is None else f"selected {path_id}")
         self.settle()
 
+    def _let_win(self) -> None:
+        if self._verdict and self._verdict.change:
+            self.apply(self._verdict.change)
+
     def _light(self, path_id: str | None) -> None:
         """Light a path everywhere while it is pointed at."""
         self._lit = None if path_id is None else self.board.path_ids.index(path_id)
@@ -156,7 +161,7 @@ class Explorer(Display):
             self._later()
 
     def pin(self, path_id: str | None = None) -> None:
-        """Pin a path (default: the selected one, else the winner) to compare others with; pinned, it is unpinned. The oldest of four goes."""
+        """Pin a path (default: the selected one, else the winner) to compare others with, or unpin it. Of four the oldest goes."""
         if path_id is not None and path_id not in self.board.path_ids:
             raise LabError(f"The trace has no path {path_id!r}; explorer.frame lists its {len(self.board.path_ids)} paths.")
         i = (
@@ -204,6 +209,7 @@ class Explorer(Display):
 
     def _set_slo(self, slo: SLO) -> None:
         cost = None if slo.max_cost_usd is None else 1000 * slo.max_cost_usd
+        self._set_cost = (cost or 0.0, slo.max_cost_usd or 0.0)
         with self._held():
             for name, value in (("latency", slo.max_latency_s), ("cost", cost), ("min_quality", slo.min_quality or 0.0)):
                 slider = self.controls.sliders[name]
@@ -282,7 +288,7 @@ def explore(
     policy
         A fitted policy: the tab "policy replay" then shows what it would choose for each kind of query.
     embeddings
-        Unit embeddings of the trace's queries in order, shape (queries, dimension): adds a filter by cluster, and spares the policy embedding.
+        Unit embeddings of the trace's queries in order, shape (queries, dimension): adds a filter by cluster; the policy uses them too.
     state
         What `explorer.state` returned: restored exactly; `explorer.forgotten` names what no longer fits.
 
