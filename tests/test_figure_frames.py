@@ -54,8 +54,7 @@ def stage_trace(quality, cost=1e-6, latency=0.1):
     """One outcome per path of a 2 × 2 grid: retrieve bm25-1 or bm25-3, generate pocket-s or pocket-xl, in that order."""
     trace = make_trace(quality, cost, latency)
     names = [f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in ("pocket-s", "pocket-xl")]
-    trace.outcomes["path_id"] = np.tile(names, len(quality))
-    return trace
+    return replace(trace, outcomes=trace.outcomes.assign(path_id=np.tile(names, len(quality))))
 
 
 # Fronts
@@ -376,8 +375,8 @@ def test_what_stages_do_only_together_is_told_apart():
     assert share["together"] == pytest.approx(1.0)
     with pytest.raises(LabError, match="same components"):
         figures.compute_contribution(make_trace([[1.0]], 1.0, 1.0))
-    plain_models = make_trace([[1.0]], 1.0, 1.0)
-    plain_models.outcomes["path_id"] = "gpt"
+    one = make_trace([[1.0]], 1.0, 1.0)
+    plain_models = replace(one, outcomes=one.outcomes.assign(path_id="gpt"))
     with pytest.raises(LabError, match="4 parts, rewrite/retrieve/refine/generate; got 'gpt'"):
         figures.compute_contribution(plain_models)
     with pytest.raises(LabError, match="4 parts"):
