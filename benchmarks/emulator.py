@@ -403,8 +403,8 @@ def table(frame: pd.DataFrame) -> str:
 
 
 def markdown(frame: pd.DataFrame, share: float = 0.05) -> str:
-    """Return medians over seeds at one budget as rows for the README: ours, and for each metric the best raw competitor."""
-    rows = []
+    """Return a table of medians over seeds at one budget: ours, and for each metric the best raw competitor."""
+    rows = ["| trace | | hypervolume ratio | SLO loss | held-out quality kept |", "|---|---|---|---|---|"]
     at = frame[(frame["budget_share"] == share) & ~frame["method"].str.contains("+", regex=False)]
     for trace, part in at.groupby("trace", sort=False):
         medians = part.groupby("method")[list(DIRECTIONS)].median()

@@ -3,7 +3,8 @@
 `python -m benchmarks.routing --json OUT.json [--parquet FILE] [--quick] [--traces NAME,NAME]`
 
 Measured domains: fitted on the training split, scored on the held-out split. Recorded traces: five folds by text, every query scored
-once, by policies that never saw its text (llmrouter_9models: the recorded split). Limits of the SLO grid are 95th percentiles of paths in
+once, by policies that never saw its text (llmrouter_9models: the recorded split). `ours_static` is ours on the embeddings of the static
+encoder; its records name it in `encoder`. A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles of paths in
 training, moved into the gap to the next path: up to five of latency × five of cost. Policies differ in how they predict quality; the rule
 that keeps limits is the same for all. Choices with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
 
@@ -28,11 +29,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import MEASURED, RECORDED
-from ecollm_lab.embed import CachedEncoder, default_encoder
+from ecollm_lab.choices import Decision, choose, keeps, oracle_choice
+from ecollm_lab.embed import CachedEncoder, Encoder, default_encoder, static_encoder
 from ecollm_lab.fitting import POLICIES, fit_policy
 from ecollm_lab.importers import import_outcomes
-from ecollm_lab.policies import Policy, choose, keeps, oracle_choice
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, InfeasibleSLO
+from ecollm_lab.replays import outcomes_of, recorded_answers
 from ecollm_lab.traces import Trace
 
 DOMAINS = ("smart_home", "automotive")
@@ -45,11 +48,12 @@ LONG: dict[str, dict[str, Any]] = {
     "llmrouter_9models": {"columns": {"kind": "domain"}},
     "routellm_mmlu_gsm8k": {"exclude": [("contaminated", True)]},
 }  # fmt: skip
-MOST_QUERIES = 3000  # of a recorded trace: a fixed sample
+MOST_QUERIES = 3000  # of a recorded trace: a fixed sample, and all that are held out where the trace says which
 N_FOLDS, N_LIMITS, N_RESAMPLES = 5, 5, 2000
 FIXED_CLOUD = "gpt-4.1"
-LEARNED = ("ours", "knn", "cluster", "matrix_factorisation")
+LEARNED = ("ours", "knn", "cluster", "matrix_factorisation", "threshold", "cascade")
 METRICS = ("quality", "cost_usd", "latency_s")
+STATIC_NAME = "ours_static"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,8 @@ class Fold:
     test: Trace
     seen: np.ndarray
     unseen: np.ndarray
+    seen_static: np.ndarray | None = None
+    unseen_static: np.ndarray | None = None
 
 
 def available() -> list[str]:
@@ -67,28 +73,29 @@ def available() -> list[str]:
     return [n for n in DOMAINS if (MEASURED / f"{n}.parquet").exists()] + [n for n in LONG if (RECORDED / f"{n}.parquet").exists()]
 
 
-def folds(name: str, most: int, seed: int = 0) -> Iterator[Fold]:
+def folds(name: str, most: int, n_folds: int = N_FOLDS, seed: int = 0) -> Iterator[Fold]:
     """Yield the folds of a trace; queries of one text are always on one side."""
-    encoder = CachedEncoder(default_encoder())
+    encoders: list[Encoder] = [CachedEncoder(default_encoder()), static_encoder()]
     if name in DOMAINS:
         trace = Trace.load(MEASURED / f"{name}.parquet")
     else:
         trace = import_outcomes("long", RECORDED / f"{name}.parquet", heldout_share=0.0, **LONG[name])
         whole = ~np.isnan(trace.array("quality")).any(axis=1)
         rng = np.random.default_rng(seed)
-        whole &= rng.permutation(len(whole)).argsort() < most if len(whole) > most else True
-        trace = trace.where(whole)
+        drawn = rng.permutation(len(whole)).argsort() < most if len(whole) > most else np.ones(len(whole), dtype=bool)
+        trace = trace.where(whole & (drawn | ((trace.queries["split"] == "heldout") & (most == MOST_QUERIES))))
     if set(trace.queries["split"]) == {"train", "heldout"}:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
         group = pd.factorize(trace.queries["text"])[0]
-        fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % N_FOLDS
-        pairs = [(trace.where(fold != f), trace.where(fold == f)) for f in range(N_FOLDS)]
+        fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % n_folds
+        pairs = [(trace.where(fold != f), trace.where(fold == f)) for f in range(n_folds)]
     for train, test in pairs:
-        yield Fold(train, test, *(encoder.encode([text[:2000] for text in part.queries["text"]]) for part in (train, test)))
+        parts = [[text[:2000] for text in part.queries["text"]] for part in (train, test)]
+        yield Fold(train, test, *(encoder.encode(texts) for encoder in encoders for texts in parts))
 
 
-def slo_grid(train: Trace) -> dict[str, SLO]:
+def slo_grid(train: Trace, n_limits: int = N_LIMITS) -> dict[str, SLO]:
     """Return SLOs by name, "c2 t3": second of the cost limits, third of the latency limits; the last of each is no limit."""
     limits: dict[str, list[float | None]] = {}
     for column in ("cost_usd", "latency_s"):
@@ -97,7 +104,7 @@ def slo_grid(train: Trace) -> dict[str, SLO]:
             limits[column] = [None]
             continue
         tails = np.unique(np.nanquantile(values, 0.95, axis=0))
-        at = np.unique(np.linspace(0, len(tails) - 1, N_LIMITS + 1).round().astype(int))[1:-1]
+        at = np.unique(np.linspace(0, len(tails) - 1, n_limits + 1).round().astype(int))[1:-1]
         limits[column] = [float(tails[i : i + 2].mean()) for i in at if tails[i : i + 2].mean() > 0] + [None]
     return {
         f"c{i} t{j}": SLO(max_cost_usd=cost, max_latency_s=latency)
@@ -106,61 +113,72 @@ def slo_grid(train: Trace) -> dict[str, SLO]:
     }
 
 
-def outcomes(fold: Fold) -> Iterator[dict[str, Any]]:
+def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
     """Yield what every policy's choices delivered, one array over the queries per policy, prefer and SLO."""
     tables = np.stack([fold.test.array(metric) for metric in METRICS])
     recorded = [metric for metric, table in zip(METRICS, tables, strict=True) if not np.isnan(table).all()]
     ids = pd.Index(fold.test.path_ids)
+    encoder, ask = CachedEncoder(default_encoder()), recorded_answers(fold.test)
     dollars = np.nanmean(tables[1], axis=0) if "cost_usd" in recorded else np.full(len(ids), np.nan)
     spread = dollars.min(), dollars.max()
-    rows = np.arange(tables.shape[1])
-    slos = {("quality", key): slo for key, slo in slo_grid(fold.train).items()}
+    slos = {("quality", key): slo for key, slo in slo_grid(fold.train, n_limits).items()}
     slos |= {("cost", "none"): SLO(prefer="cost")} if "cost_usd" in recorded else {}
     slos |= {("latency", "none"): SLO(prefer="latency")} if "latency_s" in recorded else {}
     slos["quality", "none"] = SLO()
     fitted: list[Policy] = []
     thrifty = fit_policy(fold.train, "ours", embeddings=fold.seen, tolerance=0.0)
     thrifty.name = "ours_giving_up_nothing"
+    careless = fit_policy(fold.train, "ours", embeddings=fold.seen, margin=0.0)
+    careless.name = "ours_without_margin"
     structured = any("/" in path for path in fold.train.path_ids)
     for name in POLICIES:
         if name == "cloud_only" and not fold.train.provenance.get("models"):
             continue
-        fitted.append(fit_policy(fold.train, name, embeddings=fold.seen))
+        if name == "cascade" and "answer" not in fold.train.outcomes:
+            continue
+        fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, encoder=encoder))
         if structured and name in (*LEARNED, "best_single"):
-            fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, models_only=True))
+            fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, encoder=encoder, models_only=True))
 
-    def told(name: str, prefer: str, key: str, slo: SLO, columns: np.ndarray) -> dict[str, Any]:
-        quality, cost, latency = tables[:, rows, columns]
+    def told(name: str, prefer: str, key: str, slo: SLO, path_ids: np.ndarray | Decision) -> dict[str, Any]:
+        decision = path_ids if isinstance(path_ids, Decision) else Decision(path_ids, path_ids[:, None])
+        quality, cost, latency = outcomes_of(fold.test, decision)[list(METRICS)].to_numpy().T
         return {
             "policy": name, "prefer": prefer, "slo": key, "text": fold.test.queries["text"].to_numpy(), "quality": quality,
             "cost_usd": cost, "latency_s": latency, "violated": ~keeps(slo, cost, latency), "limited": slo.max_cost_usd is not None
             or slo.max_latency_s is not None, "range": spread,
         }  # fmt: skip
 
+    fitted.append(careless)
+    unseen = dict.fromkeys([thrifty, *fitted], fold.unseen)
+    if fold.seen_static is not None and fold.unseen_static is not None:
+        fitted.append(fit_policy(fold.train, "ours", embeddings=fold.seen_static))
+        fitted[-1].name = STATIC_NAME
+        unseen[fitted[-1]] = fold.unseen_static
     for (prefer, key), slo in slos.items():
         for policy in [*fitted, *([thrifty] if prefer != "quality" else [])]:
             try:
-                chosen = policy.select(fold.unseen, slo)
+                chosen = policy.decide(unseen[policy], slo, ask=ask)
             except InfeasibleSLO:
                 continue
-            yield told(policy.name, prefer, key, slo, ids.get_indexer(pd.Index(chosen)))
-        yield told("oracle", prefer, key, slo, ids.get_indexer(pd.Index(oracle_choice(fold.test, slo))))
+            yield told(policy.name, prefer, key, slo, chosen)
+        yield told("oracle", prefer, key, slo, oracle_choice(fold.test, slo))
         if prefer == "quality" and key != "none":  # the naive rule: every path whose mean keeps the limits
             ours = fitted[0]
             mask = keeps(slo, ours.cost_usd, ours.latency_s)
             if mask.any():
                 columns = choose(ours.predict(fold.unseen), mask, np.nan_to_num(ours.cost_usd), np.nan_to_num(ours.latency_s), slo)
-                yield told("ours_mean_rule", prefer, key, slo, columns)
+                yield told("ours_mean_rule", prefer, key, slo, ids.to_numpy()[columns])
     if FIXED_CLOUD in ids:
-        yield told(FIXED_CLOUD, "quality", "none", SLO(), np.full(len(rows), ids.get_loc(FIXED_CLOUD)))
+        yield told(FIXED_CLOUD, "quality", "none", SLO(), np.full(len(fold.unseen), FIXED_CLOUD, dtype=object))
 
 
-def collect(name: str, most: int) -> pd.DataFrame:
+def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
     """Return one row per query, policy, prefer and SLO of a trace; SLOs that ours could not attain in every fold are left out."""
     parts, n_folds = [], 0
-    for i, fold in enumerate(folds(name, most)):
+    for i, fold in enumerate(folds(name, 120, 2) if quick else folds(name, MOST_QUERIES)):
         n_folds += 1
-        for one in outcomes(fold):
+        for one in outcomes(fold, 3 if quick else N_LIMITS):
             low, high = one.pop("range")
             parts.append(
                 pd.DataFrame({**one, "fold": i, "least_usd": low, "most_usd": high, "query": [f"{i}.{j}" for j in range(len(one["text"]))]})
@@ -217,6 +235,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "latency_p95_s": part["latency_s"].quantile(0.95), "slo_violation_rate": part["violated"].mean(),
                 "aiq": aiq(part) if slo == "grid" else float("nan"), "ci_low": low, "ci_high": high,
             }
+            | ({"encoder": static_encoder().name if policy == STATIC_NAME else default_encoder().name} if policy.startswith("ours") else {})
         )  # fmt: skip
     return out + aims(frame)
 
@@ -235,16 +254,23 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
     for other in ("knn", "cluster"):
         gained = (ours - per_query(frame, other)).to_numpy()
         aim(f"quality_over_{other}", gained.mean(), {"at_least": goal} if goal else {}, interval(gained, texts))
+    for other in ("matrix_factorisation", "threshold", "cascade", STATIC_NAME):
+        if other in set(frame["policy"]):
+            gained = (ours - per_query(frame, other)).to_numpy()
+            aim(f"quality_over_{other}", gained.mean(), {}, interval(gained, texts))
     gained = (ours - per_query(frame, "best_single")).to_numpy()
     aim("quality_over_best_single", gained.mean(), {"at_least": -0.003}, interval(gained, texts))
     limited = frame[frame["limited"]]
     if len(limited):
         rates = {}
-        for policy in ("ours", "ours_mean_rule"):
+        for policy in ("ours", "ours_without_margin", "ours_mean_rule"):
             rate = limited[limited["policy"] == policy].groupby(["query", "text"], sort=False)["violated"].mean()
             low, high = interval(rate.to_numpy(), rate.index.get_level_values("text").to_numpy())
             rates[policy] = (float(rate.mean()), (low, high))
         aim("slo_violation_rate", rates["ours"][0], {"at_least": 0.03, "at_most": 0.05}, rates["ours"][1])
+        aim("slo_violation_rate_without_margin", rates["ours_without_margin"][0], {}, rates["ours_without_margin"][1])
+        gained = (per_query(frame, "ours_without_margin") - ours).to_numpy()
+        aim("quality_lost_to_margin", gained.mean(), {}, interval(gained, texts))
         aim("slo_violation_rate_of_mean_rule", rates["ours_mean_rule"][0], {}, rates["ours_mean_rule"][1])
         both = frame[(frame["policy"] == "ours_mean_rule")][["query", "text", "slo", "quality"]].merge(
             frame[(frame["policy"] == "ours") & (frame["prefer"] == "quality")][["query", "slo", "quality"]], on=["query", "slo"]
@@ -294,14 +320,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--parquet", type=Path)
-    parser.add_argument("--quick", action="store_true", help="fewer queries of recorded traces; ends within a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer queries of recorded traces, folds and limits; ends within a minute")
     parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
     args = parser.parse_args()
     found: list[dict[str, Any]] = []
     names = args.traces.split(",") if args.traces else available()
     for name in names:
         started = time.perf_counter()
-        found += records(collect(name, 120 if args.quick else MOST_QUERIES))
+        found += records(collect(name, quick=args.quick))
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     plain = json.loads(pd.DataFrame(found).to_json(orient="records"))
@@ -312,7 +338,7 @@ def main() -> None:
     print(markdown(frame))
 
 
-SHOWN = ("ours", "matrix_factorisation", "knn", "cluster", "best_single", "ours_router", "oracle")
+SHOWN = ("ours", STATIC_NAME, "matrix_factorisation", "threshold", "cascade", "knn", "cluster", "best_single", "ours_router", "oracle")
 
 
 def markdown(frame: pd.DataFrame) -> str:

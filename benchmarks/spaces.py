@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -13,7 +14,7 @@ import pandas as pd
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.traces import Trace
 
-MEASURED, RECORDED = Path("data/traces"), Path("../shared/traces")
+MEASURED, RECORDED = Path("data/traces"), Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces"))
 SIZES = {"synthetic_300": (3, 4, 5, 5), "synthetic_2000": (4, 10, 5, 10)}
 N_QUERIES, N_HELDOUT = 400, 200  # synthetic and hotpotqa_rag
 

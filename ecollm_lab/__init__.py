@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ecollm_lab.emulator import Budget, Emulator, emulate
     from ecollm_lab.fitting import fit_policy
     from ecollm_lab.importers import import_outcomes
+    from ecollm_lab.live import emulate_live, sweep_live
     from ecollm_lab.pareto import hypervolume, pareto_front
     from ecollm_lab.replays import replay, replay_all
     from ecollm_lab.saving import load_policy, save_policy
@@ -27,11 +28,11 @@ _ROOMS = {
     "Budget": "emulator", "Emulator": "emulator", "Trace": "traces", "emulate": "emulator", "explore": "widgets",
     "fit_policy": "fitting", "hypervolume": "pareto", "load_domain": "domains", "pareto_front": "pareto",
     "replay": "replays", "replay_all": "replays", "import_outcomes": "importers", "load_policy": "saving",
-    "save_policy": "saving",
+    "save_policy": "saving", "emulate_live": "live", "sweep_live": "live",
 }  # fmt: skip
 __all__ = [
-    "SLO", "Budget", "Emulator", "InfeasibleSLO", "LabError", "Trace", "emulate", "explore", "fit_policy", "hypervolume",
-    "import_outcomes", "load_domain", "load_policy", "pareto_front", "replay", "replay_all", "save_policy",
+    "SLO", "Budget", "Emulator", "InfeasibleSLO", "LabError", "Trace", "emulate", "emulate_live", "explore", "fit_policy", "hypervolume",
+    "import_outcomes", "load_domain", "load_policy", "pareto_front", "replay", "replay_all", "save_policy", "sweep_live",
 ]  # fmt: skip
 
 

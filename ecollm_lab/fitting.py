@@ -2,119 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.baselines import FITS, fit_gate
+from ecollm_lab.choices import TOLERANCE, Predictor, placements
 from ecollm_lab.embed import Encoder, default_encoder
 from ecollm_lab.estimates import Estimates
-from ecollm_lab.policies import TOLERANCE, Policy, Predictor, placements
+from ecollm_lab.mixed import path_factors
+from ecollm_lab.pairs import Gate, PairPolicy
+from ecollm_lab.pareto import is_on_front
+from ecollm_lab.policies import MARGIN, Policy
+from ecollm_lab.predictors import Means
 from ecollm_lab.records import LabError, require_choice
-from ecollm_lab.regression import fit_regression, kernel
 from ecollm_lab.traces import Trace
 
-PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
-NEIGHBOURS = (5, 10, 20, 40, 80, 160)
-CLUSTERS = (2, 4, 8, 16, 32, 64)
-RANKS = (1, 2, 4, 8)
-RIDGES = (1.0, 10.0, 100.0, 1000.0)
-N_FOLDS = 5  # of the inner validation, by group of queries
 STATIC = ("best_single", "cloud_only", "cheapest", "fastest", "random")
-POLICIES = ("ours", "knn", "cluster", "matrix_factorisation", *STATIC)
-
-
-@dataclass(frozen=True, eq=False)
-class Means:
-    """The path means, whatever the query."""
-
-    quality: np.ndarray
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return the path means for each query, shape (queries, paths)."""
-        return np.broadcast_to(self.quality, (len(embeddings), len(self.quality)))
-
-    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
-        """Return the same for some paths, with some quality taken off."""
-        return replace(self, quality=self.quality[columns] - less)
-
-
-@dataclass(frozen=True, eq=False)
-class KernelRidge:
-    """Path means plus `ecollm_lab.regression`'s deviation."""
-
-    quality: np.ndarray
-    landmarks: np.ndarray
-    coefficients: np.ndarray
-    bandwidth: float
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return expected quality, shape (queries, paths)."""
-        out = kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
-        out += self.quality
-        return out
-
-    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
-        """Return the same for some paths, with some quality taken off."""
-        coefficients = np.ascontiguousarray(self.coefficients[:, columns], dtype=np.float32)
-        return replace(self, quality=(self.quality[columns] - less).astype(np.float32), coefficients=coefficients)
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """Mean quality over the nearest training queries by cosine (arXiv 2505.12601)."""
-
-    embeddings: np.ndarray
-    quality: np.ndarray
-    k: int
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return expected quality, shape (queries, paths)."""
-        nearest = np.argpartition(-(embeddings @ self.embeddings.T), self.k - 1, axis=1)[:, : self.k]
-        out = np.zeros((len(embeddings), self.quality.shape[1]))
-        for column in nearest.T:
-            out += self.quality[column]
-        return out / self.k
-
-    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
-        """Return the same for some paths, with some quality taken off."""
-        return replace(self, quality=self.quality[:, columns] - less)
-
-
-@dataclass(frozen=True, eq=False)
-class ClusterMeans:
-    """Quality per query cluster, shrunk to the path means: k-means as in Avengers-Pro, on whole paths."""
-
-    centroids: np.ndarray
-    quality: np.ndarray
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return the means of each query's nearest cluster, shape (queries, paths)."""
-        return self.quality[np.argmax(embeddings @ self.centroids.T - 0.5 * np.square(self.centroids).sum(axis=1), axis=1)]
-
-    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
-        """Return the same for some paths, with some quality taken off."""
-        return replace(self, quality=self.quality[:, columns] - less)
-
-
-@dataclass(frozen=True, eq=False)
-class LowRank:
-    """Path means plus a bilinear form of few dimensions between embedding and path, as in RouteLLM's matrix factorisation."""
-
-    quality: np.ndarray
-    centre: np.ndarray
-    queries: np.ndarray
-    paths: np.ndarray
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return expected quality, shape (queries, paths)."""
-        return self.quality + (embeddings - self.centre) @ self.queries @ self.paths
-
-    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
-        """Return the same for some paths, with some quality taken off."""
-        return replace(self, quality=self.quality[columns] - less, paths=self.paths[:, columns])
+PAIRS = ("threshold", "cascade")
+POLICIES = ("ours", "knn", "cluster", "matrix_factorisation", *PAIRS, *STATIC)
+MOST_CANDIDATES = 16  # paths that pairs are made of
+N_CLUSTERS = 12  # of queries, over which broken limits may be uneven
 
 
 def fit_policy(
@@ -126,6 +35,7 @@ def fit_policy(
     encoder: Encoder | None = None,
     violation_rate: float | None = 0.05,
     tolerance: float = TOLERANCE,
+    margin: float = MARGIN,
     models_only: bool = False,
     seed: int = 0,
 ) -> Policy:
@@ -136,8 +46,9 @@ def fit_policy(
     trace
         Outcomes to learn from; a missing outcome counts as its path's mean.
     name
-        "ours"; a learned baseline: "knn", "cluster", "matrix_factorisation"; or a static one: "best_single", "cheapest",
-        "fastest", "cloud_only", "random". All predict or rank the same paths and keep limits by the same rule.
+        "ours"; a learned baseline: "knn", "cluster", "matrix_factorisation"; one of two paths: "threshold", "cascade" (the trace must have
+        a column `answer`); or a static one: "best_single", "cheapest", "fastest", "cloud_only", "random". All have the same paths to
+        choose from and the same target for limits.
     embeddings
         Unit embeddings of the trace's queries in order, shape (queries, dimension); computed with `encoder` if left out.
     estimates
@@ -149,6 +60,9 @@ def fit_policy(
         Target share in (0, 1) of choices that may break a limit; None: the 95th percentile of every path decides instead.
     tolerance
         How much quality prefer="cost" or "latency" may give up, on average over queries, for being cheaper or faster.
+    margin
+        Of safety: by how many standard errors, over clusters of queries, the rate of broken limits must stay below `violation_rate` on
+        the training queries. 0 trusts that new queries are of the same kinds in the same shares.
     models_only
         A router: may choose only the paths of `router_paths`, one pipeline with its model varied.
     seed
@@ -157,7 +71,8 @@ def fit_policy(
     Raises
     ------
     LabError
-        If a path of the trace has no outcome with quality, or cost and latency are recorded for some paths only, or `name` is unknown.
+        If a path of the trace has no outcome with quality, or cost and latency are recorded for some paths only, or `name` is unknown,
+        or a cascade is to be learned from a trace without answers.
 
     Notes
     -----
@@ -165,10 +80,7 @@ def fit_policy(
 
     """
     require_choice("policy name", name, POLICIES)
-    if violation_rate is not None and not 0 < violation_rate < 1:
-        raise LabError(f"violation_rate must be within (0, 1) or None, got {violation_rate!r}.")
-    if not 0 <= tolerance <= 1:
-        raise LabError(f"tolerance must be within [0, 1], got {tolerance!r}.")
+    _require_in_range(violation_rate, tolerance, margin)
     known = _known(trace) if estimates is None else _estimated(estimates)
     allowed = np.array([name != "cloud_only" or place == "cloud" for place in placements(trace, known["path_ids"])])
     if not allowed.any():
@@ -183,26 +95,50 @@ def fit_policy(
     if embeddings is not None and len(embeddings) != len(table):
         raise LabError(f"embeddings must have one row per query of the trace: {len(table)}, got {len(embeddings)}.")
     mean = known["left_out"][0]
+    if embeddings is not None and not np.isfinite(embeddings).all():
+        raise LabError("embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
+    known["dimension"] = None if embeddings is None else embeddings.shape[1]
     details: dict[str, Any] = {}
     predictor: Predictor = Means(mean)
-    if name not in STATIC:
+    if name in FITS:
         assert embeddings is not None
         groups = _groups(trace) if estimates is None else np.arange(len(table))
         filled = np.where(np.isnan(table), mean, table)
-        predictor, known["left_out"], details = _FITS[name](embeddings, filled, mean, known["path_ids"].tolist(), groups, seed)
+        predictor, known["left_out"], details = FITS[name](embeddings, filled, mean, known["path_ids"].tolist(), groups, seed)
+    known["clusters"] = _clusters(embeddings, len(table), seed)
     order = {"cheapest": "cost_usd", "fastest": "latency_s", "random": "random"}.get(name, "quality")
-    return Policy(
+    pair: dict[str, Any] = {}
+    if name in PAIRS:
+        pair["candidates"] = _candidates(known, allowed)
+        if name == "cascade":
+            if estimates is not None or "answer" not in trace.outcomes:
+                raise LabError("A cascade reads answers, and this trace has none: it needs a column answer, as measured traces have.")
+            pair["gate"], pair["confidence"], details = _gate(trace, pair["candidates"], embeddings, encoder or default_encoder(), seed)
+        else:
+            pair["confidence"] = known["left_out"][:, pair["candidates"]]
+    return (PairPolicy if pair else Policy)(
         name=f"{name}_router" if models_only else name, predictor=predictor, order=order, allowed=allowed,  # type: ignore[arg-type]
-        violation_rate=violation_rate, tolerance=tolerance, provenance=trace.provenance, encoder=encoder,
-        seed=seed, details=details, **known,
+        violation_rate=violation_rate, tolerance=tolerance, margin=margin, provenance=trace.provenance, encoder=encoder,
+        seed=seed, details=details, **known, **pair,
     )  # fmt: skip
+
+
+def _require_in_range(violation_rate: float | None, tolerance: float, margin: float) -> None:
+    if violation_rate is not None and not 0 < violation_rate < 1:
+        raise LabError(f"violation_rate must be within (0, 1) or None, got {violation_rate!r}.")
+    if not 0 <= tolerance <= 1:
+        raise LabError(f"tolerance must be within [0, 1], got {tolerance!r}.")
+    if not margin >= 0:
+        raise LabError(f"margin must be a number >= 0, got {margin!r}.")
 
 
 def router_paths(path_ids: list[str], quality: np.ndarray) -> list[str]:
     """Return the paths a model router chooses from: the pipeline (all but the last part) with the best single path, every model.
 
-    Paths without parts are models alone: all of them.
+    Paths that are not made of the same number of parts are models alone, whatever their names: all of them.
     """
+    if not path_factors(path_ids):
+        return path_ids
     pipelines = [path.rpartition("/")[0] for path in path_ids]
     best = pipelines[int(np.argmax(quality))]
     return [path for path, pipeline in zip(path_ids, pipelines, strict=True) if pipeline == best]
@@ -243,79 +179,48 @@ def _estimated(estimates: Estimates) -> dict[str, Any]:
     return known
 
 
+def _candidates(known: dict[str, Any], allowed: np.ndarray) -> np.ndarray:
+    """Return the paths that pairs are made of: where there are many, the front of the means, then the best of the others."""
+    quality = known["left_out"].mean(axis=0)
+    points = np.stack([quality, np.nan_to_num(known["cost_usd"]), np.nan_to_num(known["latency_s"])], axis=1)
+    at = np.flatnonzero(allowed)
+    first = ~is_on_front(points[at])
+    return np.sort(at[np.lexsort((-quality[at], first))][:MOST_CANDIDATES])
+
+
+def _gate(
+    trace: Trace, candidates: np.ndarray, embeddings: np.ndarray | None, encoder: Encoder, seed: int
+) -> tuple[Gate, np.ndarray, dict[str, Any]]:
+    """Return a cascade's gate, its confidence in the candidates' answers from other queries, and how it was tuned."""
+    assert embeddings is not None
+    paths = [trace.path_ids[i] for i in candidates]
+    pairs = pd.MultiIndex.from_product([trace.query_ids, paths])
+    words = trace.outcomes.set_index(["query_id", "path_id"])["answer"].reindex(pairs).fillna("").astype(str)
+    codes, texts = pd.factorize(words)
+    answers = encoder.encode(list(texts))[codes].reshape(len(trace.query_ids), len(paths), -1)
+    if answers.shape[2] != embeddings.shape[1]:
+        raise LabError(
+            f"The answers' embeddings have dimension {answers.shape[2]}, the queries' {embeddings.shape[1]}; "
+            "give the encoder that made the queries'."
+        )
+    quality = trace.array("quality")
+    centre, weights, confidence, details = fit_gate(embeddings, answers, quality[:, candidates], _groups(trace), seed)
+    return Gate(np.nanmean(quality, axis=0), centre, weights), confidence, details
+
+
+def _clusters(embeddings: np.ndarray | None, n_queries: int, seed: int) -> np.ndarray:
+    """Return the cluster of each query; without embeddings each is its own."""
+    if embeddings is None:
+        return np.arange(n_queries)
+    n_clusters = min(N_CLUSTERS, n_queries // 8, len(np.unique(embeddings, axis=0)))
+    if n_clusters < 2:
+        return np.arange(n_queries)
+    from sklearn.cluster import KMeans
+
+    return KMeans(n_clusters, n_init=3, random_state=seed).fit_predict(embeddings)
+
+
 def _groups(trace: Trace) -> np.ndarray:
     """Return the group of each query: queries of the same text belong together."""
     texts = trace.queries["text"]
     return pd.factorize(("t" + texts).where(texts != "", "i" + trace.queries["query_id"].astype(str)))[0]
-
-
-_Fit = tuple[Predictor, np.ndarray, dict[str, Any]]
-
-
-def _ours(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids: list[str], groups: np.ndarray, seed: int) -> _Fit:
-    del seed
-    fitted = fit_regression(embeddings, table - table.mean(axis=0), path_ids, groups)
-    if fitted is None:
-        return Means(mean), np.broadcast_to(mean, table.shape), {"sharing": "flat", "errors": {}}
-    details = {"bandwidth": fitted.bandwidth, "noise": fitted.noise, "sharing": fitted.sharing, "errors": fitted.errors}
-    return KernelRidge(mean, fitted.landmarks, fitted.coefficients, fitted.bandwidth), mean + fitted.left_out, details
-
-
-def _knn(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids: list[str], groups: np.ndarray, seed: int) -> _Fit:
-    del mean, path_ids
-    return _tuned(
-        [{"k": k} for k in NEIGHBOURS if k < 0.8 * len(table)] or [{"k": 1}],
-        Neighbours, embeddings, table, groups, seed,
-    )  # fmt: skip
-
-
-def _cluster(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids: list[str], groups: np.ndarray, seed: int) -> _Fit:
-    del mean, path_ids
-
-    def fit(x: np.ndarray, y: np.ndarray, n_clusters: int) -> ClusterMeans:
-        from sklearn.cluster import KMeans
-
-        found = KMeans(min(n_clusters, len(np.unique(x, axis=0))), n_init=3, random_state=seed).fit(x)
-        member = np.eye(found.n_clusters)[found.labels_]
-        shrunk = (member.T @ y + PRIOR_OUTCOMES * y.mean(axis=0)) / (member.sum(axis=0)[:, None] + PRIOR_OUTCOMES)
-        return ClusterMeans(found.cluster_centers_, shrunk)
-
-    candidates = [{"n_clusters": n} for n in CLUSTERS if n <= len(table) // 4] or [{"n_clusters": 1}]
-    return _tuned(candidates, fit, embeddings, table, groups, seed)
-
-
-def _factorised(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids: list[str], groups: np.ndarray, seed: int) -> _Fit:
-    del mean, path_ids
-
-    def fit(x: np.ndarray, y: np.ndarray, rank: int, ridge: float) -> LowRank:
-        centred, centre = x - x.mean(axis=0), x.mean(axis=0)
-        u, s, vt = np.linalg.svd(centred, full_matrices=False)
-        weights = (vt.T * (s / (s**2 + ridge / 10))) @ (u.T @ (y - y.mean(axis=0)))
-        _, _, paths = np.linalg.svd(centred @ weights, full_matrices=False)
-        paths = paths[:rank]
-        return LowRank(y.mean(axis=0), centre, weights @ paths.T, paths)
-
-    return _tuned([{"rank": r, "ridge": a} for r in RANKS for a in RIDGES], fit, embeddings, table, groups, seed)
-
-
-def _tuned(
-    candidates: list[dict[str, Any]], fit: Callable[..., Any], embeddings: np.ndarray, table: np.ndarray, groups: np.ndarray, seed: int
-) -> _Fit:
-    """Return the candidate with the least left-out error, centred per query; what it predicts for queries left out; its errors."""
-    fold = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % N_FOLDS
-    errors: dict[tuple[Any, ...], float] = {}
-    best, left_out = candidates[0], table
-    for candidate in candidates:
-        predicted = np.broadcast_to(table.mean(axis=0), table.shape).copy()
-        for f in np.unique(fold) if len(np.unique(fold)) > 1 else ():
-            rest = fold != f
-            predicted[~rest] = fit(embeddings[rest], table[rest], **candidate).predict(embeddings[~rest])
-        wrong = predicted - table
-        error = float(np.square(wrong - wrong.mean(axis=1, keepdims=True)).mean())
-        if not errors or error < min(errors.values()):
-            best, left_out = candidate, predicted
-        errors[tuple(candidate.values())] = error
-    return fit(embeddings, table, **best), left_out, {**best, "errors": errors}
-
-
-_FITS: dict[str, Callable[..., _Fit]] = {"ours": _ours, "knn": _knn, "cluster": _cluster, "matrix_factorisation": _factorised}

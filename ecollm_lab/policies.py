@@ -5,33 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
+from ecollm_lab.choices import TOLERANCE, Ask, Decision, Predictor, first_good, keeps
 from ecollm_lab.embed import Encoder, default_encoder
+from ecollm_lab.explanations import Explanation, explained, why_infeasible
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
-from ecollm_lab.traces import Trace
 
-TOLERANCE = 0.02  # with prefer = cost or latency: how much quality may be given up for it
 TOLERANCES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)  # in expectations, which promise more than they keep
+MARGIN = 1.0  # standard errors between the rate at which training queries break limits and the target
 MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 _STEPS = 24  # of the bisection for that penalty
-
-
-class Predictor(Protocol):
-    """Expected quality of each path for a query, from its embedding."""
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return expected quality, shape (queries, paths)."""
-        ...
-
-    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
-        """Return the same predictor for some paths, in the order given, expecting so much less of each."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +43,8 @@ class Rule:
         Share of training outcomes of each path that break a limit, shape (paths,); under estimates, the probability to.
     feasible
         Whether the target is met; if not, this is the least-violating path.
+    threshold
+        Of policies of two paths: how sure the first must be.
 
     """
 
@@ -64,45 +55,12 @@ class Rule:
     violation_rate: float
     violation_share: np.ndarray
     feasible: bool
+    threshold: float = 0.0
 
     def scores(self, embeddings: np.ndarray) -> np.ndarray:
         """Return what decides, shape (queries, columns)."""
         expected = self.predictor.predict(embeddings)
         return expected if self.weight is None else expected * self.weight
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """Why a policy chose a path for a query.
-
-    Attributes
-    ----------
-    path_id, quality, quality_sd
-        The choice, its expected quality, and the standard deviation of its training outcomes around what was expected of them.
-    cost_usd, cost_p95_usd, latency_s, latency_p95_s
-        Mean and 95th percentile of the path in training.
-    violation_share, violation_rate
-        How often this path broke a limit in training, and how often this policy's choices did.
-    bound
-        The limits that exclude or penalise a path of higher expected quality; empty if none does.
-    paths
-        One row per path: path_id, quality, cost_usd, latency_s, violation_share, score (NaN if not considered) and `reason`, why it was
-        not chosen; best score first.
-
-    """
-
-    path_id: str
-    quality: float
-    quality_sd: float
-    cost_usd: float
-    cost_p95_usd: float
-    latency_s: float
-    latency_p95_s: float
-    violation_share: float
-    violation_rate: float
-    bound: tuple[str, ...]
-    feasible: bool
-    paths: pd.DataFrame = field(repr=False)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -129,6 +87,12 @@ class Policy:
         Paths it may choose, shape (paths,).
     tolerance
         How much quality prefer="cost" and "latency" may give up, on average over queries.
+    clusters
+        Of the training queries, shape (queries,): similar ones may break limits together.
+    margin
+        By how many standard errors over clusters the rate at which training queries break limits stays below the target.
+    dimension
+        Of the embeddings it was fitted on; None where it was fitted without.
 
     """
 
@@ -149,6 +113,9 @@ class Policy:
     violation_rate: float | None
     allowed: np.ndarray
     tolerance: float = TOLERANCE
+    clusters: np.ndarray
+    margin: float = MARGIN
+    dimension: int | None = None
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     encoder: Encoder | None = field(default=None, repr=False)
     seed: int = 0
@@ -187,32 +154,55 @@ class Policy:
 
         """
         embeddings = self.embed(queries)
+        rule = self._feasible_rule(slo, infeasible)
+        return self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
+
+    def decide(
+        self,
+        queries: Sequence[Query] | Sequence[str] | np.ndarray,
+        slo: SLO,
+        *,
+        ask: Ask | None = None,
+        infeasible: Literal["raise", "least_violating"] = "raise",
+    ) -> Decision:
+        """Choose as `select` does, and say which paths are run for it: here, the chosen one. Only a cascade looks at answers with `ask`."""
+        del ask
+        path_ids = self.select(queries, slo, infeasible=infeasible)
+        return Decision(path_ids, path_ids[:, None])
+
+    def _feasible_rule(self, slo: SLO, infeasible: str) -> Rule:
         rule = self._rules.get(slo) or self.rule(slo)
         if not rule.feasible and self.name != "cloud_only":  # which has nothing else to offer, and is charged with the violation
             require_choice("infeasible", infeasible, ("raise", "least_violating"))
             if infeasible == "raise":
                 raise InfeasibleSLO(self._why_infeasible(slo))
-            warnings.warn(f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=2)
-        return self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
+            warnings.warn(f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=3)
+        return rule
 
     def _positions(self, embeddings: np.ndarray, rule: Rule, slo: SLO) -> np.ndarray:
         if self.order == "random":
             return np.random.default_rng(self.seed).integers(len(rule.columns), size=len(embeddings))
         if self.order != "quality" or len(rule.columns) == 1:
             return np.zeros(len(embeddings), dtype=int)
-        return _first_good(rule.scores(embeddings), slo, rule.tolerance)
+        return first_good(rule.scores(embeddings), slo, rule.tolerance)
 
     def embed(self, queries: Sequence[Query] | Sequence[str] | np.ndarray) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""
         if isinstance(queries, np.ndarray):
             if queries.ndim != 2:
                 raise LabError(f"Embeddings must have the shape (queries, dimension), got {queries.shape}.")
+            if self.dimension not in (None, queries.shape[1]):
+                raise LabError(
+                    f"Embeddings must have the dimension {self.dimension} of those {self.name} was fitted on, got {queries.shape[1]}."
+                )
             if not np.isfinite(queries.sum()):
                 raise LabError("Embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
             return queries
         if isinstance(queries, str):
             raise LabError("select takes a sequence of queries or texts; wrap a single one in a list.")
         texts = [query.text if isinstance(query, Query) else query for query in queries]
+        if not all(isinstance(text, str) for text in texts):
+            raise LabError(f"Queries must be Query records, texts or one array of embeddings; got {type(texts[0]).__name__}.")
         return (self.encoder or default_encoder()).encode(texts)
 
     def rule(self, slo: SLO) -> Rule:
@@ -220,7 +210,8 @@ class Policy:
 
         Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, with the least λ for which
         the choices for the training queries, each predicted from other queries, break limits at no more than the target rate:
-        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). Where outcomes were
+        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). That rate is taken `margin` standard
+        errors higher, by clusters of queries: other queries may have more of the cluster that breaks limits. Where outcomes were
         estimated, or without a target, a path must keep the limits with its 95th percentiles more probably than not, and its expected
         quality counts times that probability.
 
@@ -228,6 +219,8 @@ class Policy:
         or "latency" and no `min_quality`, a path may therefore be as far below the best expectation as costs the choices for the training
         queries at most `tolerance` of their actual quality, against always taking the best.
         """
+        if not isinstance(slo, SLO):
+            raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
         if slo not in self._rules:
             self._require_recorded(slo)
             calibrated = self.violation_rate is not None and not (self.cost_log_sd.any() or self.latency_log_sd.any())
@@ -260,20 +253,20 @@ class Policy:
         others = (broke.sum(axis=0) - broke) / np.maximum(n_seen - 1, 1)  # the share without the query itself
         expected, others, broke = self.left_out[:, columns], others[:, columns], broke[:, columns]
         quality = np.where(np.isnan(self.quality), self.left_out, self.quality)[:, columns]
-        highest = (target * (len(rows) + 1) - 1) / len(rows)
+        highest = highest_rate(target, len(rows))
 
         def calibrated(slo: SLO, tolerance: float) -> tuple[float, np.ndarray]:
             """Return the least penalty that meets the target, and the choices under it."""
 
             def choices(penalty: float) -> np.ndarray:
-                return _first_good(expected - penalty * others, slo, tolerance)
+                return first_good(expected - penalty * others, slo, tolerance)
 
             low, high = PENALTIES
-            if broke[rows, choices(0.0)].mean() <= highest:
+            if self.careful_rate(broke[rows, choices(0.0)]) <= highest:
                 return 0.0, choices(0.0)
             for _ in range(_STEPS):
                 middle = (low * high) ** 0.5
-                low, high = (low, middle) if broke[rows, choices(middle)].mean() <= highest else (middle, high)
+                low, high = (low, middle) if self.careful_rate(broke[rows, choices(middle)]) <= highest else (middle, high)
             return high, choices(high)
 
         tolerance = 0.0
@@ -286,6 +279,13 @@ class Policy:
                     tolerance, (penalty, chosen) = wider, candidate
         rate = float(broke[rows, chosen].mean())
         return self._make(columns, penalty * share[columns], rate, share, tolerance=tolerance)
+
+    def careful_rate(self, broke: np.ndarray) -> np.ndarray:
+        """Return the share of training queries that broke limits, shape (..., queries) → (...), plus its margin over clusters."""
+        rate = broke.mean(axis=-1)
+        excess = (broke - rate[..., None]).reshape(-1, broke.shape[-1])
+        variance = [np.square(np.bincount(self.clusters, row)).sum() for row in excess]
+        return rate + self.margin * np.sqrt(variance).reshape(rate.shape) / broke.shape[-1]
 
     def _by_percentile(self, slo: SLO) -> Rule:
         kept = self.kept_probability(slo)
@@ -303,10 +303,10 @@ class Policy:
 
     def _make(
         self, columns: np.ndarray, penalty: np.ndarray, rate: float, share: np.ndarray,
-        *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float | None = None,
+        *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float | None = None, threshold: float = 0.0,
     ) -> Rule:  # fmt: skip
         width = self.tolerance if tolerance is None else tolerance
-        return Rule(columns, self.predictor.restricted(columns, penalty), weight, width, rate, share, feasible)
+        return Rule(columns, self.predictor.restricted(columns, penalty), weight, width, rate, share, feasible, threshold)
 
     def kept_probability(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep the limits of an SLO, shape (paths,)."""
@@ -319,24 +319,15 @@ class Policy:
                 out *= np.where(log_sd > 0, ndtr(below / np.where(log_sd > 0, log_sd, 1.0)), tail <= limit)
         return out
 
+    def _paths(self, **more: np.ndarray) -> pd.DataFrame:
+        """Return what is known of each path, one row per path."""
+        known = {name: getattr(self, name) for name in ("cost_usd", "cost_p95_usd", "latency_s", "latency_p95_s", "allowed")}
+        return pd.DataFrame({"path_id": self.path_ids, **known, **more})
+
     def _why_infeasible(self, slo: SLO) -> str:
-        in_cost = self.kept_probability(SLO(max_cost_usd=slo.max_cost_usd)) >= 0.5
-        in_time = self.kept_probability(SLO(max_latency_s=slo.max_latency_s)) >= 0.5
-        cheap = np.where(in_cost & self.allowed, self.latency_p95_s, np.inf)
-        quick = np.where(in_time & self.allowed, self.cost_p95_usd, np.inf)
-        reasons = []
-        if slo.max_latency_s is not None and np.isfinite(cheap.min()) and cheap.min() > slo.max_latency_s:
-            i = cheap.argmin()
-            reasons.append(f"the fastest within the cost limit, {self.path_ids[i]}, needs max_latency_s >= {cheap[i]:.4g}")
-        if slo.max_cost_usd is not None and np.isfinite(quick.min()) and quick.min() > slo.max_cost_usd:
-            i = quick.argmin()
-            reasons.append(f"the cheapest within the latency limit, {self.path_ids[i]}, needs max_cost_usd >= {quick[i]:.4g}")
-        if not reasons:
-            reasons.append(
-                f"even alone, the limits allow no path: the fastest takes {self.latency_p95_s.min():.4g} s, "
-                f"the cheapest costs {self.cost_p95_usd.min():.4g} USD (95th percentiles)"
-            )
-        return f"No path meets {slo}: {'; '.join(reasons)}."
+        in_cost = self.kept_probability(SLO(max_cost_usd=slo.max_cost_usd)) >= MOSTLY
+        in_time = self.kept_probability(SLO(max_latency_s=slo.max_latency_s)) >= MOSTLY
+        return why_infeasible(self._paths(in_cost=in_cost, in_time=in_time), slo)
 
     def explain(self, query: Query | str | np.ndarray, slo: SLO) -> Explanation:
         """Say which path is chosen for one query and why no other; an infeasible SLO is explained by its least-violating path.
@@ -351,109 +342,17 @@ class Policy:
         """
         embeddings = self.embed(query[None] if isinstance(query, np.ndarray) else [query if isinstance(query, str) else query.text])
         rule = self.rule(slo)
-        expected = self.predict(embeddings)[0]
         score = np.full(len(self.path_ids), np.nan)
         score[rule.columns] = rule.scores(embeddings)[0]
         chosen = int(rule.columns[self._positions(embeddings, rule, slo)[0]])
-        reasons = [self._reason(i, chosen, expected, score, rule, slo) for i in range(len(self.path_ids))]
-        better = expected > expected[chosen] + 1e-9
-        hit = [
-            name
-            for name, limit, tail in (
-                ("max_latency_s", slo.max_latency_s, self.latency_p95_s), ("max_cost_usd", slo.max_cost_usd, self.cost_p95_usd),
-            )
-            if limit is not None and (better & (tail > limit)).any()
-        ]  # fmt: skip
-        paths = pd.DataFrame(
-            {
-                "path_id": self.path_ids, "quality": expected, "cost_usd": self.cost_usd, "latency_s": self.latency_s,
-                "violation_share": rule.violation_share, "score": score, "reason": reasons,
-            }
-        ).sort_values(["score", "quality"], ascending=False, ignore_index=True)  # fmt: skip
         error = self.quality[:, chosen] - self.left_out[:, chosen]
-        return Explanation(
-            path_id=str(self.path_ids[chosen]), quality=float(expected[chosen]),
+        return explained(
+            self._paths(quality=self.predict(embeddings)[0], score=score, violation_share=rule.violation_share), chosen, slo,
             quality_sd=float(np.nanstd(error)) if np.isfinite(error).any() else float("nan"),
-            cost_usd=float(self.cost_usd[chosen]), cost_p95_usd=float(self.cost_p95_usd[chosen]),
-            latency_s=float(self.latency_s[chosen]), latency_p95_s=float(self.latency_p95_s[chosen]),
-            violation_share=float(rule.violation_share[chosen]), violation_rate=rule.violation_rate, bound=tuple(hit),
-            feasible=rule.feasible, paths=paths,
+            violation_rate=rule.violation_rate, tolerance=rule.tolerance, feasible=rule.feasible,
         )  # fmt: skip
 
-    def _reason(self, i: int, chosen: int, expected: np.ndarray, score: np.ndarray, rule: Rule, slo: SLO) -> str:
-        if i == chosen:
-            return "chosen"
-        if not self.allowed[i]:
-            return f"not among the paths {self.name} may choose"
-        if np.isnan(score[i]) or rule.violation_share[i] * (expected[i] > expected[chosen]) > 0:
-            over = [
-                f"{name} {limit:.4g} against a 95th percentile of {tail[i]:.4g}"
-                for name, limit, tail in (
-                    ("max_latency_s", slo.max_latency_s, self.latency_p95_s), ("max_cost_usd", slo.max_cost_usd, self.cost_p95_usd),
-                )
-                if limit is not None and tail[i] > limit
-            ]  # fmt: skip
-            tightest = " and ".join(over) or "the limits"
-            return f"breaks the limits in {rule.violation_share[i]:.0%} of outcomes: {tightest}"
-        if slo.prefer != "quality" and score[i] >= np.nanmax(score) - rule.tolerance:
-            return "good enough, but not the cheapest" if slo.prefer == "cost" else "good enough, but not the fastest"
-        return f"expected quality {expected[i]:.3f}, the chosen path's {expected[chosen]:.3f}"
 
-
-def _first_good(scores: np.ndarray, slo: SLO, tolerance: float) -> np.ndarray:
-    """Return, per row, the first column that is good enough; columns stand in the order of preference."""
-    if slo.prefer == "quality":
-        return scores.argmax(axis=1)
-    best = scores.max(axis=1, keepdims=True)
-    floor = np.minimum(best, slo.min_quality) if slo.min_quality is not None else best - tolerance
-    return (scores >= floor).argmax(axis=1)
-
-
-def choose(predicted: np.ndarray, mask: np.ndarray, cost: np.ndarray, latency: np.ndarray, slo: SLO) -> np.ndarray:
-    """Return the chosen column for each row of expected quality (queries, paths).
-
-    `mask`, `cost` and `latency` have the shape (paths,) or (queries, paths); only columns under the mask are chosen. Ties go
-    to the path that is cheaper, then faster (with prefer="latency": faster, then cheaper).
-    """
-    scores = np.where(mask, predicted, -np.inf)
-    best = scores.max(axis=1, keepdims=True)
-    if slo.prefer == "quality":
-        floor = best
-    elif slo.min_quality is not None:
-        floor = np.minimum(best, slo.min_quality)
-    else:
-        floor = best - TOLERANCE
-    good = scores >= floor - 1e-12
-    first, second = (latency, cost) if slo.prefer == "latency" else (cost, latency)
-    first, second = (np.nan_to_num(values, nan=np.finfo(float).max) for values in (first, second))  # not recorded: the last choice
-    first = np.where(good, first, np.inf)
-    good &= first <= first.min(axis=1, keepdims=True)
-    return np.where(good, second, np.inf).argmin(axis=1)
-
-
-def placements(trace: Trace, path_ids: Sequence[str] | None = None) -> list[str]:
-    """Return where each path (default: of the trace) generates, by its provenance: "edge", "cloud" or "not stated"."""
-    models = trace.provenance.get("models", {})
-    paths = trace.path_ids if path_ids is None else path_ids
-    return [models.get(path.rsplit("/", 1)[-1], {}).get("placement", "not stated") for path in paths]
-
-
-def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:
-    """Return, for each query, the path that is truly best under an SLO, judged by its own outcome; shape (queries,).
-
-    Queries no path serves within the limits get the path with the best quality, in violation.
-    """
-    quality, cost, latency = trace.array("quality"), trace.array("cost_usd"), trace.array("latency_s")
-    kept = keeps(slo, cost, latency) & ~np.isnan(quality)
-    kept |= ~kept.any(axis=1, keepdims=True) & ~np.isnan(quality)
-    return np.array(trace.path_ids, dtype=object)[choose(np.nan_to_num(quality), kept, cost, latency, slo)]
-
-
-def keeps(slo: SLO, cost: np.ndarray, latency: np.ndarray) -> np.ndarray:
-    """Tell which outcomes keep the limits of an SLO; NaN where a limit needs a value counts as a violation."""
-    ok = np.ones(np.shape(cost), dtype=bool)
-    if slo.max_cost_usd is not None:
-        ok &= cost <= slo.max_cost_usd
-    if slo.max_latency_s is not None:
-        ok &= latency <= slo.max_latency_s
-    return ok
+def highest_rate(target: float, n_queries: int) -> float:
+    """Return the violation rate up to which training choices promise the target: (n × rate + 1) / (n + 1) <= target."""
+    return (target * (n_queries + 1) - 1) / n_queries

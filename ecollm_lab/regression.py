@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import nnls
 
 from ecollm_lab.mixed import path_factors
 
+LINEAR = float("inf")  # the bandwidth that stands for a linear kernel
 BANDWIDTHS = (0.1, 0.2, 0.4, 0.8)
-NOISES = (0.3, 1.0, 3.0, 10.0, 30.0)
+NOISES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 SHARINGS = ("none", "learned")
 MOST_LANDMARKS = 128
 OWN_SHARE = 0.05  # of a path's variance that no other path shares, in the part of the covariance that components make
@@ -23,19 +25,20 @@ class Regression:
 
     Attributes
     ----------
-    landmarks, coefficients
-        Prediction is kernel(x, landmarks) @ coefficients; shapes (landmarks, dimension) and (landmarks, paths).
+    landmarks, coefficients, offset
+        Prediction is offset + kernel(x, landmarks) @ coefficients; shapes (landmarks, dimension), (landmarks, paths) and (paths,).
     bandwidth, noise, sharing
         The candidate with the least error; noise is relative to the kernel's variance.
     left_out
         Prediction for each training query from the other groups of queries alone, shape (queries, paths).
     errors
-        Mean squared error of every candidate, left out by group and centred per query; ("flat",) for predicting no deviation.
+        Mean squared error of every candidate, left out by group and centred per query.
 
     """
 
     landmarks: np.ndarray
     coefficients: np.ndarray
+    offset: np.ndarray
     bandwidth: float
     noise: float
     sharing: str
@@ -44,19 +47,50 @@ class Regression:
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the expected deviation from the path means, shape (queries, paths)."""
-        return kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
+        return self.offset + kernel(embeddings, self.landmarks, self.bandwidth) @ self.coefficients
 
 
 def kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Return exp((cosine - 1) / bandwidth) between unit rows of `a` (n, d) and `b` (m, d), shape (n, m)."""
+    """Return exp((cosine - 1) / bandwidth) between unit rows of `a` (n, d) and `b` (m, d), shape (n, m); a @ b.T if linear."""
     out = a @ b.T
+    if bandwidth == LINEAR:
+        return out
     out -= 1.0
     out /= bandwidth
     return np.exp(out, out=out)
 
 
-def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray) -> Regression | None:
-    """Fit to deviations from the path means; None where no candidate predicts better than no deviation, by two standard errors.
+def centred(residual: np.ndarray) -> np.ndarray:
+    """Return deviations with the mean of each query taken off, then that of each path: only differences between paths matter."""
+    y = residual - residual.mean(axis=1, keepdims=True)
+    return y - y.mean(axis=0)
+
+
+def mean_left_out(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the path means over the other groups of queries, centred per query, shape of `y`: what predicting no deviation comes to."""
+    _, group = np.unique(groups, return_inverse=True)
+    sums = np.zeros((group.max() + 1, y.shape[1]))
+    np.add.at(sums, group, y)
+    left = (y.sum(axis=0) - sums[group]) / np.maximum(len(y) - np.bincount(group)[group], 1)[:, None]
+    return left - left.mean(axis=1, keepdims=True)
+
+
+def stacked(parts: list[np.ndarray], y: np.ndarray) -> np.ndarray:
+    """Return weights >= 0 of left-out predictions, each of the shape of `y`, whose sum comes nearest to it (Breiman 1996).
+
+    Examples
+    --------
+    >>> stacked([np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])], np.array([[0.5, -0.5]])).tolist()
+    [0.5, 0.0]
+
+    """
+    return nnls(np.stack([part.ravel() for part in parts], axis=1), y.ravel())[0]
+
+
+def fit_regression(
+    embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray, bandwidths: Sequence[float] = BANDWIDTHS
+) -> Regression:
+    """Fit to deviations from the path means.
 
     Parameters
     ----------
@@ -68,53 +102,67 @@ def fit_regression(embeddings: np.ndarray, residual: np.ndarray, path_ids: list[
         Shape (paths,); components are read from them.
     groups
         Group of each query, shape (queries,). Errors are those of predictions that saw no query of the same group.
+    bandwidths
+        Of the kernel between queries, tried in turn; `LINEAR` for a linear one.
 
     Notes
     -----
     The covariance of deviations is k(query, query') × B(path, path') plus independent noise: the intrinsic coregionalisation model
     (Bonilla et al. 2007). B is the identity (sharing "none") or the mean of the covariance seen between paths and, where paths
     have components, the share of components they have in common ("learned"). Bandwidth, noise and sharing minimise the squared error of
-    predictions left out by group, in closed form, centred per query
-    because only differences between paths matter for a choice.
-    More than `MOST_LANDMARKS` queries are represented by as many landmarks (Nyström), chosen greedily.
+    predictions left out by group, in closed form, centred per query because only differences between paths matter for a choice. The path
+    means are left out with the queries: k is centred, and an intercept is fitted beside it.
+    More than `MOST_LANDMARKS` queries are represented by as many landmarks (Nyström), chosen greedily; for a linear kernel the
+    landmarks are the principal directions.
 
     """
-    y = residual - residual.mean(axis=1, keepdims=True)
-    y -= y.mean(axis=0)
-    flat = np.square(y).mean(axis=1)
-    errors: dict[tuple[object, ...], float] = {("flat",): float(flat.mean())}
+    y = centred(residual)
+    errors: dict[tuple[object, ...], float] = {}
     best, chosen = np.inf, None
     members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
     members = [rows for rows in members if len(rows) > 1]
     covariances = [(name, *np.linalg.eigh(_covariance(name, y, path_ids))) for name in SHARINGS]
-    for bandwidth, vectors, values, lift, landmarks in _query_bases(embeddings):
+    for bandwidth, vectors, values, lift, centre, landmarks in _query_bases(embeddings, bandwidths):
         for sharing, gammas, paths in covariances:
             scale = values[:, None] * np.maximum(gammas, 0.0)
             rotated = y @ paths
             projected = vectors.T @ rotated
             for noise in NOISES:
-                wrong = _left_out_errors(vectors, scale / (scale + noise), projected, rotated, members) @ paths.T
+                gain = np.vstack([np.ones(len(gammas)), scale[1:] / (scale[1:] + noise)])
+                wrong = _left_out_errors(vectors, gain, projected, rotated, members) @ paths.T
                 wrong -= wrong.mean(axis=1, keepdims=True)
-                error = np.square(wrong).mean(axis=1)
-                errors[bandwidth, noise, sharing] = float(error.mean())
-                if error.mean() < best:
-                    best = error.mean()
-                    inner = projected / (scale + noise) * np.maximum(gammas, 0.0)
-                    chosen = Regression(landmarks, lift @ inner @ paths.T, bandwidth, noise, sharing, y - wrong, errors), flat - error
+                error = float(np.square(wrong).mean())
+                errors[bandwidth, noise, sharing] = error
+                if error < best:
+                    best = error
+                    slopes = lift @ (projected[1:] / (scale[1:] + noise) * np.maximum(gammas, 0.0)) @ paths.T
+                    chosen = Regression(landmarks, slopes, -centre @ slopes, bandwidth, noise, sharing, y - wrong, errors)
     assert chosen is not None
-    fitted, gained = chosen
-    return fitted if gained.mean() > 2 * gained.std() / len(gained) ** 0.5 else None
+    return chosen
 
 
-def _query_bases(embeddings: np.ndarray) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield, per bandwidth, orthonormal query vectors and eigenvalues of the kernel, the map onto landmarks, and the landmarks."""
-    for bandwidth in BANDWIDTHS:
+def _query_bases(
+    embeddings: np.ndarray, bandwidths: Sequence[float]
+) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield, per bandwidth, orthonormal query vectors and eigenvalues of the centred kernel, map onto landmarks, its centre, landmarks.
+
+    The first vector is the constant one, of the intercept; it is not mapped.
+    """
+    constant = np.full((len(embeddings), 1), len(embeddings) ** -0.5)
+    for bandwidth in bandwidths:
+        if bandwidth == LINEAR:
+            centre = embeddings.mean(axis=0, dtype=np.float64)
+            u, s, vt = np.linalg.svd(embeddings - centre, full_matrices=False)
+            yield bandwidth, np.hstack([constant, u]), np.append(0.0, s**2), np.diag(s), vt @ centre, vt
+            continue
         landmarks = embeddings if len(embeddings) <= MOST_LANDMARKS else embeddings[_spread(embeddings, bandwidth)]
         values, vectors = np.linalg.eigh(kernel(landmarks, landmarks, bandwidth).astype(np.float64))
         keep = values > _SMALL * values[-1]
         root = vectors[:, keep] / np.sqrt(values[keep])
-        u, s, vt = np.linalg.svd(kernel(embeddings, landmarks, bandwidth) @ root, full_matrices=False)
-        yield bandwidth, u, s**2, root @ (vt.T * s), landmarks
+        near = kernel(embeddings, landmarks, bandwidth)
+        centre = near.mean(axis=0)
+        u, s, vt = np.linalg.svd((near - centre) @ root, full_matrices=False)
+        yield bandwidth, np.hstack([constant, u]), np.append(0.0, s**2), root @ (vt.T * s), centre, landmarks
 
 
 def _spread(embeddings: np.ndarray, bandwidth: float) -> np.ndarray:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.policies import Policy, keeps, oracle_choice
+from ecollm_lab.choices import Ask, Decision, keeps, oracle_choice
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 
@@ -22,7 +23,8 @@ class Replay:
     Attributes
     ----------
     choices
-        One row per query: query_id, path_id, quality, cost_usd, latency_s, violated, regret.
+        One row per query: query_id, path_id, quality, cost_usd, latency_s, n_runs, violated, regret. Where several paths were run for
+        a query, path_id and quality are those of the last, cost and latency the sums.
     summary
         One row per metric of `METRICS`: value and the 95 % bootstrap interval over queries, low and high.
 
@@ -61,23 +63,28 @@ def replay(policy: Policy | str, trace: Trace, slo: SLO, *, embeddings: np.ndarr
     Raises
     ------
     LabError
-        If the policy chooses a pair the trace has no outcome for.
+        If the policy chooses a pair the trace has no outcome for, or embeddings are not those of the trace's queries.
 
     """
     if isinstance(policy, str):
         if policy != "oracle":
             raise LabError(f"replay takes a fitted policy or 'oracle', got {policy!r}; fit one with fit_policy(trace, {policy!r}).")
-        name, chosen = "oracle", oracle_choice(trace, slo)
+        name, best = "oracle", oracle_choice(trace, slo)
+        decision = Decision(best, best[:, None])
     else:
-        name, chosen = policy.name, policy.select(trace.queries["text"].tolist() if embeddings is None else embeddings, slo)
-    frame = _outcomes(trace, chosen)
+        queries = trace.queries["text"].tolist() if embeddings is None else embeddings
+        if len(queries) != len(trace.query_ids):
+            raise LabError(f"embeddings must have one row per query of the trace: {len(trace.query_ids)}, got {len(queries)}.")
+        name, decision = policy.name, policy.decide(queries, slo, ask=recorded_answers(trace))
+    frame = outcomes_of(trace, decision)
     if frame["quality"].isna().any():
         row = frame[frame["quality"].isna()].iloc[0]
         raise LabError(f"The trace has no outcome of query {row.query_id} on path {row.path_id}; replay needs every chosen pair.")
-    best = _outcomes(trace, oracle_choice(trace, slo))
+    chosen = oracle_choice(trace, slo)
+    ideal = outcomes_of(trace, Decision(chosen, chosen[:, None]))
     frame["violated"] = ~keeps(slo, frame["cost_usd"].to_numpy(), frame["latency_s"].to_numpy())
-    best_kept = keeps(slo, best["cost_usd"].to_numpy(), best["latency_s"].to_numpy())
-    frame["regret"] = best["quality"] * best_kept - frame["quality"] * ~frame["violated"]
+    ideal_kept = keeps(slo, ideal["cost_usd"].to_numpy(), ideal["latency_s"].to_numpy())
+    frame["regret"] = ideal["quality"] * ideal_kept - frame["quality"] * ~frame["violated"]
     return Replay(name, slo, frame, _summarise(frame, seed))
 
 
@@ -95,13 +102,32 @@ def replay_all(policies: Sequence[Policy | str], trace: Trace, slo: SLO, *, embe
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy")
 
 
-def _outcomes(trace: Trace, chosen: np.ndarray) -> pd.DataFrame:
-    """Return the outcomes of the chosen (query, path) pairs in the order of the queries."""
-    rows, columns = np.arange(len(chosen)), pd.Index(trace.path_ids).get_indexer(pd.Index(chosen))
+def recorded_answers(trace: Trace) -> Ask:
+    """Return a function that looks the answers of a path up in a trace, by rows of its queries table.
+
+    It raises `LabError` where the trace has no column `answer`.
+    """
+
+    def ask(rows: np.ndarray, path_id: str) -> list[str]:
+        if "answer" not in trace.outcomes:
+            raise LabError("The trace has no column answer, so a policy that reads answers cannot be replayed on it.")
+        one = trace.outcomes[trace.outcomes["path_id"] == path_id].set_index("query_id")["answer"]
+        return one.reindex(pd.Index(trace.query_ids)[rows]).fillna("").astype(str).tolist()
+
+    return ask
+
+
+def outcomes_of(trace: Trace, decision: Decision) -> pd.DataFrame:
+    """Return what a decision about a trace's queries delivered: query_id, path_id, quality, cost_usd, latency_s, n_runs."""
+    ids, rows = pd.Index(trace.path_ids), np.arange(len(decision.path_ids))
+    run = ~pd.isna(decision.runs)
+    columns = np.where(run, ids.get_indexer(pd.Index(decision.runs.ravel())).reshape(run.shape), 0)
     if (columns < 0).any():
-        raise LabError(f"Path {chosen[int((columns < 0).argmax())]} is not in the trace it is replayed on.")
-    values = {name: trace.array(name)[rows, columns] for name in ("quality", "cost_usd", "latency_s")}
-    return pd.DataFrame({"query_id": trace.query_ids, "path_id": chosen, **values})
+        raise LabError(f"Path {decision.runs[columns < 0][0]} is not in the trace it is replayed on.")
+    last = ids.get_indexer(pd.Index(decision.path_ids))
+    spent = {name: np.where(run, trace.array(name)[rows[:, None], columns], 0.0).sum(axis=1) for name in ("cost_usd", "latency_s")}
+    quality = trace.array("quality")[rows, last]
+    return pd.DataFrame({"query_id": trace.query_ids, "path_id": decision.path_ids, "quality": quality, **spent, "n_runs": run.sum(axis=1)})
 
 
 def _summarise(frame: pd.DataFrame, seed: int, n_resamples: int = 1000) -> pd.DataFrame:

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 
 from ecollm_lab.embed import Encoder, default_encoder
-from ecollm_lab.fitting import ClusterMeans, KernelRidge, LowRank, Means, Neighbours
+from ecollm_lab.pairs import Gate, PairPolicy
 from ecollm_lab.policies import Policy
+from ecollm_lab.predictors import Blend, ClusterMeans, LowRank, Means, Neighbours
 from ecollm_lab.records import LabError
 
-VERSION = 1
-_PREDICTORS = {kind.__name__: kind for kind in (Means, KernelRidge, Neighbours, ClusterMeans, LowRank)}
+VERSION = 2
+_PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans, LowRank)}
 _TABLES = (
     "left_out", "quality", "cost", "latency", "cost_usd", "latency_s", "cost_p95_usd", "latency_p95_s", "cost_log_sd", "latency_log_sd",
-    "allowed",
+    "allowed", "clusters",
 )  # fmt: skip
-_WORDS = ("name", "order", "violation_rate", "tolerance", "seed", "provenance")
+_WORDS = ("name", "order", "violation_rate", "tolerance", "margin", "dimension", "seed", "provenance")
 
 
 def save_policy(policy: Policy, file: FilePath | str) -> None:
@@ -51,6 +52,9 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
     }  # fmt: skip
     arrays: dict[str, Any] = {f"predictor.{key}": value for key, value in predictor.items() if isinstance(value, np.ndarray)}
     arrays |= {name: getattr(policy, name) for name in _TABLES}
+    if isinstance(policy, PairPolicy):
+        arrays |= {f"pair.{name}": getattr(policy, name) for name in ("candidates", "confidence")}
+        arrays |= {f"gate.{f.name}": getattr(policy.gate, f.name) for f in fields(Gate)} if policy.gate else {}
     part = file.with_name(f".{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +82,7 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
 
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with FilePath(file).open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
             arrays = dict(stored)
         header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
     except OSError as error:
@@ -87,16 +91,20 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
         raise LabError(f"{file} is no policy of this lab, or cut short ({error}). Fit and save it again.") from error
     if not isinstance(header, dict) or header.get("format") != "ecollm_lab policy":
         raise LabError(f"{file} is no policy of this lab. Write one with save_policy.")
-    if header["version"] != VERSION:
-        raise LabError(f"{file} has version {header['version']}; this edition reads version {VERSION}. Fit and save it again.")
-    if encoder is not None and encoder.name != header["encoder"]:
-        raise LabError(f"{file} was fitted with the encoder {header['encoder']}, got {encoder.name}; their embeddings do not mix.")
+    if header.get("version") != VERSION:
+        raise LabError(f"{file} has version {header.get('version')}; this edition reads version {VERSION}. Fit and save it again.")
+    if encoder is not None and encoder.name != header.get("encoder"):
+        raise LabError(f"{file} was fitted with the encoder {header.get('encoder')}, got {encoder.name}; their embeddings do not mix.")
     try:
-        predictor = {key.split(".", 1)[1]: value for key, value in arrays.items() if key.startswith("predictor.")}
-        return Policy(
+        predictor, pair, gate = (
+            {key.split(".", 1)[1]: value for key, value in arrays.items() if key.startswith(f"{part}.")}
+            for part in ("predictor", "pair", "gate")
+        )
+        pair |= {"gate": Gate(**gate)} if gate else {}
+        return (PairPolicy if pair else Policy)(
             path_ids=np.array(header["path_ids"], dtype=object), encoder=encoder, details=header["details"],
             predictor=_PREDICTORS[header["predictor"]](**predictor, **header["numbers"]),
-            **{word: header[word] for word in _WORDS}, **{name: arrays[name] for name in _TABLES},
+            **{word: header[word] for word in _WORDS}, **{name: arrays[name] for name in _TABLES}, **pair,
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise LabError(f"{file} lacks a part of a policy ({error}). Fit and save it again.") from error

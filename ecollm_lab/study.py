@@ -9,25 +9,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
+from ecollm_lab import figures
 from ecollm_lab.catalog import DATA, load_catalog
 from ecollm_lab.cluster import NOISE, Clusters, find_clusters
 from ecollm_lab.domains import load_domain
 from ecollm_lab.embed import CachedEncoder, default_encoder
-from ecollm_lab.figures import (
-    CONFIG,
-    compute_cluster_map,
-    compute_front,
-    compute_interplay,
-    compute_policies,
-    plot_cluster_map,
-    plot_front,
-    plot_interplay,
-    plot_policies,
-)
 from ecollm_lab.fitting import POLICIES, fit_policy
 from ecollm_lab.measuring import git_revision, live_check, require_writable
 from ecollm_lab.pareto import pareto_front
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.replays import replay_all
 from ecollm_lab.traces import Trace
@@ -59,7 +51,7 @@ def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcome
     catalog = load_catalog(catalog_file)
     encoder = CachedEncoder(default_encoder())
     summary: dict[str, Any] = {"git_revision": git_revision(), "domains": {}}
-    text = []
+    drawn: dict[str, dict[str, go.Figure]] = {}
     for name in DOMAINS:
         domain = load_domain(DATA / name)
         trace = Trace.load(traces / f"{name}.parquet")
@@ -73,7 +65,7 @@ def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcome
         fitted = [fit_policy(train, policy, embeddings=seen, encoder=encoder, seed=seed) for policy in POLICIES]
         tables = {prefer: replay_all([*fitted, "oracle"], heldout, slo, embeddings=unseen) for prefer, slo in study_slos(train).items()}
         known = replay_all([*fitted, "oracle"], train, SLO(prefer="cost"), embeddings=seen)
-        front = compute_front(trace)
+        front = figures.compute_front(trace)
         summary["domains"][name] = {
             "source": trace.provenance["source"],
             "source_line": trace.source_line,
@@ -93,18 +85,55 @@ def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcome
                 p: {str(policy): {m: float(row[m]) for m in table} for policy, row in table.iterrows()} for p, table in tables.items()
             },
         }
-        source = trace.source_line
-        drawn = {
-            "front": plot_front(front, source, study_slos(train)["prefer_quality"]),
-            "interplay": plot_interplay(compute_interplay(trace), source),
-            "policies": plot_policies(compute_policies(tables), f"{source} · held-out split"),
-            "clusters": plot_cluster_map(compute_cluster_map(train, seen, clusters), f"{source} · training split"),
-        }
-        for title, figure in drawn.items():
-            figure.write_html(out / f"{name}_{title}.html", include_plotlyjs="directory", config=CONFIG)
-        text.append(_headline(name, summary["domains"][name], tables))
+        drawn[name] = _figures(trace, (seen, unseen), clusters, fitted, tables)
+    drawn["emulator"] = _budget_figures(DATA / "benchmarks/emulator.parquet")
+    figures.write_pages(drawn, out)
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    return "\n\n".join([*text, f"Figures and summary.json are in {out}/."])
+    return f"{headline(summary)}\n\nFigures and summary.json are in {out}/; {out}/index.html shows them all."
+
+
+def _figures(
+    trace: Trace, embeddings: tuple[np.ndarray, np.ndarray], clusters: Clusters, fitted: list[Policy], tables: dict[str, pd.DataFrame]
+) -> dict[str, go.Figure]:
+    """Return a domain's figures by name; policies and SLOs come from the training split, what they deliver from the held-out one."""
+    train, heldout = trace.split("train"), trace.split("heldout")
+    seen, unseen = embeddings
+    slo = study_slos(train)["prefer_quality"]
+    by_name = {policy.name: policy for policy in fitted}
+    shown = [by_name[name] for name in ("ours", "knn", "best_single")]
+    all_source, train_source = trace.source_line, f"{train.source_line} · training split"
+    heldout_source = f"{heldout.source_line} · held-out split"
+    front = figures.compute_front(trace, n_resamples=1000)
+    within = front[(front["latency_s"] <= slo.max_latency_s) & (front["cost_usd"] <= slo.max_cost_usd)]  # best quality first
+    timed = figures.slo_grid(train, "latency_s")
+    priced = [*figures.slo_grid(train, "cost_usd"), SLO()]
+    attained = figures.compute_attainment(shown, heldout, timed, embeddings=unseen)
+    mix = figures.compute_choice_mix([by_name["ours"], by_name["best_single"], "oracle"], heldout, timed, embeddings=unseen)
+    equal = figures.compute_equal([*fitted, "oracle"], heldout, priced, embeddings=unseen)
+    return {
+        "front": figures.plot_front(front, all_source, slo, within["path_id"].iloc[0] if len(within) else None),
+        "latency": figures.plot_latency(figures.compute_latency(trace), all_source),
+        "attainment": figures.plot_attainment(attained, heldout_source),
+        "choice_mix": figures.plot_choice_mix(mix, heldout_source),
+        "equal": figures.plot_equal(equal, heldout_source),
+        "policies": figures.plot_policies(figures.compute_policies(tables), heldout_source),
+        "winners": figures.plot_cluster_winners(figures.compute_cluster_winners(train, seen, clusters), train_source),
+        "sensitivity": figures.plot_sensitivity(figures.compute_sensitivity(trace, slo), all_source),
+        "clusters": figures.plot_cluster_map(figures.compute_cluster_map(train, seen, clusters), train_source),
+        "contribution": figures.plot_contribution(figures.compute_contribution(trace), all_source),
+        "stage_latency": figures.plot_stage_latency(figures.compute_stage_latency(trace), all_source),
+        "interplay": figures.plot_interplay(figures.compute_interplay(trace), all_source),
+    }
+
+
+def _budget_figures(file: FilePath) -> dict[str, go.Figure]:
+    """Return the figures of the Emulator's recorded benchmark, without methods that borrow our estimator; none if there is no record."""
+    if not file.exists():
+        return {}
+    records = pd.read_parquet(file)
+    records = records[records["trace"].isin([*DOMAINS, "homeassistant"]) & ~records["method"].str.contains("+", regex=False)]
+    source = f"recorded by python -m benchmarks.emulator, revision {records['git_revision'].iloc[0]}, {records['measured_at'].iloc[0]}"
+    return {metric: figures.plot_budget(figures.compute_budget(records, metric), source) for metric in figures.METRICS}
 
 
 def _cluster_fronts(train: Trace, clusters: Clusters, embeddings: np.ndarray) -> dict[str, list[str]]:
@@ -126,20 +155,24 @@ def _best_by_kind(trace: Trace) -> dict[str, dict[str, Any]]:
     return out
 
 
-def _headline(name: str, summary: dict[str, Any], tables: dict[str, pd.DataFrame]) -> str:
-    """Write one domain's replay as a plain table."""
-    check = summary["live_check"]
+def headline(summary: dict[str, Any]) -> str:
+    """Write the replay of each domain of a summary as a plain table."""
+    return "\n\n".join(_headline(name, one) for name, one in summary["domains"].items())
+
+
+def _headline(name: str, one: dict[str, Any]) -> str:
+    check = one["live_check"]
     lines = [
-        f"{name}: {summary['n_queries']} queries ({summary['n_heldout']} held out) × {summary['n_paths']} paths, "
-        f"{summary['n_clusters']} clusters, {len(summary['front'])} paths on the front. Source: {summary['source_line']}.",
+        f"{name}: {one['n_queries']} queries ({one['n_heldout']} held out) × {one['n_paths']} paths, "
+        f"{one['n_clusters']} clusters, {len(one['front'])} paths on the front. Source: {one['source_line']}.",
         f"Live check: {check['n_outcomes']} outcomes measured anew, quality agrees in {check['quality_agreement_rate']:.1%}; "
         f"latency {check['latency_ratio_median']:.2f} × the trace's."
         if check
         else "Live check: not run.",
         f"{'held-out queries':16} {'policy':20} {'quality':>16} {'USD/1k':>9} {'mean s':>7} {'p95 s':>7} {'violations':>10} {'regret':>7}",
     ]
-    for prefer, table in tables.items():
-        for policy, row in table.iterrows():
+    for prefer, policies in one["heldout"].items():
+        for policy, row in policies.items():
             quality = f"{row['quality']:.3f} [{row['quality_low']:.2f}, {row['quality_high']:.2f}]"
             lines.append(
                 f"{prefer:16} {policy:20} {quality:>16} {1000 * row['cost_usd']:9.5f} {row['latency_s']:7.3f} "

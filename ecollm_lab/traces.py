@@ -61,7 +61,7 @@ class Trace:
             If a column is missing, a value is out of range, a pair occurs twice or a query is unknown.
 
         """
-        frame = outcomes.copy()
+        frame = outcomes.copy(deep=False)  # pandas copies what is written to
         missing = [column for column in COLUMNS[:5] if column not in frame]
         if missing:
             raise LabError(f"A trace needs the columns {', '.join(COLUMNS[:5])}; missing: {', '.join(missing)}.")
@@ -70,18 +70,16 @@ class Trace:
         for column in COLUMNS[5:]:
             frame[column] = frame.get(column, np.nan)
         for column in ("quality", "cost_usd", "latency_s"):
-            values = pd.to_numeric(frame[column], errors="coerce")
-            bad = frame[column].notna() & ~((values >= 0) & (values <= (1 if column == "quality" else np.inf)))
-            if bad.any():
-                limits = "within [0, 1]" if column == "quality" else ">= 0"
-                row = frame[bad].iloc[0]
-                raise LabError(f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id}).")
-            frame[column] = values
-        twice = frame.duplicated(["query_id", "path_id"])
-        if twice.any():
-            row = frame[twice].iloc[0]
-            raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")
-        ids = frame["query_id"].unique()
+            frame[column] = _checked(frame, column)
+        frame = frame.reset_index(drop=True)
+        (rows, ids), (columns, paths) = (pd.factorize(frame[name]) for name in ("query_id", "path_id"))
+        ids, paths = (np.asarray(values, dtype=object) for values in (ids, paths))
+        if rows.min() < 0 or columns.min() < 0:
+            raise LabError("query_id and path_id must be given in every row; some are missing.")
+        for name in ("query_id", "path_id"):
+            if isinstance(frame[name].dtype, pd.CategoricalDtype):
+                frame[name] = frame[name].cat.categories.take(frame[name].cat.codes.to_numpy()).array
+        _require_once(frame, rows * len(paths) + columns, len(ids) * len(paths))
         if queries is None:
             queries = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
         absent = [column for column in QUERY_COLUMNS if column not in queries]
@@ -93,7 +91,10 @@ class Trace:
         table = queries.loc[queries["query_id"].isin(ids)].drop_duplicates("query_id").reset_index(drop=True)
         provenance = dict(provenance or {"source": "recorded"})
         require_choice("provenance source", provenance.get("source"), ("measured", "recorded"))
-        return cls(frame.reset_index(drop=True), table, provenance)
+        trace = cls(frame, table, provenance)
+        known = {"_cells": (pd.Index(table["query_id"]).get_indexer(pd.Index(ids))[rows], columns), "path_ids": list(paths)}
+        vars(trace).update(known)  # what the checks found out need not be found out again
+        return trace
 
     @classmethod
     def from_outcomes(cls, outcomes: Sequence[Outcome], queries: pd.DataFrame, provenance: Mapping[str, Any]) -> Trace:
@@ -115,7 +116,7 @@ class Trace:
     def load(cls, file: FilePath | str) -> Trace:
         """Read a Parquet trace. Raises `LabError` if the file cannot be read or is no trace."""
         try:
-            table = pq.read_table(file)
+            table = pq.read_table(file, read_dictionary=["query_id", "path_id"])  # each id is decoded once
         except (OSError, pa.ArrowException) as error:
             raise LabError(f"Cannot read the trace {file}: {error}") from error
         raw = (table.schema.metadata or {}).get(_METADATA)
@@ -150,11 +151,20 @@ class Trace:
     def array(self, column: str) -> np.ndarray:
         """Return one numeric column as an array (queries, paths), NaN where there is no outcome."""
         require_choice("column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")])
-        rows = pd.Index(self.query_ids).get_indexer(pd.Index(self.outcomes["query_id"]))
-        columns = pd.Index(self.path_ids).get_indexer(pd.Index(self.outcomes["path_id"]))
         out = np.full((len(self.query_ids), len(self.path_ids)), np.nan)
-        out[rows, columns] = self.outcomes[column]
+        out[self._cells] = self.outcomes[column]
         return out
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column in `array` of each outcome."""
+        (rows, ids), (columns, _) = (pd.factorize(self.outcomes[name]) for name in ("query_id", "path_id"))  # both in order of appearance
+        return pd.Index(self.query_ids).get_indexer(pd.Index(ids))[rows], columns
+
+    def of_path(self, path_id: str) -> pd.DataFrame:
+        """Return the outcomes of one path, all columns, as they stand in `outcomes`."""
+        require_choice("path_id", path_id, self.path_ids)
+        return self.outcomes.iloc[np.flatnonzero(self._cells[1] == self.path_ids.index(path_id))]
 
     def split(self, name: str) -> Trace:
         """Return the part of one split, "train" or "heldout", with all columns of paths kept in order."""
@@ -191,3 +201,25 @@ class Trace:
         if (p.get("sweep") or {}).get("failed"):
             parts.append(f"{p['sweep']['failed']} pairs failed")
         return " · ".join(str(part) for part in parts if part)
+
+
+def _checked(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as numbers; raise a `LabError` that shows the first one out of range."""
+    values = pd.to_numeric(frame[column], errors="coerce")
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    bad = (numbers < 0) | (numbers > (1 if column == "quality" else np.finfo(float).max))
+    if values.dtype != frame[column].dtype:
+        bad |= (values.isna() & frame[column].notna()).to_numpy()
+    if bad.any():
+        limits = "within [0, 1]" if column == "quality" else ">= 0"
+        row = frame[bad].iloc[0]
+        raise LabError(f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id}).")
+    return values
+
+
+def _require_once(frame: pd.DataFrame, cells: np.ndarray, n_cells: int) -> None:
+    """Raise a `LabError` if two outcomes have the same cell."""
+    sparse = n_cells > 20 * len(cells)  # counting all cells would then take more room than it saves time
+    if sparse or np.bincount(cells).max() > 1:
+        for row in frame[pd.Series(cells).duplicated()].head(1).itertuples():
+            raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")

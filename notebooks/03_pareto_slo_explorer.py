@@ -11,12 +11,16 @@
 # %% [markdown]
 # # 3 · Which paths are worth their cost and time?
 #
-# **Question.** Under a latency and a cost limit, which paths remain, and which one wins?
+# **Question.** Under a latency and a cost limit, which paths remain, which one wins, and why not another?
 #
-# **Inputs.** The committed smart-home trace. **Run time** a few seconds. **Cost** nothing: outcomes are looked up.
+# **Inputs.** The committed smart-home trace. **Run time** about 20 s. **Cost** nothing: outcomes are looked up.
 
 # %%
-from ecollm_lab import Trace, explore, pareto_front
+import pandas as pd
+from IPython.display import HTML
+
+from ecollm_lab import SLO, Trace, explore, fit_policy, pareto_front
+from ecollm_lab.embed import CachedEncoder, default_encoder
 
 trace = Trace.load("../data/traces/smart_home.parquet")
 front = pareto_front(trace)
@@ -24,30 +28,82 @@ print(trace.source_line)
 front[front["on_front"]].round({"quality": 3, "latency_s": 4, "latency_p95_s": 4})
 
 # %% [markdown]
-# A path is on the front if no other is at least as good in quality, cost *and* latency and better in one. With a hundred
-# paths most are dominated. Drag the sliders: paths beyond a limit fade, the dashed lines are the limits, and the halo marks the path
-# that wins under `prefer`. With "cost" or "latency" that is the cheapest or fastest within 0.02 of the best quality
-# still feasible, or above the quality floor.
+# A path is on the front if no other is at least as good in quality, cost *and* latency and better in one. Of all the paths of the trace
+# only these few are; everybody else is beaten by somebody. But a mean over some hundred queries is known to a few points only, so the
+# explorer also draws intervals, and an open ring where a path cannot be told from one that beats it.
+#
+# ## The explorer
+#
+# It starts at the front's median latency and cost. Drag the sliders, or move them with Tab and the arrow keys: nothing is evaluated
+# again. Watch
+#
+# - the sentence on top: what wins, what it delivers, and how many held-out queries it would keep waiting;
+# - the bands under the sliders: hatched where no path is feasible under the other limits, else as high as the quality within reach;
+# - the two plots: what lies beyond a limit fades but stays, the halo is the winner;
+# - any other path: point at it or click it, and the card says why it does not win, and what change of the limits would let it win.
 
 # %%
-explorer = explore(trace)
+encoder = CachedEncoder(default_encoder())
+embeddings = encoder.encode(trace.queries["text"].tolist())
+policy = fit_policy(trace.split("train"), encoder=encoder)
+explorer = explore(trace, policy, embeddings=embeddings)
 explorer
 
 # %% [markdown]
-# The explorer shows means over all queries, so its choice is one path for all. The controls are ordinary widgets: code can move
-# them, and read off what the sliders spell.
+# Below the plots, *queries behind the path* shows what a path answered, its worst cases first; *policy replay* what a fitted policy
+# would choose query by query under these limits; *copy as code* the lines that give the same again. What is set can be read off:
 
 # %%
-explorer.prefer.value = "cost"
 explorer.slo, explorer.chosen
 
 # %% [markdown]
-# The same by kind of query. If one path were best for every kind, routing would be pointless.
+# and what keeps the limits is a table, best quality first (`tied` means: cannot be told from the winner).
 
 # %%
-best = {kind: pareto_front(trace.where(trace.queries["kind"] == kind)).iloc[0] for kind in sorted(set(trace.queries["kind"]))}
-{kind: (row["path_id"], round(row["quality"], 3)) for kind, row in best.items()}
+columns = ["path_id", "placement", "quality", "quality_low", "quality_high", "usd_per_1k", "latency_s", "tied"]
+explorer.selection[columns].head(8).round(5)
 
 # %% [markdown]
-# Different kinds are served best by different paths (of equal quality the cheapest is shown). The next notebook asks
-# how much of that a policy can use on queries it has not seen.
+# ## Why not this one?
+#
+# The controls are ordinary widgets, so code can do all that a hand can. A second explorer, so that yours stays as you left it, asks
+# about the path with the best mean quality of all, and about the fastest of the front:
+
+# %%
+other = explore(trace, state=explorer.state)
+other.select(front["path_id"][0])
+other.settle()
+HTML(other.controls.card.value)
+
+# %%
+other.select(front[front["on_front"]].sort_values("latency_s")["path_id"].iloc[0])
+other.settle()
+HTML(other.controls.card.value)
+
+# %% [markdown]
+# A path that breaks a limit says by how much and on how many queries; one that keeps them says what beats it, and whether the
+# difference is larger than chance. These are the queries on which that fastest path loses most:
+
+# %%
+HTML(other.controls.queries.value)
+
+# %% [markdown]
+# ## The same by kind of query
+#
+# If one path were best for every kind, routing would be pointless. The filter by kind re-thresholds everything. Look down the column of
+# winners, and at how far the intervals are apart.
+
+# %%
+rows = []
+for limits, slo in (("as at the start", explorer.slo), ("none", SLO())):
+    other.apply(slo)
+    for other.kind.value in sorted(set(trace.queries["kind"])):
+        best = other.selection[other.selection["chosen"]].round(3)
+        rows.append(best.assign(limits=limits, kind=other.kind.value))
+columns = ["limits", "kind", "path_id", "quality", "quality_low", "quality_high"]
+pd.concat(rows, ignore_index=True)[columns]
+
+# %% [markdown]
+# Different kinds are won by different paths, with intervals that are wide, since a kind has few queries. Tight limits hurt some kinds
+# much more than others: those are the queries worth sending on a dearer path. The next notebook asks how much of this a policy can use
+# on queries it has not seen.

@@ -258,9 +258,9 @@ def test_10_a_cut_body_or_a_reset_is_never_stored(judge, tmp_path):
 
 NAMED = {
     "html": "did not send a completion; got str", "json": "JSONDecodeError", "list": "did not send a completion; got list",
-    "null": "content 'None'",
+    "null": "content None",
     "empty": "content ''", "blank": "is empty", "nousage": "with its usage", "error": "finish_reason 'error'", "nochoices": "no choices",
-    "filter": "content filter", "nofinish": "finish_reason 'None'",
+    "filter": "content filter", "nofinish": "finish_reason None",
 }  # fmt: skip
 
 

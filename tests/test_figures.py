@@ -17,14 +17,20 @@ def source_of(figure):
 def test_the_front_figure_shows_every_path_in_both_panels(measured):
     frame = figures.compute_front(measured)
     figure = figures.plot_front(frame, measured.source_line, SLO(max_latency_s=0.1, max_cost_usd=1e-5), frame["path_id"][0])
-    points = [t for t in figure.data if t.name in ("edge", "cloud")]
+    points = [t for t in figure.data if t.name in ("edge", "mixed", "cloud") and t.customdata is not None]
     assert sorted(p for t in points for p in t.customdata) == sorted([*frame["path_id"]] * 2)
     assert "USD per 1,000" in figure.layout.xaxis.title.text
     assert "(s" in figure.layout.xaxis2.title.text
-    assert [s.x0 for s in figure.layout.shapes] == pytest.approx([0.01, 0.1])
+    assert [s.x0 for s in figure.layout.shapes if s.type == "line"] == pytest.approx([0.01, 0.1])
     assert "measured" in source_of(figure)
-    filled = sum((np.array(t.marker.symbol) == {"edge": "circle", "cloud": "diamond"}[t.name]).sum() for t in points)
+    filled = sum((np.array(t.marker.symbol) == {"edge": "circle", "mixed": "square", "cloud": "diamond"}[t.name]).sum() for t in points)
     assert filled == 2 * is_on_front(frame[["quality", "cost_usd", "latency_s"]].to_numpy()).sum()
+
+
+def test_a_cloud_model_after_work_on_the_edge_is_mixed():
+    trace = make_trace(np.ones((1, 1)), 1.0, 1.0)
+    paths = ["none/none/none/pocket-xl", "none/bm25-1/none/pocket-xl", "keywords/bm25-1/none/pocket-s", "a/b", "pocket-xl"]
+    assert figures.path_placements(trace, paths) == ["cloud", "mixed", "edge", "not stated", "cloud"]
 
 
 def test_the_staircase_is_the_front_of_two_objectives():
@@ -67,12 +73,16 @@ def test_the_budget_figure_shows_medians_and_our_quartiles():
     assert (ours["low"], ours["median"], ours["high"]) == pytest.approx((0.905, 0.91, 0.915))
     assert ours["seeds"] == 3
     figure = figures.plot_budget(frame, "the benchmark")
-    assert [t.name for t in figure.data] == ["ours", "uniform"]
+    assert [t.name for t in figure.data] == ["ours (0.910)", "uniform (0.500)"]
     assert figure.data[0].x.tolist() == [1.0]
     assert figure.data[0].error_y.array.tolist() == pytest.approx([0.005])
     assert "budget (% of outcomes)" in figure.layout.xaxis.title.text
     assert "held-out quality" in figure.layout.yaxis.title.text
     assert "the benchmark" in source_of(figure)
+    other = some_records().assign(trace="b", heldout_kept=0.1)
+    both = figures.plot_budget(figures.compute_budget(pd.concat([some_records(), other]), "heldout_kept"), "here")
+    assert both.data[0].name == "ours (0.505)"  # the mean over the panels
+    assert "at 1 %" in both.layout.legend.title.text
     with pytest.raises(LabError, match="metric must be one of hypervolume_ratio"):
         figures.compute_budget(some_records(), "speed")
 

@@ -14,7 +14,10 @@ from ecollm_lab.catalog import load_catalog
 from ecollm_lab.cli import app
 from ecollm_lab.domains import Grading, load_domain
 from ecollm_lab.embed import default_encoder
+from ecollm_lab.measuring import git_revision
+from ecollm_lab.models import ModelPool
 from ecollm_lab.own_domain import hints, write_skeleton
+from ecollm_lab.traces import Trace
 
 GUIDES = ("docs/own_domain.md", "docs/own_models.md")
 HUT = Path("docs/hiking_hut")
@@ -69,9 +72,18 @@ def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
         assert line.endswith(f"| {' | '.join(cells)} |")
 
 
+def test_the_pocket_model_is_no_judge_and_says_so(hut):
+    labels = read_labels(HUT / "labels.jsonl", hut).head(6)
+    with ModelPool(load_catalog("data/models.toml")) as models:
+        table = compare_graders(hut, labels, [Grading("judge", "pocket-xl")], default_encoder(), models)
+    assert table[["n", "n_failed"]].values.tolist() == [[0, 6]]
+    assert "did not reply with" in table["failure"][0]
+
+
 def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch):
     for file in HUT.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
+    revision = git_revision()
     monkeypatch.chdir(tmp_path)
     for line, says in (
         ("new-domain hiking_hut --passages notes.md --queries questions.csv", "Written: hiking_hut/domain.toml"),
@@ -82,3 +94,4 @@ def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch
         assert done.exit_code == 0, done.output
         assert says in done.output
     assert (tmp_path / "build/outcomes.sqlite").is_file()
+    assert Trace.load("build/traces/hiking_hut.parquet").provenance["git_revision"] == revision

@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 
+from ecollm_lab.choices import choose, placements
 from ecollm_lab.fitting import POLICIES, fit_policy
-from ecollm_lab.policies import choose, placements
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
+from ecollm_lab.regression import BANDWIDTHS, LINEAR, centred, fit_regression, kernel
 from ecollm_lab.replays import replay, replay_all
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
 
+ONE_PATH = [name for name in POLICIES if name != "cascade"]  # which reads answers: see test_pairs
 COST, LATENCY = np.array([[1e-6, 4e-6, 2e-6, 9e-6]]), np.array([[0.1, 0.4, 0.3, 0.2]])
 
 
@@ -39,29 +41,46 @@ def test_without_signal_ours_is_the_best_single_path():
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     trace = make_trace(rng.random((80, 4)) < [0.3, 0.8, 0.5, 0.4], COST, LATENCY)
     policy = fit_policy(trace, embeddings=embeddings)
+    assert policy.details["sharing"] == "flat"
     single = fit_policy(trace, "best_single")
     assert (policy.select(embeddings, SLO()) == single.select(embeddings, SLO())).mean() > 0.95
 
 
+def test_ours_predicts_the_sum_of_its_parts():
+    """The stack, whose linear parts are folded into few directions, against its parts one by one."""
+    trace, embeddings, _ = topics(0)
+    policy = fit_policy(trace, embeddings=embeddings)
+    table = trace.array("quality")
+    residual, groups = table - table.mean(axis=0), np.arange(len(table))
+    unseen = topics(100)[1]
+    radial, linear = (fit_regression(embeddings, residual, trace.path_ids, groups, b) for b in (BANDWIDTHS, [LINEAR]))
+    factors = fit_policy(trace, "matrix_factorisation", embeddings=embeddings).predict(unseen) - table.mean(axis=0)
+    weights = policy.details["weights"]
+    assert max(weights.values()) > 0.1
+    told = weights["radial"] * radial.predict(unseen) + weights["linear"] * linear.predict(unseen) + weights["factors"] * factors
+    np.testing.assert_allclose(policy.predict(unseen), table.mean(axis=0) + told, atol=1e-5)
+    errors = policy.details["errors"]
+    assert errors["stacked",] <= min(errors.values()) + 1e-12
+
+
 def test_leave_one_out_matches_leaving_each_one_out():
     trace, embeddings, _ = topics(0, n=12)
-    from ecollm_lab.regression import kernel
-
     policy = fit_policy(trace, embeddings=embeddings)
-    residual = trace.array("quality") - trace.array("quality").mean(axis=0)
+    residual = centred(trace.array("quality") - trace.array("quality").mean(axis=0))
     bandwidth, noise = 0.2, 1.0
     errors = []
     for i in range(12):
         rest = np.arange(12) != i
-        gram = kernel(embeddings[rest], embeddings[rest], bandwidth) + noise * np.eye(11)
-        error = residual[i] - kernel(embeddings[[i]], embeddings[rest], bandwidth)[0] @ np.linalg.solve(gram, residual[rest])
+        gram = 1e5 + kernel(embeddings[rest], embeddings[rest], bandwidth) + noise * np.eye(11)  # the constant is the intercept
+        near = 1e5 + kernel(embeddings[[i]], embeddings[rest], bandwidth)[0]
+        error = residual[i] - near @ np.linalg.solve(gram, residual[rest])
         errors.append(error - error.mean())
-    assert policy.details["errors"][bandwidth, noise, "none"] == pytest.approx(np.square(errors).mean())
+    assert policy.details["errors"][bandwidth, noise, "none"] == pytest.approx(np.square(errors).mean(), rel=1e-3)
 
 
 def test_every_policy_keeps_the_limits_it_is_given():
     trace, embeddings, _ = topics(1)
-    for name in POLICIES:
+    for name in ONE_PATH:
         policy = fit_policy(trace, name, embeddings=embeddings)
         for slo in (SLO(max_latency_s=0.25), SLO(max_cost_usd=3e-6, prefer="latency"), SLO(max_latency_s=0.35, prefer="cost")):
             if name == "cloud_only" and slo.max_cost_usd:
@@ -103,7 +122,7 @@ def test_an_infeasible_slo_names_the_nearest_paths():
 def test_the_oracle_has_no_regret_and_nobody_beats_it(slo):
     trace, embeddings, _ = topics(2)
     assert replay("oracle", trace, slo)["regret"] == 0.0
-    for name in POLICIES if slo.max_latency_s != 0.01 else ():
+    for name in ONE_PATH if slo.max_latency_s != 0.01 else ():
         assert (replay(fit_policy(trace, name, embeddings=embeddings), trace, slo, embeddings=embeddings).choices["regret"] >= 0).all()
 
 
@@ -155,7 +174,7 @@ def noisy(seed, n=400):
     return make_trace(rng.random((n, 4)) < [0.4, 0.5, 0.7, 0.9], COST, latency), embeddings
 
 
-@pytest.mark.parametrize("name", ["ours", "knn", "cluster", "matrix_factorisation", "best_single"])
+@pytest.mark.parametrize("name", ["ours", "knn", "cluster", "matrix_factorisation", "threshold", "best_single"])
 def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
     """The paths straddle the limit; over many fresh queries the rate must not exceed its target by more than chance."""
     trace, embeddings = noisy(1)
@@ -168,6 +187,24 @@ def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
             assert rule.violation_rate <= target
             rate = replay(policy, fresh, slo, embeddings=unseen)["slo_violation_rate"]
             assert rate <= target + 3 * (target * (1 - target) / 400) ** 0.5, (target, limit, rate)
+
+
+def test_the_margin_is_a_standard_error_over_clusters_by_hand():
+    trace, embeddings = noisy(1, n=40)
+    policy = fit_policy(trace, embeddings=embeddings)
+    policy.clusters = np.repeat([0, 1], 20)
+    broke = np.zeros(40)
+    broke[:4] = 1  # all in one cluster: rate 0.1, which is off by +2 and -2 over the clusters
+    assert policy.careful_rate(broke) == pytest.approx(0.1 + (4 + 4) ** 0.5 / 40)
+    spread = np.zeros(40)
+    spread[[0, 1, 20, 21]] = 1
+    assert policy.careful_rate(np.stack([broke, spread])) == pytest.approx([0.1 + 8**0.5 / 40, 0.1])
+    bold = fit_policy(trace, embeddings=embeddings, margin=0.0)
+    assert bold.careful_rate(broke) == 0.1
+    slo = SLO(max_latency_s=0.9)
+    assert policy.rule(slo).violation_rate <= bold.rule(slo).violation_rate
+    with pytest.raises(LabError, match="margin must be a number >= 0"):
+        fit_policy(trace, embeddings=embeddings, margin=-1)
 
 
 def test_a_looser_target_buys_quality():
@@ -253,8 +290,54 @@ def test_an_absurd_slo_is_refused(limit):
         SLO(max_latency_s=limit)
 
 
+def test_a_trace_that_cannot_be_learned_from_is_refused():
+    trace, embeddings, _ = topics(0)
+    with pytest.raises(LabError, match="the table is empty"):
+        Trace.from_frame(trace.outcomes[:0], trace.queries)
+    stranger = trace.outcomes.assign(query_id=trace.outcomes["query_id"].replace("q0", "nobody"))
+    with pytest.raises(LabError, match=r"no row in the queries table, e\.g\. 'nobody'"):
+        Trace.from_frame(stranger, trace.queries)
+    unknown = Trace.from_frame(trace.outcomes.assign(quality=np.nan), trace.queries)
+    with pytest.raises(LabError, match="has no quality in the trace"):
+        fit_policy(unknown, embeddings=embeddings)
+    with pytest.raises(LabError, match=r"no outcome of query q0 on path .*; replay needs every chosen pair"):
+        replay(fit_policy(trace, embeddings=embeddings), unknown, SLO(), embeddings=embeddings)
+    few = Trace.from_frame(trace.outcomes[trace.outcomes["path_id"] == trace.path_ids[3]], trace.queries)
+    with pytest.raises(LabError, match="is not in the trace it is replayed on"):
+        replay(fit_policy(trace, "cheapest"), few, SLO(), embeddings=embeddings)
+
+
+def test_one_query_is_enough_to_fit_and_two_do_not_break_it():
+    trace, embeddings, _ = topics(0)
+    for n in (1, 2, 3):
+        for name in ONE_PATH:
+            policy = fit_policy(trace.where(np.arange(60) < n), name, embeddings=embeddings[:n])
+            assert len(policy.select(embeddings, SLO())) == 60, (n, name)
+
+
+def test_what_is_no_query_or_slo_is_refused():
+    trace, embeddings, _ = topics(0)
+    policy = fit_policy(trace, embeddings=embeddings)
+    with pytest.raises(LabError, match="Queries must be Query records, texts or one array"):
+        policy.select([1, 2], SLO())
+    with pytest.raises(LabError, match="dimension 8 of those ours was fitted on, got 3"):
+        policy.select(embeddings[:, :3], SLO())
+    with pytest.raises(LabError, match=r"shape \(queries, dimension\), got \(8,\)"):
+        policy.select(embeddings[0], SLO())
+    with pytest.raises(LabError, match=r"slo must be an SLO.*got 'fast'"):
+        policy.select(embeddings, "fast")
+    with pytest.raises(LabError, match="one row per query of the trace: 60, got 3"):
+        replay(policy, trace, SLO(), embeddings=embeddings[:3])
+    assert len(policy.select(embeddings[:0], SLO())) == 0
+    assert (policy.select(embeddings, SLO(max_latency_s=1e300)) == policy.select(embeddings, SLO())).all()
+    with pytest.raises(InfeasibleSLO, match="needs max_latency_s"):
+        policy.select(embeddings, SLO(max_latency_s=1e-300))
+
+
 def test_embeddings_with_nan_are_refused():
     trace, embeddings, _ = topics(0)
+    with pytest.raises(LabError, match="embeddings must be finite"):
+        fit_policy(trace, embeddings=embeddings * np.nan)
     with pytest.raises(LabError, match="finite"):
         fit_policy(trace, embeddings=embeddings).select(embeddings * np.nan, SLO())
     with pytest.raises(LabError, match=r"violation_rate must be within \(0, 1\)"):

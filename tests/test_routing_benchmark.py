@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.decision import peer, times_us
 from benchmarks.routing import Fold, aims, aiq, interval, outcomes, per_query, records, slo_grid
-from ecollm_lab.policies import keeps
+from ecollm_lab.choices import keeps
 from tests.test_policies import noisy
 
 

@@ -102,3 +102,18 @@ def test_quality_in_the_committed_traces_is_what_grading_says(name):
     queries = {query.id: query for query in load_domain(f"data/{name}").queries}
     sample = Trace.load(f"data/traces/{name}.parquet").outcomes.sample(2000, random_state=0)
     assert [grade(queries[r.query_id], r.answer) for r in sample.itertuples()] == sample["quality"].tolist()
+
+
+def test_the_outcomes_of_a_path_and_ids_stay_text(measured, tmp_path):
+    path_id = measured.path_ids[5]
+    mine = measured.of_path(path_id)
+    assert mine.equals(measured.outcomes[measured.outcomes["path_id"] == path_id])
+    assert [str(measured.outcomes[name].dtype) for name in ("query_id", "path_id")] == ["str", "str"]
+    coded = Trace.from_frame(measured.outcomes.astype({"path_id": "category"}), measured.queries, measured.provenance)
+    assert coded.path_ids == measured.path_ids
+    assert coded.outcomes["path_id"].equals(measured.outcomes["path_id"])
+    with pytest.raises(LabError, match="path_id must be one of"):
+        measured.of_path("x")
+    gone = measured.outcomes.head(3).assign(path_id=["a", None, "b"])
+    with pytest.raises(LabError, match="must be given in every row"):
+        Trace.from_frame(gone, measured.queries)

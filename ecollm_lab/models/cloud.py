@@ -61,13 +61,13 @@ class CloudModel:
         if not logging.getLogger("stamina").handlers:
             logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
         self._exits = ExitStack()
-        base_url = model.base_url
+        base_url, self.template = model.base_url, "the endpoint's own"
         read_key(model)  # a missing key is an error before anything is started
         self._exits.enter_context(clean_logs(model))
         if model.file is not None:
             server = LoopbackServer(model)
             self._exits.callback(server.stop)
-            base_url = server.base_url
+            base_url, self.template = server.base_url, server.template
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name=f"calls to {model.name}", daemon=True)
         self._thread.start()

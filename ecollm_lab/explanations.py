@@ -1,0 +1,132 @@
+"""Why a policy chose a path for a query, and why an SLO cannot be met: in words, from what the policy knows of each path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecollm_lab.records import SLO
+
+_SHOWN = ["path_id", "quality", "cost_usd", "latency_s", "violation_share", "score", "reason"]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why a policy chose a path for a query.
+
+    Attributes
+    ----------
+    path_id, quality, quality_sd
+        The choice, its expected quality, and the standard deviation of its training outcomes around what was expected of them.
+    cost_usd, cost_p95_usd, latency_s, latency_p95_s
+        Mean and 95th percentile of the path in training.
+    violation_share, violation_rate
+        How often this path broke a limit in training, and how often this policy's choices did.
+    bound
+        The limits that exclude or penalise a path of higher expected quality; empty if none does.
+    paths
+        One row per path: path_id, quality, cost_usd, latency_s, violation_share, score (NaN if not considered) and `reason`, why it was
+        not chosen; best score first.
+
+    """
+
+    path_id: str
+    quality: float
+    quality_sd: float
+    cost_usd: float
+    cost_p95_usd: float
+    latency_s: float
+    latency_p95_s: float
+    violation_share: float
+    violation_rate: float
+    bound: tuple[str, ...]
+    feasible: bool
+    paths: pd.DataFrame = field(repr=False)
+
+
+def explained(
+    paths: pd.DataFrame, chosen: int, slo: SLO, *, quality_sd: float, violation_rate: float, tolerance: float, feasible: bool
+) -> Explanation:
+    """Give reasons for a choice.
+
+    Parameters
+    ----------
+    paths
+        One row per path: path_id, quality (expected of this query), score (NaN if not considered), cost_usd, cost_p95_usd, latency_s,
+        latency_p95_s, violation_share, and allowed, whether the policy may choose it at all.
+    chosen
+        The row of the choice.
+    slo
+        Limits and preference.
+    quality_sd, violation_rate, feasible
+        As in `Explanation`.
+    tolerance
+        How far below the best score the choice could be.
+
+    """
+    one = paths.iloc[chosen]
+    better = paths["quality"] > one["quality"] + 1e-9
+    bound = tuple(name for name, limit, tail in _limits(slo) if limit is not None and (better & (paths[tail] > limit)).any())
+    best = float(np.nanmax(paths["score"]))
+    reasons = [
+        "chosen" if i == chosen else _reason(row, float(one["quality"]), best - tolerance, slo)
+        for i, row in enumerate(paths.to_dict("records"))
+    ]
+    table = paths.assign(reason=reasons)[_SHOWN].sort_values(["score", "quality"], ascending=False, ignore_index=True)
+    named = ("quality", "cost_usd", "cost_p95_usd", "latency_s", "latency_p95_s", "violation_share")
+    return Explanation(
+        path_id=str(one["path_id"]), **{name: float(one[name]) for name in named}, quality_sd=quality_sd, violation_rate=violation_rate,
+        bound=bound, feasible=feasible, paths=table,
+    )  # fmt: skip
+
+
+def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:
+    """Name the paths that come nearest to an SLO that none meets.
+
+    Parameters
+    ----------
+    paths
+        As in `explained`, with in_cost and in_time: whether the path keeps the one limit, whatever the other.
+    slo
+        The limits.
+
+    """
+    cheap = paths["latency_p95_s"].where(paths["in_cost"] & paths["allowed"], np.inf).to_numpy()
+    quick = paths["cost_p95_usd"].where(paths["in_time"] & paths["allowed"], np.inf).to_numpy()
+    reasons = []
+    if slo.max_latency_s is not None and np.isfinite(cheap.min()) and cheap.min() > slo.max_latency_s:
+        i = int(cheap.argmin())
+        reasons.append(f"the fastest within the cost limit, {paths['path_id'][i]}, needs max_latency_s >= {cheap[i]:.4g}")
+    if slo.max_cost_usd is not None and np.isfinite(quick.min()) and quick.min() > slo.max_cost_usd:
+        i = int(quick.argmin())
+        reasons.append(f"the cheapest within the latency limit, {paths['path_id'][i]}, needs max_cost_usd >= {quick[i]:.4g}")
+    if not reasons:
+        reasons.append(
+            f"even alone, the limits allow no path: the fastest takes {paths['latency_p95_s'].min():.4g} s, "
+            f"the cheapest costs {paths['cost_p95_usd'].min():.4g} USD (95th percentiles)"
+        )
+    return f"No path meets {slo}: {'; '.join(reasons)}."
+
+
+def _limits(slo: SLO) -> tuple[tuple[str, float | None, str], ...]:
+    """Return each limit's name, its value and the column it is held against."""
+    return ("max_latency_s", slo.max_latency_s, "latency_p95_s"), ("max_cost_usd", slo.max_cost_usd, "cost_p95_usd")
+
+
+def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) -> str:
+    """Say why a path was not chosen; `good` is the least score that was good enough."""
+    if not path["allowed"]:
+        return "not among the paths this policy may choose"
+    if np.isnan(path["score"]) or path["violation_share"] * (path["quality"] > chosen_quality) > 0:
+        over = [
+            f"{name} {limit:.4g} against a 95th percentile of {path[tail]:.4g}"
+            for name, limit, tail in _limits(slo)
+            if limit is not None and path[tail] > limit
+        ]
+        return f"breaks the limits in {path['violation_share']:.0%} of outcomes: {' and '.join(over) or 'the limits'}"
+    if slo.prefer != "quality" and path["score"] >= good:
+        return "good enough, but not the cheapest" if slo.prefer == "cost" else "good enough, but not the fastest"
+    return f"expected quality {path['quality']:.3f}, the chosen path's {chosen_quality:.3f}"

@@ -1,0 +1,83 @@
+"""What all figures share: colours, second codings, axis titles, the layout, the source line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ecollm_lab.records import LabError
+
+# Okabe-Ito colours and two of Tol's; shape is the second coding, for readers without colour.
+EDGE, MIXED, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#333333", "#BBBBBB"
+PALETTE = (CHOSEN, MIXED, EDGE, CLOUD, "#56B4E9", "#E69F00", "#999999", "#000000", "#882255", "#44AA99")
+SYMBOLS = ("star", "square", "circle", "diamond", "triangle-down", "triangle-up", "x", "cross", "pentagon", "hourglass")
+LOOKS = (("edge", EDGE, "circle"), ("mixed", MIXED, "square"), ("cloud", CLOUD, "diamond"), ("not stated", INK, "triangle-up"))
+STAGE_COLOURS = {"rewrite": "#56B4E9", "retrieve": EDGE, "refine": MIXED, "generate": "#E69F00"}
+LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
+CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the notebook
+QUALITY = "quality (share of facts stated, higher is better)"
+COST = "cost (USD per 1,000 queries, log)"
+LATENCY = "latency (s, mean, log)"
+FOOT = 58  # pixels between the lowest axis and the source line
+
+
+def plain(text: object, longest: int = 120) -> str:
+    """Make text safe for plotly's pseudo-HTML and short enough for a hover card."""
+    shown = " ".join(str(text).split())
+    shown = shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def decades(values: pd.Series) -> dict:
+    """Return the settings of a logarithmic axis over some values, with ticks at 1, 2 and 5 where it spans less than two decades."""
+    known = values[(values > 0) & np.isfinite(values)]
+    if known.empty or known.max() >= 1e4 * known.min():
+        return LOG
+    steps = (1, 2, 5) if known.max() < 100 * known.min() else (1,)
+    powers = range(int(np.floor(np.log10(known.min()))), int(np.ceil(np.log10(known.max()))) + 1)
+    ticks = [float(f"{m}e{power}") for power in powers for m in steps]
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+
+
+def require_rows(frame: pd.DataFrame, what: str) -> None:
+    """Raise a `LabError` that says what is missing if a figure would be empty."""
+    if frame.empty:
+        raise LabError(f"There is nothing to draw: {what}.")
+
+
+def add_keys(figure: go.Figure, names: Mapping[str, str]) -> None:
+    """Add a legend entry per placement, drawn full: an entry of the points themselves would be as pale as most of them are.
+
+    `names` maps each placement that is drawn to what the legend calls it.
+    """
+    for placement, colour, symbol in LOOKS:
+        if placement in names:
+            figure.add_scatter(
+                x=[None], y=[None], mode="markers", name=names[placement], legendgroup=placement,
+                marker={"color": colour, "symbol": symbol, "size": 10},
+            )  # fmt: skip
+
+
+def finish(figure: go.Figure, title: str, source: str, *, height: int = 470, foot: int = FOOT) -> go.Figure:
+    """Give a figure its title, its source line `foot` pixels below the axes, and the house layout."""
+    panels = any(annotation.yanchor == "bottom" and annotation.y == 1 for annotation in figure.layout.annotations)
+    head, above = (100, 30) if panels else (74, 6)  # pixels over the axes; and the legend's among them, below plotly's own buttons
+    figure.update_layout(
+        title={"text": title, "x": 0.01, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}, "font": {"size": 18}},
+        template="plotly_white", height=height, margin={"l": 70, "r": 20, "t": head, "b": foot + 32}, uirevision="keep",
+        legend={"orientation": "h", "y": 1 + above / (height - head - foot - 32), "x": 1, "yanchor": "bottom", "xanchor": "right",
+                "traceorder": "normal"},
+    )  # fmt: skip
+    figure.add_annotation(
+        text=f"Source: {plain(source, 200)}", xref="paper", yref="paper", x=0, y=0, yanchor="top", xanchor="left", yshift=-foot,
+        showarrow=False, font={"size": 11, "color": "#666666"},
+    )  # fmt: skip
+    return figure
+
+
+def aside(figure: go.Figure) -> go.Figure:
+    """Move the legend to the right of the axes, for more entries than a line holds."""
+    return figure.update_layout(legend={"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yref": "paper", "yanchor": "top"})
