@@ -99,7 +99,11 @@ class Run:
         key = self.calls.key(path.model, prepared.prompt)
         self.started += 1
         self.pipeline.requests["generate"] += 1
-        future = self.calls.get(path.model, prepared.prompt)
+        try:
+            future = self.calls.get(path.model, prepared.prompt)
+        except BaseException:
+            self.started -= 1  # it never will end
+            raise
         future.add_done_callback(lambda done: self._landed(prepared, key, done))
         if not overlap:
             future.exception()  # waits: whatever runs on this machine runs alone
@@ -110,7 +114,11 @@ class Run:
         if judge is None or done.exception():
             self.inbox.put(_Result(prepared, key, done))
             return
-        judged = self.calls.once(judge, build_judge_prompt(prepared.query, done.result().text))
+        judged: Future[Reply] = Future()
+        try:
+            judged = self.calls.once(judge, build_judge_prompt(prepared.query, done.result().text))
+        except Exception as error:  # a callback's error reaches nobody: it travels with the result
+            judged.set_exception(error)
         judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))
 
     # -- in the calling thread ---------------------------------------------------------------------------------------------------

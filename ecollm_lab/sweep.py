@@ -10,6 +10,7 @@ from threading import Event
 from ecollm_lab.calls import Calls, identity
 from ecollm_lab.catalog import Catalog
 from ecollm_lab.domains import Domain
+from ecollm_lab.models import BudgetSpent
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.progress import Progress
 from ecollm_lab.records import LabError, Path, Query
@@ -119,7 +120,7 @@ def _require_one_call(pipeline: Pipeline, plan: list[tuple[Query, list[Path]]], 
         for path in todo:
             if path.model in priced:
                 if not calls.affords(path.model, pipeline.prepare(query, path, {}).prompt):
-                    raise LabError(
+                    raise BudgetSpent(
                         f"max_cost_usd {cap_usd:g} cannot buy one more call to {path.model!r}: what the store's ledger shows as spent on "
                         f"{pipeline.domain.name!r} counts towards it. Raise it, or choose paths without that model."
                     )
