@@ -23,7 +23,7 @@ from ecollm_lab.catalog import DATA, Catalog, load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
-from ecollm_lab.models import ModelPool
+from ecollm_lab.models import BudgetSpent, ModelPool
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.preflight import Estimate, estimate, first_calls, missing_pairs
 from ecollm_lab.records import LabError, Outcome, Query
@@ -316,7 +316,11 @@ def _live(
             if on_progress:
                 on_progress(progress)
 
-        sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=budget.cost_usd, stop=stop, on_progress=show)
+        try:
+            sweep(pipeline, queries, space.paths, store, marks, only=set(pairs), max_cost_usd=budget.cost_usd, stop=stop, on_progress=show)
+        except BudgetSpent:
+            if not emulator.n_told:
+                raise
         given_up = [f for mark in marks.values() for f in store.failures(mark) if (f.query_id, f.path_id) in set(pairs)]
         return stored(set(pairs)) + [Outcome(f.query_id, f.path_id, nan, nan, nan, 0, 0) for f in given_up]
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import astuple, dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
 from typing import Any
 
+from ecollm_lab import ledger
+from ecollm_lab.ledger import Spending
 from ecollm_lab.models import BudgetSpent, Reply
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.storefile import Owner, open_file
 
 GROUP = 256  # at most so many writes share one commit
 _OUTCOME = [column.name for column in fields(Outcome)]
-_REPLY = [column.name for column in fields(Reply)][:8]
 Write = Callable[[sqlite3.Connection], Any]
 
 
@@ -33,15 +33,6 @@ class Failure:
     state: str
     attempts: int
     error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """What the attempts of one sweep cost in US dollars: settled or charged, and reserved by attempts still open."""
-
-    charged_usd: float
-    open_usd: float
-    attempts: int
 
 
 class Store:
@@ -77,7 +68,7 @@ class Store:
             raise LabError(f"Cannot open the store {self.file}: {error.strerror}. Name a writable one with --store.") from error
         try:
             self._db, self._reader = open_file(self.file), sqlite3.connect(self.file, timeout=30, check_same_thread=False)
-            self._close_open_attempts()
+            ledger.close_open_attempts(self._db)
         except sqlite3.OperationalError as error:
             self._owner.release()
             raise LabError(f"Cannot open the store {self.file}: {error}. Name a writable one with --store.") from error
@@ -94,18 +85,6 @@ class Store:
         self._writes: SimpleQueue[tuple[Write, Future[Any]] | None] = SimpleQueue()
         self._writer = Thread(target=self._write, name="store", daemon=True)
         self._writer.start()
-
-    def _close_open_attempts(self) -> None:
-        """Charge what a crash left open at its reserved price: whether it was answered, and billed, nobody knows."""
-        if not self._db.execute("SELECT 1 FROM attempts WHERE state = 'open' LIMIT 1").fetchone():
-            return
-        self._db.executescript(
-            "BEGIN IMMEDIATE;"
-            "UPDATE attempts SET state = 'unknown', settled_usd = reserved_usd, error = 'the process ended' WHERE state = 'open';"
-            "DELETE FROM spending;"
-            "INSERT INTO spending SELECT sweep, sum(settled_usd), 0.0 FROM attempts GROUP BY sweep;"
-            "COMMIT"
-        )
 
     def _write(self) -> None:
         while (item := self._writes.get()) is not None:
@@ -210,65 +189,31 @@ class Store:
 
     def reply(self, key: str) -> Reply | None:
         """Return the reply of a call made before, None if there was none."""
-        row = self._reader.execute(f"SELECT {', '.join(_REPLY)} FROM calls WHERE key = ?", (key,)).fetchone()
-        return Reply(*row) if row else None
+        return ledger.reply(self._reader, key)
 
     def record(self, key: str, model: str, reply: Reply) -> Future[None]:
         """Queue the reply of a call that nobody bills."""
-        return self.submit(lambda db: _insert_call(db, key, model, reply, 0.0))
+        return self.submit(lambda db: ledger.insert_call(db, key, model, reply, 0.0))
 
     def reserve(self, sweep: str, key: str, model: str, usd: float, cap_usd: float) -> Future[int]:
-        """Queue an attempt with the most it can cost; the cap is checked in the same transaction.
-
-        The future gives the attempt's number; 0 = no room now, but there may be once open attempts are settled. It raises
-        `BudgetSpent` if there is no room and never will be.
-        """
-
-        def write(db: sqlite3.Connection) -> int | BudgetSpent:
-            charged, still_open = _spending(db, sweep)
-            if charged + still_open + usd > cap_usd:
-                if charged + usd <= cap_usd:
-                    return 0
-                return BudgetSpent(
-                    f"budget spent: {charged:.6f} of {cap_usd:g} USD are charged, and the next call to {model!r} may cost {usd:.6f} USD"
-                )
-            db.execute("INSERT INTO spending VALUES (?, 0.0, ?) ON CONFLICT DO UPDATE SET open_usd = open_usd + ?", (sweep, usd, usd))
-            sent = datetime.now(UTC).isoformat(timespec="milliseconds")
-            row = (sweep, key, model, sent, usd)
-            columns = "sweep, key, model, sent_at, reserved_usd, state"
-            return int(db.execute(f"INSERT INTO attempts ({columns}) VALUES (?, ?, ?, ?, ?, 'open')", row).lastrowid or 0)
-
-        return _unwrapped(self.submit(write))
+        """Queue an attempt with the most it can cost; see `ledger.reserve`. Its future raises the `BudgetSpent` found there."""
+        return _unwrapped(self.submit(lambda db: ledger.reserve(db, sweep, key, model, usd, cap_usd)))
 
     def settle(self, attempt: int, usd: float, error: str = "", reply: Reply | None = None) -> Future[None]:
         """Queue what an attempt cost in the end, together with the reply it brought."""
-
-        def write(db: sqlite3.Connection) -> None:
-            sweep, key, model, reserved = db.execute(
-                "SELECT sweep, key, model, reserved_usd FROM attempts WHERE id = ?", (attempt,)
-            ).fetchone()
-            state = "answered" if reply else "failed"
-            db.execute("UPDATE attempts SET settled_usd = ?, state = ?, error = ? WHERE id = ?", (usd, state, error, attempt))
-            charge = (usd, reserved, sweep)
-            db.execute("UPDATE spending SET charged_usd = charged_usd + ?, open_usd = max(0.0, open_usd - ?) WHERE sweep = ?", charge)
-            if reply:
-                _insert_call(db, key, model, reply, usd)
-
-        return self.submit(write)
+        return self.submit(lambda db: ledger.settle(db, attempt, usd, error, reply))
 
     def spending(self, sweep: str) -> Spending:
         """Return what a sweep has been charged so far, over all its runs."""
-        n = self._reader.execute("SELECT count(*) FROM attempts WHERE sweep = ?", (sweep,)).fetchone()[0]
-        return Spending(*_spending(self._reader, sweep), n)
+        return ledger.spending(self._reader, sweep)
 
     def retried(self, sweep: str) -> int:
         """Return how many attempts of a sweep were further ones at the same call."""
-        return int(self._reader.execute("SELECT count(*) - count(DISTINCT key) FROM attempts WHERE sweep = ?", (sweep,)).fetchone()[0])
+        return ledger.retried(self._reader, sweep)
 
     def prices_paid(self, model: str) -> list[float]:
         """Return the price in US dollars of every answered attempt at a model."""
-        rows = self._reader.execute("SELECT settled_usd FROM attempts WHERE model = ? AND state = 'answered'", (model,))
-        return [row[0] for row in rows.fetchall()]
+        return ledger.prices_paid(self._reader, model)
 
     def close(self) -> None:
         """Commit what is queued, close the file and let the next process have it."""
@@ -287,16 +232,6 @@ class Store:
 
 def _none(_: object) -> None:
     return None
-
-
-def _spending(db: sqlite3.Connection, sweep: str) -> tuple[float, float]:
-    return db.execute("SELECT charged_usd, open_usd FROM spending WHERE sweep = ?", (sweep,)).fetchone() or (0.0, 0.0)
-
-
-def _insert_call(db: sqlite3.Connection, key: str, model: str, reply: Reply, usd: float) -> None:
-    row: Iterable[Any] = (key, model, *(getattr(reply, name) for name in _REPLY), usd)
-    columns = ", ".join(("key", "model", *_REPLY, "paid_usd"))
-    db.execute(f"INSERT OR IGNORE INTO calls ({columns}) VALUES ({', '.join('?' * (len(_REPLY) + 3))})", tuple(row))
 
 
 def _unwrapped(inner: Future[Any]) -> Future[int]:

@@ -21,7 +21,7 @@ def test_the_cap_holds_over_200_random_sweeps(tmp_path, record_property):
                 )
                 for i in range(rng.choice([1, 1, 2]))
             ]  # fmt: skip
-            n = rng.randint(4, 16)
+            n = rng.randint(4, 12)
             cap = rng.uniform(0.1, 1.2) * n * sum(model.cost_usd(0.0, 173, 64) for model in models) / 2
             for _ in range(1 + (seed % 4 == 0)):  # every fourth one is restarted under the same cap
                 with rig(tmp_path / f"{seed}.sqlite", models, n, probe_s=0.02) as (go, store):

@@ -9,6 +9,7 @@ from ecollm_lab.emulator import Budget
 from ecollm_lab.measuring import emulate_domain, sweep_domain
 from ecollm_lab.models import Reply
 from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.records import LabError
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import fingerprint, sweep
@@ -63,6 +64,18 @@ def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
     assert failed > 0
     assert done + failed == 60
     assert len(Trace.load(tmp_path / "t.parquet").outcomes) == done
+
+
+def test_an_exploration_ends_with_a_report_when_the_endpoint_is_owed_no_more(judge, tmp_path):
+    ids = ["none/none/none/hosted", "none/bm25-1/none/hosted"]
+    given = {"path_ids": ids, **options(judge, tmp_path, "ok")}
+    report = emulate_domain("data/smart_home", budget=Budget(cost_usd=0.02), **given)
+    assert "Ended because" in report
+    with Store(tmp_path / "s.sqlite") as store:
+        assert 0.01 < store.spending("smart_home").charged_usd <= 0.02
+    (tmp_path / "s.sqlite").unlink()
+    with pytest.raises(LabError, match="cannot buy one more call"):
+        emulate_domain("data/smart_home", budget=Budget(cost_usd=1e-6), **given)
 
 
 class Device:

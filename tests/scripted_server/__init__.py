@@ -78,7 +78,7 @@ class Server:
         chance = int(hashlib.sha256(f"{key}{nth}".encode()).hexdigest(), 16) % 100
         always = int(key, 16) % 100
         if what == "mixed":
-            await asyncio.sleep(chance / 5000)
+            await asyncio.sleep(chance / 10000)
             what = next(
                 w for share, w in ((15, "500"), (20, "429"), (25, "cut"), (28, "drop"), (32, "nousage"), (100, "ok")) if chance < share
             )
