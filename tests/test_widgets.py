@@ -11,6 +11,7 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.basedatatypes import Undefined
 
 from ecollm_lab import explore
 from ecollm_lab.choices import choose
@@ -474,7 +475,9 @@ def test_a_drag_sends_little_and_never_the_cloud(explorer, monkeypatch):
     clouds = {k for k, t in enumerate(explorer.figure.data) if str(t.name).startswith("cloud")}
     for latency in np.geomspace(0.008, 0.2, 20):
         explorer.latency.value = float(latency)
-    assert len(sent) == 20  # one message to the figure a move
+    assert len(sent) <= 3 * 20  # few messages to the figure a move
+    values = [value for message in sent for values in (message["restyle_data"] or {}).values() for value in values]
+    assert not [value for value in values if value is Undefined]  # in the browser it would delete what it should leave
     assert clouds.isdisjoint({index for message in sent for index in message["trace_indexes"] or ()})
     keys = {key for message in sent for key in (*(message["restyle_data"] or {}), *(message["relayout_data"] or {}))}
     assert not [key for key in keys if key.startswith(("marker", "text", "customdata", "xaxis", "yaxis"))]

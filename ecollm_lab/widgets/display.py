@@ -10,7 +10,6 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 import plotly.graph_objects as go
-from plotly.basedatatypes import Undefined  # leaves a property as it is
 
 from ecollm_lab.explorer import exports, picture, policy_replay, queries, states, verdicts, words
 from ecollm_lab.explorer.canvas import Canvas, canvas
@@ -171,10 +170,17 @@ class Display(w.VBox):
         self._sent = parts
         places = {f"{where}.{key}": value for (where, key), value in moved.items() if not isinstance(where, int)}
         inside = {at: value for at, value in moved.items() if isinstance(at[0], int)}
-        numbers = sorted({number for number, _ in inside})
-        keys = sorted({key for _, key in inside})
-        # One message, and each value handled once: `batch_update` would do as much, and take twice the time.
-        self.figure.plotly_update({key: [inside.get((n, key), Undefined) for n in numbers] for key in keys}, places, trace_indexes=numbers)
+        keys: dict[int, tuple[str, ...]] = {}
+        for number, key in inside:
+            keys[number] = (*keys.get(number, ()), key)
+        # A message for each set of keys, and each value handled once. One message for all would need a value that leaves a property
+        # as it is; the browser's copy of the figure has none (`Undefined`, which `batch_update` sends, deletes there).
+        for some in dict.fromkeys(keys.values()):
+            numbers = [number for number, its in keys.items() if its == some]
+            self.figure.plotly_update({key: [inside[n, key] for n in numbers] for key in some}, places, trace_indexes=numbers)
+            places = {}
+        if places:
+            self.figure.plotly_relayout(places)
 
     def _over(self) -> tuple[float, int, str]:
         """Return how many of the winner's outcomes on held-out queries break the SLO; on the selected ones where none are held out."""
