@@ -31,8 +31,8 @@ sweep: .venv/study  ## measure both domains again, all paths; stop and start it 
 	$(BIN)/ecollm-lab sweep --domain smart_home --out data/traces/smart_home.parquet
 	$(BIN)/ecollm-lab sweep --domain automotive --out data/traces/automotive.parquet
 
-notebooks: .venv/dev  ## write the .ipynb files from their reviewed py:percent text
-	$(BIN)/jupytext --to ipynb --update --update-metadata '{"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}' notebooks/0*.py
+notebooks: .venv/dev  ## pair the .ipynb files with their reviewed text, execute all, render them to build/notebooks/*.html
+	$(BIN)/python -m scripts.notebooks
 
 models: .venv/dev  ## train the pocket models again and export them (about half an hour on two cores)
 	for m in pocket-s pocket-m pocket-xl; do \

@@ -45,7 +45,8 @@ tables = {
 
 # %%
 columns = ["quality", "quality_low", "quality_high", "cost_usd", "latency_p95_s", "slo_violation_rate", "regret"]
-tables["smart_home"]["prefer_quality"][columns].round({"cost_usd": 8}).round(dict.fromkeys(columns[:3] + columns[4:], 3))
+places = {column: 8 if column == "cost_usd" else 3 for column in columns}
+tables["smart_home"]["prefer_quality"][columns].round(places)
 
 # %% [markdown]
 # Compare `ours` with `best_single`: is the difference larger than the intervals? And does either break the limits more often than the 5

@@ -13,13 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from plotly.offline import get_plotlyjs
+
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
-    from plotly.graph_objects import Figure
 
 ROOT = Path(__file__).parent.parent
 FLAGS = (
@@ -91,7 +93,7 @@ def jupyter_lab(root: Path) -> Iterator[str]:
 
 
 @contextmanager
-def chromium_page(width: int = 1440, height: int = 1000) -> Iterator[Page]:
+def chromium_page(width: int = 1440, height: int = 1100) -> Iterator[Page]:
     """Yield a page of a headless Chromium, which ends with the block."""
     from playwright.sync_api import sync_playwright
 
@@ -122,42 +124,147 @@ def run_all_cells(page: Page, address: str) -> None:
     page.wait_for_function(_DONE, timeout=120_000)
 
 
-_STAMPS = """(root) => {
+@contextmanager
+def open_explorer(notebook: str = "notebooks/03_pareto_slo_explorer.ipynb") -> Iterator[SeenExplorer]:
+    """Run a notebook in a copy of notebooks/ and data/, as a person would, and yield the first explorer in it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
+        for folder in ("notebooks", "data"):
+            shutil.copytree(ROOT / folder, Path(root, folder))
+        with jupyter_lab(Path(root)) as address, chromium_page() as page:
+            run_all_cells(page, address.format(notebook))
+            yield SeenExplorer(page)
+
+
+_DRAWN = """(plot) => {
+    const traces = (name) => plot.data.filter((trace) => trace.name.startsWith(name) && (trace.xaxis || 'x') === 'x');
+    const within = Object.fromEntries(traces('within').map((trace) => [trace.name.slice(7), [...trace.y]]));
+    const keeps = (trace) => (_, i) => Number.isFinite(within[trace.name.slice(6)][i]);
+    const shown = traces('cloud').flatMap((trace) => [...trace.customdata].filter(keeps(trace)));
+    const chosen = traces('chosen')[0];
+    return {shown: shown.sort(), chosen: [...chosen.x, ...chosen.y], zoom: plot.layout.xaxis.range};
+}"""
+_PLACES = """(plot) => {
+    const box = plot.getBoundingClientRect(), {xaxis, yaxis} = plot._fullLayout;
+    return plot.data.filter((trace) => trace.name.startsWith('cloud') && (trace.xaxis || 'x') === 'x').flatMap((trace) =>
+        [...trace.customdata].map((id, i) => [id, box.left + xaxis._offset + xaxis.d2p(trace.x[i]),
+            box.top + yaxis._offset + yaxis.d2p(trace.y[i])]));
+}"""
+
+
+class SeenExplorer:
+    """The explorer as a person sees and touches it.
+
+    Attributes
+    ----------
+    root, plot
+        Locators of all of it, and of its figure.
+
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.root = page, page.locator(".ecl").first
+        self.plot = self.root.locator(".js-plotly-plot")
+        self.root.scroll_into_view_if_needed()
+
+    def slider(self, name: str) -> Locator:
+        """Return the handle of a slider: "latency", "cost" or "min_quality"."""
+        return self.root.locator(f".ecl-{name} .noUi-handle")
+
+    def limit(self, name: str) -> float:
+        """Return the number typed beside a slider."""
+        return float(self.root.locator(f".ecl-{name} input").input_value())
+
+    def text(self, part: str) -> str:
+        """Return what a part says: "sentence", "card", "queries"."""
+        return self.root.locator(f".ecl-{part}").first.text_content() or ""
+
+    def press(self, name: str, key: str, times: int) -> None:
+        """Press a key on a slider so many times and wait until all that follows has stood still for most of a second."""
+        self.slider(name).focus()
+        for _ in range(times):
+            self.page.keyboard.press(key)
+        calm, last = 0, None
+        while calm < 8:
+            self.page.wait_for_timeout(100)
+            now = (self.limit(name), self.text("sentence"))
+            calm, last = calm + 1 if now == last else 0, now
+
+    def drawn(self) -> dict[str, Any]:
+        """Return what the plot against cost shows: ids of the paths that keep the limits, where the halo is, and the zoom."""
+        return self.plot.evaluate(_DRAWN)
+
+    def places(self) -> list[tuple[str, float, float]]:
+        """Return (path_id, x, y) of every point of the plot against cost, in pixels of the page."""
+        self.plot.scroll_into_view_if_needed()
+        return [tuple(place) for place in self.plot.evaluate(_PLACES)]
+
+    def shot(self, file: Path) -> None:
+        """Photograph it, with the mouse away from it."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.page.mouse.move(0, 0)
+        self.page.wait_for_timeout(1000)
+        self.root.screenshot(path=file)
+
+
+_STAMPS = """(plot) => {
     const stamps = window.paintStamps = {key: 0, painted: 0};
     const paint = () => requestAnimationFrame(() => setTimeout(() => { stamps.painted = performance.now(); }));
-    new MutationObserver(paint).observe(root, {subtree: true, childList: true, attributes: true, characterData: true});
-    root.querySelectorAll('.js-plotly-plot').forEach((plot) => plot.on('plotly_afterplot', paint));
+    new MutationObserver(paint).observe(plot, {subtree: true, childList: true, attributes: true, characterData: true});
+    plot.on('plotly_afterplot', paint);
     document.addEventListener('keydown', () => { stamps.key = performance.now(); }, true);
 }"""
 _QUIET = "() => performance.now() - Math.max(window.paintStamps.key, window.paintStamps.painted) > 300"
 
 
-def key_to_paint_ms(page: Page, root: Locator, slider: Locator, presses: int = 40) -> list[float]:
-    """Press an arrow key on a slider and measure the milliseconds until the last frame in which anything under `root` changed.
+def key_to_paint_ms(page: Page, plot: Locator, slider: Locator, presses: int = 40) -> list[float]:
+    """Press an arrow key on a slider and measure the milliseconds until the last frame in which anything in the figure changed.
 
     The clock starts in the page's own keydown event and stops in the task after the frame; between lie the way to the kernel and back
-    and the drawing. A press counts as answered once nothing has changed for 300 ms. Lower is better.
+    and the drawing. A press counts as answered once nothing has changed for 300 ms. Lower is better. A quarter as many presses
+    before warm up and do not count.
     """
-    root.evaluate(_STAMPS)
+    plot.evaluate(_STAMPS)
     slider.focus()
     times = []
-    for press in range(presses):
+    for press in range(-(presses // 4), presses):
         page.keyboard.press("ArrowLeft" if press % 20 < 10 else "ArrowRight")
         page.wait_for_function(_QUIET)
-        times.append(page.evaluate("() => window.paintStamps.painted - window.paintStamps.key"))
+        if press >= 0:
+            times.append(page.evaluate("() => window.paintStamps.painted - window.paintStamps.key"))
     return times
 
 
-def floor_ms(page: Page, figure: Figure, presses: int = 40) -> list[float]:
-    """Measure the same for a bare range input that restyles the figure and moves its first shape: no kernel, no widgets, Plotly alone."""
-    body = figure.to_html(full_html=False, include_plotlyjs=True)
-    page.set_content(f"<main>{body}<input type=range min=0.01 max=1 step=0.01 value=0.5></main>")
-    page.locator(".js-plotly-plot").first.wait_for()
-    page.evaluate(
-        """() => {
-            const plot = document.querySelector('.js-plotly-plot'), slider = document.querySelector('input');
-            slider.oninput = () => Plotly.update(plot, {opacity: slider.value},
-                {'shapes[0].visible': true, 'shapes[0].x0': slider.value, 'shapes[0].x1': slider.value});
-        }"""
-    )
-    return key_to_paint_ms(page, page.locator("main"), page.locator("input"), presses)
+def floor_ms(page: Page, drawn: dict[str, Any], presses: int = 40) -> list[float]:
+    """Measure the same for a bare range input that restyles a figure and moves its first shape: no kernel, no widgets, Plotly alone.
+
+    `drawn` is the figure's data and layout as the page had them.
+    """
+    page.set_content("<main><div id='plot'></div><input type=range min=0.01 max=1 step=0.01 value=0.5></main>")
+    page.add_script_tag(content=get_plotlyjs())
+    page.evaluate(_BARE, drawn)
+    return key_to_paint_ms(page, page.locator("#plot"), page.locator("input"), presses)
+
+
+_BARE = """async ({data, layout}) => {
+    const plot = document.getElementById('plot'), slider = document.querySelector('input');
+    await Plotly.newPlot(plot, data, layout);
+    slider.oninput = () => Plotly.update(plot, {opacity: slider.value},
+        {'shapes[0].visible': true, 'shapes[0].x0': slider.value, 'shapes[0].x1': slider.value});
+}"""
+
+
+def measure(presses: int = 40) -> list[dict[str, Any]]:
+    """Return records of key press to painted figure in a real JupyterLab, and of the browser's own floor with the same figure beside it.
+
+    `value` is the median in milliseconds, `p95` the 95th percentile; lower is better.
+    """
+    with open_explorer() as seen:
+        size = int(seen.plot.evaluate("(plot) => plot.data.filter((t) => t.name.startsWith('cloud')).flatMap((t) => [...t.x]).length")) // 2
+        times = key_to_paint_ms(seen.page, seen.plot, seen.slider("latency"), presses)
+        drawn = seen.plot.evaluate("(plot) => ({data: plot.data, layout: plot.layout})")
+        floor = floor_ms(seen.page, drawn, presses)
+    common = {"trace": "smart_home", "size": f"{size} paths"}
+    return [
+        {"metric": "key_to_paint_ms", "value": median(times), "p95": quantiles(times, n=20)[-1], "at_most": 250, **common},
+        {"metric": "key_to_paint_floor_ms", "value": median(floor), "p95": quantiles(floor, n=20)[-1], **common},
+    ]

@@ -1,15 +1,15 @@
 """The explorer in a real JupyterLab, in a real browser, by real keys and clicks; what it must show is computed here, apart from it."""
 
 import os
-import shutil
+import re
+import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ecollm_lab import figures
-from ecollm_lab.widgets import explore
-from scripts.browser import ROOT, chromium_page, find_chromium, jupyter_lab, run_all_cells
+from scripts.browser import ROOT, find_chromium, open_explorer
 
 pytest.importorskip("playwright", reason="the browser test needs playwright: pip install playwright")
 pytestmark = [
@@ -17,67 +17,93 @@ pytestmark = [
     pytest.mark.skipif(not find_chromium(), reason="the browser test needs Chromium: apt-get install chromium"),
 ]
 SHOTS = Path(os.environ.get("ECOLLM_SCREENSHOTS", ROOT / "build/screenshots"))
-POINTS = """(plot) => plot.data.filter((trace) => trace.customdata && trace.xaxis !== 'x2')
-    .flatMap((trace) => [...trace.customdata].map((id, i) => [id, trace.marker.opacity[i]]))"""
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    root = tmp_path_factory.mktemp("lab")
-    for folder in ("notebooks", "data"):
-        shutil.copytree(ROOT / folder, root / folder)
-    with jupyter_lab(root) as address, chromium_page() as page:
-        run_all_cells(page, address.format("notebooks/03_pareto_slo_explorer.ipynb"))
-        yield page
+def seen():
+    with open_explorer() as seen:
+        yield seen
 
 
-@pytest.fixture
-def cell(page):
-    cell = page.locator(".jp-Cell:has(.js-plotly-plot)").first
-    cell.scroll_into_view_if_needed()
-    return cell
+def eventually(get, expected, seconds=10):
+    """Read again until what is read is what is expected; the last reading is compared in any case."""
+    until = time.monotonic() + seconds
+    while (got := get()) != expected and time.monotonic() < until:
+        time.sleep(0.1)
+    assert got == expected
 
 
-def slider(cell, label):
-    return cell.locator(f".widget-inline-hbox:has(label:text-matches('{label}'))")
+def means(trace):
+    """Means per path straight from the outcomes."""
+    table = trace.outcomes.groupby("path_id")[["quality", "cost_usd", "latency_s"]].mean()
+    return table.assign(usd_per_1k=1000 * table["cost_usd"])
 
 
-def drag(page, box, key, presses):
-    box.locator(".noUi-handle").focus()
-    for _ in range(presses):
-        page.keyboard.press(key)
+def expected_under(frame, latency, cost):
+    """The paths that keep both limits, and the best of them; no path may lie within the rounding of a limit as it is shown."""
+    for column, limit in (("latency_s", latency), ("usd_per_1k", cost)):
+        assert (np.abs(frame[column] / limit - 1) > 1e-3).all()
+    within = frame[(frame["latency_s"] <= latency) & (frame["usd_per_1k"] <= cost)]
+    return within, within.sort_values(["quality", "cost_usd"], ascending=[False, True]).iloc[0]
 
 
-def shot(cell, name):
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    cell.page.mouse.move(0, 0)
-    cell.page.wait_for_timeout(500)
-    cell.locator(".jp-Cell-outputWrapper").screenshot(path=SHOTS / f"explorer_{name}.png")
-
-
-def test_the_latency_slider_moves_by_keyboard(page, cell, measured):
-    shot(cell, "start")
-    twin = explore(measured)  # only for the positions of the slider
-    drag(page, slider(cell, "latency"), "ArrowLeft", 40)
-    label, limit = twin.latency.options[-41]
-    page.wait_for_function("(said) => document.body.textContent.includes(said)", arg=label)
-    frame = figures.compute_front(measured)
-    within = frame[frame["latency_s"] <= limit]
-    near = within[within["quality"] >= within["quality"].max() - 0.02].sort_values("cost_usd").iloc[0]
-    sentence = cell.locator(".widget-html-content").first
-    page.wait_for_function("([node, id]) => node.textContent.includes(id)", arg=[sentence.element_handle(), near["path_id"]])
-    assert f"quality {near['quality']:.3f}" in sentence.text_content()
-    faint = {path for path, opacity in cell.locator(".js-plotly-plot").first.evaluate(POINTS) if opacity < 0.2}
-    assert faint == set(frame["path_id"]) - set(within["path_id"])
+def test_the_latency_slider_moved_by_keyboard_changes_path_numbers_and_points(seen, measured):
+    frame, before = means(measured), seen.limit("latency")
+    within, _ = expected_under(frame, before, seen.limit("cost"))
+    eventually(lambda: seen.drawn()["shown"], sorted(within.index))
+    seen.shot(SHOTS / "explorer_start.png")
+    zoom = seen.drawn()["zoom"]
+    told = set()
+    for name, key, times in (("cost", "End", 1), ("latency", "ArrowRight", 30), ("latency", "ArrowLeft", 35)):
+        seen.press(name, key, times)
+        latency, cost = seen.limit("latency"), seen.limit("cost")
+        within, best = expected_under(frame, latency, cost)
+        eventually(lambda within=within: seen.drawn()["shown"], sorted(within.index))
+        assert seen.drawn()["chosen"] == pytest.approx([best["usd_per_1k"], best["quality"]])
+        sentence = seen.text("sentence")
+        assert f"{best.name} wins: quality {best['quality']:.3f}" in sentence
+        assert f"{1000 * best['cost_usd']:.3g} USD/1k" in sentence
+        told.add(best.name)
+    assert latency < before < frame["latency_s"].max()
     assert 0 < len(within) < len(frame)
-    shot(cell, "tight")
+    assert len(told) > 1
+    assert seen.drawn()["zoom"] == zoom
+    seen.shot(SHOTS / "explorer_tight.png")
 
 
-def test_an_infeasible_slo_is_called_so(page, cell):
-    drag(page, slider(cell, "latency"), "Home", 1)
-    drag(page, slider(cell, "cost"), "Home", 1)
-    sentence = cell.locator(".widget-html-content").first
-    page.wait_for_function("(node) => node.textContent.includes('nfeasible')", arg=sentence.element_handle())
-    halo = cell.locator(".js-plotly-plot").first.evaluate("(plot) => plot.data.filter((t) => t.name === 'chosen').map((t) => t.x.length)")
-    assert not np.any(halo)
-    shot(cell, "infeasible")
+def test_a_click_on_a_point_shows_its_detail_and_its_queries(seen, measured):
+    frame = means(measured)
+    places = pd.DataFrame(seen.places(), columns=["path_id", "x", "y"]).set_index("path_id")
+    apart = np.hypot(*(places[c].to_numpy()[:, None] - places[c].to_numpy() for c in "xy")) + 1e9 * np.eye(len(places))
+    beyond = frame.loc[places.index, "latency_s"].to_numpy() > seen.limit("latency")
+    path_id = places.index[np.where(beyond, apart.min(axis=1), 0).argmax()]  # alone where it lies, and over the limit
+    x, y = places.loc[path_id]
+    seen.page.mouse.move(x - 3, y)
+    seen.page.mouse.move(x, y, steps=3)
+    row = frame.loc[path_id]
+    eventually(lambda: f"quality {row['quality']:.3f}" in seen.text("card"), True)  # pointed at, it is shown
+    seen.page.wait_for_timeout(500)  # as long as it takes to read
+    seen.page.mouse.click(x, y, delay=50)
+    eventually(lambda: path_id in seen.root.locator("select").last.input_value(), True)
+    seen.page.mouse.move(0, 0)
+    seen.page.wait_for_timeout(1000)  # and clicked, it stays
+    why = re.search(r"Why not this one\?.*latency is ([\d.]+) s over", seen.text("card"))
+    assert float(why[1]) == pytest.approx(row["latency_s"] - seen.limit("latency"), rel=0.02)
+    seen.root.get_by_role("tab", name="queries behind the path").click()
+    best = measured.outcomes.groupby("query_id")["quality"].max()
+    mine = measured.outcomes[measured.outcomes["path_id"] == path_id].set_index("query_id")
+    worst = mine.assign(regret=best - mine["quality"]).sort_values(["regret", "latency_s"], ascending=False).index[0]
+    eventually(lambda: worst in seen.text("queries"), True)
+    assert measured.queries.set_index("query_id").loc[worst, "text"] in seen.text("queries")
+    seen.shot(SHOTS / "explorer_why_not.png")
+
+
+def test_an_infeasible_slo_is_called_so_and_a_button_leads_out(seen):
+    seen.press("latency", "Home", 1)
+    seen.press("cost", "Home", 1)
+    eventually(lambda: "Infeasible" in seen.text("sentence"), True)
+    eventually(lambda: (seen.drawn()["shown"], seen.drawn()["chosen"]), ([], []))
+    seen.shot(SHOTS / "explorer_infeasible.png")
+    seen.root.get_by_role("button").filter(has_text="→").first.click()
+    eventually(lambda: " wins: " in seen.text("sentence"), True)
+    assert len(seen.drawn()["chosen"]) == 2

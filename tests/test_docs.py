@@ -3,13 +3,9 @@
 import re
 from pathlib import Path
 
-import jupytext
 import pytest
 
 from scripts import tables
-
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("0*.py"))
-
 
 PAGES = [Path("README.md"), *(Path("docs") / file.name for file in sorted((Path(__file__).parent.parent / "docs").glob("*.md")))]
 
@@ -37,17 +33,3 @@ def test_every_table_stands_somewhere_and_holds_figures():
     for name, table in tables.TABLES.items():
         assert f"<!-- table: {name} -->\n{table()}\n<!-- end of table -->" in text
         assert len(re.findall(r"\d\.\d\d", table())) > 10
-
-
-@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
-def test_each_notebook_is_its_reviewed_text_without_outputs(file):
-    text, notebook = jupytext.read(file), jupytext.read(file.with_suffix(".ipynb"))
-    assert [(c.cell_type, c.source) for c in text.cells] == [(c.cell_type, c.source) for c in notebook.cells]
-    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
-    code = [cell.source for cell in text.cells if cell.cell_type == "code"]
-    assert sum(len(source.splitlines()) for source in code) <= 150
-    assert max(len(source.splitlines()) for source in code) <= 22
-
-
-def test_there_are_four_notebooks():
-    assert len(NOTEBOOKS) == 4
