@@ -128,6 +128,8 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
     fitted: list[Policy] = []
     thrifty = fit_policy(fold.train, "ours", embeddings=fold.seen, tolerance=0.0)
     thrifty.name = "ours_giving_up_nothing"
+    careless = fit_policy(fold.train, "ours", embeddings=fold.seen, margin=0.0)
+    careless.name = "ours_without_margin"
     structured = any("/" in path for path in fold.train.path_ids)
     for name in POLICIES:
         if name == "cloud_only" and not fold.train.provenance.get("models"):
@@ -147,6 +149,7 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
             or slo.max_latency_s is not None, "range": spread,
         }  # fmt: skip
 
+    fitted.append(careless)
     unseen = dict.fromkeys([thrifty, *fitted], fold.unseen)
     if fold.seen_static is not None and fold.unseen_static is not None:
         fitted.append(fit_policy(fold.train, "ours", embeddings=fold.seen_static))
@@ -260,11 +263,14 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
     limited = frame[frame["limited"]]
     if len(limited):
         rates = {}
-        for policy in ("ours", "ours_mean_rule"):
+        for policy in ("ours", "ours_without_margin", "ours_mean_rule"):
             rate = limited[limited["policy"] == policy].groupby(["query", "text"], sort=False)["violated"].mean()
             low, high = interval(rate.to_numpy(), rate.index.get_level_values("text").to_numpy())
             rates[policy] = (float(rate.mean()), (low, high))
         aim("slo_violation_rate", rates["ours"][0], {"at_least": 0.03, "at_most": 0.05}, rates["ours"][1])
+        aim("slo_violation_rate_without_margin", rates["ours_without_margin"][0], {}, rates["ours_without_margin"][1])
+        gained = (per_query(frame, "ours_without_margin") - ours).to_numpy()
+        aim("quality_lost_to_margin", gained.mean(), {}, interval(gained, texts))
         aim("slo_violation_rate_of_mean_rule", rates["ours_mean_rule"][0], {}, rates["ours_mean_rule"][1])
         both = frame[(frame["policy"] == "ours_mean_rule")][["query", "text", "slo", "quality"]].merge(
             frame[(frame["policy"] == "ours") & (frame["prefer"] == "quality")][["query", "slo", "quality"]], on=["query", "slo"]

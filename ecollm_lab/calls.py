@@ -100,7 +100,11 @@ class Calls:
         parts = [self._one(name, prompt, key if i == 0 else f"{key}/{i}") for i in range(times)]
         return parts[0] if times == 1 else _median(parts)
 
-    def _one(self, name: str, prompt: str, key: str) -> Future[Reply]:
+    def once(self, name: str, prompt: str) -> Future[Reply]:
+        """As `get`, for a reply that grades: it is never repeated, for nobody looks at its latency, and counts as no generation."""
+        return self._one(name, prompt, self.key(name, prompt), generates=False)
+
+    def _one(self, name: str, prompt: str, key: str, *, generates: bool = True) -> Future[Reply]:
         with self._guard:
             if key in self._flying:
                 return self._flying[key]
@@ -110,7 +114,7 @@ class Calls:
                 future.set_result(known)
                 return future
             self._flying[key] = future
-        self.made += 1
+        self.made += generates
         try:
             model = self._models[name]
         except BaseException as error:
@@ -126,7 +130,7 @@ class Calls:
         return future
 
     def __getitem__(self, name: str) -> ChatModel:
-        """Return a model whose replies come from here: from the store, or from a call that is journalled."""
+        """Return a model that grades: its replies come from the store, or from a call that is journalled."""
         return _Through(self, name)
 
     def withdraw(self) -> None:
@@ -169,7 +173,7 @@ class _Through:
     name: str
 
     def reply(self, prompt: str) -> Reply:
-        return self.calls.get(self.name, prompt).result()
+        return self.calls.once(self.name, prompt).result()
 
 
 def _median(parts: list[Future[Reply]]) -> Future[Reply]:

@@ -81,6 +81,7 @@ KEYS = {
         "context",
         "threads",
         "gpu_layers",
+        "chat_template",
         "base_url",
         "remote_name",
         "api_key_env",
@@ -196,6 +197,11 @@ def _model(name: str, row: dict[str, Any], file: FilePath, prices: dict[str, Any
         require_choice(f"{where} key", key, sorted(KEYS[placement]))
     if ("file" in row) == ("base_url" in row):
         raise LabError(f"{where}: give either 'file' (a GGUF) or, for a cloud model, 'base_url', not both or neither.")
+    if unused := {"sha256", "gpu_layers", "chat_template", "threads"} & row.keys() if "base_url" in row else ():
+        raise LabError(f"{where}: {', '.join(sorted(unused))} would do nothing with a base_url, whose endpoint decides that. Leave it out.")
+    template = _template(row["chat_template"], file, f"{where} chat_template") if "chat_template" in row else None
+    if placement == "cloud" and "{" in (template or ""):
+        raise LabError(f"{where} chat_template: a served GGUF takes a format built into llama-cpp-python, such as 'chatml', not a file.")
     if ("price_date" in row) != ("price_source" in row):
         raise LabError(f"{where}: price_date and price_source go together; leave both out to take those of [prices].")
     declared = {}
@@ -225,7 +231,7 @@ def _model(name: str, row: dict[str, Any], file: FilePath, prices: dict[str, Any
         **{key: _count(row[key], f"{where} {key}") for key in limits if key in row},
         timeout_s=timeout,
         gpu_layers=_count(row.get("gpu_layers", 0), f"{where} gpu_layers", -1),
-        chat_template=_template(row["chat_template"], file, f"{where} chat_template") if "chat_template" in row else None,
+        chat_template=template,
         price_date=_date(row["price_date"], f"{where} price_date") if "price_date" in row else prices["date"],
         price_source=named.get("price_source", prices["source"]),
     )

@@ -72,7 +72,7 @@ def _diagnose(model: Model, models: ModelPool, today: date) -> Diagnosis:
         if model.file:
             facts["file"] += "; sha256 as declared" if model.sha256 else "; no sha256 declared, so a swapped file would go unnoticed"
         opened = models[model.name]
-        facts["template"] = getattr(opened, "template", "the endpoint's own" if model.base_url else "the GGUF's own")
+        facts["template"] = getattr(opened, "template", "unknown")
         facts["opened in"] = f"{time.perf_counter() - started:.2f} s"
         reply = opened.reply(PROMPT)
     except LabError as error:

@@ -14,7 +14,7 @@ from ecollm_lab.estimates import Estimates
 from ecollm_lab.mixed import path_factors
 from ecollm_lab.pairs import Gate, PairPolicy
 from ecollm_lab.pareto import is_on_front
-from ecollm_lab.policies import Policy
+from ecollm_lab.policies import MARGIN, Policy
 from ecollm_lab.predictors import Means
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace
@@ -23,6 +23,7 @@ STATIC = ("best_single", "cloud_only", "cheapest", "fastest", "random")
 PAIRS = ("threshold", "cascade")
 POLICIES = ("ours", "knn", "cluster", "matrix_factorisation", *PAIRS, *STATIC)
 MOST_CANDIDATES = 16  # paths that pairs are made of
+N_CLUSTERS = 12  # of queries, over which broken limits may be uneven
 
 
 def fit_policy(
@@ -34,6 +35,7 @@ def fit_policy(
     encoder: Encoder | None = None,
     violation_rate: float | None = 0.05,
     tolerance: float = TOLERANCE,
+    margin: float = MARGIN,
     models_only: bool = False,
     seed: int = 0,
 ) -> Policy:
@@ -58,6 +60,9 @@ def fit_policy(
         Target share in (0, 1) of choices that may break a limit; None: the 95th percentile of every path decides instead.
     tolerance
         How much quality prefer="cost" or "latency" may give up, on average over queries, for being cheaper or faster.
+    margin
+        Of safety: by how many standard errors, over clusters of queries, the rate of broken limits must stay below `violation_rate` on
+        the training queries. 0 trusts that new queries are of the same kinds in the same shares.
     models_only
         A router: may choose only the paths of `router_paths`, one pipeline with its model varied.
     seed
@@ -75,10 +80,7 @@ def fit_policy(
 
     """
     require_choice("policy name", name, POLICIES)
-    if violation_rate is not None and not 0 < violation_rate < 1:
-        raise LabError(f"violation_rate must be within (0, 1) or None, got {violation_rate!r}.")
-    if not 0 <= tolerance <= 1:
-        raise LabError(f"tolerance must be within [0, 1], got {tolerance!r}.")
+    _require_in_range(violation_rate, tolerance, margin)
     known = _known(trace) if estimates is None else _estimated(estimates)
     allowed = np.array([name != "cloud_only" or place == "cloud" for place in placements(trace, known["path_ids"])])
     if not allowed.any():
@@ -93,6 +95,9 @@ def fit_policy(
     if embeddings is not None and len(embeddings) != len(table):
         raise LabError(f"embeddings must have one row per query of the trace: {len(table)}, got {len(embeddings)}.")
     mean = known["left_out"][0]
+    if embeddings is not None and not np.isfinite(embeddings).all():
+        raise LabError("embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
+    known["dimension"] = None if embeddings is None else embeddings.shape[1]
     details: dict[str, Any] = {}
     predictor: Predictor = Means(mean)
     if name in FITS:
@@ -100,6 +105,7 @@ def fit_policy(
         groups = _groups(trace) if estimates is None else np.arange(len(table))
         filled = np.where(np.isnan(table), mean, table)
         predictor, known["left_out"], details = FITS[name](embeddings, filled, mean, known["path_ids"].tolist(), groups, seed)
+    known["clusters"] = _clusters(embeddings, len(table), seed)
     order = {"cheapest": "cost_usd", "fastest": "latency_s", "random": "random"}.get(name, "quality")
     pair: dict[str, Any] = {}
     if name in PAIRS:
@@ -112,9 +118,18 @@ def fit_policy(
             pair["confidence"] = known["left_out"][:, pair["candidates"]]
     return (PairPolicy if pair else Policy)(
         name=f"{name}_router" if models_only else name, predictor=predictor, order=order, allowed=allowed,  # type: ignore[arg-type]
-        violation_rate=violation_rate, tolerance=tolerance, provenance=trace.provenance, encoder=encoder,
+        violation_rate=violation_rate, tolerance=tolerance, margin=margin, provenance=trace.provenance, encoder=encoder,
         seed=seed, details=details, **known, **pair,
     )  # fmt: skip
+
+
+def _require_in_range(violation_rate: float | None, tolerance: float, margin: float) -> None:
+    if violation_rate is not None and not 0 < violation_rate < 1:
+        raise LabError(f"violation_rate must be within (0, 1) or None, got {violation_rate!r}.")
+    if not 0 <= tolerance <= 1:
+        raise LabError(f"tolerance must be within [0, 1], got {tolerance!r}.")
+    if not margin >= 0:
+        raise LabError(f"margin must be a number >= 0, got {margin!r}.")
 
 
 def router_paths(path_ids: list[str], quality: np.ndarray) -> list[str]:
@@ -191,6 +206,18 @@ def _gate(
     quality = trace.array("quality")
     centre, weights, confidence, details = fit_gate(embeddings, answers, quality[:, candidates], _groups(trace), seed)
     return Gate(np.nanmean(quality, axis=0), centre, weights), confidence, details
+
+
+def _clusters(embeddings: np.ndarray | None, n_queries: int, seed: int) -> np.ndarray:
+    """Return the cluster of each query; without embeddings each is its own."""
+    if embeddings is None:
+        return np.arange(n_queries)
+    n_clusters = min(N_CLUSTERS, n_queries // 8, len(np.unique(embeddings, axis=0)))
+    if n_clusters < 2:
+        return np.arange(n_queries)
+    from sklearn.cluster import KMeans
+
+    return KMeans(n_clusters, n_init=3, random_state=seed).fit_predict(embeddings)
 
 
 def _groups(trace: Trace) -> np.ndarray:

@@ -128,14 +128,14 @@ class PairPolicy(Policy):
         with their 95th percentiles. The confidence in a query's answer is one that its own outcomes had no part in.
         """
         at = np.flatnonzero(self.allowed[self.candidates] & ((share[self.candidates] < MOSTLY) | (highest is not None)))
-        options = np.hstack([self._options(int(first), int(second), slo) for first in at for second in at] or [np.empty((7, 0))])
+        options = np.hstack([self._options(int(first), int(second), slo) for first in at for second in at] or [np.empty((8, 0))])
         if highest is not None:
-            options = options[:, options[3] <= max(highest, 0.0)]
+            options = options[:, options[4] <= max(highest, 0.0)]
         if not options.size:
             allowed = np.flatnonzero(self.allowed)
             least = allowed[np.lexsort((-self.left_out[:, allowed].mean(axis=0), share[allowed]))[0]]
             return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=False)
-        quality, cost, latency, rate, first, second, threshold = options
+        quality, cost, latency, rate, _, first, second, threshold = options
         least_quality = quality.max() - (0.0 if slo.prefer == "quality" else self.tolerance)
         if slo.min_quality is not None and slo.prefer != "quality":
             least_quality = min(quality.max(), slo.min_quality)
@@ -148,10 +148,10 @@ class PairPolicy(Policy):
         return self._make(columns, np.zeros(len(columns)), found, share, threshold=float(threshold[best]))
 
     def _options(self, first: int, second: int, slo: SLO) -> np.ndarray:
-        """Return mean quality, cost, latency, violation rate, first, second and threshold, shape (7, thresholds), of one pair."""
+        """Return mean quality, cost, latency, violation rate plain and careful, first, second, threshold of a pair, (8, thresholds)."""
         a, b = self.candidates[[first, second]]
         if first != second and (self.cost_usd[a] >= self.cost_usd[b] and self.latency_s[a] >= self.latency_s[b]):
-            return np.empty((7, 0))  # the other way round is the sensible one
+            return np.empty((8, 0))  # the other way round is the sensible one
         score = self.confidence[:, first] - (self.confidence[:, second] if self.gate is None else 0.0)
         thresholds = np.unique(np.quantile(score, np.linspace(0, 1, SHARES + 1)[1:-1])) if first != second else np.array([-np.inf])
         unsure = score < thresholds[:, None]
@@ -159,5 +159,6 @@ class PairPolicy(Policy):
         tables = [np.where(np.isnan(v), np.nan_to_num(mean), v) for v, mean in ((self.cost, self.cost_usd), (self.latency, self.latency_s))]
         spent = [np.where(unsure, v.T[b] + (v.T[a] if self.gate is not None else 0.0), v.T[a]) for v in tables]
         delivered = np.where(unsure, quality.T[b], quality.T[a])
-        means = [v.mean(axis=1) for v in (delivered, *spent, ~keeps(slo, *spent))]
+        broke = ~keeps(slo, *spent)
+        means = [*(v.mean(axis=1) for v in (delivered, *spent, broke)), self.careful_rate(broke)]
         return np.array([*means, np.full(len(thresholds), first), np.full(len(thresholds), second), thresholds])

@@ -17,6 +17,7 @@ from ecollm_lab.explanations import Explanation, explained, why_infeasible
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
 
 TOLERANCES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)  # in expectations, which promise more than they keep
+MARGIN = 1.0  # standard errors between the rate at which training queries break limits and the target
 MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 _STEPS = 24  # of the bisection for that penalty
@@ -86,6 +87,12 @@ class Policy:
         Paths it may choose, shape (paths,).
     tolerance
         How much quality prefer="cost" and "latency" may give up, on average over queries.
+    clusters
+        Of the training queries, shape (queries,): similar ones may break limits together.
+    margin
+        By how many standard errors over clusters the rate at which training queries break limits stays below the target.
+    dimension
+        Of the embeddings it was fitted on; None where it was fitted without.
 
     """
 
@@ -106,6 +113,9 @@ class Policy:
     violation_rate: float | None
     allowed: np.ndarray
     tolerance: float = TOLERANCE
+    clusters: np.ndarray
+    margin: float = MARGIN
+    dimension: int | None = None
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     encoder: Encoder | None = field(default=None, repr=False)
     seed: int = 0
@@ -181,12 +191,18 @@ class Policy:
         if isinstance(queries, np.ndarray):
             if queries.ndim != 2:
                 raise LabError(f"Embeddings must have the shape (queries, dimension), got {queries.shape}.")
+            if self.dimension not in (None, queries.shape[1]):
+                raise LabError(
+                    f"Embeddings must have the dimension {self.dimension} of those {self.name} was fitted on, got {queries.shape[1]}."
+                )
             if not np.isfinite(queries.sum()):
                 raise LabError("Embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
             return queries
         if isinstance(queries, str):
             raise LabError("select takes a sequence of queries or texts; wrap a single one in a list.")
         texts = [query.text if isinstance(query, Query) else query for query in queries]
+        if not all(isinstance(text, str) for text in texts):
+            raise LabError(f"Queries must be Query records, texts or one array of embeddings; got {type(texts[0]).__name__}.")
         return (self.encoder or default_encoder()).encode(texts)
 
     def rule(self, slo: SLO) -> Rule:
@@ -194,7 +210,8 @@ class Policy:
 
         Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, with the least λ for which
         the choices for the training queries, each predicted from other queries, break limits at no more than the target rate:
-        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). Where outcomes were
+        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). That rate is taken `margin` standard
+        errors higher, by clusters of queries: other queries may have more of the cluster that breaks limits. Where outcomes were
         estimated, or without a target, a path must keep the limits with its 95th percentiles more probably than not, and its expected
         quality counts times that probability.
 
@@ -202,6 +219,8 @@ class Policy:
         or "latency" and no `min_quality`, a path may therefore be as far below the best expectation as costs the choices for the training
         queries at most `tolerance` of their actual quality, against always taking the best.
         """
+        if not isinstance(slo, SLO):
+            raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
         if slo not in self._rules:
             self._require_recorded(slo)
             calibrated = self.violation_rate is not None and not (self.cost_log_sd.any() or self.latency_log_sd.any())
@@ -243,11 +262,11 @@ class Policy:
                 return first_good(expected - penalty * others, slo, tolerance)
 
             low, high = PENALTIES
-            if broke[rows, choices(0.0)].mean() <= highest:
+            if self.careful_rate(broke[rows, choices(0.0)]) <= highest:
                 return 0.0, choices(0.0)
             for _ in range(_STEPS):
                 middle = (low * high) ** 0.5
-                low, high = (low, middle) if broke[rows, choices(middle)].mean() <= highest else (middle, high)
+                low, high = (low, middle) if self.careful_rate(broke[rows, choices(middle)]) <= highest else (middle, high)
             return high, choices(high)
 
         tolerance = 0.0
@@ -260,6 +279,13 @@ class Policy:
                     tolerance, (penalty, chosen) = wider, candidate
         rate = float(broke[rows, chosen].mean())
         return self._make(columns, penalty * share[columns], rate, share, tolerance=tolerance)
+
+    def careful_rate(self, broke: np.ndarray) -> np.ndarray:
+        """Return the share of training queries that broke limits, shape (..., queries) → (...), plus its margin over clusters."""
+        rate = broke.mean(axis=-1)
+        excess = (broke - rate[..., None]).reshape(-1, broke.shape[-1])
+        variance = [np.square(np.bincount(self.clusters, row)).sum() for row in excess]
+        return rate + self.margin * np.sqrt(variance).reshape(rate.shape) / broke.shape[-1]
 
     def _by_percentile(self, slo: SLO) -> Rule:
         kept = self.kept_probability(slo)

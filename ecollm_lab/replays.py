@@ -63,7 +63,7 @@ def replay(policy: Policy | str, trace: Trace, slo: SLO, *, embeddings: np.ndarr
     Raises
     ------
     LabError
-        If the policy chooses a pair the trace has no outcome for.
+        If the policy chooses a pair the trace has no outcome for, or embeddings are not those of the trace's queries.
 
     """
     if isinstance(policy, str):
@@ -73,6 +73,8 @@ def replay(policy: Policy | str, trace: Trace, slo: SLO, *, embeddings: np.ndarr
         decision = Decision(best, best[:, None])
     else:
         queries = trace.queries["text"].tolist() if embeddings is None else embeddings
+        if len(queries) != len(trace.query_ids):
+            raise LabError(f"embeddings must have one row per query of the trace: {len(trace.query_ids)}, got {len(queries)}.")
         name, decision = policy.name, policy.decide(queries, slo, ask=recorded_answers(trace))
     frame = outcomes_of(trace, decision)
     if frame["quality"].isna().any():

@@ -20,9 +20,9 @@ VERSION = 2
 _PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans, LowRank)}
 _TABLES = (
     "left_out", "quality", "cost", "latency", "cost_usd", "latency_s", "cost_p95_usd", "latency_p95_s", "cost_log_sd", "latency_log_sd",
-    "allowed",
+    "allowed", "clusters",
 )  # fmt: skip
-_WORDS = ("name", "order", "violation_rate", "tolerance", "seed", "provenance")
+_WORDS = ("name", "order", "violation_rate", "tolerance", "margin", "dimension", "seed", "provenance")
 
 
 def save_policy(policy: Policy, file: FilePath | str) -> None:
@@ -82,7 +82,7 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
 
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with FilePath(file).open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
             arrays = dict(stored)
         header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
     except OSError as error:
@@ -91,10 +91,10 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
         raise LabError(f"{file} is no policy of this lab, or cut short ({error}). Fit and save it again.") from error
     if not isinstance(header, dict) or header.get("format") != "ecollm_lab policy":
         raise LabError(f"{file} is no policy of this lab. Write one with save_policy.")
-    if header["version"] != VERSION:
-        raise LabError(f"{file} has version {header['version']}; this edition reads version {VERSION}. Fit and save it again.")
-    if encoder is not None and encoder.name != header["encoder"]:
-        raise LabError(f"{file} was fitted with the encoder {header['encoder']}, got {encoder.name}; their embeddings do not mix.")
+    if header.get("version") != VERSION:
+        raise LabError(f"{file} has version {header.get('version')}; this edition reads version {VERSION}. Fit and save it again.")
+    if encoder is not None and encoder.name != header.get("encoder"):
+        raise LabError(f"{file} was fitted with the encoder {header.get('encoder')}, got {encoder.name}; their embeddings do not mix.")
     try:
         predictor, pair, gate = (
             {key.split(".", 1)[1]: value for key, value in arrays.items() if key.startswith(f"{part}.")}

@@ -246,7 +246,7 @@ class _Run:
         if judge is None or done.exception():
             self.inbox.put(_Result(prepared, key, done))
             return
-        judged = self.calls.get(judge, build_judge_prompt(prepared.query, done.result().text))
+        judged = self.calls.once(judge, build_judge_prompt(prepared.query, done.result().text))
         judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))
 
     # -- in the calling thread ---------------------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """Photograph the figures of `make reproduce` as PNG with a headless Chromium, where one is installed.
 
-python -m scripts.pictures
+python -m scripts.pictures                     those the README and the docs may show
+python -m scripts.pictures all                 every figure
+python -m scripts.pictures smart_home_equal    those named
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,26 +16,44 @@ from pathlib import Path
 from scripts.browser import FLAGS, find_chromium
 
 PICTURE = (
-    *FLAGS, "--hide-scrollbars", "--window-size=1200,500", "--virtual-time-budget=10000",
+    *FLAGS, "--hide-scrollbars", "--virtual-time-budget=10000",
     "--blink-settings=primaryHoverType=2,availableHoverTypes=2",  # a mouse, away from the figure: no buttons in the picture
+)  # fmt: skip
+WIDTH = 1200
+SHOWN = (
+    "smart_home_front", "automotive_front", "smart_home_latency", "smart_home_attainment", "smart_home_choice_mix", "smart_home_equal",
+    "automotive_equal", "emulator_hypervolume_ratio", "smart_home_winners", "automotive_sensitivity", "smart_home_contribution",
+    "automotive_stage_latency",
 )  # fmt: skip
 
 
-def main() -> None:
-    """Write one PNG beside each HTML figure."""
+def main(names: list[str], folder: Path = Path("figures")) -> None:
+    """Write the named pictures beside their HTML figures."""
     browser = find_chromium()
     if not browser:
         sys.exit("No Chromium found; install it, or open the HTML files in any browser.")
-    for page in sorted(Path("figures").glob("*.html")):
-        picture = page.with_suffix(".png").resolve()
-        with tempfile.TemporaryDirectory() as profile:
-            subprocess.run(
-                [browser, *PICTURE, f"--user-data-dir={profile}", f"--screenshot={picture}", page.resolve().as_uri()],
-                check=True,
-                capture_output=True,
-            )
-        print(picture.name)
+    drawn = {page.stem for page in folder.glob("*_*.html")}
+    wanted = sorted(drawn) if names == ["all"] else names or SHOWN
+    unknown = [name for name in wanted if name not in drawn]
+    if unknown:
+        sys.exit(f"No figure {unknown[0]!r} in {folder}/; run `make reproduce` first. There are: {', '.join(sorted(drawn)) or 'none'}.")
+    for name in wanted:
+        print(photograph(folder / f"{name}.html", browser).name)
+
+
+def photograph(page: Path, browser: str) -> Path:
+    """Write the PNG of an HTML figure beside it, as tall as the figure; return the file."""
+    picture = page.with_suffix(".png").resolve()
+    heights = re.findall(r'"height":(\d+)', page.read_text()[-200_000:])
+    height = int(heights[-1]) if heights else 480
+    with tempfile.TemporaryDirectory() as profile:
+        subprocess.run(
+            [browser, *PICTURE, f"--window-size={WIDTH},{height}", f"--user-data-dir={profile}", f"--screenshot={picture}",
+             page.resolve().as_uri()],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    return picture
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -9,7 +9,7 @@ from tests.scripted_server import Judge
 SWEEPS = 200
 
 
-def test_the_cap_holds_over_200_random_sweeps(tmp_path):
+def test_the_cap_holds_over_200_random_sweeps(tmp_path, record_property):
     judge, most, used, stopped, refused = Judge(), 0.0, 0, 0, set()
     try:
         for seed in range(SWEEPS):
@@ -39,6 +39,8 @@ def test_the_cap_holds_over_200_random_sweeps(tmp_path):
             judge.reset()
     finally:
         judge.close()
+    record_property("most of a cap that was spent", most)
+    record_property("sweeps the cap stopped", stopped)
     assert all("cannot buy one" in said for said in refused), refused
     assert used > SWEEPS * 0.8  # money was spent
     assert stopped > SWEEPS * 0.3  # and the cap was met

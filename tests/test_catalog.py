@@ -61,6 +61,7 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
         (HEAD + EDGE + "file = 3\n".replace("file", "sha256"), "sha256 must be a text"),
         (HEAD + EDGE + "gpu_layers = -2\n", "gpu_layers must be a whole number >= -1"),
         (HEAD + EDGE + 'chat_template = "none.jinja"\n', r"cannot read the template file none\.jinja"),
+        (HEAD + CLOUD + "threads = 2\ngpu_layers = 1\n", "gpu_layers, threads would do nothing with a base_url"),
         (HEAD + CLOUD + 'price_date = "2026-01-01"\n', "price_date and price_source go together"),
         (HEAD + CLOUD + 'price_date = "soon"\nprice_source = "x"\n', "price_date must be a date"),
     ],
@@ -96,6 +97,10 @@ def test_a_chat_template_is_a_files_text_or_a_built_in_name(tmp_path):
     assert load(tmp_path, HEAD + EDGE + 'chat_template = "t.jinja"\n')["s"].chat_template == "{{ messages }}"
     assert load(tmp_path, HEAD + EDGE + 'chat_template = "llama-3"\n')["s"].chat_template == "llama-3"
     assert load(tmp_path, HEAD + EDGE)["s"].chat_template is None
+    served = HEAD + CLOUD.replace('base_url = "http://127.0.0.1:1/v1"', 'file = "s.gguf"')
+    assert load(tmp_path, served + 'chat_template = "chatml"\n')["c"].chat_template == "chatml"
+    with pytest.raises(LabError, match="a served GGUF takes a format built into"):
+        load(tmp_path, served + 'chat_template = "t.jinja"\n')
 
 
 def test_a_model_has_its_own_price_date_and_source_or_the_tables(tmp_path):

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -193,7 +194,10 @@ def test_the_study_writes_the_promised_summary(tmp_path):
             assert one["heldout"][prefer]["oracle"]["regret"] == 0
         assert name in text
     drawn = {f.name for f in (tmp_path / "f").iterdir()}
-    assert {"smart_home_front.html", "automotive_policies.html", "summary.json"} <= drawn
+    named = re.findall(r"^\| `(\w+)` \|", Path("docs/figures.md").read_text(), re.MULTILINE)
+    assert {f"{domain}_{name}.html" for domain in ("smart_home", "automotive") for name in named} <= drawn
+    assert {"emulator_slo_loss.html", "index.html", "summary.json"} <= drawn
+    assert len(drawn) == 2 * len(named) + 5
     assert '"showSendToCloud": false' in (tmp_path / "f/smart_home_front.html").read_text()
 
 

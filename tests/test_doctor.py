@@ -113,6 +113,12 @@ def test_old_prices_are_warned_of_but_do_not_fail(tmp_path, endpoint, days, warn
     assert warns in text
 
 
+def test_the_catalog_may_be_named_by_a_variable(tmp_path, endpoint, monkeypatch):
+    (tmp_path / "mine.toml").write_text(HEAD.format(today="2026-01-01") + table("fine", endpoint.base_url))
+    monkeypatch.setenv("ECOLLM_CATALOG", str(tmp_path / "mine.toml"))
+    assert "1 of 1 models answer" in CliRunner().invoke(app, ["doctor"]).output
+
+
 def test_an_unknown_model_is_an_error(tmp_path, endpoint):
     code, text = run(tmp_path, table("fine", endpoint.base_url), "--models", "fine,gpt")
     assert code == 1

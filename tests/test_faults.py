@@ -59,7 +59,7 @@ def told(store, mark):
     return [(o.query_id, o.path_id, o.answer, o.quality, o.tokens_in, o.tokens_out) for o in store.outcomes(mark)]
 
 
-def test_01_kill_9_at_random_moments_loses_nothing(judge, tmp_path):
+def test_01_kill_9_at_random_moments_loses_nothing(judge, tmp_path, record_property):
     model, n, kills, rng = cloud("ok:3", judge.base_url, max_in_flight=16), 2000, 20, random.Random(1)
     for _ in range(kills):
         child = Child(tmp_path / "s.sqlite", [model], n)
@@ -74,6 +74,7 @@ def test_01_kill_9_at_random_moments_loses_nothing(judge, tmp_path):
         requests = judge.requests("ok:3")
         assert go().done == 0
         assert judge.requests("ok:3") == requests  # a further run sends nothing
+    record_property("repeats of at most 320", requests - n)
     assert requests - n <= kills * 16
     assert spent.attempts >= requests
     assert spent.charged_usd >= billed_usd(judge, model)
@@ -83,12 +84,13 @@ def test_01_kill_9_at_random_moments_loses_nothing(judge, tmp_path):
     assert len(disturbed) == n
 
 
-def test_02_a_kill_between_reply_and_commit_pays_that_reply_twice_at_most(judge, tmp_path):
+def test_02_a_kill_between_reply_and_commit_pays_that_reply_twice_at_most(judge, tmp_path, record_property):
     model, kills = cloud("ok", judge.base_url, max_in_flight=1), 5
     for i in range(kills):
         assert Child(tmp_path / "s.sqlite", [model], 20, crash=("settle", i + 1)).wait() is None
     assert Child(tmp_path / "s.sqlite", [model], 20).wait()[0] == "ended"
     seen = judge.counters()["per_key"]["ok"]
+    record_property("repeats per kill", (sum(seen.values()) - 20) / kills)
     assert sum(seen.values()) == 20 + kills
     rows = ledger(tmp_path / "s.sqlite")
     assert len(rows) == 20 + kills
@@ -170,7 +172,7 @@ def test_04_no_answer_one_attempt_is_one_request_charged_as_reserved(judge, tmp_
     assert all(settled == reserved == RESERVED for _, reserved, settled, _ in rows)
 
 
-def test_05_the_total_deadline_holds_against_a_slow_drip(judge):
+def test_05_the_total_deadline_holds_against_a_slow_drip(judge, record_property):
     seconds = []
     with CloudModel(cloud("drip:20", judge.base_url, timeout_s=0.5)) as model:
         for _ in range(2):
@@ -178,6 +180,7 @@ def test_05_the_total_deadline_holds_against_a_slow_drip(judge):
             with pytest.raises(LabError, match=r"no whole reply within 0\.5 s"):
                 model.reply("number 1")
             seconds.append(time.monotonic() - began)
+    record_property("seconds at a deadline of 0.5", min(seconds))
     assert min(seconds) <= 0.6
 
 
@@ -196,25 +199,27 @@ def test_06_retry_after_parks_the_endpoint_and_a_long_one_ends_the_sweep(judge, 
 
 
 @pytest.mark.parametrize("remote", ["status:401", "status:403", "status:404", "status:402", "status:429:insufficient_quota", "status:400"])
-def test_07_what_cannot_succeed_is_never_retried_and_ends_the_sweep(judge, tmp_path, remote):
+def test_07_what_cannot_succeed_is_never_retried_and_ends_the_sweep(judge, tmp_path, remote, record_property):
     with rig(tmp_path / "s.sqlite", [cloud(remote, judge.base_url)], 200) as (go, _):
         progress = go()
         assert progress.done == 0
         assert progress.stopped
+    record_property("requests", judge.requests(remote))
     assert judge.requests(remote) <= 20
     assert set(judge.counters()["per_key"][remote].values()) == {1}
 
 
-def test_08_a_fifth_of_5xx_is_ridden_out(judge, tmp_path):
+def test_08_a_fifth_of_5xx_is_ridden_out(judge, tmp_path, record_property):
     with rig(tmp_path / "s.sqlite", [cloud("flaky:20", judge.base_url)], 400, probe_s=1.0) as (go, _):
         progress = go()
         assert (progress.done, progress.failed) == (400, 0)
     requests = judge.requests("flaky:20")
     assert progress.retried == requests - 400
+    record_property("retry share", progress.retried / requests)
     assert 0.1 < progress.retried / requests <= 0.25
 
 
-def test_09_a_dead_endpoint_slows_no_other(judge, tmp_path):
+def test_09_a_dead_endpoint_slows_no_other(judge, tmp_path, record_property):
     live = cloud("ok:100", judge.base_url, max_in_flight=8)
 
     def pace(name, *models):
@@ -230,6 +235,7 @@ def test_09_a_dead_endpoint_slows_no_other(judge, tmp_path):
         beside, progress = pace(f"beside{attempt}.sqlite", live, cloud("status:503", judge.base_url))
         if beside >= 0.9 * alone:
             break
+    record_property("throughput beside / alone", beside / alone)
     assert beside >= 0.9 * alone
     assert "failed" in progress.stopped
     assert "probes" in progress.stopped
@@ -314,7 +320,7 @@ def test_14_two_processes_on_one_store(judge, tmp_path):
     Store(file).close()  # its lock is stale
 
 
-def test_15_a_full_disk_stops_before_more_is_paid(judge, tmp_path):
+def test_15_a_full_disk_stops_before_more_is_paid(judge, tmp_path, record_property):
     model, file = cloud("ok:2", judge.base_url, max_in_flight=8), tmp_path / "s.sqlite"
     kind, _, says = Child(file, [model], 2000, file_limit=400_000).wait()
     assert kind == "error"
@@ -324,6 +330,7 @@ def test_15_a_full_disk_stops_before_more_is_paid(judge, tmp_path):
     with closing(sqlite3.connect(file)) as db:
         kept = db.execute("SELECT count(*) FROM calls").fetchone()[0]
     assert 0 < kept < 2000
+    record_property("paid after the first failure", requests - kept)
     assert requests - kept <= 8
     assert Child(file, [model], 2000).wait()[0] == "ended"
     assert judge.requests("ok:2") - 2000 <= 8

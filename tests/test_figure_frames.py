@@ -1,6 +1,8 @@
 """The figures of paths, stages, SLOs, policies, clusters and prices: hand-worked frames, and what is drawn of them."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,8 @@ from ecollm_lab.figures.policies import _cost_at, _quality_at
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.traces import Trace
+from scripts.browser import find_chromium
+from scripts.pictures import WIDTH, main
 from tests.conftest import make_trace
 
 EMBEDDINGS = np.eye(300, dtype=np.float32)
@@ -462,3 +466,22 @@ def test_pages_open_alone(drawn, tmp_path):
     assert "first source" in page
     assert "second source" in page
     assert 'href="smart_home_two.html"' in page
+
+
+def test_the_page_about_figures_names_every_one():
+    named = set(re.findall(r"`((?:plot|compute)_\w+)`", Path("docs/figures.md").read_text()))
+    assert named == {name for name in figures.__all__ if name.startswith(("plot_", "compute_"))}
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="needs Chromium")
+def test_a_picture_is_as_tall_as_its_figure(drawn, tmp_path):
+    frame, plot = drawn["stage_latency"]
+    figure = plot(frame, "here")
+    figures.write_pages({"smart_home": {"stage_latency": figure}}, tmp_path)
+    main(["smart_home_stage_latency"], tmp_path)
+    data = (tmp_path / "smart_home_stage_latency.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (WIDTH, figure.layout.height)
+    assert len(data) > 10_000
+    with pytest.raises(SystemExit, match="No figure 'smart_home_speed'"):
+        main(["smart_home_speed"], tmp_path)

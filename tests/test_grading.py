@@ -272,6 +272,30 @@ def test_a_judge_is_asked_through_the_sweeps_journalled_calls_once_per_answer(ju
     assert server.requests["judge"] == 4
 
 
+def test_a_judge_is_asked_once_where_calls_are_repeated_and_is_no_generation(judged, encoder, tmp_path):
+    domain, catalog, server = judged
+    mark = {"right": fingerprint(domain, catalog, encoder.name, "right")}
+    paths = PathSpace.over(["right"]).select(["none/none/none/right"]).paths
+    with Store(tmp_path / "s.sqlite") as store, ModelPool(catalog) as models:
+        pipeline = Pipeline(domain, catalog, encoder, models)
+        sweep(pipeline, domain.queries, paths, store, mark, repeats=3, repeat_share=1.0)
+        assert server.requests == {"right": 6, "judge": 2}
+        assert pipeline.executions["generate"] == 6
+
+
+def test_a_hosted_judge_grades_what_the_edge_answers(domain, encoder, tmp_path):
+    with Endpoint({"judge": '{"score": 0.5}'}) as server:
+        (tmp_path / "models.toml").write_text("pocket_models = true" + JUDGED + hosted("judge", server.base_url, 1.0))
+        catalog = load_catalog(tmp_path / "models.toml")
+        domain = dataclasses.replace(domain, grading=Grading("judge", "judge"))
+        mark = {"pocket-s": fingerprint(domain, catalog, encoder.name, "pocket-s")}
+        paths = PathSpace.over(["pocket-s"]).select(["none/bm25-1/none/pocket-s"]).paths
+        with Store(tmp_path / "s.sqlite") as store, ModelPool(catalog) as models:
+            progress = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, mark)
+            assert [o.quality for o in store.outcomes(mark["pocket-s"])] == [0.5, 0.5]
+        assert (progress.done, server.requests["judge"]) == (2, 2)
+
+
 def test_the_judges_calls_count_towards_the_cap(judged, encoder, tmp_path):
     domain, catalog, server = judged
     cap = most_usd(catalog["judge"], build_judge_prompt(domain.queries[1], "90 grams")) + 60e-6  # after two calls, 90e-6, none fits

@@ -15,6 +15,7 @@ from ecollm_lab.cli import app
 from ecollm_lab.domains import Grading, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.measuring import git_revision
+from ecollm_lab.models import ModelPool
 from ecollm_lab.own_domain import hints, write_skeleton
 from ecollm_lab.traces import Trace
 
@@ -69,6 +70,14 @@ def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
         cells = [f"{row[x]:.2f} [{row[f'{x}_low']:.2f}, {row[f'{x}_high']:.2f}]" for x in ("agreement_rate", "cohen_kappa", "spearman")]
         line = next(line for line in text.splitlines() if line.startswith(f"| `{row['grader'].split('-')[0]}`"))
         assert line.endswith(f"| {' | '.join(cells)} |")
+
+
+def test_the_pocket_model_is_no_judge_and_says_so(hut):
+    labels = read_labels(HUT / "labels.jsonl", hut).head(6)
+    with ModelPool(load_catalog("data/models.toml")) as models:
+        table = compare_graders(hut, labels, [Grading("judge", "pocket-xl")], default_encoder(), models)
+    assert table[["n", "n_failed"]].values.tolist() == [[0, 6]]
+    assert "did not reply with" in table["failure"][0]
 
 
 def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch):

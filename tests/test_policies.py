@@ -189,6 +189,24 @@ def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
             assert rate <= target + 3 * (target * (1 - target) / 400) ** 0.5, (target, limit, rate)
 
 
+def test_the_margin_is_a_standard_error_over_clusters_by_hand():
+    trace, embeddings = noisy(1, n=40)
+    policy = fit_policy(trace, embeddings=embeddings)
+    policy.clusters = np.repeat([0, 1], 20)
+    broke = np.zeros(40)
+    broke[:4] = 1  # all in one cluster: rate 0.1, which is off by +2 and -2 over the clusters
+    assert policy.careful_rate(broke) == pytest.approx(0.1 + (4 + 4) ** 0.5 / 40)
+    spread = np.zeros(40)
+    spread[[0, 1, 20, 21]] = 1
+    assert policy.careful_rate(np.stack([broke, spread])) == pytest.approx([0.1 + 8**0.5 / 40, 0.1])
+    bold = fit_policy(trace, embeddings=embeddings, margin=0.0)
+    assert bold.careful_rate(broke) == 0.1
+    slo = SLO(max_latency_s=0.9)
+    assert policy.rule(slo).violation_rate <= bold.rule(slo).violation_rate
+    with pytest.raises(LabError, match="margin must be a number >= 0"):
+        fit_policy(trace, embeddings=embeddings, margin=-1)
+
+
 def test_a_looser_target_buys_quality():
     trace, embeddings = noisy(1)
     slo = SLO(max_latency_s=0.9)
@@ -272,8 +290,54 @@ def test_an_absurd_slo_is_refused(limit):
         SLO(max_latency_s=limit)
 
 
+def test_a_trace_that_cannot_be_learned_from_is_refused():
+    trace, embeddings, _ = topics(0)
+    with pytest.raises(LabError, match="the table is empty"):
+        Trace.from_frame(trace.outcomes[:0], trace.queries)
+    stranger = trace.outcomes.assign(query_id=trace.outcomes["query_id"].replace("q0", "nobody"))
+    with pytest.raises(LabError, match=r"no row in the queries table, e\.g\. 'nobody'"):
+        Trace.from_frame(stranger, trace.queries)
+    unknown = Trace.from_frame(trace.outcomes.assign(quality=np.nan), trace.queries)
+    with pytest.raises(LabError, match="has no quality in the trace"):
+        fit_policy(unknown, embeddings=embeddings)
+    with pytest.raises(LabError, match=r"no outcome of query q0 on path .*; replay needs every chosen pair"):
+        replay(fit_policy(trace, embeddings=embeddings), unknown, SLO(), embeddings=embeddings)
+    few = Trace.from_frame(trace.outcomes[trace.outcomes["path_id"] == trace.path_ids[3]], trace.queries)
+    with pytest.raises(LabError, match="is not in the trace it is replayed on"):
+        replay(fit_policy(trace, "cheapest"), few, SLO(), embeddings=embeddings)
+
+
+def test_one_query_is_enough_to_fit_and_two_do_not_break_it():
+    trace, embeddings, _ = topics(0)
+    for n in (1, 2, 3):
+        for name in ONE_PATH:
+            policy = fit_policy(trace.where(np.arange(60) < n), name, embeddings=embeddings[:n])
+            assert len(policy.select(embeddings, SLO())) == 60, (n, name)
+
+
+def test_what_is_no_query_or_slo_is_refused():
+    trace, embeddings, _ = topics(0)
+    policy = fit_policy(trace, embeddings=embeddings)
+    with pytest.raises(LabError, match="Queries must be Query records, texts or one array"):
+        policy.select([1, 2], SLO())
+    with pytest.raises(LabError, match="dimension 8 of those ours was fitted on, got 3"):
+        policy.select(embeddings[:, :3], SLO())
+    with pytest.raises(LabError, match=r"shape \(queries, dimension\), got \(8,\)"):
+        policy.select(embeddings[0], SLO())
+    with pytest.raises(LabError, match=r"slo must be an SLO.*got 'fast'"):
+        policy.select(embeddings, "fast")
+    with pytest.raises(LabError, match="one row per query of the trace: 60, got 3"):
+        replay(policy, trace, SLO(), embeddings=embeddings[:3])
+    assert len(policy.select(embeddings[:0], SLO())) == 0
+    assert (policy.select(embeddings, SLO(max_latency_s=1e300)) == policy.select(embeddings, SLO())).all()
+    with pytest.raises(InfeasibleSLO, match="needs max_latency_s"):
+        policy.select(embeddings, SLO(max_latency_s=1e-300))
+
+
 def test_embeddings_with_nan_are_refused():
     trace, embeddings, _ = topics(0)
+    with pytest.raises(LabError, match="embeddings must be finite"):
+        fit_policy(trace, embeddings=embeddings * np.nan)
     with pytest.raises(LabError, match="finite"):
         fit_policy(trace, embeddings=embeddings).select(embeddings * np.nan, SLO())
     with pytest.raises(LabError, match=r"violation_rate must be within \(0, 1\)"):

@@ -40,13 +40,23 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
 
     with pytest.raises(LabError, match="has version 99"):
         load_policy(rewritten(version=99))
+    for missing in header:
+        left = {key: value for key, value in header.items() if key != missing}
+        np.savez(file, **(arrays | {"header": np.frombuffer(json.dumps(left).encode(), dtype=np.uint8)}))
+        with pytest.raises(LabError, match=r"lacks a part|no policy of this lab|has version None|encoder None"):
+            load_policy(file, encoder=encoder)
+    for missing in set(arrays) - {"header"}:
+        np.savez(file, **{key: value for key, value in arrays.items() if key != missing})
+        with pytest.raises(LabError, match="lacks a part"):
+            load_policy(file)
     with pytest.raises(LabError, match="lacks a part"):
         load_policy(rewritten(predictor="os.system"))
     with pytest.raises(LabError, match="fitted with the encoder letters"):
         load_policy(rewritten(), encoder=type("Other", (), {"name": "other"})())
-    file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(LabError, match="no policy of this lab, or cut short"):
-        load_policy(file)
+    for kept in np.linspace(0, len(whole) - 1, 20).astype(int):
+        file.write_bytes(whole[:kept])
+        with pytest.raises(LabError, match="no policy of this lab, or cut short"):
+            load_policy(file)
     np.savez(file, header=np.array([object()], dtype=object))  # a pickle inside
     with pytest.raises(LabError, match="no policy of this lab"):
         load_policy(file)

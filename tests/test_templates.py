@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ecollm_lab.catalog import load_catalog
+from ecollm_lab.models.cloud import CloudModel
 from ecollm_lab.models.edge import EdgeModel
 from ecollm_lab.models.templates import set_template
 from ecollm_lab.records import LabError
@@ -87,3 +88,19 @@ def test_no_template_or_a_broken_one_is_an_error_not_a_guess(pocket, tmp_path, t
         EdgeModel(with_file(pocket, bare, chat_template=template))
     with EdgeModel(with_file(pocket, bare, chat_template="chatml")) as edge:
         assert set_template(edge._llama, with_file(pocket, bare, chat_template="llama-3")) == "built-in llama-3"
+
+
+def test_a_served_gguf_uses_its_own_template_or_a_named_one(pocket, tmp_path):
+    served = dataclasses.replace(
+        load_catalog("data/models.toml")["pocket-xl"], file=copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD), sha256=None
+    )
+    with EdgeModel(with_file(pocket, served.file)) as edge, CloudModel(served) as cloud:
+        assert cloud.template == "the GGUF's own"
+        assert cloud.reply(PROMPT).tokens_in == edge.reply(PROMPT).tokens_in
+    named = dataclasses.replace(served, chat_template="chatml")
+    with EdgeModel(with_file(pocket, served.file, chat_template="chatml")) as edge, CloudModel(named) as cloud:
+        assert cloud.template == "built-in chatml"
+        assert cloud.reply(PROMPT).tokens_in == edge.reply(PROMPT).tokens_in
+    bare = dataclasses.replace(served, file=copy_gguf(pocket.file, tmp_path / "bare.gguf", None))
+    with pytest.raises(LabError, match="holds no chat template"):
+        CloudModel(bare)

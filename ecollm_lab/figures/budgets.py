@@ -15,6 +15,11 @@ METRICS = {
     "slo_loss": "quality lost to the best path within<br>25 SLOs (lower is better)",
     "heldout_kept": "held-out quality of the policy, over<br>that of one fitted on everything",
 }
+QUESTIONS = {
+    "hypervolume_ratio": "How much of the true front does each method find for its budget?",
+    "slo_loss": "How much quality does picking paths by each method's estimates lose?",
+    "heldout_kept": "How good is a policy fitted to what each method measured?",
+}
 
 
 def compute_budget(records: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -58,7 +63,7 @@ def plot_budget(frame: pd.DataFrame, source: str) -> go.Figure:
             )  # fmt: skip
     figure.update_xaxes(type="log", title="budget (% of outcomes)", tickvals=[1, 2, 5, 10, 20])
     figure.update_yaxes(title=METRICS[metric], row=1, col=1)
-    finish(figure, "How near to the truth does each method come for its budget?", source)
+    finish(figure, QUESTIONS[metric], source)
     return aside(figure).update_layout(legend_title={"text": f"method (at {100 * middle:g} %)", "font": {"size": 12}})
 
 
@@ -105,8 +110,9 @@ def plot_tightening(fronts: pd.DataFrame, source: str) -> go.Figure:
         figure.add_scatter(
             x=part["latency_s"], y=part["quality"], mode="lines+markers", name="estimated front", showlegend=column == 1,
             line={"shape": "hv", "color": CHOSEN}, marker={"size": 9, "color": CHOSEN}, customdata=part["path_id"],
+            text=part["n"],
             error_y={"type": "data", "array": part["quality_high"] - part["quality"], "arrayminus": part["quality"] - part["quality_low"]},
-            hovertemplate="<b>%{customdata}</b><br>quality %{y:.3f}<br>%{x:.3f} s<extra></extra>", row=1, col=column,
+            hovertemplate="<b>%{customdata}</b><br>quality %{y:.3f}<br>%{x:.3f} s<br>%{text} outcomes<extra></extra>", row=1, col=column,
         )  # fmt: skip
     figure.update_xaxes(LOG, title=LATENCY, matches="x")
     figure.update_yaxes(title="estimated quality, 90 % interval", range=[-0.03, 1.03], row=1, col=1)

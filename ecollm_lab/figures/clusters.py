@@ -127,7 +127,7 @@ def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
     ticks = [plain(path).replace("/", "<br>") + ("<br><b>best of all</b>" if path == overall else "") for path in order]
     figure.update_xaxes(
         tickvals=list(range(len(order))), ticktext=ticks, tickangle=0, tickfont={"size": 10}, showgrid=False, zeroline=False,
-        title="path: rewrite, retrieve, refine, generate",
+        title="path: rewrite, retrieve, refine, generate (★ = wins the cluster; bold = regret whose 95 % interval is above 0)",
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, title="cluster (queries)")
     title = "Which path answers each cluster best, and what do the others lose there?"

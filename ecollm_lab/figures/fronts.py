@@ -154,7 +154,7 @@ def hover(part: pd.DataFrame) -> list[str]:
         quality = f"{r.quality:.3f} [{r.quality_low:.3f}, {r.quality_high:.3f}]" if "quality_low" in part else f"{r.quality:.3f}"
         sure = f" ({r.front_probability:.0%} of resamples)" if "front_probability" in part else ""
         cards.append(
-            f"<b>{r.path_id}</b><br>quality {quality} on {r.n} queries<br>{r.usd_per_1k:.4g} USD per 1,000 queries"
+            f"<b>{plain(r.path_id)}</b><br>quality {quality} on {r.n} queries<br>{r.usd_per_1k:.4g} USD per 1,000 queries"
             f"<br>{1000 * r.latency_s:.0f} ms mean, {1000 * r.latency_p95_s:.0f} ms p95"
             f"<br>{'on the front' if r.on_front else 'dominated'}{sure}"
         )

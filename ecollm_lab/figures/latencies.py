@@ -8,14 +8,12 @@ import plotly.graph_objects as go
 
 from ecollm_lab.figures.fronts import compute_front
 from ecollm_lab.figures.paths import declared_delays
-from ecollm_lab.figures.style import EDGE, FAINT, LOOKS, PALETTE, QUALITY, add_keys, decades, finish, plain, require_rows
+from ecollm_lab.figures.style import FAINT, LOOKS, QUALITY, STAGE_COLOURS, add_keys, decades, finish, plain, require_rows
 from ecollm_lab.records import STAGES, LabError
 from ecollm_lab.traces import Trace
 
 NETWORK = "network (declared)"
-STAGE_LOOKS = {
-    "rewrite": (PALETTE[4], ""), "retrieve": (EDGE, "/"), "refine": (PALETTE[1], "."), "generate": (PALETTE[5], ""), NETWORK: (FAINT, "x"),
-}  # fmt: skip
+COLOURS = {**STAGE_COLOURS, NETWORK: FAINT}
 
 
 def compute_latency(trace: Trace) -> pd.DataFrame:
@@ -136,11 +134,10 @@ def plot_stage_latency(frame: pd.DataFrame, source: str) -> go.Figure:
     figure = go.Figure()
     for stage in dict.fromkeys(part["stage"]):
         rows = part[part["stage"] == stage]
-        colour, pattern = STAGE_LOOKS[stage]
         total = rows["seconds"].sum() / rows["latency_s"].sum()
         figure.add_bar(
             y=rows["label"], x=rows["seconds"], orientation="h", name=f"{stage} ({total:.0%})",
-            marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": "white", "size": 6}},
+            marker={"color": COLOURS[stage], "pattern": {"shape": "/" if stage == NETWORK else "", "fgcolor": "white", "size": 6}},
             customdata=np.stack([1000 * rows["seconds"], rows["share"], rows["n"], rows["quality"]], axis=1),
             hovertemplate=f"<b>%{{y}}</b><br>{stage}: %{{customdata[0]:.2f}} ms, %{{customdata[1]:.1%}} of the mean latency"
             "<br>%{customdata[2]} queries, quality %{customdata[3]:.3f}<extra></extra>",

@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.paths import bootstrap_counts, interval, resampled_means
-from ecollm_lab.figures.style import CLOUD, EDGE, FAINT, PALETTE, QUALITY, decades, finish, require_rows
+from ecollm_lab.figures.style import CLOUD, EDGE, FAINT, QUALITY, STAGE_COLOURS, decades, finish, require_rows
 from ecollm_lab.records import STAGES, LabError
 from ecollm_lab.traces import Trace
 
 REST = "together"  # what the stages do only in combination
-STAGE_COLOURS = {**dict(zip(STAGES, (PALETTE[4], EDGE, PALETTE[1], PALETTE[5]), strict=True)), REST: FAINT}
+COLOURS = {**STAGE_COLOURS, REST: FAINT}
 UNITS = {
     "quality": "quality, difference (higher is better)", "cost_usd": "cost, factor (×, log)", "latency_s": "latency, factor (×, log)",
 }  # fmt: skip
@@ -166,7 +166,7 @@ def plot_contribution(frame: pd.DataFrame, source: str) -> go.Figure:
         for stage, share in part.drop_duplicates("stage").set_index("stage").iterrows():
             figure.add_bar(
                 x=[100 * share["share"]], y=["share"], orientation="h", name=stage, legendgroup=stage, showlegend=column == 1,
-                marker={"color": STAGE_COLOURS[stage]}, text=[f"{share['share']:.0%}" if share["share"] >= 0.06 else ""],
+                marker={"color": COLOURS[stage]}, text=[f"{share['share']:.0%}" if share["share"] >= 0.06 else ""],
                 textposition="inside", insidetextanchor="middle", textangle=0, textfont={"color": "white"},
                 hovertemplate=f"{stage}: {share['share']:.1%} [{share['share_low']:.1%}, {share['share_high']:.1%}] of the differences"
                 f"<br>{share['n']} queries<extra></extra>", row=1, col=column,
@@ -175,7 +175,7 @@ def plot_contribution(frame: pd.DataFrame, source: str) -> go.Figure:
         for stage, rows in part.groupby("stage", sort=False):
             figure.add_scatter(
                 x=rows["effect"], y=[[stage] * len(rows), rows["component"].tolist()], mode="markers", name=stage, legendgroup=stage,
-                showlegend=False, marker={"color": STAGE_COLOURS[stage], "size": 9},
+                showlegend=False, marker={"color": COLOURS[stage], "size": 9},
                 error_x={"type": "data", "array": rows["effect_high"] - rows["effect"], "thickness": 1.5, "width": 3,
                          "arrayminus": rows["effect"] - rows["effect_low"]},
                 customdata=rows[["component", "effect_low", "effect_high", "n_paths", "n"]].to_numpy(),

@@ -15,6 +15,7 @@ EDGE, MIXED, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#009E73", "#D55E00", "#CC79
 PALETTE = (CHOSEN, MIXED, EDGE, CLOUD, "#56B4E9", "#E69F00", "#999999", "#000000", "#882255", "#44AA99")
 SYMBOLS = ("star", "square", "circle", "diamond", "triangle-down", "triangle-up", "x", "cross", "pentagon", "hourglass")
 LOOKS = (("edge", EDGE, "circle"), ("mixed", MIXED, "square"), ("cloud", CLOUD, "diamond"), ("not stated", INK, "triangle-up"))
+STAGE_COLOURS = {"rewrite": "#56B4E9", "retrieve": EDGE, "refine": MIXED, "generate": "#E69F00"}
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the notebook
 QUALITY = "quality (share of facts stated, higher is better)"
@@ -33,10 +34,11 @@ def plain(text: object, longest: int = 120) -> str:
 def decades(values: pd.Series) -> dict:
     """Return the settings of a logarithmic axis over some values, with ticks at 1, 2 and 5 where it spans less than two decades."""
     known = values[(values > 0) & np.isfinite(values)]
-    if known.empty or known.max() >= 100 * known.min():
+    if known.empty or known.max() >= 1e4 * known.min():
         return LOG
+    steps = (1, 2, 5) if known.max() < 100 * known.min() else (1,)
     powers = range(int(np.floor(np.log10(known.min()))), int(np.ceil(np.log10(known.max()))) + 1)
-    ticks = [float(f"{m}e{power}") for power in powers for m in (1, 2, 5)]
+    ticks = [float(f"{m}e{power}") for power in powers for m in steps]
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
@@ -59,13 +61,15 @@ def add_keys(figure: go.Figure, names: Mapping[str, str]) -> None:
             )  # fmt: skip
 
 
-def finish(figure: go.Figure, title: str, source: str, *, height: int = 460, foot: int = FOOT) -> go.Figure:
+def finish(figure: go.Figure, title: str, source: str, *, height: int = 470, foot: int = FOOT) -> go.Figure:
     """Give a figure its title, its source line `foot` pixels below the axes, and the house layout."""
     panels = any(annotation.yanchor == "bottom" and annotation.y == 1 for annotation in figure.layout.annotations)
+    head, above = (100, 30) if panels else (74, 6)  # pixels over the axes; and the legend's among them, below plotly's own buttons
     figure.update_layout(
         title={"text": title, "x": 0.01, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}, "font": {"size": 18}},
-        template="plotly_white", height=height, margin={"l": 70, "r": 20, "t": 88 if panels else 60, "b": foot + 32}, uirevision="keep",
-        legend={"orientation": "h", "y": 1, "yref": "container", "x": 1, "yanchor": "top", "xanchor": "right", "traceorder": "normal"},
+        template="plotly_white", height=height, margin={"l": 70, "r": 20, "t": head, "b": foot + 32}, uirevision="keep",
+        legend={"orientation": "h", "y": 1 + above / (height - head - foot - 32), "x": 1, "yanchor": "bottom", "xanchor": "right",
+                "traceorder": "normal"},
     )  # fmt: skip
     figure.add_annotation(
         text=f"Source: {plain(source, 200)}", xref="paper", yref="paper", x=0, y=0, yanchor="top", xanchor="left", yshift=-foot,

@@ -61,13 +61,13 @@ class CloudModel:
         if not logging.getLogger("stamina").handlers:
             logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
         self._exits = ExitStack()
-        base_url = model.base_url
+        base_url, self.template = model.base_url, "the endpoint's own"
         read_key(model)  # a missing key is an error before anything is started
         self._exits.enter_context(clean_logs(model))
         if model.file is not None:
             server = LoopbackServer(model)
             self._exits.callback(server.stop)
-            base_url = server.base_url
+            base_url, self.template = server.base_url, server.template
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name=f"calls to {model.name}", daemon=True)
         self._thread.start()
@@ -149,6 +149,7 @@ class CloudModel:
         waiting = time.perf_counter()
         ticket = await self._gate.enter(most_tokens_in(call.prompt) + MAX_TOKENS, again=call.attempts > 0)
         call.sending, how, pause_s, used = True, "unused", 0.0, None
+        settled: asyncio.Future[None] | None = None
         try:
             number = await self._reserve(call)
             sent = time.perf_counter()
@@ -160,18 +161,23 @@ class CloudModel:
             if failed:
                 how, pause_s = failed.how, failed.pause_s or 0.0
                 call.charged += failed.charged
-                await self._settle(call, number, self._charge(call.prompt, failed), failed.why, None)
+                settled = self._settle(call, number, self._charge(call.prompt, failed), failed.why, None)
                 if failed.fatal:
                     self._gate.close(failed.why)
-                raise failed
-            retry_s = max(0.0, sent - began - call.queue_s)
-            reply = read(self.model, raw, latency, call.queue_s, retry_s, call.attempts)
-            how, used = "ok", reply.tokens_in + reply.tokens_out
-            await self._settle(call, number, self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out), "", reply)
-            return reply
-        finally:
-            call.sending = False
+            else:
+                reply = read(self.model, raw, latency, call.queue_s, max(0.0, sent - began - call.queue_s), call.attempts)
+                how, used = "ok", reply.tokens_in + reply.tokens_out
+                settled = self._settle(call, number, self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out), "", reply)
+        finally:  # whoever comes next is journalled after the settlement, which is queued: no more are unsettled than in flight
             self._gate.leave(ticket, how, pause_s=pause_s, tokens=used)
+            try:
+                if settled:
+                    await settled
+            finally:
+                call.sending = False
+        if failed:
+            raise failed
+        return reply
 
     def _charge(self, prompt: str, failed: Failed) -> float:
         """Return what a failed attempt may be billed: by its usage if it told, else at the reserved price."""
@@ -189,9 +195,8 @@ class CloudModel:
             await asyncio.sleep(0.05)
         return number
 
-    async def _settle(self, call: _Call, number: int, usd: float, error: str, reply: Reply | None) -> None:
-        if call.account is not None:
-            await asyncio.wrap_future(call.account.settle(number, usd, error, reply))
+    def _settle(self, call: _Call, number: int, usd: float, error: str, reply: Reply | None) -> asyncio.Future[None] | None:
+        return asyncio.wrap_future(call.account.settle(number, usd, error, reply)) if call.account else None
 
     async def _send(self, prompt: str) -> tuple[Any, Failed | None]:
         """One request, whole within the deadline. What went wrong is returned, so that no chained error carries the request's headers."""

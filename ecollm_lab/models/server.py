@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from ecollm_lab.catalog import Model
 from ecollm_lab.models.gguf import check_file
+from ecollm_lab.models.templates import check_template
 from ecollm_lab.records import LabError
 
 START_TIMEOUT_S = 60.0
@@ -30,6 +31,7 @@ class LoopbackServer:
 
     def __init__(self, model: Model) -> None:
         file = check_file(model)
+        self.template = check_template(model, file)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -37,7 +39,7 @@ class LoopbackServer:
         flags = {
             "model": file, "model_alias": model.remote_name, "host": "127.0.0.1", "port": port, "n_ctx": model.context,
             "n_gpu_layers": model.gpu_layers, "n_threads": model.threads, "n_threads_batch": model.threads, "verbose": False,
-            "interrupt_requests": False, "seed": 0,
+            "interrupt_requests": False, "seed": 0, **({"chat_format": model.chat_template} if model.chat_template else {}),
         }  # fmt: skip
         command = [sys.executable, "-c", _CHILD, *(w for k, v in flags.items() for w in (f"--{k}", str(v)))]
         # A session of its own: Ctrl-C in the terminal reaches the sweep, which then stops the server in order.

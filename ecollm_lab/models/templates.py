@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from ecollm_lab.catalog import Model
@@ -30,7 +31,7 @@ def set_template(llama: Llama, model: Model) -> str:
         if "tokenizer.chat_template" not in llama.metadata:
             raise LabError(
                 f"Model {model.name!r}: its GGUF holds no chat template, so nobody knows how to talk to it. Set chat_template in the "
-                "catalog: a Jinja file, or a format built into llama-cpp-python such as 'chatml'."
+                "catalog to a format built into llama-cpp-python, such as 'chatml', or on the edge to a Jinja file."
             )
         return "the GGUF's own"
     if "{" not in chosen:
@@ -48,3 +49,16 @@ def set_template(llama: Llama, model: Model) -> str:
         raise LabError(f"Model {model.name!r}: the chat_template of the catalog is no valid Jinja: {error}.") from error
     llama.chat_handler = formatter.to_chat_handler()
     return "the catalog's file"
+
+
+def check_template(model: Model, file: str) -> str:
+    """Say which template a GGUF to be served will use, from its vocabulary alone; raises as `set_template` does.
+
+    A file that cannot be loaded is left to the server, whose own words say more.
+    """
+    with suppress(ImportError, ValueError, RuntimeError):
+        from llama_cpp import Llama
+
+        with closing(Llama(file, vocab_only=True, verbose=False)) as llama:
+            return set_template(llama, model)
+    return "unknown"

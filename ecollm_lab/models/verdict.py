@@ -94,7 +94,7 @@ def judge(model: Model, raw: Any) -> Failed | None:
 
 def _shown(model: Model, value: object) -> str:
     """Quote the beginning of what an endpoint sent, its key struck out first."""
-    return repr(redact(model, str(value))[:80])
+    return redact(model, repr(value))[:80]
 
 
 def _judge_choice(model: Model, raw: Any, tokens: tuple[int, int]) -> Failed | None:

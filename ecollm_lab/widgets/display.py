@@ -130,8 +130,9 @@ class Display(w.VBox):
 
     def _look(self, view: View) -> None:
         """Show another selection of queries: everything is drawn anew in place, zoom and sliders stay."""
-        self.view, self._canvas, self._sent = view, canvas(view, self._places), {}
-        fresh = picture.draw(self._canvas, verdicts.judge(view, self.slo), self.trace.source_line)
+        self.view, self._canvas = view, canvas(view, self._places)
+        self.moment = verdicts.judge(view, self.slo)
+        fresh = self._draw()
         with self.figure.batch_update():
             for now, new in zip(self.figure.data, fresh.data, strict=True):
                 now.update(new.to_plotly_json(), overwrite=False)
@@ -141,6 +142,15 @@ class Display(w.VBox):
                 self.figure.layout[axis].title = fresh.layout[axis].title
                 self.figure.layout[axis].range = fresh.layout[axis].range
         self._fill_table()
+
+    def _draw(self) -> go.Figure:
+        """Return the figure of the present moment, anew, and note what it shows."""
+        self._sent = _parts(*picture.moving(self._canvas, self.moment, [], None, self._show))
+        return picture.draw(self._canvas, self.moment, self.trace.source_line, show=self._show)
+
+    def _refresh(self) -> None:
+        """Hand the browser the whole figure as it is: what moved before there was a view to move may not have reached it."""
+        self.figure._repr_mimebundle_()  # which does so where a FigureWidget is shown by itself
 
     def _update(self) -> None:
         """Bring everything that moves with a slider up to date: all that runs while one is dragged."""
@@ -163,9 +173,7 @@ class Display(w.VBox):
 
     def _redraw(self) -> None:
         lit = self._selected if self._lit is None else self._lit
-        traces, shapes = picture.moving(self._canvas, self.moment, self._pins, lit, self._show)
-        parts: dict[tuple[Any, str], Any] = {(number, key): value for number, part in traces.items() for key, value in part.items()}
-        parts |= {(f"shapes[{number}]", key): value for number, part in enumerate(shapes) for key, value in part.items()}
+        parts = _parts(*picture.moving(self._canvas, self.moment, self._pins, lit, self._show))
         moved = {at: value for at, value in parts.items() if at not in self._sent or not _same(value, self._sent[at])}
         self._sent = parts
         places = {f"{where}.{key}": value for (where, key), value in moved.items() if not isinstance(where, int)}
@@ -247,6 +255,12 @@ class Display(w.VBox):
             self.path.options = [(words.table_row(self.view, i), str(self.view.path_ids[i])) for i in rows]
             chosen = None if self._selected is None else str(self.view.path_ids[self._selected])
             self.path.value = chosen if self._selected in rows else None
+
+
+def _parts(traces: dict[int, dict[str, Any]], shapes: list[dict[str, Any]]) -> dict[tuple[Any, str], Any]:
+    """Return properties by (trace number or path in the layout, name)."""
+    parts: dict[tuple[Any, str], Any] = {(number, key): value for number, part in traces.items() for key, value in part.items()}
+    return parts | {(f"shapes[{number}]", key): value for number, part in enumerate(shapes) for key, value in part.items()}
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.explorer import exports, page, picture, states, verdicts, words
+from ecollm_lab.explorer import exports, page, states, verdicts, words
 from ecollm_lab.explorer.canvas import canvas
 from ecollm_lab.explorer.views import FRONT, Board, View
 from ecollm_lab.policies import Policy
@@ -54,7 +54,7 @@ class Explorer(Display):
         self._verdict: verdicts.Verdict | None = None
         self._journey = states.Journey()
         self._quiet = 0
-        self._sent, self._set_cost = {}, (0.0, 0.0)
+        self._set_cost = (0.0, 0.0)
         self._timer: Any = None
         self.forgotten: list[str] = []
         v = self.view
@@ -65,7 +65,7 @@ class Explorer(Display):
         self.latency, self.cost, self.min_quality, self.prefer, self.statistic = c.latency, c.cost, c.min_quality, c.prefer, c.statistic
         self.split, self.kind, self.cluster, self.path, self.sentence = c.split, c.kind, c.cluster, c.path, c.sentence
         self.moment = verdicts.judge(self.view, self.slo)
-        self.figure = go.FigureWidget(picture.draw(self._canvas, self.moment, trace.source_line))
+        self.figure = go.FigureWidget(self._draw())
         self.figure._config = {**figures.CONFIG, "responsive": True}
         acts = {
             "◀ previous": ("queries this path does worse on", lambda: self._turn(-1)), "next ▶": ("further queries", lambda: self._turn(1)),
@@ -268,6 +268,7 @@ class Explorer(Display):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and for where no widgets run a picture and a table of the present moment."""
+        self._refresh()
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:

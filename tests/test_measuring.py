@@ -1,0 +1,94 @@
+"""Measuring a domain on a hosted endpoint: what fails stays visible, what it will owe is said before."""
+
+import time
+
+import pytest
+
+from ecollm_lab.catalog import Catalog
+from ecollm_lab.emulator import Budget
+from ecollm_lab.measuring import emulate_domain, sweep_domain
+from ecollm_lab.models import Reply
+from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.space import PathSpace
+from ecollm_lab.store import Store
+from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.traces import Trace
+from tests.conftest import LetterEncoder
+from tests.rig import Pool, cloud, domain
+from tests.scripted_server import Judge
+from tests.test_faults import CATALOG
+
+
+@pytest.fixture(scope="module")
+def judge():
+    server = Judge()
+    yield server
+    server.close()
+
+
+def options(judge, place, remote):
+    (place / "models.toml").write_text(CATALOG.format(base_url=judge.base_url, remote=remote))
+    return {"catalog_file": place / "models.toml", "store_file": place / "s.sqlite", "out": place / "t.parquet"}
+
+
+def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_path):
+    said, seen = [], []
+    trace, out, progress = sweep_domain(
+        "data/smart_home", path_ids=["none/none/none/hosted"], on_estimate=said.extend, on_progress=lambda p: seen.append(p.latest),
+        **options(judge, tmp_path, "perm:10"),
+    )  # fmt: skip
+    told = Trace.load(out).provenance["sweep"]
+    assert 0 < told["failed"] == len(told["failures"]) < told["n"] == len(trace.outcomes)
+    assert told["n"] + told["failed"] == progress.total + progress.reused == 272
+    assert progress.done + progress.failed == 272
+    assert all("not allowed" in failure["error"] and failure["attempts"] >= 1 for failure in told["failures"])
+    assert f"{told['failed']} pairs failed" in trace.source_line
+    assert {"queue_s", "retry_s", "repeats", "latency_spread_s", "truncated"} <= set(trace.outcomes)
+    (estimate,) = said
+    assert estimate.low_usd <= estimate.usd <= estimate.high_usd
+    assert estimate.pairs == 264
+    assert len(seen) >= 272
+
+
+def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
+    ids = ["none/none/none/hosted", "none/bm25-1/none/hosted", "none/bm25-3/none/hosted"]
+    seen = []
+    report = emulate_domain(
+        "data/smart_home", budget=Budget(outcomes=60), path_ids=ids, on_progress=lambda p: seen.append((p.done, p.failed)),
+        **options(judge, tmp_path, "perm:20"),
+    )  # fmt: skip
+    assert "60 of 501 outcomes" in report
+    assert "budget spent" in report
+    done, failed = seen[-1]
+    assert failed > 0
+    assert done + failed == 60
+    assert len(Trace.load(tmp_path / "t.parquet").outcomes) == done
+
+
+class Device:
+    """An edge model that keeps its device busy for 10 ms a call."""
+
+    def reply(self, prompt):
+        time.sleep(0.01)
+        return Reply(prompt, 10, 10, 0.01)
+
+
+def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
+    hosted, device = cloud("ok:40", judge.base_url, max_in_flight=4), cloud("device", None, placement="edge")
+    catalog = Catalog({m.name: m for m in (hosted, device)}, 0.01, "2026-01-01", "test", "x")
+    home = domain(100)
+
+    class Models(Pool):
+        def _start(self, model):
+            return Device() if model.name == "device" else super()._start(model)
+
+    with Store(tmp_path / "s.sqlite") as store, Models(catalog) as models:
+        pipeline = Pipeline(home, catalog, LetterEncoder(), models)
+        marks = {name: fingerprint(home, catalog, "letters", name) for name in catalog.models}
+        paths = PathSpace.over(list(marks)).select([f"none/none/none/{name}" for name in marks]).paths
+        assert models["ok:40"]
+        began = time.monotonic()
+        assert sweep(pipeline, home.queries, paths, store, marks).done == 200
+        wall = time.monotonic() - began
+    alone_s = 100 * 0.01, 100 / 4 * 0.04  # one second each
+    assert wall < 0.8 * sum(alone_s)
