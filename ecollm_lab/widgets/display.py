@@ -133,9 +133,9 @@ class Display(w.VBox):
         self.view, self._canvas = view, canvas(view, self._places)
         self.moment = verdicts.judge(view, self.slo)
         fresh = self._draw()
+        new = {(n, key): value for n, trace in enumerate(fresh.data) for key, value in _flat(trace.to_plotly_json()) if key != "type"}
+        self._move(new, {})
         with self.figure.batch_update():
-            for now, new in zip(self.figure.data, fresh.data, strict=True):
-                now.update(new.to_plotly_json(), overwrite=False)
             self.figure.layout.annotations = fresh.layout.annotations
             self.figure.layout.shapes = fresh.layout.shapes
             for axis in ("xaxis", "xaxis2", "yaxis"):
@@ -178,11 +178,17 @@ class Display(w.VBox):
         self._sent = parts
         places = {f"{where}.{key}": value for (where, key), value in moved.items() if not isinstance(where, int)}
         inside = {at: value for at, value in moved.items() if isinstance(at[0], int)}
+        self._move(inside, places)
+
+    def _move(self, inside: dict[tuple[Any, str], Any], places: dict[str, Any]) -> None:
+        """Send properties of traces, by (number, key), and of the layout: a message for each set of keys, each value handled once.
+
+        One message for all would need a value that leaves a property as it is. The browser's copy of the figure has none: `Undefined`,
+        which `batch_update` sends, deletes there.
+        """
         keys: dict[int, tuple[str, ...]] = {}
         for number, key in inside:
             keys[number] = (*keys.get(number, ()), key)
-        # A message for each set of keys, and each value handled once. One message for all would need a value that leaves a property
-        # as it is; the browser's copy of the figure has none (`Undefined`, which `batch_update` sends, deletes there).
         for some in dict.fromkeys(keys.values()):
             numbers = [number for number, its in keys.items() if its == some]
             self.figure.plotly_update({key: [inside[n, key] for n in numbers] for key in some}, places, trace_indexes=numbers)
@@ -261,6 +267,15 @@ def _parts(traces: dict[int, dict[str, Any]], shapes: list[dict[str, Any]]) -> d
     """Return properties by (trace number or path in the layout, name)."""
     parts: dict[tuple[Any, str], Any] = {(number, key): value for number, part in traces.items() for key, value in part.items()}
     return parts | {(f"shapes[{number}]", key): value for number, part in enumerate(shapes) for key, value in part.items()}
+
+
+def _flat(nested: dict[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield ("error_y.array", …) from {"error_y": {"array": …}}."""
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{under}{key}.")
+        else:
+            yield under + key, value
 
 
 def _same(one: Any, other: Any) -> bool:
