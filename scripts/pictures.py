@@ -21,7 +21,7 @@ PICTURE = (
 )  # fmt: skip
 WIDTH = 1200
 SHOWN = (
-    "smart_home_front", "automotive_front", "smart_home_latency", "smart_home_attainment", "smart_home_choice_mix", "smart_home_equal",
+    "smart_home_front", "automotive_front", "smart_home_latency", "automotive_attainment", "smart_home_choice_mix", "smart_home_equal",
     "automotive_equal", "emulator_hypervolume_ratio", "smart_home_winners", "automotive_sensitivity", "smart_home_contribution",
     "automotive_stage_latency",
 )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from ecollm_lab import figures
 from ecollm_lab.choices import Decision
 from ecollm_lab.cluster import Clusters, find_clusters
+from ecollm_lab.figures import style
 from ecollm_lab.figures.policies import _cost_at, _quality_at
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
@@ -53,8 +54,7 @@ def stage_trace(quality, cost=1e-6, latency=0.1):
     """One outcome per path of a 2 × 2 grid: retrieve bm25-1 or bm25-3, generate pocket-s or pocket-xl, in that order."""
     trace = make_trace(quality, cost, latency)
     names = [f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in ("pocket-s", "pocket-xl")]
-    trace.outcomes["path_id"] = np.tile(names, len(quality))
-    return trace
+    return replace(trace, outcomes=trace.outcomes.assign(path_id=np.tile(names, len(quality))))
 
 
 # Fronts
@@ -258,6 +258,19 @@ def test_an_interval_without_an_upper_end_runs_off_the_panel():
     assert "not always reached" in dots.customdata[dots.y.tolist().index("ours")]
 
 
+def test_a_policy_that_costs_nothing_stands_in_a_strip():
+    trace = make_trace([[0.9, 0.9]] * 4, [[0.0, 1.0]] * 4, 1.0)
+    free, dear = trace.path_ids
+    policies = [Fixed("ours", free, free), Fixed("best_single", dear, dear)]
+    figure = figures.plot_equal(figures.compute_equal(policies, trace, [SLO()], embeddings=EMBEDDINGS[:4], n_resamples=5), "here")
+    dots = next(t for t in figure.data if t.name.startswith("policy") and t.xaxis == "x2")
+    assert dict(zip(dots.y, dots.x, strict=True)) == {"ours": 0.25, "best_single": 1.0}  # a quarter of the least other
+    assert "0" in [a.text for a in figure.layout.annotations]
+    assert "times the cost: 0 [0, 0]" in dots.customdata[list(dots.y).index("ours")]
+    with pytest.raises(LabError, match="ours costs nothing"):
+        figures.compute_equal(policies, trace, [SLO()], embeddings=EMBEDDINGS[:4], reference="ours")
+
+
 def test_policies_that_bound_the_others_are_lines():
     row = {"quality": 0.5, "quality_low": 0.4, "quality_high": 0.6, "cost_usd": 1e-3, "latency_s": 1, "slo_violation_rate": 0, "regret": 0}
     table = pd.DataFrame([row] * 4, index=pd.Index(["ours", "cheapest", "random", "oracle"], name="policy"))
@@ -362,8 +375,8 @@ def test_what_stages_do_only_together_is_told_apart():
     assert share["together"] == pytest.approx(1.0)
     with pytest.raises(LabError, match="same components"):
         figures.compute_contribution(make_trace([[1.0]], 1.0, 1.0))
-    plain_models = make_trace([[1.0]], 1.0, 1.0)
-    plain_models.outcomes["path_id"] = "gpt"
+    one = make_trace([[1.0]], 1.0, 1.0)
+    plain_models = replace(one, outcomes=one.outcomes.assign(path_id="gpt"))
     with pytest.raises(LabError, match="4 parts, rewrite/retrieve/refine/generate; got 'gpt'"):
         figures.compute_contribution(plain_models)
     with pytest.raises(LabError, match="4 parts"):
@@ -371,6 +384,38 @@ def test_what_stages_do_only_together_is_told_apart():
 
 
 # What holds for all
+
+
+@pytest.mark.parametrize(
+    ("quality", "cost", "latency", "missing"),
+    [
+        (np.full((9, 1), 0.5), 1e-6, 0.1, {"contribution": "same components", "sensitivity": "no path with a cloud"}),
+        (np.full((1, 4), 0.5), 1e-6, 0.1, {"sensitivity": "declares no price"}),
+        (np.eye(9, 4), np.nan, 0.1, {"sensitivity": "declares no price"}),
+        (np.eye(9, 4), 0.0, np.nan, {"latency": "no latency_s", "sensitivity": "declares no price"}),
+        (np.where(np.eye(9, 4) > 0, 0.5, np.nan), 1e-6, 0.1, {"sensitivity": "declares no price"}),
+        (np.eye(9, 4), 1e-6, [[0.1, np.nan, 0.3, 0.4]], {"sensitivity": "declares no price"}),
+    ],
+    ids=["one path", "one query", "no cost", "free, no latency", "a diagonal of outcomes", "a path without latency"],
+)
+def test_a_poor_trace_is_drawn_or_the_message_says_what_is_missing(quality, cost, latency, missing):
+    trace = make_trace(quality, cost, latency)
+    for name in ("front", "latency", "contribution", "sensitivity"):
+        compute, plot = getattr(figures, f"compute_{name}"), getattr(figures, f"plot_{name}")
+        if name in missing:
+            with pytest.raises(LabError, match=missing[name]):
+                compute(trace)
+        else:
+            assert plot(compute(trace), "here").to_json()
+    with_intervals = figures.compute_front(trace, n_resamples=20)
+    assert (with_intervals["quality_low"].isna() == with_intervals["quality"].isna()).all()
+
+
+def test_a_narrow_logarithmic_axis_has_more_ticks():
+    ticks = [style.decades(pd.Series([0.02, most]))["ticktext"] for most in (0.3, 20.0)]
+    assert ticks[0][:4] == ["0.01", "0.02", "0.05", "0.1"]
+    assert ticks[1] == ["0.01", "0.1", "1", "10", "100"]
+    assert style.decades(pd.Series([1e-6, 1.0])) == style.LOG
 
 
 @pytest.fixture(scope="module")

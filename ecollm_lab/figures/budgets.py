@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.style import CHOSEN, CLOUD, COST, EDGE, FAINT, LATENCY, LOG, PALETTE, SYMBOLS, aside, finish
+from ecollm_lab.figures.style import CHOSEN, CLOUD, COST, EDGE, FAINT, LATENCY, LOG, PALETTE, SYMBOLS, aside, finish, lifted, mark_zero
 from ecollm_lab.records import require_choice
 
 METRICS = {
@@ -79,18 +79,22 @@ def plot_samples(fronts: pd.DataFrame, source: str) -> go.Figure:
         ("set aside", whole["status"] == "set aside", FAINT, "x"),
         ("failed", whole["status"] == "failed", CLOUD, "square"),
     )
-    figure = go.Figure()
+    figure = make_subplots(1, 1)
+    costs, zero = lifted(1000 * whole["cost_usd"])
+    if zero is not None:
+        mark_zero(figure, zero, 1)
     for name, mask, colour, symbol in kinds:
         part = whole[mask]
         if part.empty:
             continue
         figure.add_scatter(
-            x=1000 * part["cost_usd"], y=part["quality"], mode="markers", name=name,
+            x=costs[mask], y=part["quality"], mode="markers", name=name,
             marker={"color": colour, "symbol": symbol, "size": 5 + 2.5 * np.sqrt(part["n"]), "line": {"width": 2}},
             error_y={"type": "data", "array": part["quality_high"] - part["quality"], "arrayminus": part["quality"] - part["quality_low"],
                      "thickness": 0.7},
-            customdata=np.stack([part["path_id"], part["n"], part["front_probability"], part["because"]], axis=1),
-            hovertemplate="<b>%{customdata[0]}</b><br>quality %{y:.3f}<br>%{x:.4g} USD per 1,000 queries<br>%{customdata[1]} outcomes"
+            customdata=np.stack([part["path_id"], part["n"], part["front_probability"], part["because"], 1000 * part["cost_usd"]], axis=1),
+            hovertemplate="<b>%{customdata[0]}</b><br>quality %{y:.3f}<br>%{customdata[4]:.4g} USD per 1,000 queries"
+            "<br>%{customdata[1]} outcomes"
             "<br>on the front with probability %{customdata[2]:.2f}<br>%{customdata[3]}<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(LOG, title=COST)

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.paths import bootstrap_counts, interval, path_placements, resampled_means
-from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LATENCY, LOG, LOOKS, QUALITY, add_keys, finish, plain
+from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LATENCY, LOG, LOOKS, QUALITY, add_keys, finish, lifted, mark_zero, plain
 from ecollm_lab.pareto import OBJECTIVES, is_on_front, pareto_front
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
@@ -56,9 +56,10 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
     logarithmic axis. Trace order: staircase, intervals, paths, halo, per panel; last the legend's entries.
     """
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
-    free = {x: float(frame.loc[frame[x] > 0, x].min()) / 4 for x in PANELS if (frame[x] == 0).any()}  # where a log axis shows 0
-    free = {x: at if np.isfinite(at) else 1e-3 for x, at in free.items()}
-    frame = frame.assign(**{x: frame[x].replace(0.0, at) for x, at in free.items()})
+    free = {}  # where a logarithmic axis shows 0
+    for x in PANELS:
+        shown_at, free[x] = lifted(frame[x])
+        frame = frame.assign(**{x: shown_at})
     for column, x in enumerate(PANELS, start=1):
         steps = staircase(frame, x)
         figure.add_scatter(
@@ -93,16 +94,13 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
         at = limit if shown else float(frame[x].max())  # a browser cannot read infinity
         figure.add_vline(x=at, line={"dash": "dash", "color": INK}, visible=shown, row=1, col=column)
     for column, x in enumerate(PANELS, start=1):
-        if x in free:
-            figure.add_vrect(
-                x0=free[x] / 1.5, x1=free[x] * 1.5, fillcolor=FAINT, opacity=0.25, line_width=0, layer="below", row=1, col=column
-            )
-        said = "0" if x in free else "not recorded" if frame[x].isna().all() else None
-        if said:
-            at = np.log10(free[x]) if x in free else 0.5
+        zero = free[x]
+        if zero is not None:
+            mark_zero(figure, zero, column)
+        elif frame[x].isna().all():
             figure.add_annotation(
-                text=said, x=at, y=0.01, xref=f"x{column if column > 1 else ''}{'' if x in free else ' domain'}", yref="y domain",
-                showarrow=False, yanchor="bottom", font={"size": 11, "color": "#666666"},
+                text="not recorded", x=0.5, y=0.5, xref=f"x{column if column > 1 else ''} domain", yref="y domain", showarrow=False,
+                font={"size": 12, "color": "#666666"},
             )  # fmt: skip
     for column, (title, limit, x) in enumerate(zip((COST, LATENCY), slo_limits(slo), PANELS, strict=True), start=1):
         figure.update_xaxes(LOG, title=title, row=1, col=column)

@@ -11,12 +11,27 @@ from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.paths import bootstrap_counts
 from ecollm_lab.figures.slos import delivered
-from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LOG, PALETTE, QUALITY, SYMBOLS, aside, finish, require_rows
+from ecollm_lab.figures.style import (
+    CHOSEN,
+    COST,
+    FAINT,
+    INK,
+    LOG,
+    PALETTE,
+    QUALITY,
+    SYMBOLS,
+    aside,
+    finish,
+    lifted,
+    mark_zero,
+    require_rows,
+)
 from ecollm_lab.fitting import STATIC
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, require_choice
 from ecollm_lab.traces import Trace
 
+GAINS = ("gain", "gain_low", "gain_high")
 LINES = (("oracle", "dash"), ("random", "dot"))  # policies that bound the others: drawn as lines
 
 
@@ -41,7 +56,10 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
     looks |= {policy: ("#777777", SYMBOLS[6 + i % 4]) for i, policy in enumerate(still)}
     for column, name in enumerate(names, start=1):
         panel = frame[frame["prefer"] == name].set_index("policy")
-        ends = 1000 * panel["cost_usd"][panel["cost_usd"] > 0].agg(["min", "max"])
+        costs, zero = lifted(1000 * panel["cost_usd"])
+        ends = costs.agg(["min", "max"])
+        if zero is not None:
+            mark_zero(figure, zero, column)
         for policy, dash in LINES:
             if policy in panel.index:
                 figure.add_scatter(
@@ -52,12 +70,13 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
         for policy, (colour, symbol) in looks.items():
             part = panel[panel.index == policy]
             figure.add_scatter(
-                x=1000 * part["cost_usd"], y=part["quality"], mode="markers", name=policy, legendgroup=policy, showlegend=column == 1,
+                x=costs[part.index], y=part["quality"], mode="markers", name=policy, legendgroup=policy, showlegend=column == 1,
                 marker={"size": 16 if policy == "ours" else 10, "color": colour, "symbol": symbol},
                 error_y={"type": "data", "array": part["quality_high"] - part["quality"],
                          "arrayminus": part["quality"] - part["quality_low"], "thickness": 1},
-                customdata=np.stack([part["latency_s"], part["slo_violation_rate"], part["regret"]], axis=1),
-                hovertemplate=f"{policy}<br>quality %{{y:.3f}}<br>%{{x:.4g}} USD per 1,000 queries<br>%{{customdata[0]:.3f}} s mean"
+                customdata=np.stack([part["latency_s"], part["slo_violation_rate"], part["regret"], 1000 * part["cost_usd"]], axis=1),
+                hovertemplate=f"{policy}<br>quality %{{y:.3f}}<br>%{{customdata[3]:.4g}} USD per 1,000 queries"
+                "<br>%{customdata[0]:.3f} s mean"
                 "<br>violations %{customdata[1]:.1%}<br>regret %{customdata[2]:.3f}<extra></extra>", row=1, col=column,
             )  # fmt: skip
     figure.update_xaxes(LOG, title=COST)
@@ -119,6 +138,10 @@ def compute_equal(
     counts = np.vstack([np.ones((1, n)), bootstrap_counts(n, n_resamples, seed)]) / n  # first: as it was
     means = {name: (counts @ q.T, counts @ c.T) for name, (q, c) in points.items()}
     target_quality, target_cost = (values[:, -1] for values in means[reference])
+    if (target_cost == 0).any():
+        raise LabError(
+            f"{reference} costs nothing, so no cost can be set against it; name another reference, or declare what the edge costs."
+        )
     out = []
     means[reference] = target_quality[:, None], target_cost[:, None]
     for name, (q, c) in means.items():
@@ -166,11 +189,19 @@ def plot_equal(frame: pd.DataFrame, source: str) -> go.Figure:
     shown = frame[~frame["policy"].isin(lines)]
     ranked = shown[shown["comparison"] == "equal cost"].sort_values("gain", ascending=False, na_position="last")["policy"].tolist()
     for column, comparison in enumerate(("equal cost", "equal quality"), start=1):
-        part = shown[(shown["comparison"] == comparison)].set_index("policy").loc[ranked].reset_index()
-        part = part[part["gain"].notna()]
-        known = frame.loc[frame["comparison"] == comparison, ["gain", "gain_low", "gain_high"]].to_numpy()
+        rows = frame[frame["comparison"] == comparison]
+        rows = rows.assign(card=_gain_cards(rows))
+        zero = lifted(pd.concat([rows[end] for end in GAINS]))[1] if column == 2 else None
+        if zero is not None:
+            mark_zero(figure, zero, column)
+            rows = rows.assign(**{end: rows[end].replace(0.0, zero) for end in GAINS})
+        part = rows.set_index("policy").loc[ranked].dropna(subset="gain").reset_index()
+        known = rows[list(GAINS)].to_numpy()
         known = known[np.isfinite(known)]
         ends = (known.min(), known.max()) if known.size else (0.0, 1.0)
+        room = (0.03, 0.03) if column == 1 else (0.15, 0.3)  # an interval without an end runs off the panel
+        scaled = np.array(ends) if column == 1 else np.log10(ends) if known.size else np.zeros(2)
+        figure.update_xaxes(range=[scaled[0] - room[0], scaled[1] + room[1]], row=1, col=column)
         low, high = (part[end].clip(*(ends if column == 1 else (ends[0] / 2, 3 * ends[1]))) for end in ("gain_low", "gain_high"))
         figure.add_scatter(
             x=part["gain"], y=part["policy"], mode="markers", name="policy, 95 % paired interval", showlegend=False,
@@ -178,15 +209,14 @@ def plot_equal(frame: pd.DataFrame, source: str) -> go.Figure:
                     "symbol": np.where(part["policy"] == "ours", "star", "circle"), "opacity": 1},
             error_x={"type": "data", "array": high - part["gain"], "arrayminus": part["gain"] - low, "thickness": 1.5, "width": 4,
                      "color": INK},
-            customdata=_gain_cards(part), hovertemplate="%{customdata}<extra></extra>", row=1, col=column,
+            customdata=part["card"], hovertemplate="%{customdata}<extra></extra>", row=1, col=column,
         )  # fmt: skip
         for name, dash in LINES:
-            bound = frame[(frame["policy"] == name) & (frame["comparison"] == comparison) & frame["gain"].notna()]
-            for value in bound["gain"]:
+            for bound in rows[(rows["policy"] == name) & rows["gain"].notna()].itertuples():
                 figure.add_scatter(
-                    x=[value, value], y=[ranked[0], ranked[-1]], mode="lines", name=name, legendgroup=name, showlegend=column == 1,
+                    x=[bound.gain] * 2, y=[ranked[0], ranked[-1]], mode="lines", name=name, legendgroup=name, showlegend=column == 1,
                     line={"dash": dash, "color": PALETTE[1] if name == "oracle" else FAINT, "width": 2.5}, row=1, col=column,
-                    hovertemplate=f"{name}: %{{x:.3g}}<extra></extra>",
+                    hovertemplate=f"{bound.card}<extra></extra>",
                 )  # fmt: skip
         absent = [policy for policy in ranked if policy not in set(part["policy"])]
         for policy in absent:
@@ -197,13 +227,7 @@ def plot_equal(frame: pd.DataFrame, source: str) -> go.Figure:
     figure.add_vline(x=0, line={"color": FAINT, "width": 1}, row=1, col=1)
     figure.add_vline(x=1, line={"color": FAINT, "width": 1}, row=1, col=2)
     figure.update_xaxes(title=f"quality minus that of {reference} (higher is better)", zeroline=False, row=1, col=1)
-    gains = frame.loc[frame["comparison"] == "equal cost", ["gain", "gain_low", "gain_high"]].to_numpy()
-    gains = gains[np.isfinite(gains)]
-    figure.update_xaxes(range=[gains.min() - 0.03, gains.max() + 0.03] if gains.size else None, row=1, col=1)
-    costs = frame.loc[frame["comparison"] == "equal quality", ["gain", "gain_low", "gain_high"]].to_numpy()
-    costs = np.log10(costs[np.isfinite(costs) & (costs > 0)])
-    shown_costs = [costs.min() - 0.15, costs.max() + 0.3] if costs.size else None  # an interval without an end runs off the panel
-    figure.update_xaxes(LOG, range=shown_costs, title=f"cost over that of {reference} (×, log, lower is better)", row=1, col=2)
+    figure.update_xaxes(LOG, title=f"cost over that of {reference} (×, log, lower is better)", row=1, col=2)
     figure.update_yaxes(autorange="reversed", automargin=True, categoryorder="array", categoryarray=ranked)
     return finish(figure, "What is a policy worth at equal cost and at equal quality?", source, height=max(380, 220 + 30 * len(ranked)))
 

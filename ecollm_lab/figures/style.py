@@ -42,6 +42,25 @@ def decades(values: pd.Series) -> dict:
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
+def lifted(values: pd.Series) -> tuple[pd.Series, float | None]:
+    """Return values for a logarithmic axis, zeros at a quarter of the least other value, and that place; None if there is no zero."""
+    if not (values == 0).any():
+        return values, None
+    others = values[(values > 0) & np.isfinite(values)]
+    at = float(others.min()) / 4 if len(others) else 1e-3
+    return values.replace(0.0, at), at
+
+
+def mark_zero(figure: go.Figure, at: float, column: int) -> None:
+    """Mark the strip of a logarithmic axis where `lifted` put the zeros."""
+    figure.add_vrect(x0=at / 1.5, x1=at * 1.5, fillcolor=FAINT, opacity=0.25, line_width=0, layer="below", row=1, col=column)
+    axis = str(column) if column > 1 else ""
+    figure.add_annotation(
+        text="0", x=np.log10(at), y=0.01, xref=f"x{axis}", yref=f"y{axis} domain", showarrow=False, yanchor="bottom",
+        font={"size": 11, "color": "#666666"},
+    )  # fmt: skip
+
+
 def require_rows(frame: pd.DataFrame, what: str) -> None:
     """Raise a `LabError` that says what is missing if a figure would be empty."""
     if frame.empty:
