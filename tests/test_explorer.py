@@ -381,7 +381,7 @@ def test_the_figure_names_units_and_source_and_moves_only_short_lists(measured):
     assert "USD per 1,000 queries" in figure.layout.xaxis.title.text
     assert "latency (s" in figure.layout.xaxis2.title.text
     assert figure.layout.xaxis.type == figure.layout.xaxis2.type == "log"
-    assert any(measured.source_line in note.text for note in figure.layout.annotations)
+    assert any(measured.source_line in note.text.replace("<br>", " ") for note in figure.layout.annotations)
     assert figure.layout.uirevision == "keep"
     assert [figure.layout.shapes[0].x0, figure.layout.shapes[2].x0] == pytest.approx([0.01, 0.05])
     traces, _ = moving(c, moment, [], None, ("dominated", "beyond"))
