@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.explorer import made_up, moves
 from ecollm_lab import explore
 from ecollm_lab.choices import choose
-from ecollm_lab.explorer.views import FRONT
+from ecollm_lab.explorer.resampling import FRONT
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
@@ -483,3 +484,11 @@ def test_a_drag_sends_little_and_never_the_cloud(explorer, monkeypatch):
 def test_the_front_of_the_first_view_is_filled(explorer):
     symbols = [s for t in traces(explorer, "within") for s in np.atleast_1d(t.marker.symbol)]
     assert sum(not str(s).endswith("open") for s in symbols) >= (explorer.view.state == FRONT).sum()
+
+
+def test_a_move_among_five_thousand_paths_sends_twenty_kilobytes_at_most():
+    explorer = explore(made_up(25, 5_000))
+    explorer.cost.value = 10**explorer.cost.max
+    taken, sizes = moves(explorer, 30)
+    assert len(taken) == 29
+    assert 1_000 < np.quantile(sizes, 0.95) <= 20_000

@@ -11,8 +11,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.explorer.canvas import MOST_POINTS, Canvas
-from ecollm_lab.explorer.verdicts import Moment, limits
-from ecollm_lab.explorer.views import AMBIGUOUS, DOMINATED, FRONT
+from ecollm_lab.explorer.changes import limits
+from ecollm_lab.explorer.resampling import AMBIGUOUS, DOMINATED, FRONT
+from ecollm_lab.explorer.verdicts import Moment
 from ecollm_lab.explorer.words import LOOKS, cut, hover_cards, short
 
 HALO, LIT, INK, PALE, VEIL = "#CC79A7", "#E69F00", "#333333", "rgba(130,130,130,0.35)", "rgba(254,254,254,0.6)"

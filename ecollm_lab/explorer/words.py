@@ -7,8 +7,10 @@ from html import escape
 
 import numpy as np
 
-from ecollm_lab.explorer.verdicts import Moment, Verdict, limits, nearest_feasible, reach
-from ecollm_lab.explorer.views import FEW, STATES, View
+from ecollm_lab.explorer.changes import limits, nearest_feasible, reach
+from ecollm_lab.explorer.resampling import FEW, STATES
+from ecollm_lab.explorer.verdicts import Moment, Verdict
+from ecollm_lab.explorer.views import View
 from ecollm_lab.records import SLO
 
 LOOKS = {"edge": ("#0072B2", "●", "circle"), "mixed": ("#009E73", "■", "square"), "cloud": ("#D55E00", "◆", "diamond"),

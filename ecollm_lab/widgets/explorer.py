@@ -11,9 +11,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.explorer import exports, page, states, verdicts, words
+from ecollm_lab.explorer import changes, exports, page, states, verdicts, words
 from ecollm_lab.explorer.canvas import canvas
-from ecollm_lab.explorer.views import FRONT, Board, View
+from ecollm_lab.explorer.resampling import FRONT
+from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
@@ -96,7 +97,7 @@ class Explorer(Display):
         c.path.observe(lambda change: self._pick(change["new"]), "value")
         c.tabs.observe(lambda _: self._later(), "selected_index")
         for k, offer in enumerate(c.offers):
-            offer.on_click(lambda _, k=k: self.apply(verdicts.nearest_feasible(self.view, self.slo)[1][k]))
+            offer.on_click(lambda _, k=k: self.apply(changes.nearest_feasible(self.view, self.slo)[1][k]))
         c.win.on_click(lambda _: self._let_win())
         for trace in self.figure.data:
             if str(trace.name).startswith("cloud"):
@@ -134,9 +135,12 @@ class Explorer(Display):
             If the trace has no such path.
 
         """
+        self._pick(self._known(path_id))
+
+    def _known(self, path_id: str | None) -> str | None:
         if path_id is not None and path_id not in self.board.path_ids:
             raise LabError(f"The trace has no path {path_id!r}; explorer.frame lists its {len(self.board.path_ids)} paths.")
-        self._pick(path_id)
+        return path_id
 
     def _pick(self, path_id: str | None) -> None:
         if self._quiet:
