@@ -279,28 +279,3 @@ class Explorer(Display):
             data["text/html"] = page.fallback(self.moment, self.sentence.value, self.trace.source_line)
             data["text/plain"] = f"Explorer: {words.spell(self.slo)} → {self.chosen or 'infeasible'} ({self.trace.source_line})"
         return bundle
-
-
-def explore(
-    trace: Trace, policy: Policy | None = None, *, embeddings: np.ndarray | None = None, state: Mapping[str, Any] | None = None
-) -> Explorer:
-    """Show the SLO explorer of a trace; leave it as the last expression of a cell.
-
-    Parameters
-    ----------
-    trace
-        Any trace; outcomes may be missing, latency or cost not recorded.
-    policy
-        A fitted policy: the tab "policy replay" then shows what it would choose for each kind of query.
-    embeddings
-        Unit embeddings of the trace's queries in order, shape (queries, dimension): adds a filter by cluster; the policy uses them too.
-    state
-        What `explorer.state` returned: restored exactly; `explorer.forgotten` names what no longer fits.
-
-    Raises
-    ------
-    LabError
-        If the state is no such state, or embeddings do not match the trace.
-
-    """
-    return Explorer(trace, policy, embeddings=embeddings, state=state)
