@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecollm_lab.explorer.views import AMBIGUOUS, DOMINATED, FRONT, View
+from ecollm_lab.explorer.resampling import AMBIGUOUS, DOMINATED, FRONT
+from ecollm_lab.explorer.views import View
 from ecollm_lab.explorer.words import short
 
 MOST_POINTS = 800  # beyond so many paths the cloud becomes a density, and only the paths nearest the front are points

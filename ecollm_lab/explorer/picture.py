@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.explorer.canvas import MOST_POINTS, Canvas
-from ecollm_lab.explorer.verdicts import Moment, limits
-from ecollm_lab.explorer.views import AMBIGUOUS, DOMINATED, FRONT
+from ecollm_lab.explorer.changes import limits
+from ecollm_lab.explorer.resampling import AMBIGUOUS, DOMINATED, FRONT
+from ecollm_lab.explorer.verdicts import Moment
 from ecollm_lab.explorer.words import LOOKS, cut, hover_cards, short
 
 HALO, LIT, INK, PALE, VEIL = "#CC79A7", "#E69F00", "#333333", "rgba(130,130,130,0.35)", "rgba(254,254,254,0.6)"
@@ -163,10 +165,10 @@ def draw(c: Canvas, moment: Moment, source: str, *, pins: Sequence[int] = (), li
         "zeroline": False,
         "minor": {"ticks": "outside"},
     }
-    for k, title in enumerate((f"← cheaper · cost (USD per 1,000 queries, {what}, log)", f"← faster · latency (s, {what}, log)")):
+    for k, title in enumerate((f"← cheaper · USD per 1,000 queries ({what}, log)", f"← faster · latency (s, {what}, log)")):
         figure.update_xaxes(
             axis,
-            title={"text": title, "standoff": 2},
+            title={"text": title, "standoff": 2, "font": {"size": 11}},
             dtick=1 if c.span[k][1] > 30 * c.span[k][0] else "D2",
             range=list(np.log10(c.span[k])),
             domain=WIDTHS[2 * k : 2 * k + 2],
@@ -179,7 +181,7 @@ def draw(c: Canvas, moment: Moment, source: str, *, pins: Sequence[int] = (), li
     )  # fmt: skip
     figure.update_yaxes({"gridcolor": GRID, "zeroline": False, "showticklabels": False, "ticks": "", "matches": "y"}, row=1, col=2)
     return figure.update_layout(
-        template="none", height=372, margin={"l": 48, "r": 6, "t": 6, "b": 58}, uirevision="keep", showlegend=False, hovermode="closest",
+        template="none", height=372, margin={"l": 48, "r": 6, "t": 6, "b": 64}, uirevision="keep", showlegend=False, hovermode="closest",
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"size": 11, "color": INK}, dragmode="zoom", autosize=True,
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#999999", "activecolor": INK,
                  "remove": ["lasso2d", "select2d", "zoomIn2d", "zoomOut2d"]},
@@ -262,14 +264,14 @@ def _ticks(c: Canvas) -> list[float]:
 
 
 def _notes(c: Canvas, source: str) -> list[dict[str, Any]]:
-    text = f"Source: {cut(source, 150)}"
+    text = "<br>".join(cut(line, 120) for line in textwrap.wrap(f"Source: {source[:240]}", 92))
     lost = [f"{int(n)} paths without {name}" for name, n in zip(("cost", "latency"), np.isnan(c.x).sum(axis=1), strict=True) if n]
     if lost:
         text += f" · not drawn: {', '.join(lost)} (they are in the table)"
     if len(c.view.path_ids) > MOST_POINTS:
         text += f"<br>{len(c.view.path_ids):,} paths: grey shows how many lie where; points are the {len(c.drawn)} nearest the front"
     base = {"xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 10, "color": "#777777"}}
-    notes = [{**base, "text": text, "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -42, "align": "left"}]
+    notes = [{**base, "text": text, "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -38, "align": "left"}]
     if c.free:
         middle = float(np.log10(c.free[0] * c.free[1]) / 2)
         notes.append({**base, "text": "free", "xref": "x", "x": middle, "y": 1, "yanchor": "top", "xanchor": "center"})

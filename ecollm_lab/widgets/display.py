@@ -11,7 +11,7 @@ import ipywidgets as w
 import numpy as np
 import plotly.graph_objects as go
 
-from ecollm_lab.explorer import exports, picture, policy_replay, queries, states, verdicts, words
+from ecollm_lab.explorer import changes, exports, picture, policy_replay, queries, states, verdicts, words
 from ecollm_lab.explorer.canvas import Canvas, canvas
 from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies import Policy
@@ -164,7 +164,7 @@ class Display(w.VBox):
         self._show_card()
         self._redraw()
         infeasible = moment.chosen is None
-        offers = verdicts.nearest_feasible(self.view, self.slo)[1] if infeasible else []
+        offers = changes.nearest_feasible(self.view, self.slo)[1] if infeasible else []
         (c.sentence.add_class if infeasible else c.sentence.remove_class)("ecl-infeasible")
         for k, offer in enumerate(c.offers):
             offer.layout.display = SHOWN if k < len(offers) else HIDDEN
