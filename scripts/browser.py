@@ -108,9 +108,11 @@ def chromium_page(width: int = 1440, height: int = 1100) -> Iterator[Page]:
 
 
 _DONE = """() => {
+    const broken = document.querySelector("[data-mime-type='application/vnd.jupyter.error']");
+    if (broken) return broken.textContent;
     const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map((cell) => cell.textContent);
     const idle = document.querySelector(".jp-Notebook-ExecutionIndicator[data-status='idle']");
-    return idle && cells.length > 0 && cells.every((prompt) => /\\[\\d+\\]/.test(prompt));
+    return idle !== null && cells.length > 0 && cells.every((prompt) => /\\[\\d+\\]/.test(prompt));
 }"""
 
 
@@ -121,7 +123,9 @@ def run_all_cells(page: Page, address: str) -> None:
     page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()  # not before the kernel has been chosen, started and heard from
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(_DONE, timeout=120_000)
+    done = page.wait_for_function(_DONE, timeout=120_000).json_value()
+    if done is not True:
+        raise RuntimeError(f"A cell of {address} failed:\n{done}")
 
 
 @contextmanager
@@ -140,8 +144,10 @@ _DRAWN = """(plot) => {
     const within = Object.fromEntries(traces('within').map((trace) => [trace.name.slice(7), [...trace.y]]));
     const keeps = (trace) => (_, i) => Number.isFinite(within[trace.name.slice(6)][i]);
     const shown = traces('cloud').flatMap((trace) => [...trace.customdata].filter(keeps(trace)));
-    const chosen = traces('chosen')[0];
-    return {shown: shown.sort(), chosen: [...chosen.x, ...chosen.y], zoom: plot.layout.xaxis.range};
+    const [halo] = traces('chosen');
+    const inside = (trace) => (_, i) => trace.x[i] === halo.x[0] && trace.y[i] === halo.y[0];
+    const under = traces('cloud').flatMap((trace) => [...trace.customdata].filter(inside(trace)));
+    return {shown: shown.sort(), chosen: under, zoom: plot.layout.xaxis.range};
 }"""
 _PLACES = """(plot) => {
     const box = plot.getBoundingClientRect(), {xaxis, yaxis} = plot._fullLayout;
@@ -190,7 +196,7 @@ class SeenExplorer:
             calm, last = calm + 1 if now == last else 0, now
 
     def drawn(self) -> dict[str, Any]:
-        """Return what the plot against cost shows: ids of the paths that keep the limits, where the halo is, and the zoom."""
+        """Return what the plot against cost shows: ids of the paths that keep the limits and of those in the halo, and the zoom."""
         return self.plot.evaluate(_DRAWN)
 
     def places(self) -> list[tuple[str, float, float]]:

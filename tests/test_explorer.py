@@ -1,8 +1,10 @@
 """What the explorer shows, without widgets: tables, verdicts, words, exports."""
 
 import json
+import re
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,11 @@ import pytest
 
 from ecollm_lab.explorer import exports, policy_replay, queries, states, words
 from ecollm_lab.explorer.canvas import MOST_POINTS, canvas
+from ecollm_lab.explorer.changes import _size, nearest_feasible, reach, smallest_change
 from ecollm_lab.explorer.picture import draw, moving
-from ecollm_lab.explorer.verdicts import _size, judge, nearest_feasible, reach, smallest_change, why_not
-from ecollm_lab.explorer.views import AMBIGUOUS, DOMINATED, FEW, FRONT, STATES, UNKNOWN, Board
+from ecollm_lab.explorer.resampling import AMBIGUOUS, DOMINATED, FEW, FRONT, STATES, UNKNOWN
+from ecollm_lab.explorer.verdicts import judge, why_not
+from ecollm_lab.explorer.views import Board
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.pareto import is_on_front, pareto_front
 from ecollm_lab.records import SLO, LabError
@@ -323,6 +327,17 @@ def test_labels_do_not_overlap_and_stand_on_the_front_only(measured):
     for labelled, sides in c.labels:
         assert 0 < len(labelled) == len(sides)
         assert (view.state[labelled] == FRONT).all()
+    for panel, width in ((0, 330), (1, 260)):  # pixels at the narrowest, where letters are about 5.6 wide and 12 high
+        labelled, sides = c.labels[panel]
+        low, high = np.log(c.span[panel])
+        x = (np.log(c.x[panel][labelled]) - low) / (high - low) * width
+        y = (c.y[labelled] - c.heights[0]) / (c.heights[1] - c.heights[0]) * 290
+        half = 2.8 * np.array([len(words.short(view.path_ids[i])) for i in labelled])
+        x = x + np.array([{"left": -1, "right": 1}[side.split()[1]] for side in sides]) * (half + 9)
+        y = y + np.array([{"top": 15, "middle": 0, "bottom": -15}[side.split()[0]] for side in sides])
+        for i in range(len(labelled)):
+            for j in range(i):
+                assert abs(x[i] - x[j]) >= half[i] + half[j] - 1e-6 or abs(y[i] - y[j]) >= 12 - 1e-6, (sides[i], sides[j])
 
 
 def test_zero_costs_stand_in_a_strip_and_are_not_dropped():
@@ -381,7 +396,7 @@ def test_the_figure_names_units_and_source_and_moves_only_short_lists(measured):
     assert "USD per 1,000 queries" in figure.layout.xaxis.title.text
     assert "latency (s" in figure.layout.xaxis2.title.text
     assert figure.layout.xaxis.type == figure.layout.xaxis2.type == "log"
-    assert any(measured.source_line in note.text for note in figure.layout.annotations)
+    assert any(measured.source_line in note.text.replace("<br>", " ") for note in figure.layout.annotations)
     assert figure.layout.uirevision == "keep"
     assert [figure.layout.shapes[0].x0, figure.layout.shapes[2].x0] == pytest.approx([0.01, 0.05])
     traces, _ = moving(c, moment, [], None, ("dominated", "beyond"))
@@ -519,3 +534,14 @@ def test_clusters_are_a_filter_where_embeddings_are_given():
     assert sum(board.view(cluster=name).n_queries for name in names[1:]) == 120
     with pytest.raises(LabError, match="one row per query"):
         Board(make_trace(np.ones((10, 2)), 1e-6, 0.1), np.ones((9, 3)))
+
+
+def test_every_row_of_the_page_names_tests_that_exist():
+    page = Path("docs/explorer.md").read_text()
+    rows = [line for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [int(line.split("|")[1]) for line in rows] == list(range(1, 25))
+    there = "".join(Path(f"tests/test_{name}.py").read_text() for name in ("explorer", "widgets", "browser"))
+    for row in rows:
+        named = re.findall(r"`(test_\w+)`", row)
+        assert named
+        assert not [name for name in named if f"def {name}(" not in there]

@@ -11,10 +11,12 @@ import ipywidgets as w
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.basedatatypes import Undefined
 
+from benchmarks.explorer import made_up, moves
 from ecollm_lab import explore
 from ecollm_lab.choices import choose
-from ecollm_lab.explorer.views import FRONT
+from ecollm_lab.explorer.resampling import FRONT
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
@@ -358,7 +360,7 @@ def test_the_page_decides_as_the_library_does(explorer, tmp_path):
     explorer.apply(SLO())
     page = explorer.to_html(tmp_path / "page.html")
     slos = [SLO(max_latency_s=0.05), SLO(max_latency_s=0.02, max_cost_usd=1e-7, prefer="cost"), SLO(min_quality=0.6, prefer="latency"),
-            SLO(max_cost_usd=2e-7, prefer="latency"), SLO(max_latency_s=1e-4)]  # fmt: skip
+            SLO(max_cost_usd=2e-7, prefer="latency"), SLO(max_latency_s=1e-4), SLO(min_quality=0.99)]  # fmt: skip
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--virtual-time-budget=4000", "--dump-dom")
     for slo in slos:
         explorer.apply(slo)
@@ -370,9 +372,7 @@ def test_the_page_decides_as_the_library_does(explorer, tmp_path):
             [shutil.which("chromium") or "google-chrome", *flags, f"--user-data-dir={tmp_path / 'profile'}", f"{page.as_uri()}#{asked}"],
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
-        assert re.search(r'id="sentence"[^>]*data-chosen="([^"]*)"', ran.stdout)[1] == (
-            explorer.chosen or ("" if slo.max_latency_s == 1e-4 else "?")
-        )
+        assert re.search(r'id="sentence"[^>]*data-chosen="([^"]*)"', ran.stdout)[1] == (explorer.chosen or "")
 
 
 # --- bad input
@@ -474,7 +474,9 @@ def test_a_drag_sends_little_and_never_the_cloud(explorer, monkeypatch):
     clouds = {k for k, t in enumerate(explorer.figure.data) if str(t.name).startswith("cloud")}
     for latency in np.geomspace(0.008, 0.2, 20):
         explorer.latency.value = float(latency)
-    assert len(sent) == 20  # one message to the figure a move
+    assert len(sent) <= 3 * 20  # few messages to the figure a move
+    values = [value for message in sent for values in (message["restyle_data"] or {}).values() for value in values]
+    assert not [value for value in values if value is Undefined]  # in the browser it would delete what it should leave
     assert clouds.isdisjoint({index for message in sent for index in message["trace_indexes"] or ()})
     keys = {key for message in sent for key in (*(message["restyle_data"] or {}), *(message["relayout_data"] or {}))}
     assert not [key for key in keys if key.startswith(("marker", "text", "customdata", "xaxis", "yaxis"))]
@@ -483,3 +485,11 @@ def test_a_drag_sends_little_and_never_the_cloud(explorer, monkeypatch):
 def test_the_front_of_the_first_view_is_filled(explorer):
     symbols = [s for t in traces(explorer, "within") for s in np.atleast_1d(t.marker.symbol)]
     assert sum(not str(s).endswith("open") for s in symbols) >= (explorer.view.state == FRONT).sum()
+
+
+def test_a_move_among_five_thousand_paths_sends_twenty_kilobytes_at_most():
+    explorer = explore(made_up(25, 5_000))
+    explorer.cost.value = 10**explorer.cost.max
+    taken, sizes = moves(explorer, 30)
+    assert len(taken) == 29
+    assert 1_000 < np.quantile(sizes, 0.95) <= 20_000

@@ -12,8 +12,9 @@ import numpy as np
 
 from ecollm_lab.explorer import picture, words
 from ecollm_lab.explorer.canvas import MOST_POINTS, Canvas
-from ecollm_lab.explorer.verdicts import Moment, limits
-from ecollm_lab.explorer.views import DOMINATED, FRONT, STATES
+from ecollm_lab.explorer.changes import limits
+from ecollm_lab.explorer.resampling import DOMINATED, FRONT, STATES
+from ecollm_lab.explorer.verdicts import Moment
 
 MOST_ROWS = 30
 

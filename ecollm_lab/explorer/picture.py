@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.explorer.canvas import MOST_POINTS, Canvas
-from ecollm_lab.explorer.verdicts import Moment, limits
-from ecollm_lab.explorer.views import AMBIGUOUS, DOMINATED, FRONT
+from ecollm_lab.explorer.changes import limits
+from ecollm_lab.explorer.resampling import AMBIGUOUS, DOMINATED, FRONT
+from ecollm_lab.explorer.verdicts import Moment
 from ecollm_lab.explorer.words import LOOKS, cut, hover_cards, short
 
 HALO, LIT, INK, PALE, VEIL = "#CC79A7", "#E69F00", "#333333", "rgba(130,130,130,0.35)", "rgba(254,254,254,0.6)"
@@ -61,12 +63,12 @@ def still(c: Canvas, source: str) -> list[dict[str, Any]]:
         out.append({"x": x[partial], "y": c.y[partial], "text": ["◌"] * len(partial)})
         labelled, sides = c.labels[panel]
         out.append({"x": x[labelled], "text": [cut(short(view.path_ids[i]), 40) for i in labelled], "textposition": sides})
-        out += [{}, {}, {}]
+        out += [{}, {}, {}, {}]
     return out
 
 
 def moving(c: Canvas, moment: Moment, pins: Sequence[int], lit: int | None, show: Sequence[str]) -> tuple[dict[int, dict[str, Any]], list]:
-    """Return what a slider moves: properties by trace number, and the shapes of both panels.
+    """Return what a slider moves: x and y by trace number, both, so that one message carries all; and the shapes of both panels.
 
     `show` names what is drawn beside the front: "dominated", "beyond".
     """
@@ -78,23 +80,31 @@ def moving(c: Canvas, moment: Moment, pins: Sequence[int], lit: int | None, show
         x = c.x[panel]
         for place in c.places:
             traces[c.names[f"cloud {place}", panel]] = {"visible": "beyond" in show}
-            traces[c.names[f"within {place}", panel]] = {"y": y[_rows(c, place)]}
+            rows = _rows(c, place)
+            traces[c.names[f"within {place}", panel]] = {"x": x[rows].astype(np.float32), "y": y[rows]}
         steps = _stairs(x, view.quality, moment.within)
         traces[c.names["stairs", panel]] = {"x": np.append(x[steps], c.span[panel][1])[: len(steps) + 1 if len(steps) else 0],
                                             "y": np.append(c.y[steps], c.y[steps[-1:]])}  # fmt: skip
         labelled = c.labels[panel][0]
-        traces[c.names["labels", panel]] = {"y": np.where(moment.within[labelled], c.y[labelled], np.nan)}
+        traces[c.names["labels", panel]] = {"x": x[labelled], "y": np.where(moment.within[labelled], c.y[labelled], np.nan)}
         traces[c.names["pins", panel]] = {"x": x[list(pins)], "y": c.y[list(pins)], "text": [str(k + 1) for k in range(len(pins))]}
+        traces[c.names["bars", panel]] = _uprights(c, x, (moment.chosen, lit))
         traces[c.names["lit", panel]] = _spot(c, x, lit)
         traces[c.names["chosen", panel]] = _spot(c, x, moment.chosen)
     return traces, _shapes(c, moment)
 
 
 def _spot(c: Canvas, x: np.ndarray, i: int | None) -> dict[str, Any]:
-    if i is None or np.isnan(c.y[i]):
-        return {"x": [], "y": [], "error_y.array": [], "error_y.arrayminus": []}
-    up, down = _bars(c, np.array([i]))
-    return {"x": [float(x[i])], "y": [float(c.y[i])], "error_y.array": up.tolist(), "error_y.arrayminus": down.tolist()}
+    shown = i is not None and not np.isnan(c.y[i])
+    return {"x": [float(x[i])] if shown else [], "y": [float(c.y[i])] if shown else []}
+
+
+def _uprights(c: Canvas, x: np.ndarray, paths: Sequence[int | None]) -> dict[str, Any]:
+    """Return the intervals of some paths as one broken line."""
+    at = np.array([i for i in dict.fromkeys(paths) if i is not None and not np.isnan(c.y[i])], dtype=int)
+    up, down = _bars(c, at)
+    gap = np.full(len(at), np.nan)
+    return {"x": np.stack([x[at], x[at], gap], axis=1).ravel(), "y": np.stack([c.y[at] - down, c.y[at] + up, gap], axis=1).ravel()}
 
 
 def _bars(c: Canvas, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -163,10 +173,10 @@ def draw(c: Canvas, moment: Moment, source: str, *, pins: Sequence[int] = (), li
         "zeroline": False,
         "minor": {"ticks": "outside"},
     }
-    for k, title in enumerate((f"← cheaper · cost (USD per 1,000 queries, {what}, log)", f"← faster · latency (s, {what}, log)")):
+    for k, title in enumerate((f"← cheaper · USD per 1,000 queries ({what}, log)", f"← faster · latency (s, {what}, log)")):
         figure.update_xaxes(
             axis,
-            title={"text": title, "standoff": 2},
+            title={"text": title, "standoff": 2, "font": {"size": 11}},
             dtick=1 if c.span[k][1] > 30 * c.span[k][0] else "D2",
             range=list(np.log10(c.span[k])),
             domain=WIDTHS[2 * k : 2 * k + 2],
@@ -179,7 +189,7 @@ def draw(c: Canvas, moment: Moment, source: str, *, pins: Sequence[int] = (), li
     )  # fmt: skip
     figure.update_yaxes({"gridcolor": GRID, "zeroline": False, "showticklabels": False, "ticks": "", "matches": "y"}, row=1, col=2)
     return figure.update_layout(
-        template="none", height=372, margin={"l": 48, "r": 6, "t": 6, "b": 58}, uirevision="keep", showlegend=False, hovermode="closest",
+        template="none", height=372, margin={"l": 48, "r": 6, "t": 6, "b": 64}, uirevision="keep", showlegend=False, hovermode="closest",
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"size": 11, "color": INK}, dragmode="zoom", autosize=True,
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#999999", "activecolor": INK,
                  "remove": ["lasso2d", "select2d", "zoomIn2d", "zoomOut2d"]},
@@ -204,7 +214,7 @@ def _looks() -> dict[str, dict[str, Any]]:
     bars: dict[str, Any] = {"type": "data", "thickness": 1, "width": 0, "color": INK}
     quiet: dict[str, Any] = {"hoverinfo": "skip"}
     rings: dict[str, dict[str, Any]] = {
-        kind: {**quiet, "mode": "markers", "error_y": bars, "marker": {"symbol": "circle-open", "size": size, "color": colour,
+        kind: {**quiet, "mode": "markers", "marker": {"symbol": "circle-open", "size": size, "color": colour,
                "line": {"width": width, "color": colour}}}
         for kind, size, colour, width in (("chosen", 26, HALO, 4), ("lit", 18, LIT, 3))
     }  # fmt: skip
@@ -213,6 +223,7 @@ def _looks() -> dict[str, dict[str, Any]]:
         "density": {**quiet, "colorscale": [[0, "#E5E5E5"], [1, "#8C8C8C"]], "showscale": False},
         "cloud": {"mode": "markers", "hovertemplate": "%{text}<extra></extra>"},
         "intervals": {**quiet, "mode": "markers", "marker": {"size": 0.1, "opacity": 0}, "error_y": {**bars, "color": "#AAAAAA"}},
+        "bars": {**quiet, "mode": "lines", "line": {"color": "#888888", "width": 1.5}},
         "stairs": {**quiet, "mode": "lines", "line": {"shape": "hv", "color": PALE, "width": 6}},
         "within": {**quiet, "mode": "markers"},
         "partial": {**quiet, "mode": "text", "textfont": {"size": 22, "color": "#777777"}},
@@ -262,14 +273,14 @@ def _ticks(c: Canvas) -> list[float]:
 
 
 def _notes(c: Canvas, source: str) -> list[dict[str, Any]]:
-    text = f"Source: {cut(source, 150)}"
+    text = "<br>".join(cut(line, 120) for line in textwrap.wrap(f"Source: {source[:240]}", 92))
     lost = [f"{int(n)} paths without {name}" for name, n in zip(("cost", "latency"), np.isnan(c.x).sum(axis=1), strict=True) if n]
     if lost:
         text += f" · not drawn: {', '.join(lost)} (they are in the table)"
     if len(c.view.path_ids) > MOST_POINTS:
         text += f"<br>{len(c.view.path_ids):,} paths: grey shows how many lie where; points are the {len(c.drawn)} nearest the front"
     base = {"xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 10, "color": "#777777"}}
-    notes = [{**base, "text": text, "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -42, "align": "left"}]
+    notes = [{**base, "text": text, "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -38, "align": "left"}]
     if c.free:
         middle = float(np.log10(c.free[0] * c.free[1]) / 2)
         notes.append({**base, "text": "free", "xref": "x", "x": middle, "y": 1, "yanchor": "top", "xanchor": "center"})

@@ -9,17 +9,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.explorer import resampling
+from ecollm_lab.explorer.resampling import BLOCKS, CERTAIN, FEW, FRONT, REPLICATES, STATES
 from ecollm_lab.figures import path_placements
-from ecollm_lab.pareto import is_on_front
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace
 
-REPLICATES = 200  # bootstrap resamples of the queries, the same for all paths
-BLOCKS = 500  # queries are resampled in as many random blocks at most: the variance of a mean is the same, the work is not
-FEW = 20  # a path with fewer queries dominates nothing and is told apart from nothing
-CERTAIN = 0.95  # share of replicates from which a difference counts
-STATES = ("front", "ambiguous", "dominated", "unknown")
-FRONT, AMBIGUOUS, DOMINATED, UNKNOWN = range(4)
 STATISTICS = ("mean", "p95")
 ANY = "all"
 
@@ -192,22 +187,22 @@ class Board:
         blocks = min(len(rows), BLOCKS)
         starts = np.linspace(0, len(rows), blocks, endpoint=False).astype(int)
         weights = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=REPLICATES).astype(np.float32)
-        means = [_mean(t) for t in tables]
-        tails = [_p95(t) for t in tables[1:]]
-        raw = _resample(tables[0], order, starts, weights)
+        means = [resampling.mean(t) for t in tables]
+        tails = [resampling.p95(t) for t in tables[1:]]
+        raw = resampling.resample(tables[0], order, starts, weights)
         complete = bool(seen.all())
-        compared = [raw if complete else _resample(_centred(tables[0]), order, starts, weights)]
+        compared = [raw if complete else resampling.resample(resampling.centred(tables[0]), order, starts, weights)]
         points = [means[0], *(means[1:] if statistic == "mean" else tails)]
         for table, point in zip(tables[1:], points[1:], strict=True):
             if statistic == "mean":
-                compared.append(_resample(table if complete else _centred(table), order, starts, weights))
+                compared.append(resampling.resample(table if complete else resampling.centred(table), order, starts, weights))
             else:
                 compared.append(np.broadcast_to(point.astype(np.float32), raw.shape))
-        low, high = _interval(raw)
-        state, dominator = _states(points, compared, n)
+        low, high = resampling.interval(raw)
+        state, dominator = resampling.states(points, compared, n)
         labels = self.kind[rows]
         kinds = tuple(sorted(set(labels)))
-        by_kind = [[_mean(t[:, labels == kind]) for kind in kinds] if len(kinds) > 1 else [_mean(t)] for t in tables]
+        by_kind = [[resampling.mean(t[:, labels == kind]) for kind in kinds] if len(kinds) > 1 else [resampling.mean(t)] for t in tables]
         return View(
             path_ids=self.path_ids, placement=self.placement, rows=rows, n=n, quality=means[0], cost_usd=means[1], latency_s=means[2],
             cost_p95_usd=tails[0], latency_p95_s=tails[1], statistic=statistic, low=low, high=high, replicates=compared[0], state=state,
@@ -227,81 +222,3 @@ def _clusters(trace: Trace, embeddings: np.ndarray | None) -> np.ndarray:
     if "cluster" in trace.queries:
         return trace.queries["cluster"].astype(str).to_numpy(dtype=object)
     return np.full(len(trace.query_ids), "not clustered", dtype=object)
-
-
-def _mean(table: np.ndarray) -> np.ndarray:
-    """Return the mean over queries of (paths, queries), NaN where there is none."""
-    total = table.sum(axis=1)
-    if not np.isnan(total).any():
-        return total / table.shape[1]
-    seen = ~np.isnan(table)
-    return np.where(seen.any(axis=1), np.nansum(table, axis=1) / np.maximum(seen.sum(axis=1), 1), np.nan)
-
-
-def _p95(table: np.ndarray) -> np.ndarray:
-    """Return the 95th percentile over queries of (paths, queries), linearly interpolated, NaN where there is none."""
-    n = (~np.isnan(table)).sum(axis=1)
-    at = 0.95 * np.maximum(n - 1, 0)
-    below = np.floor(at).astype(int)
-    above = np.minimum(below + 1, np.maximum(n - 1, 0))
-    whole = bool((n == table.shape[1]).all())
-    ordered = np.partition(table, sorted({below[0], above[0]}), axis=1) if whole else np.sort(table, axis=1)  # NaN last
-    rows = np.arange(len(table))
-    low, high = ordered[rows, below], ordered[rows, above]
-    return np.where(n > 0, low + (at - below) * (high - low), np.nan)
-
-
-def _centred(table: np.ndarray) -> np.ndarray:
-    """Return outcomes minus their query's mean over the paths that have one."""
-    seen = ~np.isnan(table)
-    return table - np.nansum(table, axis=0) / np.maximum(seen.sum(axis=0), 1)
-
-
-def _resample(table: np.ndarray, order: np.ndarray, starts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean of (paths, queries) in each resample of blocks of queries, shape (replicates, paths)."""
-    shuffled = table[:, order]
-    seen = ~np.isnan(shuffled)
-    if seen.all():
-        sizes = np.diff([*starts, len(order)]).astype(np.float32)
-        sums = np.add.reduceat(shuffled, starts, axis=1).astype(np.float32)
-        return (weights @ sums.T) / (weights @ sizes)[:, None]
-    sums = np.add.reduceat(np.where(seen, shuffled, 0.0), starts, axis=1).astype(np.float32)
-    counts = np.add.reduceat(seen, starts, axis=1, dtype=np.float32)
-    drawn = weights @ counts.T
-    return np.where(drawn > 0, (weights @ sums.T) / np.maximum(drawn, 1), np.nan)
-
-
-def _interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % percentile interval of each column; NaN where a path has no outcomes."""
-    ordered = np.sort(replicates, axis=0)
-    cut = round((1 - CERTAIN) / 2 * len(ordered))
-    low, high = ordered[cut], ordered[-1 - cut]
-    empty = np.isnan(replicates).all(axis=0)
-    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
-
-
-def _states(points: list[np.ndarray], replicates: list[np.ndarray], n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the state of each path and the path that beats it most often, from means and their replicates."""
-    points = [np.zeros_like(p) if np.isnan(p).all() else p for p in points]  # an objective nobody recorded tells nothing apart
-    table = np.stack(points, axis=1)
-    known = ~np.isnan(table).any(axis=1) & (n > 0)
-    able = known & (n >= FEW)
-    front = is_on_front(np.where(able[:, None], table, np.nan)) if able.any() else able
-    quality, cost, latency = table.T
-    share, dominator = np.zeros(len(n)), np.full(len(n), -1)
-    for i in np.flatnonzero(front):
-        no_better = (quality <= quality[i]) & (cost >= cost[i]) & (latency >= latency[i])
-        beaten = np.flatnonzero(no_better & ((quality < quality[i]) | (cost > cost[i]) | (latency > latency[i])))
-        if not len(beaten):
-            continue
-        kept = replicates[0][:, [i]] >= replicates[0][:, beaten]
-        for one in replicates[1:]:
-            kept &= ~(one[:, [i]] > one[:, beaten])
-        often = np.maximum(kept.mean(axis=0), 1e-9)
-        more = often > share[beaten]
-        share[beaten[more]], dominator[beaten[more]] = often[more], i
-    state = np.where(share >= CERTAIN, DOMINATED, AMBIGUOUS)
-    state[~able] = AMBIGUOUS
-    state[front] = FRONT
-    state[~known] = UNKNOWN
-    return state, dominator

@@ -7,8 +7,10 @@ from html import escape
 
 import numpy as np
 
-from ecollm_lab.explorer.verdicts import Moment, Verdict, limits, nearest_feasible, reach
-from ecollm_lab.explorer.views import FEW, STATES, View
+from ecollm_lab.explorer.changes import limits, nearest_feasible, reach
+from ecollm_lab.explorer.resampling import FEW, STATES
+from ecollm_lab.explorer.verdicts import Moment, Verdict
+from ecollm_lab.explorer.views import View
 from ecollm_lab.records import SLO
 
 LOOKS = {"edge": ("#0072B2", "●", "circle"), "mixed": ("#009E73", "■", "square"), "cloud": ("#D55E00", "◆", "diamond"),
@@ -235,7 +237,7 @@ def mix(moment: Moment) -> str:
         shares[place] = shares.get(place, 0.0) + float(share)
         if len(rows) < 6:
             colour, mark, _ = LOOKS.get(place, ("#999999", "∅", ""))
-            name = "none keeps the limits" if i < 0 else f"{cut(short(view.path_ids[i]), 34)}"
+            name = "none keeps the limits" if i < 0 else f"{cut(short(view.path_ids[i]), 27)}"
             rows.append(f"<span class='ecl-kind'><b>{cut(kind, 20)}</b> <span style='color:{colour}'>{mark}</span> {name}</span>")
     if len(view.kinds) > 6:
         rows.append(f"<span class='ecl-kind'>and {len(view.kinds) - 6} more kinds</span>")
@@ -263,16 +265,16 @@ def misfits(lost: Sequence[str]) -> str:
 
 def table_head() -> str:
     """Return the head of the paths table, in the columns of `table_row`."""
-    return f"{'path':<44} {'quality [95 %]':>22} {'USD/1k':>10} {'mean':>9} {'p95':>9} {'queries':>8}  state"
+    return f"{'path':<40} {'quality [95 %]':>20} {'USD/1k':>9} {'mean':>9} {'p95':>9} {'n':>6}  state"
 
 
 def table_row(view: View, i: int) -> str:
     """Return one line of the paths table, columns aligned for a monospaced face."""
     interval = f"{view.quality[i]:.3f} [{view.low[i]:.3f}, {view.high[i]:.3f}]"
     name = str(view.path_ids[i])
-    name = name if len(name) <= 44 else name[:43] + "…"
+    name = name if len(name) <= 40 else name[:39] + "…"
     latency, tail = (f"{1000 * x:.4g} ms" for x in (view.latency_s[i], view.latency_p95_s[i]))
-    cells = f"{name:<44} {interval:>22} {1000 * view.cost_usd[i]:>10.3g} {latency:>9} {tail:>9} {int(view.n[i]):>8}"
+    cells = f"{name:<40} {interval:>20} {1000 * view.cost_usd[i]:>9.3g} {latency:>9} {tail:>9} {int(view.n[i]):>6}"
     return f"{cells}  {STATE_WORDS[STATES[view.state[i]]]} · {view.placement[i]}".replace(" ", "\u00a0")
 
 

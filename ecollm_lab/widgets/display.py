@@ -10,9 +10,8 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 import plotly.graph_objects as go
-from plotly.basedatatypes import Undefined  # leaves a property as it is
 
-from ecollm_lab.explorer import exports, picture, policy_replay, queries, states, verdicts, words
+from ecollm_lab.explorer import changes, exports, picture, policy_replay, queries, states, verdicts, words
 from ecollm_lab.explorer.canvas import Canvas, canvas
 from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies import Policy
@@ -131,17 +130,27 @@ class Display(w.VBox):
 
     def _look(self, view: View) -> None:
         """Show another selection of queries: everything is drawn anew in place, zoom and sliders stay."""
-        self.view, self._canvas, self._sent = view, canvas(view, self._places), {}
-        fresh = picture.draw(self._canvas, verdicts.judge(view, self.slo), self.trace.source_line)
+        self.view, self._canvas = view, canvas(view, self._places)
+        self.moment = verdicts.judge(view, self.slo)
+        fresh = self._draw()
+        new = {(n, key): value for n, trace in enumerate(fresh.data) for key, value in _flat(trace.to_plotly_json()) if key != "type"}
+        self._move(new, {})
         with self.figure.batch_update():
-            for now, new in zip(self.figure.data, fresh.data, strict=True):
-                now.update(new.to_plotly_json(), overwrite=False)
             self.figure.layout.annotations = fresh.layout.annotations
             self.figure.layout.shapes = fresh.layout.shapes
             for axis in ("xaxis", "xaxis2", "yaxis"):
                 self.figure.layout[axis].title = fresh.layout[axis].title
                 self.figure.layout[axis].range = fresh.layout[axis].range
         self._fill_table()
+
+    def _draw(self) -> go.Figure:
+        """Return the figure of the present moment, anew, and note what it shows."""
+        self._sent = _parts(*picture.moving(self._canvas, self.moment, [], None, self._show))
+        return picture.draw(self._canvas, self.moment, self.trace.source_line, show=self._show)
+
+    def _refresh(self) -> None:
+        """Hand the browser the whole figure as it is: what moved before there was a view to move may not have reached it."""
+        self.figure._repr_mimebundle_()  # which does so where a FigureWidget is shown by itself
 
     def _update(self) -> None:
         """Bring everything that moves with a slider up to date: all that runs while one is dragged."""
@@ -155,7 +164,7 @@ class Display(w.VBox):
         self._show_card()
         self._redraw()
         infeasible = moment.chosen is None
-        offers = verdicts.nearest_feasible(self.view, self.slo)[1] if infeasible else []
+        offers = changes.nearest_feasible(self.view, self.slo)[1] if infeasible else []
         (c.sentence.add_class if infeasible else c.sentence.remove_class)("ecl-infeasible")
         for k, offer in enumerate(c.offers):
             offer.layout.display = SHOWN if k < len(offers) else HIDDEN
@@ -164,17 +173,30 @@ class Display(w.VBox):
 
     def _redraw(self) -> None:
         lit = self._selected if self._lit is None else self._lit
-        traces, shapes = picture.moving(self._canvas, self.moment, self._pins, lit, self._show)
-        parts: dict[tuple[Any, str], Any] = {(number, key): value for number, part in traces.items() for key, value in part.items()}
-        parts |= {(f"shapes[{number}]", key): value for number, part in enumerate(shapes) for key, value in part.items()}
+        parts = _parts(*picture.moving(self._canvas, self.moment, self._pins, lit, self._show))
         moved = {at: value for at, value in parts.items() if at not in self._sent or not _same(value, self._sent[at])}
         self._sent = parts
+        for number in {at[0] for at in moved if at[1] in ("x", "y") and isinstance(at[0], int)}:
+            moved |= {(number, both): parts[number, both] for both in ("x", "y")}  # the same properties of all: one message, one drawing
         places = {f"{where}.{key}": value for (where, key), value in moved.items() if not isinstance(where, int)}
         inside = {at: value for at, value in moved.items() if isinstance(at[0], int)}
-        numbers = sorted({number for number, _ in inside})
-        keys = sorted({key for _, key in inside})
-        # One message, and each value handled once: `batch_update` would do as much, and take twice the time.
-        self.figure.plotly_update({key: [inside.get((n, key), Undefined) for n in numbers] for key in keys}, places, trace_indexes=numbers)
+        self._move(inside, places)
+
+    def _move(self, inside: dict[tuple[Any, str], Any], places: dict[str, Any]) -> None:
+        """Send properties of traces, by (number, key), and of the layout: a message for each set of keys, each value handled once.
+
+        One message for all would need a value that leaves a property as it is. The browser's copy of the figure has none: `Undefined`,
+        which `batch_update` sends, deletes there.
+        """
+        keys: dict[int, tuple[str, ...]] = {}
+        for number, key in inside:
+            keys[number] = (*keys.get(number, ()), key)
+        for some in dict.fromkeys(keys.values()):
+            numbers = [number for number, its in keys.items() if its == some]
+            self.figure.plotly_update({key: [inside[n, key] for n in numbers] for key in some}, places, trace_indexes=numbers)
+            places = {}
+        if places:
+            self.figure.plotly_relayout(places)
 
     def _over(self) -> tuple[float, int, str]:
         """Return how many of the winner's outcomes on held-out queries break the SLO; on the selected ones where none are held out."""
@@ -241,6 +263,21 @@ class Display(w.VBox):
             self.path.options = [(words.table_row(self.view, i), str(self.view.path_ids[i])) for i in rows]
             chosen = None if self._selected is None else str(self.view.path_ids[self._selected])
             self.path.value = chosen if self._selected in rows else None
+
+
+def _parts(traces: dict[int, dict[str, Any]], shapes: list[dict[str, Any]]) -> dict[tuple[Any, str], Any]:
+    """Return properties by (trace number or path in the layout, name)."""
+    parts: dict[tuple[Any, str], Any] = {(number, key): value for number, part in traces.items() for key, value in part.items()}
+    return parts | {(f"shapes[{number}]", key): value for number, part in enumerate(shapes) for key, value in part.items()}
+
+
+def _flat(nested: dict[str, Any], under: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield ("error_y.array", …) from {"error_y": {"array": …}}."""
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{under}{key}.")
+        else:
+            yield under + key, value
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -11,9 +11,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.explorer import exports, page, picture, states, verdicts, words
+from ecollm_lab.explorer import changes, exports, page, states, verdicts, words
 from ecollm_lab.explorer.canvas import canvas
-from ecollm_lab.explorer.views import FRONT, Board, View
+from ecollm_lab.explorer.resampling import FRONT
+from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
@@ -54,7 +55,7 @@ class Explorer(Display):
         self._verdict: verdicts.Verdict | None = None
         self._journey = states.Journey()
         self._quiet = 0
-        self._sent, self._set_cost = {}, (0.0, 0.0)
+        self._set_cost = (0.0, 0.0)
         self._timer: Any = None
         self.forgotten: list[str] = []
         v = self.view
@@ -65,7 +66,7 @@ class Explorer(Display):
         self.latency, self.cost, self.min_quality, self.prefer, self.statistic = c.latency, c.cost, c.min_quality, c.prefer, c.statistic
         self.split, self.kind, self.cluster, self.path, self.sentence = c.split, c.kind, c.cluster, c.path, c.sentence
         self.moment = verdicts.judge(self.view, self.slo)
-        self.figure = go.FigureWidget(picture.draw(self._canvas, self.moment, trace.source_line))
+        self.figure = go.FigureWidget(self._draw())
         self.figure._config = {**figures.CONFIG, "responsive": True}
         acts = {
             "◀ previous": ("queries this path does worse on", lambda: self._turn(-1)), "next ▶": ("further queries", lambda: self._turn(1)),
@@ -96,7 +97,7 @@ class Explorer(Display):
         c.path.observe(lambda change: self._pick(change["new"]), "value")
         c.tabs.observe(lambda _: self._later(), "selected_index")
         for k, offer in enumerate(c.offers):
-            offer.on_click(lambda _, k=k: self.apply(verdicts.nearest_feasible(self.view, self.slo)[1][k]))
+            offer.on_click(lambda _, k=k: self.apply(changes.nearest_feasible(self.view, self.slo)[1][k]))
         c.win.on_click(lambda _: self._let_win())
         for trace in self.figure.data:
             if str(trace.name).startswith("cloud"):
@@ -134,9 +135,12 @@ class Explorer(Display):
             If the trace has no such path.
 
         """
+        self._pick(self._known(path_id))
+
+    def _known(self, path_id: str | None) -> str | None:
         if path_id is not None and path_id not in self.board.path_ids:
             raise LabError(f"The trace has no path {path_id!r}; explorer.frame lists its {len(self.board.path_ids)} paths.")
-        self._pick(path_id)
+        return path_id
 
     def _pick(self, path_id: str | None) -> None:
         if self._quiet:
@@ -268,34 +272,10 @@ class Explorer(Display):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and for where no widgets run a picture and a table of the present moment."""
+        self._refresh()
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:
             data["text/html"] = page.fallback(self.moment, self.sentence.value, self.trace.source_line)
             data["text/plain"] = f"Explorer: {words.spell(self.slo)} → {self.chosen or 'infeasible'} ({self.trace.source_line})"
         return bundle
-
-
-def explore(
-    trace: Trace, policy: Policy | None = None, *, embeddings: np.ndarray | None = None, state: Mapping[str, Any] | None = None
-) -> Explorer:
-    """Show the SLO explorer of a trace; leave it as the last expression of a cell.
-
-    Parameters
-    ----------
-    trace
-        Any trace; outcomes may be missing, latency or cost not recorded.
-    policy
-        A fitted policy: the tab "policy replay" then shows what it would choose for each kind of query.
-    embeddings
-        Unit embeddings of the trace's queries in order, shape (queries, dimension): adds a filter by cluster; the policy uses them too.
-    state
-        What `explorer.state` returned: restored exactly; `explorer.forgotten` names what no longer fits.
-
-    Raises
-    ------
-    LabError
-        If the state is no such state, or embeddings do not match the trace.
-
-    """
-    return Explorer(trace, policy, embeddings=embeddings, state=state)
