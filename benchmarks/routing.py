@@ -33,6 +33,7 @@ from ecollm_lab.choices import Decision, choose, keeps, oracle_choice
 from ecollm_lab.embed import CachedEncoder, Encoder, default_encoder, static_encoder
 from ecollm_lab.fitting import POLICIES, fit_policy
 from ecollm_lab.importers import import_outcomes
+from ecollm_lab.mixed import path_factors
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.replays import outcomes_of, recorded_answers
@@ -130,7 +131,7 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
     thrifty.name = "ours_giving_up_nothing"
     careless = fit_policy(fold.train, "ours", embeddings=fold.seen, margin=0.0)
     careless.name = "ours_without_margin"
-    structured = any("/" in path for path in fold.train.path_ids)
+    structured = bool(path_factors(fold.train.path_ids))
     for name in POLICIES:
         if name == "cloud_only" and not fold.train.provenance.get("models"):
             continue

@@ -14,9 +14,10 @@ from ecollm_lab.estimates import Estimates
 from ecollm_lab.mixed import path_factors
 from ecollm_lab.pairs import Gate, PairPolicy
 from ecollm_lab.pareto import is_on_front
-from ecollm_lab.policies import MARGIN, Policy
+from ecollm_lab.policies import Policy
 from ecollm_lab.predictors import Means
 from ecollm_lab.records import LabError, require_choice
+from ecollm_lab.rules import MARGIN
 from ecollm_lab.traces import Trace
 
 STATIC = ("best_single", "cloud_only", "cheapest", "fastest", "random")

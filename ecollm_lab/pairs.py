@@ -10,8 +10,9 @@ import numpy as np
 
 from ecollm_lab.choices import Ask, Decision, keeps
 from ecollm_lab.embed import default_encoder
-from ecollm_lab.policies import MOSTLY, Policy, Rule, highest_rate
+from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, Query
+from ecollm_lab.rules import MOSTLY, Rule, highest_rate
 
 SHARES = 20  # thresholds tried per pair: those that send 0, 1/20, … of the training queries to the second path
 

@@ -15,52 +15,7 @@ from ecollm_lab.choices import TOLERANCE, Ask, Decision, Predictor, first_good, 
 from ecollm_lab.embed import Encoder, default_encoder
 from ecollm_lab.explanations import Explanation, explained, why_infeasible
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
-
-TOLERANCES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)  # in expectations, which promise more than they keep
-MARGIN = 1.0  # standard errors between the rate at which training queries break limits and the target
-MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
-PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
-_STEPS = 24  # of the bisection for that penalty
-
-
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """How a policy decides under one SLO.
-
-    Attributes
-    ----------
-    columns
-        The paths considered, in the order in which ties are broken: the cheapest (prefer="latency": fastest) first.
-    predictor
-        Restricted to these paths, penalties taken off.
-    weight
-        A path's score is what the predictor says × weight, shape (columns,); None for ones.
-    tolerance
-        With prefer="cost" or "latency": how far below the best score a path may be.
-    violation_rate
-        Share of training queries whose choice, made without knowing them, broke a limit; NaN where outcomes were estimated.
-    violation_share
-        Share of training outcomes of each path that break a limit, shape (paths,); under estimates, the probability to.
-    feasible
-        Whether the target is met; if not, this is the least-violating path.
-    threshold
-        Of policies of two paths: how sure the first must be.
-
-    """
-
-    columns: np.ndarray
-    predictor: Predictor
-    weight: np.ndarray | None
-    tolerance: float
-    violation_rate: float
-    violation_share: np.ndarray
-    feasible: bool
-    threshold: float = 0.0
-
-    def scores(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return what decides, shape (queries, columns)."""
-        expected = self.predictor.predict(embeddings)
-        return expected if self.weight is None else expected * self.weight
+from ecollm_lab.rules import MARGIN, MOSTLY, PENALTIES, STEPS, TOLERANCES, Rule, highest_rate
 
 
 @dataclass(eq=False, kw_only=True)
@@ -264,7 +219,7 @@ class Policy:
             low, high = PENALTIES
             if self.careful_rate(broke[rows, choices(0.0)]) <= highest:
                 return 0.0, choices(0.0)
-            for _ in range(_STEPS):
+            for _ in range(STEPS):
                 middle = (low * high) ** 0.5
                 low, high = (low, middle) if self.careful_rate(broke[rows, choices(middle)]) <= highest else (middle, high)
             return high, choices(high)
@@ -351,8 +306,3 @@ class Policy:
             quality_sd=float(np.nanstd(error)) if np.isfinite(error).any() else float("nan"),
             violation_rate=rule.violation_rate, tolerance=rule.tolerance, feasible=rule.feasible,
         )  # fmt: skip
-
-
-def highest_rate(target: float, n_queries: int) -> float:
-    """Return the violation rate up to which training choices promise the target: (n × rate + 1) / (n + 1) <= target."""
-    return (target * (n_queries + 1) - 1) / n_queries

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ecollm_lab.choices import choose, placements
-from ecollm_lab.fitting import POLICIES, fit_policy
+from ecollm_lab.fitting import POLICIES, fit_policy, router_paths
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.regression import BANDWIDTHS, LINEAR, centred, fit_regression, kernel
 from ecollm_lab.replays import replay, replay_all
@@ -272,6 +272,11 @@ def test_a_router_varies_only_the_model_of_the_best_pipeline():
     assert router.name == "cheapest_router"
     assert np.array(paths)[router.allowed].tolist() == ["b/x/m1", "b/x/m2"]
     assert set(router.select(np.ones((2, 3)), SLO())) == {"b/x/m1"}
+
+
+def test_models_with_an_organisation_in_their_names_are_no_pipelines():
+    assert router_paths(["gpt-4", "mistralai/mixtral-8x7b"], np.array([0.9, 0.5])) == ["gpt-4", "mistralai/mixtral-8x7b"]
+    assert router_paths(["a/x/m1", "b/x/m1", "a/x/m2"], np.array([0.9, 0.5, 0.1])) == ["a/x/m1", "a/x/m2"]
 
 
 def test_a_trace_without_costs_can_be_learned_from_but_not_limited():
