@@ -110,7 +110,7 @@ def test_a_filter_redraws_everything_and_deletes_nothing(seen, measured):
     seen.root.locator(".ecl-min_quality input").fill("0.1")
     seen.page.keyboard.press("Tab")
     seen.root.locator("select").nth(1).select_option("kind: lookup")
-    moving = ("stairs", "within", "lit", "chosen", "labels", "pins")  # follow the limits; the others the selected queries alone
+    moving = ("stairs", "within", "lit", "chosen", "labels", "pins", "bars")  # follow the limits; the others the selected queries alone
     still = [trace for trace in twin.figure.data if not trace.name.startswith(moving)]
     expected = {
         (trace.name, trace.xaxis or "x"): [

@@ -80,8 +80,7 @@ function update() {
     return button;
   }));
   const data = D.figure.data, y = D.y, layout = {};
-  const spot = (panel, i) => i === null || D.x[panel][i] === null ? { x: [], y: [], array: [], minus: [] }
-    : { x: [D.x[panel][i]], y: [y[i]], array: [Math.max(D.high[i] - y[i], 0)], minus: [Math.max(y[i] - D.low[i], 0)] };
+  const drawn = (panel, i) => i !== null && D.x[panel][i] !== null && y[i] !== null;
   for (const panel of [0, 1]) {
     const at = (kind) => data[D.names[`${kind}|${panel}`]];
     for (const place of D.places) at(`within ${place}`).y = D.drawn[place].map((i) => kept.has(i) ? y[i] : null);
@@ -89,10 +88,13 @@ function update() {
     const steps = stairs(D.x[panel], feasible);
     at("stairs").x = steps.length ? [...steps.map((i) => D.x[panel][i]), D.span[panel][1]] : [];
     at("stairs").y = steps.length ? [...steps.map((i) => y[i]), y[steps.at(-1)]] : [];
+    at("bars").x = []; at("bars").y = [];
     for (const [kind, i] of [["chosen", chosen], ["lit", selected]]) {
-      const place = spot(panel, i), trace = at(kind);
-      trace.x = place.x; trace.y = place.y;
-      trace.error_y = { ...trace.error_y, array: place.array, arrayminus: place.minus };
+      at(kind).x = drawn(panel, i) ? [D.x[panel][i]] : [];
+      at(kind).y = drawn(panel, i) ? [y[i]] : [];
+      if (!drawn(panel, i) || y[i] !== D.quality[i]) continue;  // in the strip at the foot: not to scale
+      at("bars").x.push(D.x[panel][i], D.x[panel][i], null);
+      at("bars").y.push(D.low[i], D.high[i], null);
     }
     const limit = panel === 0 ? now.cost : now.latency, line = D.figure.layout.shapes[2 * panel], veil = D.figure.layout.shapes[2 * panel + 1];
     line.visible = veil.visible = limit !== null;

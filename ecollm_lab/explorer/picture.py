@@ -63,12 +63,12 @@ def still(c: Canvas, source: str) -> list[dict[str, Any]]:
         out.append({"x": x[partial], "y": c.y[partial], "text": ["◌"] * len(partial)})
         labelled, sides = c.labels[panel]
         out.append({"x": x[labelled], "text": [cut(short(view.path_ids[i]), 40) for i in labelled], "textposition": sides})
-        out += [{}, {}, {}]
+        out += [{}, {}, {}, {}]
     return out
 
 
 def moving(c: Canvas, moment: Moment, pins: Sequence[int], lit: int | None, show: Sequence[str]) -> tuple[dict[int, dict[str, Any]], list]:
-    """Return what a slider moves: properties by trace number, and the shapes of both panels.
+    """Return what a slider moves: x and y by trace number, both, so that one message carries all; and the shapes of both panels.
 
     `show` names what is drawn beside the front: "dominated", "beyond".
     """
@@ -80,23 +80,31 @@ def moving(c: Canvas, moment: Moment, pins: Sequence[int], lit: int | None, show
         x = c.x[panel]
         for place in c.places:
             traces[c.names[f"cloud {place}", panel]] = {"visible": "beyond" in show}
-            traces[c.names[f"within {place}", panel]] = {"y": y[_rows(c, place)]}
+            rows = _rows(c, place)
+            traces[c.names[f"within {place}", panel]] = {"x": x[rows].astype(np.float32), "y": y[rows]}
         steps = _stairs(x, view.quality, moment.within)
         traces[c.names["stairs", panel]] = {"x": np.append(x[steps], c.span[panel][1])[: len(steps) + 1 if len(steps) else 0],
                                             "y": np.append(c.y[steps], c.y[steps[-1:]])}  # fmt: skip
         labelled = c.labels[panel][0]
-        traces[c.names["labels", panel]] = {"y": np.where(moment.within[labelled], c.y[labelled], np.nan)}
+        traces[c.names["labels", panel]] = {"x": x[labelled], "y": np.where(moment.within[labelled], c.y[labelled], np.nan)}
         traces[c.names["pins", panel]] = {"x": x[list(pins)], "y": c.y[list(pins)], "text": [str(k + 1) for k in range(len(pins))]}
+        traces[c.names["bars", panel]] = _uprights(c, x, (moment.chosen, lit))
         traces[c.names["lit", panel]] = _spot(c, x, lit)
         traces[c.names["chosen", panel]] = _spot(c, x, moment.chosen)
     return traces, _shapes(c, moment)
 
 
 def _spot(c: Canvas, x: np.ndarray, i: int | None) -> dict[str, Any]:
-    if i is None or np.isnan(c.y[i]):
-        return {"x": [], "y": [], "error_y.array": [], "error_y.arrayminus": []}
-    up, down = _bars(c, np.array([i]))
-    return {"x": [float(x[i])], "y": [float(c.y[i])], "error_y.array": up.tolist(), "error_y.arrayminus": down.tolist()}
+    shown = i is not None and not np.isnan(c.y[i])
+    return {"x": [float(x[i])] if shown else [], "y": [float(c.y[i])] if shown else []}
+
+
+def _uprights(c: Canvas, x: np.ndarray, paths: Sequence[int | None]) -> dict[str, Any]:
+    """Return the intervals of some paths as one broken line."""
+    at = np.array([i for i in dict.fromkeys(paths) if i is not None and not np.isnan(c.y[i])], dtype=int)
+    up, down = _bars(c, at)
+    gap = np.full(len(at), np.nan)
+    return {"x": np.stack([x[at], x[at], gap], axis=1).ravel(), "y": np.stack([c.y[at] - down, c.y[at] + up, gap], axis=1).ravel()}
 
 
 def _bars(c: Canvas, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,7 +214,7 @@ def _looks() -> dict[str, dict[str, Any]]:
     bars: dict[str, Any] = {"type": "data", "thickness": 1, "width": 0, "color": INK}
     quiet: dict[str, Any] = {"hoverinfo": "skip"}
     rings: dict[str, dict[str, Any]] = {
-        kind: {**quiet, "mode": "markers", "error_y": bars, "marker": {"symbol": "circle-open", "size": size, "color": colour,
+        kind: {**quiet, "mode": "markers", "marker": {"symbol": "circle-open", "size": size, "color": colour,
                "line": {"width": width, "color": colour}}}
         for kind, size, colour, width in (("chosen", 26, HALO, 4), ("lit", 18, LIT, 3))
     }  # fmt: skip
@@ -215,6 +223,7 @@ def _looks() -> dict[str, dict[str, Any]]:
         "density": {**quiet, "colorscale": [[0, "#E5E5E5"], [1, "#8C8C8C"]], "showscale": False},
         "cloud": {"mode": "markers", "hovertemplate": "%{text}<extra></extra>"},
         "intervals": {**quiet, "mode": "markers", "marker": {"size": 0.1, "opacity": 0}, "error_y": {**bars, "color": "#AAAAAA"}},
+        "bars": {**quiet, "mode": "lines", "line": {"color": "#888888", "width": 1.5}},
         "stairs": {**quiet, "mode": "lines", "line": {"shape": "hv", "color": PALE, "width": 6}},
         "within": {**quiet, "mode": "markers"},
         "partial": {**quiet, "mode": "text", "textfont": {"size": 22, "color": "#777777"}},

@@ -176,6 +176,8 @@ class Display(w.VBox):
         parts = _parts(*picture.moving(self._canvas, self.moment, self._pins, lit, self._show))
         moved = {at: value for at, value in parts.items() if at not in self._sent or not _same(value, self._sent[at])}
         self._sent = parts
+        for number in {at[0] for at in moved if at[1] in ("x", "y") and isinstance(at[0], int)}:
+            moved |= {(number, both): parts[number, both] for both in ("x", "y")}  # the same properties of all: one message, one drawing
         places = {f"{where}.{key}": value for (where, key), value in moved.items() if not isinstance(where, int)}
         inside = {at: value for at, value in moved.items() if isinstance(at[0], int)}
         self._move(inside, places)
