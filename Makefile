@@ -42,6 +42,7 @@ models: .venv/dev  ## train the pocket models again and export them (about half 
 
 pictures: reproduce  ## the figures as PNG; needs Chromium
 	$(BIN)/python -m scripts.pictures
+	$(BIN)/python -m scripts.screenshots
 
 .venv/study: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

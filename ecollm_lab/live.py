@@ -104,7 +104,7 @@ def _front_table(front: pd.DataFrame) -> str:
         }
     )  # fmt: skip
     more = f" ({len(shown)} of {len(front)} paths, best quality first)" if len(front) > len(shown) else ""
-    return f"<i>Front of this run's outcomes so far{more}:</i>{table.to_html(index=False, border=0)}"
+    return f"<i>Front of this run's outcomes{more}:</i>{table.to_html(index=False, border=0)}"
 
 
 def sweep_live(domain: str, *, store_file: FilePath, **options: Any) -> JobView[tuple[Trace, FilePath, Progress]]:

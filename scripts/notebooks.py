@@ -24,6 +24,7 @@ from ecollm_lab.figures import CONFIG
 
 NOTEBOOKS, OUT = Path("notebooks"), Path("build/notebooks")
 WIDGET, PLOT, PAGE = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json", "text/html"
+EXPLORER_STYLE = Path(__file__).parent.parent / "ecollm_lab/explorer/style.css"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 
@@ -92,7 +93,8 @@ def render(notebook: NotebookNode, file: Path) -> None:
     exporter = HTMLExporter(mathjax_url="", require_js_url="", exclude_anchor_links=True)
     page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": file.stem}})
     script = f"<script>{get_plotlyjs()}</script>" if n_figures else ""
-    file.write_text(page.replace("<head>", f"<head>{script}", 1))
+    style = f"<style>{EXPLORER_STYLE.read_text()}</style>"
+    file.write_text(page.replace("<head>", f"<head>{script}{style}", 1))
 
 
 def main(names: list[str]) -> None:
