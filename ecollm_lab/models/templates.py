@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+import logging
 from typing import TYPE_CHECKING
 
 from ecollm_lab.catalog import Model
@@ -27,19 +27,10 @@ def set_template(llama: Llama, model: Model) -> str:
     from llama_cpp import llama_chat_format as formats
 
     chosen = model.chat_template
-    if chosen is None:
-        if "tokenizer.chat_template" not in llama.metadata:
-            raise LabError(
-                f"Model {model.name!r}: its GGUF holds no chat template, so nobody knows how to talk to it. Set chat_template in the "
-                "catalog to a format built into llama-cpp-python, such as 'chatml', or on the edge to a Jinja file."
-            )
-        return "the GGUF's own"
-    if "{" not in chosen:
-        known = formats.LlamaChatCompletionHandlerRegistry()._chat_handlers
-        if chosen not in known:
-            raise LabError(f"Model {model.name!r}: no chat template {chosen!r} is built in; built in: {', '.join(sorted(known))}.")
-        llama.chat_format = chosen
-        return f"built-in {chosen}"
+    if chosen is None or "{" not in chosen:
+        used = _own_or_built_in(model, "tokenizer.chat_template" in llama.metadata)
+        llama.chat_format = chosen or llama.chat_format
+        return used
     tokens = {
         name: llama._model.token_get_text(i) if i != -1 else "" for name, i in (("eos", llama.token_eos()), ("bos", llama.token_bos()))
     }
@@ -52,13 +43,38 @@ def set_template(llama: Llama, model: Model) -> str:
 
 
 def check_template(model: Model, file: str) -> str:
-    """Say which template a GGUF to be served will use, from its vocabulary alone; raises as `set_template` does.
+    """Say which template a GGUF to be served will use, from its metadata alone; raises as `set_template` does.
 
     A file that cannot be loaded is left to the server, whose own words say more.
     """
-    with suppress(ImportError, ValueError, RuntimeError):
-        from llama_cpp import Llama
+    try:
+        import llama_cpp
+    except ImportError:
+        return "unknown"
+    logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
+    params = llama_cpp.llama_model_default_params()
+    params.vocab_only = True
+    loaded = llama_cpp.llama_model_load_from_file(file.encode(), params)
+    if not loaded:
+        return "unknown"
+    try:
+        return _own_or_built_in(model, llama_cpp.llama_model_chat_template(loaded, None) is not None)
+    finally:
+        llama_cpp.llama_model_free(loaded)
 
-        with closing(Llama(file, vocab_only=True, verbose=False)) as llama:
-            return set_template(llama, model)
-    return "unknown"
+
+def _own_or_built_in(model: Model, has_own: bool) -> str:
+    from llama_cpp import llama_chat_format as formats
+
+    chosen = model.chat_template
+    if chosen is None:
+        if not has_own:
+            raise LabError(
+                f"Model {model.name!r}: its GGUF holds no chat template, so nobody knows how to talk to it. Set chat_template in the "
+                "catalog to a format built into llama-cpp-python, such as 'chatml', or on the edge to a Jinja file."
+            )
+        return "the GGUF's own"
+    known = formats.LlamaChatCompletionHandlerRegistry()._chat_handlers
+    if chosen not in known:
+        raise LabError(f"Model {model.name!r}: no chat template {chosen!r} is built in; built in: {', '.join(sorted(known))}.")
+    return f"built-in {chosen}"
