@@ -27,7 +27,8 @@ _STYLES = {"running": "info", "stopping": "warning", "stopped": "warning", "done
 class JobView(w.VBox, Generic[T]):
     """A job with its bar, its spend, its front so far and a stop button; leave it as the last expression of a cell.
 
-    The cell ends at once and the kernel is free for others. Run the cell again and the same job is shown, not a second one started.
+    The cell ends at once and the kernel is free for others. Run the cell again and the same job is shown, not a second one started. A press
+    of the button reaches the kernel as soon as no other cell is running there.
 
     Attributes
     ----------
