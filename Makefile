@@ -22,8 +22,10 @@ check: .venv/dev  ## format, lint, types, rooms
 lab: .venv/study  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
-bench: .venv/dev  ## policies and the Emulator against their competitors (over an hour on two cores; the Emulator's goes on from its records)
+bench: .venv/dev  ## everything with a number, against its competitors (over an hour on two cores; the Emulator goes on from its records)
 	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
+	$(BIN)/python -m benchmarks.explorer --json build/benchmarks/explorer.json
+	$(BIN)/python -m benchmarks.sweep --json build/benchmarks/sweep.json
 	$(BIN)/python -m benchmarks.routing --json build/benchmarks/routing.json --parquet data/benchmarks/routing.parquet
 	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet
 
