@@ -5,7 +5,9 @@
 Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone. `move_ms_p95`: the kernel's time from
 a new slider value to the last message packed as JSON, over 200 moves of the latency slider there and back, a path selected and one pinned.
 `move_bytes_p95`: all messages of a move, buffers included. `open_s`: from a Parquet file to the explorer, `Trace.load` included, best of
-three (the machine's other work, and the first import of plotly, only add). `load_s` is the part of `Trace.load`.
+three (the machine's other work, and the first import of plotly, only add). `load_s` is the part of `Trace.load`. `key_to_paint_ms`: from
+an arrow key to the painted figure in a real JupyterLab, median and p95 (see `scripts.browser.measure`), and the browser's own floor beside
+it; where a Chromium is installed, not with --quick.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from comm import DummyComm
 
 from ecollm_lab.traces import Trace
 from ecollm_lab.widgets import Explorer, explore
+from scripts import browser
 
 MOVES = 200
 
@@ -122,7 +125,12 @@ def of_opening(quick: bool) -> list[dict[str, Any]]:
     return [{"metric": "open_s", "value": float(whole), "at_most": 1.0, **size}, {"metric": "load_s", "value": float(load), **size}]
 
 
-MEASURES: tuple[Callable[[bool], list[dict[str, Any]]], ...] = (of_moves, of_opening)
+def of_painting(quick: bool) -> list[dict[str, Any]]:
+    """Measure in a browser, if there is one."""
+    return [] if quick or not browser.find_chromium() else browser.measure()
+
+
+MEASURES: tuple[Callable[[bool], list[dict[str, Any]]], ...] = (of_moves, of_opening, of_painting)
 
 
 def main() -> None:
@@ -135,9 +143,9 @@ def main() -> None:
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(records, indent=1) + "\n")
     for row in records:
-        size = f"{row['paths']:,} × {row['queries']:,}" if "paths" in row else ""
+        size = f"{row['paths']:,} × {row['queries']:,}" if "paths" in row else row["size"]
         aim = f"   aim at most {row['at_most']:g}" if "at_most" in row else ""
-        print(f"{row['metric']:18} {size:>16} {row['value']:12.2f}{aim}")
+        print(f"{row['metric']:21} {size:>16} {row['value']:12.2f}{aim}")
 
 
 if __name__ == "__main__":

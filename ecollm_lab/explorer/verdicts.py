@@ -12,6 +12,12 @@ from ecollm_lab.explorer.resampling import DOMINATED, FEW
 from ecollm_lab.explorer.views import View
 from ecollm_lab.records import SLO
 
+WINS = {
+    "quality": "Of the paths that keep all limits it has the best quality.",
+    "cost": "Of the paths that keep all limits and are good enough it is the cheapest.",
+    "latency": "Of the paths that keep all limits and are good enough it is the fastest.",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Moment:
@@ -86,7 +92,7 @@ def why_not(moment: Moment, i: int, latency: np.ndarray, *, change: bool = True)
     if view.n[i] == 0 or np.isnan(view.quality[i]):
         return Verdict("never evaluated", "No outcome of it was recorded on these queries.")
     if i == chosen:
-        return Verdict("chosen", "It wins under this SLO.")
+        return Verdict("chosen", WINS[slo.prefer])
     reason, because = _broken(moment, i, latency) or _beaten(moment, i, i if chosen is None else chosen)
     return Verdict(reason, because, smallest_change(view, slo, i) if change else None)
 

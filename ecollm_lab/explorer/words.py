@@ -11,14 +11,18 @@ from ecollm_lab.explorer.changes import limits, nearest_feasible, reach
 from ecollm_lab.explorer.resampling import FEW, STATES
 from ecollm_lab.explorer.verdicts import Moment, Verdict
 from ecollm_lab.explorer.views import View
+from ecollm_lab.figures import CHOSEN, PALETTE
+from ecollm_lab.figures import LOOKS as PLACEMENTS
 from ecollm_lab.records import SLO
 
-LOOKS = {"edge": ("#0072B2", "●", "circle"), "mixed": ("#009E73", "■", "square"), "cloud": ("#D55E00", "◆", "diamond"),
-         "not stated": ("#777777", "▲", "triangle-up")}  # fmt: skip
+HALO, LIT = CHOSEN, PALETTE[5]
+_MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
+LOOKS = {place: (colour, _MARKS[symbol], symbol) for place, colour, symbol in PLACEMENTS}  # by placement: colour, in text, in plotly
 STATE_WORDS = {
     "front": "on the front", "ambiguous": "perhaps on the front", "dominated": "dominated", "unknown": "not fully recorded",
 }  # fmt: skip
 WORDS = {"max_latency_s": "latency", "max_cost_usd": "cost", "min_quality": "quality floor"}
+LIMIT_WORDS = {name: word if name == "min_quality" else f"{word} limit" for name, word in WORDS.items()}
 
 
 def cut(text: object, length: int = 300) -> str:
@@ -180,8 +184,8 @@ def card(moment: Moment, i: int | None, verdict: Verdict | None, pins: Sequence[
         f"<br>{seconds(view.latency_s[i])} mean, {seconds(view.latency_p95_s[i])} p95</div>",
     ]
     if verdict:
-        lines.append(f"<div class='ecl-why'><b>{'Why not this one?' if i != moment.chosen else 'Why this one?'}</b> {cut(verdict.reason)}. "
-                     f"{cut(verdict.because)}</div>")  # fmt: skip
+        why = "<b>Why this one?</b> " if i == moment.chosen else f"<b>Why not this one?</b> {cut(verdict.reason)}. "
+        lines.append(f"<div class='ecl-why'>{why}{cut(verdict.because)}</div>")
     if moment.chosen is not None and i != moment.chosen:
         lines.append(f"<div class='ecl-dim'>{cut(compared(moment, i, moment.chosen, 'the winner'))}</div>")
     lines += [f"<div class='ecl-dim'>{cut(compared(moment, i, pin, f'pin {k}'))}</div>" for k, pin in enumerate(pins, 1) if pin != i]
@@ -197,7 +201,7 @@ def strip(moment: Moment, name: str, low: float, high: float) -> str:
     starts, quality = reach(view, slo, name)
     now = limits(slo)[("max_latency_s", "max_cost_usd", "min_quality").index(name)]
     if not len(starts):
-        return _svg("", 0.0, 0.0, None, f"none feasible: no {WORDS[name]} helps alone")
+        return _svg("", 0.0, 0.0, None, f"none feasible: no {LIMIT_WORDS[name]} helps alone")
     if name == "min_quality":
         best = float(starts[0])
         return _svg(f"M0,16V3H{100 * best:.1f}V16Z", 100 * best, 100.0, 100 * min(now, 1), f"feasible up to {best:.3f}")
@@ -223,7 +227,8 @@ def _svg(body: str, hatch_from: float, hatch_to: float, here: float | None, labe
     mark = "" if here is None else f"<path class='ecl-here' d='M{here:.1f},0V16'/>"
     return (
         f"<svg class='ecl-strip' viewBox='0 0 100 16' preserveAspectRatio='none' role='img' aria-label='{escape(label)}'>"
-        f"<path class='ecl-hatch' d='{lines}'/><path class='ecl-reach' d='{body}'/>{mark}</svg><div class='ecl-note'>{escape(label)}</div>"
+        f"<path class='ecl-hatch' d='{lines}'/><path class='ecl-reach' d='{body}'/>{mark}</svg>"
+        f"<div class='ecl-note'>{escape(label.removeprefix('feasible '))}</div>"
     )
 
 
@@ -252,7 +257,7 @@ def legend(places: Sequence[str]) -> str:
     """Return the legend: colour and shape for placement, filling for state."""
     marks = [f"<span style='color:{LOOKS[p][0]}'>{LOOKS[p][1]}</span> {p}" for p in LOOKS if p in set(places)]
     states = "● front &ensp;○ perhaps on it &ensp;• dominated &ensp;◌ partial data &ensp;faint: beyond"
-    halo = "<span style='color:#CC79A7'>◯</span> winner &ensp;<span style='color:#E69F00'>◯</span> lit &ensp;│ 95 %"
+    halo = f"<span style='color:{HALO}'>◯</span> winner &ensp;<span style='color:{LIT}'>◯</span> lit &ensp;│ 95 %"
     alt = "Two plots, quality against cost and quality against latency, one point per path; the same numbers are in the table of paths."
     parts = " &ensp;|&ensp; ".join([" &ensp;".join(marks), states, halo])
     return f"<div class='ecl-legend'><span class='ecl-sr'>{alt}</span>{parts}</div>"

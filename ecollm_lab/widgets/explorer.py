@@ -246,7 +246,11 @@ class Explorer(Display):
         self._pins = [known[name] for name in now["pins"] if name in known][:MOST_PINS]
         self._selected = known.get(now["selected"])
         self._query_page = int(now["query_page"])
-        view = self.board.view(*[getattr(self.controls, name).value for name in FILTERS])
+        try:
+            view = self.board.view(*[getattr(self.controls, name).value for name in FILTERS])
+        except LabError as error:
+            lost.append(f"the filters: {error}")
+            view = self.view
         if view is not self.view:
             self._look(view)
         with self._held():
