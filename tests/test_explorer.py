@@ -310,6 +310,7 @@ def test_the_sentence_calls_a_tie_a_tie_and_infeasible_infeasible():
     assert ("tied" in said) == bool(moment.tied.any())
     assert "against pin 1" in said
     assert "(+100%) worse" in said
+    assert "against pin" not in words.sentence(moment, 0.25, 105, "held-out ", [0, 1])  # the winner itself
     nothing = words.sentence(judge(view, SLO(max_latency_s=0.001)), np.nan, 0, "")
     assert "Infeasible" in nothing
     assert "latency limit 10 ms" in nothing

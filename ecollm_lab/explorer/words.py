@@ -140,7 +140,7 @@ def sentence(moment: Moment, over: float, over_n: int, over_where: str, pinned: 
     text = "; ".join(parts) + "."
     if view.n[i] < view.n_queries:
         text += f" <span class='ecl-warn'>◌ evaluated on {view.n[i]} of {view.n_queries} queries</span>"
-    if len(pinned):
+    if len(pinned) and pinned[-1] != i:
         text += f"<br><span class='ecl-dim'>{cut(compared(moment, i, pinned[-1], f'pin {len(pinned)}'))}</span>"
     return text
 
