@@ -124,7 +124,7 @@ def run_all_cells(page: Page, address: str) -> None:
     page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()  # not before the kernel has been chosen, started and heard from
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    done = page.wait_for_function(_DONE, timeout=120_000).json_value()
+    done = page.wait_for_function(_DONE, timeout=300_000).json_value()
     if done is not True:
         raise RuntimeError(f"A cell of {address} failed:\n{done}")
 

@@ -316,6 +316,13 @@ def test_the_sentence_calls_a_tie_a_tie_and_infeasible_infeasible():
     assert "latency limit 10 ms" in nothing
 
 
+def test_numbers_are_short_and_never_in_powers_of_ten_above_one():
+    assert [words.seconds(s) for s in (0.00652, 0.9994, 0.9999, 12.34, 12345.6)] == ["6.52 ms", "999 ms", "1 s", "12.3 s", "12,346 s"]
+    assert [words.usd(c) for c in (5.41e-8, 0.0123, 1.2345)] == ["5.41e-05 USD/1k", "12.3 USD/1k", "1,234 USD/1k"]
+    ranks = [words._ordinal(r) for r in (1, 2, 3, 4, 11, 12, 13, 21, 22, 103, 111)]
+    assert ranks == ["best", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "103rd", "111th"]
+
+
 def test_few_queries_are_not_called_a_victory():
     view = Board(make_trace([[1.0, 0.0]] * 5, 1e-6, 0.1)).view()
     assert "on 5 queries no path can be told from another" in words.sentence(judge(view, SLO()), 0.0, 5, "")
@@ -497,6 +504,8 @@ def test_a_state_of_another_kind_is_refused():
         states.check({"volume": 11})
     with pytest.raises(LabError, match="version 7"):
         states.check({"version": 7})
+    with pytest.raises(LabError, match="pins in a state must be of type list, got None"):
+        states.check({"pins": None})
     with pytest.raises(LabError, match="mapping"):
         states.check("prefer")
 

@@ -25,11 +25,7 @@ WIDTHS = (0.0, 0.54, 0.6, 1.0)  # domains of the two panels
 def still(c: Canvas, source: str) -> list[dict[str, Any]]:
     """Return the properties of every trace that sliders leave alone, in order."""
     view = c.view
-    cards = np.array(hover_cards(view, source), dtype=object) if len(view.path_ids) <= MOST_POINTS else None
-    if cards is None:
-        cards = np.full(len(view.path_ids), "", dtype=object)
-        subset = hover_cards(view, source)
-        cards[c.drawn] = np.array(subset, dtype=object)[c.drawn]
+    cards = np.array(hover_cards(view, source), dtype=object)
     big, small = 11, 6
     size = np.where(view.state == FRONT, big, np.where(view.state == AMBIGUOUS, 8, small))
     out = []

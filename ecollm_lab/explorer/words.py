@@ -31,16 +31,21 @@ def cut(text: object, length: int = 300) -> str:
     return escape(shown if len(shown) <= length else shown[: length - 1] + "…")
 
 
+def number(value: float, sign: str = "") -> str:
+    """Return a number with three digits, or all before the point; `sign` "+" shows that of a positive one."""
+    return f"{value:{sign}.3g}" if abs(value) < 999.5 else f"{value:{sign},.0f}"
+
+
 def seconds(value: float) -> str:
     """Return a latency with its unit: ms below one second."""
     if np.isnan(value):
         return "latency not recorded"
-    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
+    return f"{number(1000 * value)} ms" if value < 0.9995 else f"{number(value)} s"
 
 
 def usd(value: float) -> str:
     """Return a cost per 1,000 queries with its unit."""
-    return "cost not recorded" if np.isnan(value) else f"{1000 * value:.3g} USD/1k"
+    return "cost not recorded" if np.isnan(value) else f"{number(1000 * value)} USD/1k"
 
 
 def short(path_id: str) -> str:
@@ -93,8 +98,8 @@ def compared(moment: Moment, i: int, j: int, what: str) -> str:
         if name == "quality" and word != "same" and not view.separable(j)[i]:
             word = "not separable"
         percent = f" ({delta / values[j]:+.0%})" if values[j] else ""
-        number = f"{scale * delta:+.3f}" if name == "quality" else f"{scale * delta:+.3g}"
-        parts.append(f"{name} {number}{unit}{percent} {word}")
+        change = f"{delta:+.3f}" if name == "quality" else number(scale * delta, "+")
+        parts.append(f"{name} {change}{unit}{percent} {word}")
     return f"against {what}: " + ", ".join(parts) if parts else ""
 
 
@@ -166,7 +171,8 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _ordinal(rank: int) -> str:
-    return {1: "best", 2: "2nd", 3: "3rd"}.get(rank, f"{rank}th")
+    ending = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return "best" if rank == 1 else f"{rank}{ending}"
 
 
 def card(moment: Moment, i: int | None, verdict: Verdict | None, pins: Sequence[int] = ()) -> str:
@@ -278,7 +284,7 @@ def table_row(view: View, i: int) -> str:
     interval = f"{view.quality[i]:.3f} [{view.low[i]:.3f}, {view.high[i]:.3f}]"
     name = str(view.path_ids[i])
     name = name if len(name) <= 40 else name[:39] + "…"
-    latency, tail = (f"{1000 * x:.4g} ms" for x in (view.latency_s[i], view.latency_p95_s[i]))
+    latency, tail = (f"{1000 * x:.4g} ms" if x < 1 else f"{1000 * x:,.0f} ms" for x in (view.latency_s[i], view.latency_p95_s[i]))
     cells = f"{name:<40} {interval:>20} {1000 * view.cost_usd[i]:>9.3g} {latency:>9} {tail:>9} {int(view.n[i]):>6}"
     return f"{cells}  {STATE_WORDS[STATES[view.state[i]]]} · {view.placement[i]}".replace(" ", "\u00a0")
 
