@@ -133,6 +133,8 @@ def test_easier_queries_gain_a_partial_path_nothing():
     view = Board(without(make_trace(quality, 1e-6, 0.1), [(q, 1) for q in range(200, 400)])).view()
     assert view.quality[1] > view.quality[0]  # the raw means say the opposite
     assert np.median(view.replicates[:, 1] - view.replicates[:, 0]) < 0
+    told = why_not(judge(view, SLO()), 0, np.full(400, 0.1))  # by the raw means path 1 wins: an interval of the other sign is explained
+    assert "Not on the same queries" in told.because
 
 
 def test_what_was_not_recorded_is_said():

@@ -121,6 +121,7 @@ def _beaten(moment: Moment, i: int, chosen: int) -> tuple[str, str]:
     """Return why path i does not win although it keeps all limits, in words."""
     view, prefer = moment.view, moment.slo.prefer
     gap, low, high = view.difference(i, chosen)
+    unlike = "" if view.n[i] == view.n[chosen] else " Not on the same queries: the interval is of the difference query by query."
     if view.state[i] == DOMINATED:
         by = int(view.dominator[i])
         parts = [f"quality {view.quality[i] - view.quality[by]:+.3f}"]
@@ -136,8 +137,11 @@ def _beaten(moment: Moment, i: int, chosen: int) -> tuple[str, str]:
             else "is cheaper"
         )
         pick = "is as cheap and no slower" if prefer != "latency" and view.cost[i] == view.cost[chosen] and gap >= 0 else pick
-        return "not separable", f"Its quality cannot be told from the winner's ({gap:+.3f} [{low:+.3f}, {high:+.3f}]); the winner {pick}."
+        return (
+            "not separable",
+            f"Its quality cannot be told from the winner's ({gap:+.3f} [{low:+.3f}, {high:+.3f}]); the winner {pick}.{unlike}",
+        )
     if prefer == "quality" or gap < 0:
-        return "lower quality", f"Its quality is lower than the winner's by {-gap:.3f} [{-high:.3f}, {-low:.3f}]."
+        return "lower quality", f"Its quality is lower than the winner's by {-gap:.3f} [{-high:.3f}, {-low:.3f}].{unlike}"
     name = {"cost": "costs more", "latency": "takes longer"}[prefer]
     return f"{prefer} is preferred", f"It is good enough, but {name} than the winner (quality {gap:+.3f})."
