@@ -174,6 +174,11 @@ class PairPolicy(Policy):
             return np.empty((8, 0))
         spent = [np.where(unsure, v.T[b] + (v.T[a] if self.gate is not None else 0.0), v.T[a]) for v in tables]
         delivered = np.where(unsure, quality.T[b], quality.T[a])
-        broke = ~keeps(slo, *spent)
+        unseen = np.isnan(self.quality[:, [a, b]])
+        lost = (~keeps(slo, self.cost[:, [a, b]], self.latency[:, [a, b]]) & ~unseen).sum(axis=0) / np.maximum((~unseen).sum(axis=0), 1)
+        (unseen_a, unseen_b), (lost_a, lost_b) = unseen.T, lost  # what was not seen breaks limits as often as what was
+        if self.gate is not None:
+            unseen_b, lost_b = unseen_a | unseen_b, min(1.0, lost_a + lost_b)
+        broke = np.where(np.where(unsure, unseen_b, unseen_a), np.where(unsure, lost_b, lost_a), ~keeps(slo, *spent))
         means = [*(v.mean(axis=1) for v in (delivered, *spent, broke)), self.careful_rate(broke)]
         return np.array([*means, np.full(len(thresholds), first), np.full(len(thresholds), second), thresholds])

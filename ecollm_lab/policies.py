@@ -166,7 +166,8 @@ class Policy:
 
         Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, with the least λ for which
         the choices for the training queries, each predicted from other queries, break limits at no more than the target rate:
-        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). That rate is taken `margin` standard
+        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). An outcome that was not seen counts as
+        broken by the share of the path's others. That rate is taken `margin` standard
         errors higher, by clusters of queries: other queries may have more of the cluster that breaks limits. Where outcomes were
         estimated, or without a target, a path must keep the limits with its 95th percentiles more probably than not, and its expected
         quality counts times that probability.

@@ -6,7 +6,6 @@ import time
 import numpy as np
 import pytest
 
-from ecollm_lab import embed
 from ecollm_lab.embed import CachedEncoder, StaticEncoder, default_encoder, static_encoder
 from ecollm_lab.records import LabError
 
@@ -58,4 +57,3 @@ def test_the_cache_embeds_each_text_once(encoder):
     np.testing.assert_array_equal(cached.encode(["b", "a"]), first[[1, 0]])
     assert encoder.texts == 2
     assert cached.name == "letters"
-    assert embed.STATIC.name == "encoder"

@@ -199,7 +199,8 @@ def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
             assert rate <= target + 3 * (target * (1 - target) / 400) ** 0.5, (target, limit, rate)
 
 
-def test_limits_hold_after_learning_from_few_outcomes():
+@pytest.mark.parametrize("name", ["knn", "threshold"])
+def test_limits_hold_after_learning_from_few_outcomes(name):
     """An outcome that was not seen says nothing about limits; it must not count as one that kept them."""
     fresh, unseen = noisy(99, n=2000)
     rates = []
@@ -208,7 +209,7 @@ def test_limits_hold_after_learning_from_few_outcomes():
         seen = np.random.default_rng(seed).random(len(trace.outcomes)) < 0.3
         partial = Trace.from_frame(trace.outcomes[seen], trace.queries, trace.provenance)
         kept = pd.Index(trace.query_ids).get_indexer(partial.query_ids)
-        policy = fit_policy(partial, "knn", embeddings=embeddings[kept], margin=0.0)
+        policy = fit_policy(partial, name, embeddings=embeddings[kept], margin=0.0)
         rates += [replay(policy, fresh, SLO(max_latency_s=s), embeddings=unseen)["slo_violation_rate"] for s in (0.7, 0.9, 1.2)]
     assert np.mean(rates) < 0.075, rates  # .13 if they counted
 
