@@ -57,7 +57,7 @@ def peer(n_models: int) -> Callable[[np.ndarray], Any] | None:
         f"model-{i}": {"input_cost_per_m": 0.1 + 0.01 * i, "output_cost_per_m": 0.4 + 0.04 * i, "time_to_first_token_seconds": 0.2}
         for i in range(n_models)
     }
-    logging.disable(logging.WARNING)
+    logging.getLogger("pareto_bandit").setLevel(logging.ERROR)  # this package's alone
     with contextlib.redirect_stdout(io.StringIO()):
         router = BanditRouter.create(
             model_registry=registry, feature_service=FeatureService.for_precomputed(PEER_DIMENSION), priors="none",

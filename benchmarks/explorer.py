@@ -6,6 +6,8 @@ Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for ti
 a new slider value to the last message packed as JSON, over 200 moves of the latency slider there and back, a path selected and one pinned.
 `move_bytes_p95`: all messages of a move, buffers included. `open_s`: from a Parquet file to the explorer, `Trace.load` included, best of
 three (the machine's other work, and the first import of plotly, only add). `load_s` is the part of `Trace.load`.
+`key_to_paint_ms`: median from a key press on the latency slider of notebook 03 in a real JupyterLab to the painted figure;
+`key_to_paint_floor_ms`: the same key and figure in the same browser without lab and kernel. Both are left out where no Chromium is.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from comm import DummyComm
 
 from ecollm_lab.traces import Trace
 from ecollm_lab.widgets import Explorer, explore
+from scripts.browser import find_chromium, measure
 
 MOVES = 200
 
@@ -122,7 +125,14 @@ def of_opening(quick: bool) -> list[dict[str, Any]]:
     return [{"metric": "open_s", "value": float(whole), "at_most": 1.0, **size}, {"metric": "load_s", "value": float(load), **size}]
 
 
-MEASURES: tuple[Callable[[bool], list[dict[str, Any]]], ...] = (of_moves, of_opening)
+def of_browser(quick: bool) -> list[dict[str, Any]]:
+    """Measure key press to painted figure in a browser, if there is one."""
+    if not find_chromium():
+        return []
+    return measure(presses=15 if quick else 40)
+
+
+MEASURES: tuple[Callable[[bool], list[dict[str, Any]]], ...] = (of_moves, of_opening, of_browser)
 
 
 def main() -> None:
@@ -135,9 +145,9 @@ def main() -> None:
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(records, indent=1) + "\n")
     for row in records:
-        size = f"{row['paths']:,} × {row['queries']:,}" if "paths" in row else ""
+        size = f"{row['paths']:,} × {row['queries']:,}" if "paths" in row else row.get("size", "")
         aim = f"   aim at most {row['at_most']:g}" if "at_most" in row else ""
-        print(f"{row['metric']:18} {size:>16} {row['value']:12.2f}{aim}")
+        print(f"{row['metric']:22} {size:>16} {row['value']:12.2f}{aim}")
 
 
 if __name__ == "__main__":

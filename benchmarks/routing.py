@@ -9,9 +9,9 @@ training, moved into the gap to the next path: up to five of latency × five of 
 that keeps limits is the same for all. Choices with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
 
 Records. Per trace, policy, prefer and SLO: quality with a 95 % bootstrap interval over texts, cost_usd, latency_s,
-latency_p95_s, slo_violation_rate; `slo` "grid" is the mean over its attainable SLOs. `aiq`: area under the non-decreasing convex hull of
-quality over mean cost, through the grid's cost limits, per dollar of the range of path means (RouterBench). Then one record
-per figure an aim was set for, with `metric`, `value`, `at_least` or `at_most`, and a paired interval.
+latency_p95_s, slo_violation_rate; `slo` "grid" is the mean over its SLOs that ours and the policy can attain, `n_slos` of them. `aiq`: area
+under the non-decreasing convex hull of quality over mean cost, through the grid's cost limits, per dollar of the range of path means
+(RouterBench). Then one record per figure an aim was set for, with `metric`, `value`, `at_least` or `at_most`, and a paired interval.
 """
 
 from __future__ import annotations
@@ -199,10 +199,11 @@ def interval(values: np.ndarray, texts: np.ndarray, seed: int = 0) -> tuple[floa
     return float(low), float(high)
 
 
-def per_query(frame: pd.DataFrame, policy: str, column: str = "quality") -> pd.Series:
-    """Return a policy's mean over the SLO grid, per query, limits only with prefer="quality"."""
-    part = frame[(frame["policy"] == policy) & (frame["prefer"] == "quality") & (frame["slo"] != "none")]
-    return part.groupby(["query", "text"], sort=False)[column].mean()
+def over(frame: pd.DataFrame, policy: str, other: str) -> pd.Series:
+    """Return by how much a policy's quality exceeds another's, per query: the mean over those SLOs of the grid that both can attain."""
+    part = frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")].set_index(["query", "text", "slo"])
+    one, two = (part.loc[part["policy"] == name, "quality"] for name in (policy, other))
+    return (one - two.reindex(one.index)).dropna().groupby(level=["query", "text"], sort=False).mean()
 
 
 def aiq(part: pd.DataFrame) -> float:
@@ -234,7 +235,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "trace": name, "policy": policy, "prefer": prefer, "slo": slo, "quality": part["quality"].mean(),
                 "cost_usd": part["cost_usd"].mean(), "latency_s": part["latency_s"].mean(),
                 "latency_p95_s": part["latency_s"].quantile(0.95), "slo_violation_rate": part["violated"].mean(),
-                "aiq": aiq(part) if slo == "grid" else float("nan"), "ci_low": low, "ci_high": high,
+                "aiq": aiq(part) if slo == "grid" else float("nan"), "n_slos": part["slo"].nunique(), "ci_low": low, "ci_high": high,
             }
             | ({"encoder": static_encoder().name if policy == STATIC_NAME else default_encoder().name} if policy.startswith("ours") else {})
         )  # fmt: skip
@@ -249,18 +250,17 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
     def aim(metric: str, value: float, bounds: dict[str, float], ci: tuple[float, float] = (np.nan, np.nan), **more: Any) -> None:
         out.append({"trace": name, "metric": metric, "value": value, **bounds, "ci_low": ci[0], "ci_high": ci[1], **more})
 
-    ours = per_query(frame, "ours")
-    texts = ours.index.get_level_values("text").to_numpy()
+    def gained(metric: str, other: str, bounds: dict[str, float], policy: str = "ours") -> None:
+        more = over(frame, policy, other)
+        aim(metric, more.mean(), bounds, interval(more.to_numpy(), more.index.get_level_values("text").to_numpy()))
+
     goal = {"smart_home": 0.015, "automotive": 0.015, "homeassistant": 0.006}.get(str(name))
     for other in ("knn", "cluster"):
-        gained = (ours - per_query(frame, other)).to_numpy()
-        aim(f"quality_over_{other}", gained.mean(), {"at_least": goal} if goal else {}, interval(gained, texts))
+        gained(f"quality_over_{other}", other, {"at_least": goal} if goal else {})
     for other in ("matrix_factorisation", "threshold", "cascade", STATIC_NAME):
         if other in set(frame["policy"]):
-            gained = (ours - per_query(frame, other)).to_numpy()
-            aim(f"quality_over_{other}", gained.mean(), {}, interval(gained, texts))
-    gained = (ours - per_query(frame, "best_single")).to_numpy()
-    aim("quality_over_best_single", gained.mean(), {"at_least": -0.003}, interval(gained, texts))
+            gained(f"quality_over_{other}", other, {})
+    gained("quality_over_best_single", "best_single", {"at_least": -0.003})
     limited = frame[frame["limited"]]
     if len(limited):
         rates = {}
@@ -270,16 +270,10 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
             rates[policy] = (float(rate.mean()), (low, high))
         aim("slo_violation_rate", rates["ours"][0], {"at_least": 0.03, "at_most": 0.05}, rates["ours"][1])
         aim("slo_violation_rate_without_margin", rates["ours_without_margin"][0], {}, rates["ours_without_margin"][1])
-        gained = (per_query(frame, "ours_without_margin") - ours).to_numpy()
-        aim("quality_lost_to_margin", gained.mean(), {}, interval(gained, texts))
+        gained("quality_lost_to_margin", "ours", {}, "ours_without_margin")
         aim("slo_violation_rate_of_mean_rule", rates["ours_mean_rule"][0], {}, rates["ours_mean_rule"][1])
-        both = frame[(frame["policy"] == "ours_mean_rule")][["query", "text", "slo", "quality"]].merge(
-            frame[(frame["policy"] == "ours") & (frame["prefer"] == "quality")][["query", "slo", "quality"]], on=["query", "slo"]
-        )
-        lost = (both["quality_x"] - both["quality_y"]).to_numpy()
-        aim("quality_lost_to_mean_rule", lost.mean(), {"at_most": 0.005}, interval(lost, both["text"].to_numpy()))
-    out += _savings(frame)
-    return out
+        gained("quality_lost_to_mean_rule", "ours", {"at_most": 0.005}, "ours_mean_rule")
+    return out + _savings(frame)
 
 
 def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:

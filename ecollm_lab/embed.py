@@ -10,9 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
+from ecollm_lab.catalog import DATA
 from ecollm_lab.records import LabError
 
-STATIC = FilePath(__file__).parent.parent / "data" / "encoder"
+STATIC = DATA / "encoder"
 
 
 class Encoder(Protocol):

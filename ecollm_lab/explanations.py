@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,8 +49,9 @@ class Explanation:
 
 
 def explained(
-    paths: pd.DataFrame, chosen: int, slo: SLO, *, quality_sd: float, violation_rate: float, tolerance: float, feasible: bool
-) -> Explanation:
+    paths: pd.DataFrame, chosen: int, slo: SLO, *, quality_sd: float, violation_rate: float, tolerance: float, feasible: bool,
+    other_reasons: Mapping[str, str],
+) -> Explanation:  # fmt: skip
     """Give reasons for a choice.
 
     Parameters
@@ -65,14 +67,16 @@ def explained(
         As in `Explanation`.
     tolerance
         How far below the best score the choice could be.
+    other_reasons
+        Why paths were not chosen, by path_id, where neither limits nor expected quality decided.
 
     """
     one = paths.iloc[chosen]
-    better = paths["quality"] > one["quality"] + 1e-9
+    better = (paths["quality"] > one["quality"] + 1e-9) & paths["allowed"]
     bound = tuple(name for name, limit, tail in _limits(slo) if limit is not None and (better & (paths[tail] > limit)).any())
     best = float(np.nanmax(paths["score"]))
     reasons = [
-        "chosen" if i == chosen else _reason(row, float(one["quality"]), best - tolerance, slo)
+        "chosen" if i == chosen else other_reasons.get(row["path_id"]) or _reason(row, float(one["quality"]), best - tolerance, slo)
         for i, row in enumerate(paths.to_dict("records"))
     ]
     table = paths.assign(reason=reasons)[_SHOWN].sort_values(["score", "quality"], ascending=False, ignore_index=True)

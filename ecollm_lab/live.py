@@ -102,7 +102,7 @@ def _front_table(front: pd.DataFrame) -> str:
         {
             "path": shown["path_id"], "queries": shown["n"], "quality": shown["quality"].map("{:.3f}".format),
             "USD per 1,000 queries": shown["cost_usd"].map(lambda usd: f"{1000 * usd:.3g}"),
-            "ms": shown["latency_s"].map(lambda s: f"{1000 * s:.3g}"),
+            "ms": shown["latency_s"].map(lambda s: f"{1000 * s:.3g}" if s < 0.9995 else f"{1000 * s:,.0f}"),
         }
     )  # fmt: skip
     more = f" ({len(shown)} of {len(front)} paths, best quality first)" if len(front) > len(shown) else ""

@@ -14,7 +14,7 @@ from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, Query
 from ecollm_lab.rules import MOSTLY, Rule, highest_rate
 
-SHARES = 20  # thresholds tried per pair: those that send 0, 1/20, … of the training queries to the second path
+SHARES = 20  # thresholds tried per pair: those that send 1/20, 2/20, … of the training queries to the second path
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +108,19 @@ class PairPolicy(Policy):
 
     def _positions(self, embeddings: np.ndarray, rule: Rule, slo: SLO) -> np.ndarray:
         del slo
-        if self.gate is not None and len(rule.columns) > 1:
-            raise LabError(f"{self.name} decides after the first answer, so there is nothing to explain before; see its rule and decide.")
+        if self.gate is not None:  # it starts with the first, whatever the query
+            return np.zeros(len(embeddings), dtype=int)
         scores = rule.scores(embeddings)
         return (scores[:, 0] - scores[:, -1] < rule.threshold).astype(int)
+
+    def _other_reasons(self, rule: Rule) -> dict[str, str]:
+        first, second = self.path_ids[rule.columns[[0, -1]]]
+        aside = self.allowed & (rule.violation_share < MOSTLY)
+        reasons = dict.fromkeys(self.path_ids[aside], "not one of the two paths that served the training queries best under this SLO")
+        if self.gate is not None:
+            return reasons | {second: f"run after {first} where its answer seems worth less than {rule.threshold:.3f}"}
+        apart = f"of the two, {first} is taken where it is expected to be at least {rule.threshold:.3f} better"
+        return reasons | {first: apart, second: apart}
 
     def _calibrated(self, slo: SLO) -> Rule:
         assert self.violation_rate is not None
@@ -126,7 +135,8 @@ class PairPolicy(Policy):
         """Return the pair and threshold that would have served the training queries best.
 
         With `highest`, among those that broke limits in at most this share of the queries; without, among the paths that keep them
-        with their 95th percentiles. The confidence in a query's answer is one that its own outcomes had no part in.
+        with their 95th percentiles, of a cascade with those of both together. The confidence in a query's answer is one that its own
+        outcomes had no part in.
         """
         at = np.flatnonzero(self.allowed[self.candidates] & ((share[self.candidates] < MOSTLY) | (highest is not None)))
         options = np.hstack([self._options(int(first), int(second), slo) for first in at for second in at] or [np.empty((8, 0))])
@@ -135,7 +145,8 @@ class PairPolicy(Policy):
         if not options.size:
             allowed = np.flatnonzero(self.allowed)
             least = allowed[np.lexsort((-self.left_out[:, allowed].mean(axis=0), share[allowed]))[0]]
-            return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=False)
+            kept = highest is not None and self.violation_rate is not None and bool(share[least] <= self.violation_rate)  # as all policies
+            return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=kept)
         quality, cost, latency, rate, _, first, second, threshold = options
         least_quality = quality.max() - (0.0 if slo.prefer == "quality" else self.tolerance)
         if slo.min_quality is not None and slo.prefer != "quality":
@@ -158,8 +169,16 @@ class PairPolicy(Policy):
         unsure = score < thresholds[:, None]
         quality = np.where(np.isnan(self.quality), self.left_out, self.quality)
         tables = [np.where(np.isnan(v), np.nan_to_num(mean), v) for v, mean in ((self.cost, self.cost_usd), (self.latency, self.latency_s))]
+        by_percentile = self.gate is not None and self.violation_rate is None and first != second
+        if by_percentile and keeps(slo, *(v.T[a] + v.T[b] for v in tables)).mean() < 0.95:
+            return np.empty((8, 0))
         spent = [np.where(unsure, v.T[b] + (v.T[a] if self.gate is not None else 0.0), v.T[a]) for v in tables]
         delivered = np.where(unsure, quality.T[b], quality.T[a])
-        broke = ~keeps(slo, *spent)
+        unseen = np.isnan(self.quality[:, [a, b]])
+        lost = (~keeps(slo, self.cost[:, [a, b]], self.latency[:, [a, b]]) & ~unseen).sum(axis=0) / np.maximum((~unseen).sum(axis=0), 1)
+        (unseen_a, unseen_b), (lost_a, lost_b) = unseen.T, lost  # what was not seen breaks limits as often as what was
+        if self.gate is not None:
+            unseen_b, lost_b = unseen_a | unseen_b, min(1.0, lost_a + lost_b)
+        broke = np.where(np.where(unsure, unseen_b, unseen_a), np.where(unsure, lost_b, lost_a), ~keeps(slo, *spent))
         means = [*(v.mean(axis=1) for v in (delivered, *spent, broke)), self.careful_rate(broke)]
         return np.array([*means, np.full(len(thresholds), first), np.full(len(thresholds), second), thresholds])

@@ -127,7 +127,8 @@ class Policy:
 
     def _feasible_rule(self, slo: SLO, infeasible: str) -> Rule:
         rule = self._rules.get(slo) or self.rule(slo)
-        if not rule.feasible and self.name != "cloud_only":  # which has nothing else to offer, and is charged with the violation
+        cloud_only = self.name.removesuffix("_router") == "cloud_only"  # has nothing else to offer, and is charged with the violation
+        if not rule.feasible and not cloud_only:
             require_choice("infeasible", infeasible, ("raise", "least_violating"))
             if infeasible == "raise":
                 raise InfeasibleSLO(self._why_infeasible(slo))
@@ -165,7 +166,8 @@ class Policy:
 
         Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, with the least λ for which
         the choices for the training queries, each predicted from other queries, break limits at no more than the target rate:
-        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). That rate is taken `margin` standard
+        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). An outcome that was not seen counts as
+        broken by the share of the path's others. That rate is taken `margin` standard
         errors higher, by clusters of queries: other queries may have more of the cluster that breaks limits. Where outcomes were
         estimated, or without a target, a path must keep the limits with its 95th percentiles more probably than not, and its expected
         quality counts times that probability.
@@ -193,8 +195,9 @@ class Policy:
     def _calibrated(self, slo: SLO) -> Rule:
         target = self.violation_rate
         assert target is not None
-        broke = ~keeps(slo, self.cost, self.latency) & ~np.isnan(self.quality)
-        n_seen = (~np.isnan(self.quality)).sum(axis=0)
+        seen = ~np.isnan(self.quality)
+        broke = ~keeps(slo, self.cost, self.latency) & seen
+        n_seen = seen.sum(axis=0)
         share = broke.sum(axis=0) / np.maximum(n_seen, 1)
         most = MOSTLY if self.order == "quality" else target + 1e-12
         columns = self._ordered((share < most) & self.allowed, slo)
@@ -204,8 +207,9 @@ class Policy:
             return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=False)
         if self.order != "quality":
             return self._make(columns, np.zeros(len(columns)), float(share[columns].mean()), share)
-        rows = np.arange(len(broke))
+        rows = np.arange(len(seen))
         others = (broke.sum(axis=0) - broke) / np.maximum(n_seen - 1, 1)  # the share without the query itself
+        broke = np.where(seen, broke, share)  # an outcome not seen breaks limits as often as those that were
         expected, others, broke = self.left_out[:, columns], others[:, columns], broke[:, columns]
         quality = np.where(np.isnan(self.quality), self.left_out, self.quality)[:, columns]
         highest = highest_rate(target, len(rows))
@@ -251,8 +255,9 @@ class Policy:
         return self._make(columns, np.zeros(len(columns)), np.nan, 1 - kept, weight=kept[columns])
 
     def _ordered(self, mask: np.ndarray, slo: SLO) -> np.ndarray:
-        """Return the columns under a mask: cheapest first, then fastest; the other way round where latency is what counts."""
-        first, second = (self.latency_s, self.cost_usd) if "latency" in (slo.prefer, self.order[:7]) else (self.cost_usd, self.latency_s)
+        """Return the columns under a mask: cheapest first, then fastest; the other way round where latency counts. A fixed order stays."""
+        by_latency = self.order == "latency_s" or (slo.prefer == "latency" and self.order != "cost_usd")
+        first, second = (self.latency_s, self.cost_usd) if by_latency else (self.cost_usd, self.latency_s)
         columns = np.flatnonzero(mask)
         return columns[np.lexsort((second[columns], first[columns]))]
 
@@ -287,6 +292,8 @@ class Policy:
     def explain(self, query: Query | str | np.ndarray, slo: SLO) -> Explanation:
         """Say which path is chosen for one query and why no other; an infeasible SLO is explained by its least-violating path.
 
+        Of a cascade it is the path run first: whether the other is run depends on its answer.
+
         Parameters
         ----------
         query
@@ -304,5 +311,10 @@ class Policy:
         return explained(
             self._paths(quality=self.predict(embeddings)[0], score=score, violation_share=rule.violation_share), chosen, slo,
             quality_sd=float(np.nanstd(error)) if np.isfinite(error).any() else float("nan"),
-            violation_rate=rule.violation_rate, tolerance=rule.tolerance, feasible=rule.feasible,
+            violation_rate=rule.violation_rate, tolerance=rule.tolerance, feasible=rule.feasible, other_reasons=self._other_reasons(rule),
         )  # fmt: skip
+
+    def _other_reasons(self, rule: Rule) -> dict[str, str]:
+        """Return why paths are not chosen, by path, where neither limits nor expected quality decide."""
+        reason = {"quality": "", "cost_usd": "not the cheapest", "latency_s": "not the fastest", "random": "not drawn"}[self.order]
+        return dict.fromkeys(self.path_ids[rule.columns], reason) if reason else {}

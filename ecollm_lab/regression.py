@@ -30,7 +30,8 @@ class Regression:
     bandwidth, noise, sharing
         The candidate with the least error; noise is relative to the kernel's variance.
     left_out
-        Prediction for each training query from the other groups of queries alone, shape (queries, paths).
+        Prediction for each training query from the other groups of queries alone, shape (queries, paths); only the covariance between
+        paths and the landmarks are those of all.
     errors
         Mean squared error of every candidate, left out by group and centred per query.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tokenize
 import zipfile
+import zlib
 from dataclasses import fields
 from pathlib import Path as FilePath
 from typing import Any
@@ -23,6 +25,10 @@ _TABLES = (
     "allowed", "clusters",
 )  # fmt: skip
 _WORDS = ("name", "order", "violation_rate", "tolerance", "margin", "dimension", "seed", "provenance")
+# what numpy, zipfile and json raise on bytes that are not what they should be
+_DAMAGED = (
+    ValueError, KeyError, EOFError, TypeError, AttributeError, NotImplementedError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+)  # fmt: skip
 
 
 def save_policy(policy: Policy, file: FilePath | str) -> None:
@@ -87,7 +93,7 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
         header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
     except OSError as error:
         raise LabError(f"Cannot read the policy {file}: {error.strerror or error}.") from error
-    except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise LabError(f"{file} is no policy of this lab, or cut short ({error}). Fit and save it again.") from error
     if not isinstance(header, dict) or header.get("format") != "ecollm_lab policy":
         raise LabError(f"{file} is no policy of this lab. Write one with save_policy.")

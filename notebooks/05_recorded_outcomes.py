@@ -128,5 +128,5 @@ harm.set_index("trace")[["value", "ci_low", "ci_high"]].round(3)
 # model's time at .032 more quality [.001, .068]. In money it nearly does: 4 % of its cost at .018 more, an interval that includes zero,
 # where .02 was the aim; and a free edge model does as well, as said above. Under limits, ours is .024 [.004, .046] above tuned kNN and
 # .034 [.010, .059] above the best single model; above matrix factorisation (.007) and the cluster policy (.021) it is not settled.
-# Limits were broken in 2.5 % of choices, below the 5 % allowed. 138 different texts are few: half of these differences are as
+# Limits were broken in 2.4 % of choices, below the 5 % allowed. 138 different texts are few: half of these differences are as
 # large as their uncertainty.

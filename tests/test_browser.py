@@ -32,7 +32,7 @@ def seen():
         yield seen
 
 
-def eventually(get, expected, seconds=10):
+def eventually(get, expected, seconds=60):
     """Read again until what is read is what is expected; the last reading is compared in any case."""
     until = time.monotonic() + seconds
     while (got := get()) != expected and time.monotonic() < until:

@@ -1,14 +1,17 @@
 """Encoders: unit vectors, similar for similar texts; the static one without a transformer."""
 
+import json
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from ecollm_lab import embed
 from ecollm_lab.embed import CachedEncoder, StaticEncoder, default_encoder, static_encoder
 from ecollm_lab.records import LabError
+from scripts import distil_encoder
 
 TEXTS = [
     "how loud is the Pico sensor?", "what noise level has the Pico sensor", "when is Mia's wake-up alarm?", "at what time does Mia get up",
@@ -52,10 +55,22 @@ def test_a_missing_folder_or_package_is_named(tmp_path, monkeypatch):
         StaticEncoder()
 
 
+def test_distilling_into_a_folder_leaves_what_else_is_there(tmp_path, monkeypatch):
+    class Distilled:
+        def save_pretrained(self, folder):
+            for name in (*distil_encoder.KEPT, "README.md"):
+                (Path(folder) / name).write_text("{}")
+
+    monkeypatch.setitem(sys.modules, "model2vec.distill", SimpleNamespace(distill=lambda *_, **__: Distilled()))
+    (tmp_path / "mine.txt").write_text("kept")
+    distil_encoder.main(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"mine.txt", *distil_encoder.KEPT}
+    assert "distilled_from" in json.loads((tmp_path / "config.json").read_text())
+
+
 def test_the_cache_embeds_each_text_once(encoder):
     cached = CachedEncoder(encoder)
     first = cached.encode(["a", "b", "a"])
     np.testing.assert_array_equal(cached.encode(["b", "a"]), first[[1, 0]])
     assert encoder.texts == 2
     assert cached.name == "letters"
-    assert embed.STATIC.name == "encoder"

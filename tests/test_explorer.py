@@ -85,6 +85,13 @@ def test_intervals_of_many_queries_resampled_in_blocks_are_as_wide():
     np.testing.assert_allclose(view.high - view.low, 2 * 1.96 * sd, rtol=0.15)
 
 
+def test_a_path_with_few_queries_has_an_interval_of_the_resamples_that_have_one():
+    trace = noisy([0.5, 0.5], n=60)
+    view = Board(without(trace, [(q, 1) for q in range(2, 60)])).view()
+    seen = trace.array("quality")[:2, 1]
+    assert seen.min() <= view.low[1] <= view.quality[1] <= view.high[1] <= seen.max()
+
+
 def test_three_states():
     query = np.arange(400)
     right = [query < 240, (query > 100) & (query < 340), query < 150]  # second: as good but for one, on other queries; third: clearly worse
@@ -126,6 +133,8 @@ def test_easier_queries_gain_a_partial_path_nothing():
     view = Board(without(make_trace(quality, 1e-6, 0.1), [(q, 1) for q in range(200, 400)])).view()
     assert view.quality[1] > view.quality[0]  # the raw means say the opposite
     assert np.median(view.replicates[:, 1] - view.replicates[:, 0]) < 0
+    told = why_not(judge(view, SLO()), 0, np.full(400, 0.1))  # by the raw means path 1 wins: an interval of the other sign is explained
+    assert "Not on the same queries" in told.because
 
 
 def test_what_was_not_recorded_is_said():
@@ -303,9 +312,17 @@ def test_the_sentence_calls_a_tie_a_tie_and_infeasible_infeasible():
     assert ("tied" in said) == bool(moment.tied.any())
     assert "against pin 1" in said
     assert "(+100%) worse" in said
+    assert "against pin" not in words.sentence(moment, 0.25, 105, "held-out ", [0, 1])  # the winner itself
     nothing = words.sentence(judge(view, SLO(max_latency_s=0.001)), np.nan, 0, "")
     assert "Infeasible" in nothing
     assert "latency limit 10 ms" in nothing
+
+
+def test_numbers_are_short_and_never_in_powers_of_ten_above_one():
+    assert [words.seconds(s) for s in (0.00652, 0.9994, 0.9999, 12.34, 12345.6)] == ["6.52 ms", "999 ms", "1 s", "12.3 s", "12,346 s"]
+    assert [words.usd(c) for c in (5.41e-8, 0.0123, 1.2345)] == ["5.41e-05 USD/1k", "12.3 USD/1k", "1,234 USD/1k"]
+    ranks = [words._ordinal(r) for r in (1, 2, 3, 4, 11, 12, 13, 21, 22, 103, 111)]
+    assert ranks == ["best", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "103rd", "111th"]
 
 
 def test_few_queries_are_not_called_a_victory():
@@ -404,7 +421,9 @@ def test_the_figure_names_units_and_source_and_moves_only_short_lists(measured):
     rows = [c.drawn[view.placement[c.drawn] == place] for place in c.places]
     shown = {i for t, part in zip(strong, rows, strict=True) for i in part[np.isfinite(t.y)]}
     assert shown == set(np.flatnonzero(moment.within))
-    assert sum(np.asarray(v).nbytes for part in traces.values() for v in part.values() if isinstance(v, np.ndarray)) < 5_000
+    outlines = {number for (kind, _), number in c.names.items() if kind.startswith("cloud")}  # sent only while a box hides some
+    lists = [v for number, part in traces.items() if number not in outlines for v in part.values() if isinstance(v, np.ndarray)]
+    assert sum(v.nbytes for v in lists) < 5_000
     assert json.dumps(figure.layout.to_plotly_json()["shapes"], allow_nan=False)
 
 
@@ -487,6 +506,8 @@ def test_a_state_of_another_kind_is_refused():
         states.check({"volume": 11})
     with pytest.raises(LabError, match="version 7"):
         states.check({"version": 7})
+    with pytest.raises(LabError, match="pins in a state must be of type list, got None"):
+        states.check({"pins": None})
     with pytest.raises(LabError, match="mapping"):
         states.check("prefer")
 

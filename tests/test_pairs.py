@@ -78,6 +78,25 @@ def test_limits_hold_for_the_sum_of_the_calls():
         policy.select(x, SLO(max_latency_s=0.05), ask=recorded_answers(trace))
 
 
+def test_without_a_target_rate_a_cascade_keeps_limits_with_the_percentiles_of_the_sum():
+    policy, trace, x = cascade(violation_rate=None)
+    alone = replay(policy, trace, SLO(max_latency_s=0.45), embeddings=x)
+    assert set(alone.choices["n_runs"]) == {1}
+    assert alone["slo_violation_rate"] == 0.0
+    assert replay(policy, trace, SLO(max_latency_s=0.55), embeddings=x).choices["n_runs"].max() == 2
+
+
+def test_a_cascade_explains_what_it_runs_first_and_when_the_second():
+    policy, trace, x = cascade()
+    told = policy.explain(x[0], SLO())
+    assert told.path_id == trace.path_ids[0]
+    reasons = dict(zip(told.paths["path_id"], told.paths["reason"], strict=True))
+    assert reasons[trace.path_ids[1]].startswith(f"run after {trace.path_ids[0]} where its answer seems worth less than 0.")
+    single = policy.explain(x[0], SLO(max_latency_s=0.45))
+    assert single.path_id == trace.path_ids[1]
+    assert "not one of the two" in single.paths.set_index("path_id")["reason"][trace.path_ids[0]]
+
+
 @pytest.mark.parametrize("name", ["threshold", "cascade"])
 def test_the_pair_and_threshold_are_the_best_on_training_by_brute_force(name):
     trace, x = answering(3)
@@ -112,8 +131,6 @@ def test_mistakes_are_named():
     policy = fit_policy(trace, "cascade", embeddings=x, encoder=TwoAnswers())
     with pytest.raises(LabError, match=r"reads the answer of none/bm25-1.*give ask="):
         policy.select(x, SLO())
-    with pytest.raises(LabError, match="decides after the first answer"):
-        policy.explain(x[0], SLO())
     silent = Trace.from_frame(trace.outcomes.drop(columns="answer"), trace.queries, trace.provenance)
     with pytest.raises(LabError, match="it needs a column answer"):
         fit_policy(silent, "cascade", embeddings=x)

@@ -1,4 +1,7 @@
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from ecollm_lab.choices import choose, placements
@@ -118,6 +121,13 @@ def test_an_infeasible_slo_names_the_nearest_paths():
         policy.select(embeddings, SLO(max_latency_s=0.05, max_cost_usd=1e-9))
 
 
+def test_a_fixed_order_stays_whatever_is_preferred():
+    trace = make_trace([[0.5, 0.5]], [[1e-6, 2e-6]], [[0.4, 0.1]])
+    for slo in (SLO(), SLO(prefer="cost"), SLO(prefer="latency")):
+        picks = [fit_policy(trace, name).select(np.eye(1), slo)[0] for name in ("cheapest", "fastest")]
+        assert picks == trace.path_ids, slo
+
+
 @pytest.mark.parametrize("slo", [SLO(), SLO(max_latency_s=0.25), SLO(max_cost_usd=5e-6, prefer="cost"), SLO(max_latency_s=0.01)])
 def test_the_oracle_has_no_regret_and_nobody_beats_it(slo):
     trace, embeddings, _ = topics(2)
@@ -187,6 +197,30 @@ def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
             assert rule.violation_rate <= target
             rate = replay(policy, fresh, slo, embeddings=unseen)["slo_violation_rate"]
             assert rate <= target + 3 * (target * (1 - target) / 400) ** 0.5, (target, limit, rate)
+
+
+@pytest.mark.parametrize("name", ["knn", "threshold"])
+def test_limits_hold_after_learning_from_few_outcomes(name):
+    """An outcome that was not seen says nothing about limits; it must not count as one that kept them."""
+    fresh, unseen = noisy(99, n=2000)
+    rates = []
+    for seed in range(3):
+        trace, embeddings = noisy(seed)
+        seen = np.random.default_rng(seed).random(len(trace.outcomes)) < 0.3
+        partial = Trace.from_frame(trace.outcomes[seen], trace.queries, trace.provenance)
+        kept = pd.Index(trace.query_ids).get_indexer(partial.query_ids)
+        policy = fit_policy(partial, name, embeddings=embeddings[kept], margin=0.0)
+        rates += [replay(policy, fresh, SLO(max_latency_s=s), embeddings=unseen)["slo_violation_rate"] for s in (0.7, 0.9, 1.2)]
+    assert np.mean(rates) < 0.075, rates  # .13 if they counted
+
+
+def test_what_one_policy_calls_infeasible_the_others_do_too():
+    trace, embeddings = noisy(1)
+    for limit in np.quantile(trace.array("latency_s")[:, 0], [0.93, 0.955, 0.97, 0.99]):
+        policies = [fit_policy(trace, name, embeddings=embeddings) for name in ("ours", "knn", "threshold", "best_single", "cheapest")]
+        told = {policy.name: policy.rule(SLO(max_latency_s=float(limit))).feasible for policy in policies}
+        share = (trace.array("latency_s") > limit).mean(axis=0).min()
+        assert set(told.values()) == {bool(share <= 0.05)}, (limit, told)
 
 
 def test_the_margin_is_a_standard_error_over_clusters_by_hand():
@@ -261,6 +295,23 @@ def test_explain_names_the_choice_and_the_tightest_reason_of_every_other_path():
     assert "max_latency_s 0.75 against a 95th percentile of" in best["reason"]
     assert told.violation_share <= 0.05
     assert 0.3 < told.quality_sd < 0.6
+
+
+@pytest.mark.parametrize("name", ONE_PATH)
+def test_every_policy_explains_what_it_selects_by_what_decided(name):
+    trace, embeddings, _ = topics(1)
+    policy, slo = fit_policy(trace, name, embeddings=embeddings), SLO(max_latency_s=0.35)
+    told = policy.explain(embeddings[0], slo)
+    assert told.path_id == policy.select(embeddings[:1], slo)[0]
+    reasons = dict(zip(told.paths["path_id"], told.paths["reason"], strict=True))
+    assert reasons.pop(told.path_id) == "chosen"
+    late = reasons.pop(trace.path_ids[1])
+    if name != "cloud_only":
+        assert late == "breaks the limits in 100% of outcomes: max_latency_s 0.35 against a 95th percentile of 0.4"
+    said = {"cheapest": "not the cheapest", "fastest": "not the fastest", "random": "not drawn", "cloud_only": "not among the paths"}
+    said["threshold"] = "of the two|not one of the two paths"
+    for reason in reasons.values():
+        assert re.match(said.get(name, r"expected quality -?\d\.\d+, the chosen path's \d\.\d+"), reason), reason
 
 
 def test_a_router_varies_only_the_model_of_the_best_pipeline():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.decision import peer, times_us
-from benchmarks.routing import Fold, aims, aiq, interval, outcomes, per_query, records, slo_grid
+from benchmarks.routing import Fold, aims, aiq, interval, outcomes, over, records, slo_grid
 from ecollm_lab.choices import keeps
 from tests.test_policies import noisy
 
@@ -38,7 +38,8 @@ def test_nobody_beats_the_oracle_and_differences_are_paired(frame):
     free = rows[(rows["slo"] == "none") & (rows["prefer"] == "quality")].pivot_table(index="query", columns="policy", values="quality")
     assert (free.sub(free["oracle"], axis=0) <= 1e-12).all().all()
     found = {row["metric"]: row for row in aims(rows) if row.get("policy") != "ours_giving_up_nothing"}
-    gained = per_query(rows, "ours") - per_query(rows, "knn")
+    part = rows[(rows["slo"] != "none") & (rows["prefer"] == "quality")].pivot_table(index="query", columns="policy", values="quality")
+    gained = part["ours"] - part["knn"]
     assert found["quality_over_knn"]["value"] == pytest.approx(gained.mean())
     assert found["quality_over_knn"]["ci_low"] <= gained.mean() <= found["quality_over_knn"]["ci_high"]
     told = pd.DataFrame(records(rows))
@@ -46,6 +47,12 @@ def test_nobody_beats_the_oracle_and_differences_are_paired(frame):
     ours = rows[(rows["policy"] == "ours") & (rows["prefer"] == "quality") & (rows["slo"] != "none")]
     assert one["quality"] == pytest.approx(ours["quality"].mean())
     assert one["slo_violation_rate"] == pytest.approx(ours["violated"].mean())
+
+
+def test_policies_are_compared_where_both_can_attain_the_slo():
+    cells = [("ours", "a", 1, 0.5), ("ours", "b", 1, 0.9), ("ours", "a", 2, 0.4), ("other", "a", 1, 0.4), ("other", "a", 2, 0.8)]
+    rows = pd.DataFrame(cells, columns=["policy", "slo", "query", "quality"]).assign(prefer="quality", text="same")
+    assert over(rows, "ours", "other").tolist() == pytest.approx([0.1, -0.4])  # b, which the other calls infeasible, does not count
 
 
 def test_queries_of_one_text_are_drawn_together():

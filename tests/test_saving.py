@@ -53,10 +53,21 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
         load_policy(rewritten(predictor="os.system"))
     with pytest.raises(LabError, match="fitted with the encoder letters"):
         load_policy(rewritten(), encoder=type("Other", (), {"name": "other"})())
+    refused = 0
     for kept in np.linspace(0, len(whole) - 1, 20).astype(int):
         file.write_bytes(whole[:kept])
         with pytest.raises(LabError, match="no policy of this lab, or cut short"):
             load_policy(file)
+    for seed in range(300):  # one byte is another: refused, or none that matters
+        rng = np.random.default_rng(seed)
+        changed = bytearray(whole)
+        changed[rng.integers(len(whole))] ^= rng.integers(1, 256)
+        file.write_bytes(changed)
+        try:
+            assert len(load_policy(file).path_ids) == 4, f"seed {seed}"
+        except LabError:
+            refused += 1
+    assert refused > 200
     np.savez(file, header=np.array([object()], dtype=object))  # a pickle inside
     with pytest.raises(LabError, match="no policy of this lab"):
         load_policy(file)

@@ -84,7 +84,7 @@ def canvas(view: View, places: Sequence[str]) -> Canvas:
             low = low / strip
         spans.append((float(low), float(high)))
     kinds = ("density", *(f"cloud {p}" for p in places), "intervals", "stairs", *(f"within {p}" for p in places), "partial", "labels",
-             "pins", "bars", "lit", "chosen")  # fmt: skip
+             "bars", "pins", "lit", "chosen")  # fmt: skip
     names = {(kind, panel): k + panel * len(kinds) for panel in range(2) for k, kind in enumerate(kinds)}
     y, sunk, heights = _heights(view)
     labels = tuple(_labels(view, x[panel], y, order, spans[panel], heights, panel) for panel in range(2))

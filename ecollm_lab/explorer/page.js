@@ -1,7 +1,7 @@
 "use strict";
 // The same rules as ecollm_lab.explorer.verdicts and ecollm_lab.choices, over the tables in DATA; nothing is fetched.
 const D = DATA, plot = document.getElementById("plot"), $ = (id) => document.getElementById(id);
-const TOLERANCE = 0.02, STEPS = 120;
+const TOLERANCE = D.tolerance, STEPS = +$("latency").max;
 let selected = null;
 
 const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -14,7 +14,7 @@ const toPlace = (name, v) => { const [low, high] = bounds(name); return v === nu
 const now = { ...D.start };
 
 function within(i) {
-  return D.quality[i] !== null && D.quality[i] >= now.min_quality
+  return D.able[i] && D.quality[i] !== null && D.quality[i] >= now.min_quality
     && (now.latency === null || (D.latency[i] !== null && D.latency[i] <= now.latency))
     && (now.cost === null || (D.cost[i] !== null && 1000 * D.cost[i] <= now.cost));
 }
@@ -30,13 +30,14 @@ function choose(feasible) {
 }
 
 function whyNot(i, chosen) {
-  if (i === chosen) return "It wins under this SLO.";
+  if (i === chosen) return D.wins[now.prefer];
   if (D.quality[i] === null || D.n[i] === 0) return "Never evaluated on these queries.";
   if (now.latency !== null && D.latency[i] === null) return "Its latency was not recorded, so no limit on it can be shown to hold.";
   if (now.cost !== null && D.cost[i] === null) return "Its cost was not recorded, so no limit on it can be shown to hold.";
   if (now.latency !== null && D.latency[i] > now.latency) return `Breaks latency: ${seconds(D.latency[i] - now.latency)} over the limit.`;
   if (now.cost !== null && 1000 * D.cost[i] > now.cost) return `Breaks cost: ${usd(D.cost[i] - now.cost / 1000)} over the limit.`;
   if (D.quality[i] < now.min_quality) return `Quality ${(now.min_quality - D.quality[i]).toFixed(3)} below the floor.`;
+  if (!D.able[i]) return "Too few queries to win against paths that have more.";
   if (D.state[i] === "dominated") return `Dominated by ${escaped(D.paths[D.dominator[i]])}: no worse in all three, better in one.`;
   const gap = (D.quality[i] - D.quality[chosen]).toFixed(3);
   const overlap = D.low[i] <= D.high[chosen] && D.low[chosen] <= D.high[i];
@@ -44,7 +45,7 @@ function whyNot(i, chosen) {
 }
 
 function offers() {
-  const known = D.paths.map((_, i) => i).filter((i) => D.quality[i] !== null), list = [];
+  const known = D.paths.map((_, i) => i).filter((i) => D.able[i] && D.quality[i] !== null), list = [];
   const keeps = (i, without) => (without === "floor" || D.quality[i] >= now.min_quality)
     && (without === "latency" || now.latency === null || (D.latency[i] !== null && D.latency[i] <= now.latency))
     && (without === "cost" || now.cost === null || (D.cost[i] !== null && 1000 * D.cost[i] <= now.cost));
@@ -130,7 +131,7 @@ $("prefer").onchange = () => { now.prefer = $("prefer").value; update(); };
 $("table").onchange = () => { selected = +$("table").value; update(); };
 for (const pair of location.hash.slice(1).split("&").filter(Boolean)) {  // #latency=0.05&cost=0.2&min_quality=0.5&prefer=cost
   const [name, value] = pair.split("=");
-  if (name === "prefer") now.prefer = value; else if (name in now) now[name] = value === "none" ? null : +value;
+  if (name === "prefer") now.prefer = Object.hasOwn(D.wins, value) ? value : now.prefer; else if (name in now) now[name] = value === "none" ? null : +value;
 }
 show();
 plot.on("plotly_click", (event) => {

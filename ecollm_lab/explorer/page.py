@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ecollm_lab.choices import TOLERANCE
 from ecollm_lab.explorer import picture, words
 from ecollm_lab.explorer.canvas import MOST_POINTS, Canvas
 from ecollm_lab.explorer.changes import limits
 from ecollm_lab.explorer.resampling import DOMINATED, FRONT, STATES
-from ecollm_lab.explorer.verdicts import Moment
+from ecollm_lab.explorer.verdicts import WINS, Moment
 
 MOST_ROWS = 30
 
@@ -58,7 +59,7 @@ def _svg(moment: Moment) -> str:
         faint = 0.15 if not moment.within[i] else 0.5 if view.state[i] == DOMINATED else 1
         dots.append(f"<circle cx='{cx:.0f}' cy='{cy:.0f}' r='{radius}' stroke='{colour}' fill='{fill}' opacity='{faint}'/>")
         if i == moment.chosen:
-            dots.append(f"<circle cx='{cx:.0f}' cy='{cy:.0f}' r='11' stroke='{picture.HALO}' stroke-width='3' fill='none'/>")
+            dots.append(f"<circle cx='{cx:.0f}' cy='{cy:.0f}' r='11' stroke='{words.HALO}' stroke-width='3' fill='none'/>")
     ends = f"{words.seconds(float(np.exp(x.min())))} … {words.seconds(float(np.exp(x.max())))}"
     label = f"quality {y.min():.2f} to {y.max():.2f} against latency {ends}, log"
     return (
@@ -99,7 +100,7 @@ def html(c: Canvas, moment: Moment, source: str, bounds: dict[str, tuple[float, 
         "span": c.span, "heights": c.heights,
         "paths": [str(p) for p in view.path_ids], "placement": [str(p) for p in view.placement], "n": view.n.tolist(),
         "nQueries": view.n_queries, "state": [STATES[s] for s in view.state], "dominator": view.dominator.tolist(),
-        "bounds": bounds, "statistic": view.statistic,
+        "bounds": bounds, "statistic": view.statistic, "able": view.able.tolist(), "tolerance": TOLERANCE, "wins": WINS,
         "start": {
             "latency": None if np.isinf(latency) else latency, "cost": None if np.isinf(cost) else 1000 * cost, "min_quality": floor,
             "prefer": moment.slo.prefer,

@@ -14,9 +14,10 @@ from ecollm_lab.explorer.canvas import MOST_POINTS, Canvas
 from ecollm_lab.explorer.changes import limits
 from ecollm_lab.explorer.resampling import AMBIGUOUS, DOMINATED, FRONT
 from ecollm_lab.explorer.verdicts import Moment
-from ecollm_lab.explorer.words import LOOKS, cut, hover_cards, short
+from ecollm_lab.explorer.words import HALO, LIT, LOOKS, cut, hover_cards, short
+from ecollm_lab.figures import INK
 
-HALO, LIT, INK, PALE, VEIL = "#CC79A7", "#E69F00", "#333333", "rgba(130,130,130,0.35)", "rgba(254,254,254,0.6)"
+PALE, VEIL = "rgba(130,130,130,0.35)", "rgba(254,254,254,0.6)"
 GRID = "rgba(128,128,128,0.15)"
 WIDTHS = (0.0, 0.54, 0.6, 1.0)  # domains of the two panels
 
@@ -24,11 +25,7 @@ WIDTHS = (0.0, 0.54, 0.6, 1.0)  # domains of the two panels
 def still(c: Canvas, source: str) -> list[dict[str, Any]]:
     """Return the properties of every trace that sliders leave alone, in order."""
     view = c.view
-    cards = np.array(hover_cards(view, source), dtype=object) if len(view.path_ids) <= MOST_POINTS else None
-    if cards is None:
-        cards = np.full(len(view.path_ids), "", dtype=object)
-        subset = hover_cards(view, source)
-        cards[c.drawn] = np.array(subset, dtype=object)[c.drawn]
+    cards = np.array(hover_cards(view, source), dtype=object)
     big, small = 11, 6
     size = np.where(view.state == FRONT, big, np.where(view.state == AMBIGUOUS, 8, small))
     out = []
@@ -39,7 +36,7 @@ def still(c: Canvas, source: str) -> list[dict[str, Any]]:
             rows = _rows(c, place)
             colour, _, symbol = LOOKS[place]
             out.append({
-                "x": x[rows], "y": c.y[rows], "text": cards[rows], "customdata": np.asarray(view.path_ids, dtype=object)[rows],
+                "text": cards[rows], "customdata": np.asarray(view.path_ids, dtype=object)[rows],
                 "marker": {"symbol": f"{symbol}-open", "size": size[rows], "color": colour, "opacity": 0.6, "line": {"width": 1}},
             })  # fmt: skip
         front = np.flatnonzero(view.state == FRONT)
@@ -70,17 +67,19 @@ def still(c: Canvas, source: str) -> list[dict[str, Any]]:
 def moving(c: Canvas, moment: Moment, pins: Sequence[int], lit: int | None, show: Sequence[str]) -> tuple[dict[int, dict[str, Any]], list]:
     """Return what a slider moves: x and y by trace number, both, so that one message carries all; and the shapes of both panels.
 
-    `show` names what is drawn beside the front: "dominated", "beyond".
+    `show` names what is drawn beside the front: "dominated", "beyond". Outlines are the points that can be pointed at and clicked, so they
+    are hidden one by one.
     """
     view = c.view
     traces: dict[int, dict[str, Any]] = {}
-    shown = moment.within & ((view.state != DOMINATED) | ("dominated" in show))
-    y = np.where(shown, c.y, np.nan).astype(np.float32)
+    shown = (view.state != DOMINATED) | ("dominated" in show)
+    outlines = np.where(shown & (moment.within | ("beyond" in show)), c.y, np.nan)
+    y = np.where(shown & moment.within, c.y, np.nan).astype(np.float32)
     for panel in range(2):
         x = c.x[panel]
         for place in c.places:
-            traces[c.names[f"cloud {place}", panel]] = {"visible": "beyond" in show}
             rows = _rows(c, place)
+            traces[c.names[f"cloud {place}", panel]] = {"x": x[rows], "y": outlines[rows]}
             traces[c.names[f"within {place}", panel]] = {"x": x[rows].astype(np.float32), "y": y[rows]}
         steps = _stairs(x, view.quality, moment.within)
         traces[c.names["stairs", panel]] = {"x": np.append(x[steps], c.span[panel][1])[: len(steps) + 1 if len(steps) else 0],
@@ -177,6 +176,7 @@ def draw(c: Canvas, moment: Moment, source: str, *, pins: Sequence[int] = (), li
         figure.update_xaxes(
             axis,
             title={"text": title, "standoff": 2, "font": {"size": 11}},
+            tickfont={"size": 9},  # powers are drawn larger
             dtick=1 if c.span[k][1] > 30 * c.span[k][0] else "D2",
             range=list(np.log10(c.span[k])),
             domain=WIDTHS[2 * k : 2 * k + 2],
@@ -273,13 +273,13 @@ def _ticks(c: Canvas) -> list[float]:
 
 
 def _notes(c: Canvas, source: str) -> list[dict[str, Any]]:
-    text = "<br>".join(cut(line, 120) for line in textwrap.wrap(f"Source: {source[:240]}", 92))
+    text = "<br>".join(cut(line, 120) for line in textwrap.wrap(f"Source: {source[:240]}", 104))
     lost = [f"{int(n)} paths without {name}" for name, n in zip(("cost", "latency"), np.isnan(c.x).sum(axis=1), strict=True) if n]
     if lost:
         text += f" · not drawn: {', '.join(lost)} (they are in the table)"
     if len(c.view.path_ids) > MOST_POINTS:
         text += f"<br>{len(c.view.path_ids):,} paths: grey shows how many lie where; points are the {len(c.drawn)} nearest the front"
-    base = {"xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 10, "color": "#777777"}}
+    base = {"xref": "paper", "yref": "paper", "showarrow": False, "font": {"size": 9, "color": "#777777"}}
     notes = [{**base, "text": text, "x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "yshift": -38, "align": "left"}]
     if c.free:
         middle = float(np.log10(c.free[0] * c.free[1]) / 2)

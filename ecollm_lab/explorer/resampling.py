@@ -58,11 +58,11 @@ def resample(table: np.ndarray, order: np.ndarray, starts: np.ndarray, weights: 
 
 def interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the 95 % percentile interval of each column; NaN where a path has no outcomes."""
-    ordered = np.sort(replicates, axis=0)
-    cut = round((1 - CERTAIN) / 2 * len(ordered))
-    low, high = ordered[cut], ordered[-1 - cut]
-    empty = np.isnan(replicates).all(axis=0)
-    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+    ordered = np.sort(replicates, axis=0)  # NaN last: a resample may have none of a path's few outcomes
+    n = (~np.isnan(replicates)).sum(axis=0)
+    cut = np.round((1 - CERTAIN) / 2 * n).astype(int)
+    columns = np.arange(ordered.shape[1])
+    return ordered[cut, columns], ordered[np.maximum(n - 1 - cut, 0), columns]
 
 
 def states(points: list[np.ndarray], replicates: list[np.ndarray], n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -53,7 +53,7 @@ def check(state: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     LabError
-        If it is no mapping, of another version, or has a key this edition does not know.
+        If it is no mapping, of another version, has a key this edition does not know or a value of another type.
 
     """
     if not isinstance(state, Mapping):
@@ -63,4 +63,7 @@ def check(state: Mapping[str, Any]) -> dict[str, Any]:
     unknown = [key for key in state if key not in KEYS]
     if unknown:
         raise LabError(f"state has unknown keys: {', '.join(map(str, unknown))}; known: {', '.join(KEYS)}.")
+    for key, kind in (("show", list), ("pins", list), ("query_page", int)):
+        if not isinstance(state.get(key, kind()), kind):
+            raise LabError(f"{key} in a state must be of type {kind.__name__}, got {state[key]!r}; take states from explorer.state.")
     return dict(state)

@@ -12,6 +12,12 @@ from ecollm_lab.explorer.resampling import DOMINATED, FEW
 from ecollm_lab.explorer.views import View
 from ecollm_lab.records import SLO
 
+WINS = {
+    "quality": "Of the paths that keep all limits it has the best quality.",
+    "cost": "Of the paths that keep all limits and are good enough it is the cheapest.",
+    "latency": "Of the paths that keep all limits and are good enough it is the fastest.",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Moment:
@@ -86,7 +92,7 @@ def why_not(moment: Moment, i: int, latency: np.ndarray, *, change: bool = True)
     if view.n[i] == 0 or np.isnan(view.quality[i]):
         return Verdict("never evaluated", "No outcome of it was recorded on these queries.")
     if i == chosen:
-        return Verdict("chosen", "It wins under this SLO.")
+        return Verdict("chosen", WINS[slo.prefer])
     reason, because = _broken(moment, i, latency) or _beaten(moment, i, i if chosen is None else chosen)
     return Verdict(reason, because, smallest_change(view, slo, i) if change else None)
 
@@ -115,6 +121,7 @@ def _beaten(moment: Moment, i: int, chosen: int) -> tuple[str, str]:
     """Return why path i does not win although it keeps all limits, in words."""
     view, prefer = moment.view, moment.slo.prefer
     gap, low, high = view.difference(i, chosen)
+    unlike = "" if view.n[i] == view.n[chosen] else " Not on the same queries: the interval is of the difference query by query."
     if view.state[i] == DOMINATED:
         by = int(view.dominator[i])
         parts = [f"quality {view.quality[i] - view.quality[by]:+.3f}"]
@@ -130,8 +137,11 @@ def _beaten(moment: Moment, i: int, chosen: int) -> tuple[str, str]:
             else "is cheaper"
         )
         pick = "is as cheap and no slower" if prefer != "latency" and view.cost[i] == view.cost[chosen] and gap >= 0 else pick
-        return "not separable", f"Its quality cannot be told from the winner's ({gap:+.3f} [{low:+.3f}, {high:+.3f}]); the winner {pick}."
+        return (
+            "not separable",
+            f"Its quality cannot be told from the winner's ({gap:+.3f} [{low:+.3f}, {high:+.3f}]); the winner {pick}.{unlike}",
+        )
     if prefer == "quality" or gap < 0:
-        return "lower quality", f"Its quality is lower than the winner's by {-gap:.3f} [{-high:.3f}, {-low:.3f}]."
+        return "lower quality", f"Its quality is lower than the winner's by {-gap:.3f} [{-high:.3f}, {-low:.3f}].{unlike}"
     name = {"cost": "costs more", "latency": "takes longer"}[prefer]
     return f"{prefer} is preferred", f"It is good enough, but {name} than the winner (quality {gap:+.3f})."

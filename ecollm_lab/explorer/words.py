@@ -11,14 +11,18 @@ from ecollm_lab.explorer.changes import limits, nearest_feasible, reach
 from ecollm_lab.explorer.resampling import FEW, STATES
 from ecollm_lab.explorer.verdicts import Moment, Verdict
 from ecollm_lab.explorer.views import View
+from ecollm_lab.figures import CHOSEN, PALETTE
+from ecollm_lab.figures import LOOKS as PLACEMENTS
 from ecollm_lab.records import SLO
 
-LOOKS = {"edge": ("#0072B2", "●", "circle"), "mixed": ("#009E73", "■", "square"), "cloud": ("#D55E00", "◆", "diamond"),
-         "not stated": ("#777777", "▲", "triangle-up")}  # fmt: skip
+HALO, LIT = CHOSEN, PALETTE[5]
+_MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
+LOOKS = {place: (colour, _MARKS[symbol], symbol) for place, colour, symbol in PLACEMENTS}  # by placement: colour, in text, in plotly
 STATE_WORDS = {
     "front": "on the front", "ambiguous": "perhaps on the front", "dominated": "dominated", "unknown": "not fully recorded",
 }  # fmt: skip
 WORDS = {"max_latency_s": "latency", "max_cost_usd": "cost", "min_quality": "quality floor"}
+LIMIT_WORDS = {name: word if name == "min_quality" else f"{word} limit" for name, word in WORDS.items()}
 
 
 def cut(text: object, length: int = 300) -> str:
@@ -27,16 +31,21 @@ def cut(text: object, length: int = 300) -> str:
     return escape(shown if len(shown) <= length else shown[: length - 1] + "…")
 
 
+def number(value: float, sign: str = "") -> str:
+    """Return a number with three digits, or all before the point; `sign` "+" shows that of a positive one."""
+    return f"{value:{sign}.3g}" if abs(value) < 999.5 else f"{value:{sign},.0f}"
+
+
 def seconds(value: float) -> str:
     """Return a latency with its unit: ms below one second."""
     if np.isnan(value):
         return "latency not recorded"
-    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
+    return f"{number(1000 * value)} ms" if value < 0.9995 else f"{number(value)} s"
 
 
 def usd(value: float) -> str:
     """Return a cost per 1,000 queries with its unit."""
-    return "cost not recorded" if np.isnan(value) else f"{1000 * value:.3g} USD/1k"
+    return "cost not recorded" if np.isnan(value) else f"{number(1000 * value)} USD/1k"
 
 
 def short(path_id: str) -> str:
@@ -89,8 +98,8 @@ def compared(moment: Moment, i: int, j: int, what: str) -> str:
         if name == "quality" and word != "same" and not view.separable(j)[i]:
             word = "not separable"
         percent = f" ({delta / values[j]:+.0%})" if values[j] else ""
-        number = f"{scale * delta:+.3f}" if name == "quality" else f"{scale * delta:+.3g}"
-        parts.append(f"{name} {number}{unit}{percent} {word}")
+        change = f"{delta:+.3f}" if name == "quality" else number(scale * delta, "+")
+        parts.append(f"{name} {change}{unit}{percent} {word}")
     return f"against {what}: " + ", ".join(parts) if parts else ""
 
 
@@ -136,7 +145,7 @@ def sentence(moment: Moment, over: float, over_n: int, over_where: str, pinned: 
     text = "; ".join(parts) + "."
     if view.n[i] < view.n_queries:
         text += f" <span class='ecl-warn'>◌ evaluated on {view.n[i]} of {view.n_queries} queries</span>"
-    if len(pinned):
+    if len(pinned) and pinned[-1] != i:
         text += f"<br><span class='ecl-dim'>{cut(compared(moment, i, pinned[-1], f'pin {len(pinned)}'))}</span>"
     return text
 
@@ -162,7 +171,8 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _ordinal(rank: int) -> str:
-    return {1: "best", 2: "2nd", 3: "3rd"}.get(rank, f"{rank}th")
+    ending = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return "best" if rank == 1 else f"{rank}{ending}"
 
 
 def card(moment: Moment, i: int | None, verdict: Verdict | None, pins: Sequence[int] = ()) -> str:
@@ -180,8 +190,8 @@ def card(moment: Moment, i: int | None, verdict: Verdict | None, pins: Sequence[
         f"<br>{seconds(view.latency_s[i])} mean, {seconds(view.latency_p95_s[i])} p95</div>",
     ]
     if verdict:
-        lines.append(f"<div class='ecl-why'><b>{'Why not this one?' if i != moment.chosen else 'Why this one?'}</b> {cut(verdict.reason)}. "
-                     f"{cut(verdict.because)}</div>")  # fmt: skip
+        why = "<b>Why this one?</b> " if i == moment.chosen else f"<b>Why not this one?</b> {cut(verdict.reason)}. "
+        lines.append(f"<div class='ecl-why'>{why}{cut(verdict.because)}</div>")
     if moment.chosen is not None and i != moment.chosen:
         lines.append(f"<div class='ecl-dim'>{cut(compared(moment, i, moment.chosen, 'the winner'))}</div>")
     lines += [f"<div class='ecl-dim'>{cut(compared(moment, i, pin, f'pin {k}'))}</div>" for k, pin in enumerate(pins, 1) if pin != i]
@@ -197,7 +207,7 @@ def strip(moment: Moment, name: str, low: float, high: float) -> str:
     starts, quality = reach(view, slo, name)
     now = limits(slo)[("max_latency_s", "max_cost_usd", "min_quality").index(name)]
     if not len(starts):
-        return _svg("", 0.0, 0.0, None, f"none feasible: no {WORDS[name]} helps alone")
+        return _svg("", 0.0, 0.0, None, f"none feasible: no {LIMIT_WORDS[name]} helps alone")
     if name == "min_quality":
         best = float(starts[0])
         return _svg(f"M0,16V3H{100 * best:.1f}V16Z", 100 * best, 100.0, 100 * min(now, 1), f"feasible up to {best:.3f}")
@@ -223,7 +233,8 @@ def _svg(body: str, hatch_from: float, hatch_to: float, here: float | None, labe
     mark = "" if here is None else f"<path class='ecl-here' d='M{here:.1f},0V16'/>"
     return (
         f"<svg class='ecl-strip' viewBox='0 0 100 16' preserveAspectRatio='none' role='img' aria-label='{escape(label)}'>"
-        f"<path class='ecl-hatch' d='{lines}'/><path class='ecl-reach' d='{body}'/>{mark}</svg><div class='ecl-note'>{escape(label)}</div>"
+        f"<path class='ecl-hatch' d='{lines}'/><path class='ecl-reach' d='{body}'/>{mark}</svg>"
+        f"<div class='ecl-note'>{escape(label.removeprefix('feasible '))}</div>"
     )
 
 
@@ -252,7 +263,7 @@ def legend(places: Sequence[str]) -> str:
     """Return the legend: colour and shape for placement, filling for state."""
     marks = [f"<span style='color:{LOOKS[p][0]}'>{LOOKS[p][1]}</span> {p}" for p in LOOKS if p in set(places)]
     states = "● front &ensp;○ perhaps on it &ensp;• dominated &ensp;◌ partial data &ensp;faint: beyond"
-    halo = "<span style='color:#CC79A7'>◯</span> winner &ensp;<span style='color:#E69F00'>◯</span> lit &ensp;│ 95 %"
+    halo = f"<span style='color:{HALO}'>◯</span> winner &ensp;<span style='color:{LIT}'>◯</span> lit &ensp;│ 95 %"
     alt = "Two plots, quality against cost and quality against latency, one point per path; the same numbers are in the table of paths."
     parts = " &ensp;|&ensp; ".join([" &ensp;".join(marks), states, halo])
     return f"<div class='ecl-legend'><span class='ecl-sr'>{alt}</span>{parts}</div>"
@@ -273,7 +284,7 @@ def table_row(view: View, i: int) -> str:
     interval = f"{view.quality[i]:.3f} [{view.low[i]:.3f}, {view.high[i]:.3f}]"
     name = str(view.path_ids[i])
     name = name if len(name) <= 40 else name[:39] + "…"
-    latency, tail = (f"{1000 * x:.4g} ms" for x in (view.latency_s[i], view.latency_p95_s[i]))
+    latency, tail = (f"{1000 * x:.4g} ms" if x < 1 else f"{1000 * x:,.0f} ms" for x in (view.latency_s[i], view.latency_p95_s[i]))
     cells = f"{name:<40} {interval:>20} {1000 * view.cost_usd[i]:>9.3g} {latency:>9} {tail:>9} {int(view.n[i]):>6}"
     return f"{cells}  {STATE_WORDS[STATES[view.state[i]]]} · {view.placement[i]}".replace(" ", "\u00a0")
 

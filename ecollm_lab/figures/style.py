@@ -14,7 +14,7 @@ from ecollm_lab.records import LabError
 EDGE, MIXED, CLOUD, CHOSEN, INK, FAINT = "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#333333", "#BBBBBB"
 PALETTE = (CHOSEN, MIXED, EDGE, CLOUD, "#56B4E9", "#E69F00", "#999999", "#000000", "#882255", "#44AA99")
 SYMBOLS = ("star", "square", "circle", "diamond", "triangle-down", "triangle-up", "x", "cross", "pentagon", "hourglass")
-LOOKS = (("edge", EDGE, "circle"), ("mixed", MIXED, "square"), ("cloud", CLOUD, "diamond"), ("not stated", INK, "triangle-up"))
+LOOKS = (("edge", EDGE, "circle"), ("mixed", MIXED, "square"), ("cloud", CLOUD, "diamond"), ("not stated", "#777777", "triangle-up"))
 STAGE_COLOURS = {"rewrite": "#56B4E9", "retrieve": EDGE, "refine": MIXED, "generate": "#E69F00"}
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the notebook

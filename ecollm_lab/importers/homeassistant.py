@@ -44,12 +44,12 @@ def read_homeassistant(source: FilePath) -> tuple[pd.DataFrame, list[FilePath], 
     details = {(f.parents[1], f.parent.name, f.stem): f for f in sorted(base.glob("*/*/*/*.yaml")) if f.stem != "_scrape_context"}
     key = pd.Series(list(runs[run].itertuples(index=False, name=None)))
     judged, folders = set(key), set(runs["folder"])
-    n_unjudged = sum(at[0] in folders and at not in judged for at in details)
+    n_unjudged = sum(one[0] in folders and one not in judged for one in details)
     age = {version: place for place, version in enumerate(sorted(set(runs["version"]), key=_release))}
     order = runs["version"].map(age)
     newest = order == order.groupby([runs["dataset"], runs["model_id"]]).transform("max")
     dropped = {"runs_of_older_versions": int((~newest).sum()), "runs_without_a_verdict": n_unjudged}
-    runs, files = runs[newest], [details.get(at) for at in key[newest]]
+    runs, files = runs[newest], [details.get(one) for one in key[newest]]
     found = pd.DataFrame([_run(file) if file else {} for file in files], runs.index, ["asked", "latency_s", "tokens_in", "tokens_out"])
     unit = runs["dataset"] + "/" + runs["task_id"].str.replace(r"-\d+$", "", regex=True)
     runs = runs.join(found).assign(query_id=unit, path_id=runs["model_id"], kind=runs["category"])

@@ -60,12 +60,8 @@ class Controls:
         self.win = w.Button(layout=w.Layout(display=HIDDEN, width="auto"), tooltip="change the SLO as little as lets this path win")
 
     @staticmethod
-    def _box(slider: w.Widget) -> w.BoundedFloatText:
-        low, high = span(slider)
-        return w.BoundedFloatText(
-            rounded(slider.value), min=low, max=high, step=float(f"{(high - low) / 100:.1g}"), disabled=slider.disabled,
-            layout=w.Layout(width="92px"), continuous_update=False,
-        )  # fmt: skip
+    def _box(slider: w.Widget) -> w.Text:
+        return w.Text(spelt(slider.value), disabled=slider.disabled, layout=w.Layout(width="92px"), continuous_update=False)
 
     def arrange(self, figure: w.Widget, legend: str, head: str, acts: Mapping[str, tuple[str, Callable[[], object]]]) -> list[w.Widget]:
         """Return the rows of the explorer: sentence; controls, figure and card; tables. `acts` are buttons: text → (tip, what it does)."""
@@ -134,9 +130,19 @@ def span(slider: w.Widget) -> tuple[float, float]:
     return (10**slider.min, 10**slider.max) if isinstance(slider, w.FloatLogSlider) else (slider.min, slider.max)
 
 
-def rounded(value: float) -> float:
-    """Return a number short enough for its box."""
-    return float(f"{value:.4g}")
+def spelt(value: float) -> str:
+    """Return a number as its box shows it: a browser's own box for numbers would write out all zeros of a small one."""
+    return f"{value:.4g}"
+
+
+def read(text: str, slider: w.Widget) -> float:
+    """Return the number that was typed, within the slider's range; the slider's value if it is none."""
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        return float(slider.value)
+    low, high = span(slider)
+    return float(slider.value) if np.isnan(value) else min(max(value, low), high)
 
 
 def _buttons(options: list[str], width: str, tips: list[str]) -> w.ToggleButtons:

@@ -17,7 +17,7 @@ from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
-from ecollm_lab.widgets.controls import HIDDEN, SHOWN, TABS, Controls, rounded, span
+from ecollm_lab.widgets.controls import HIDDEN, SHOWN, TABS, Controls, read, span, spelt
 
 PAUSE_S = 0.25  # this long after the last move, what is too slow for every move is brought up to date
 FILTERS = ("split", "kind", "cluster", "statistic")
@@ -94,16 +94,17 @@ class Display(w.VBox):
 
     # --- what moves
 
-    def _type(self, name: str, value: float) -> None:
-        slider = self.controls.sliders[name]
-        if not self._quiet and value != rounded(slider.value):
-            slider.value = value
+    def _type(self, name: str, text: str) -> None:
+        slider, box = self.controls.sliders[name], self.controls.typed[name]
+        if not self._quiet and text != spelt(slider.value):
+            slider.value = read(text, slider)
+            box.value = spelt(slider.value)
 
     def _moved(self, what: str) -> None:
         c = self.controls
         if what in c.sliders:
             with self._held():
-                c.typed[what].value = rounded(c.sliders[what].value)
+                c.typed[what].value = spelt(c.sliders[what].value)
         if not self._quiet:
             self._update()
             self._journey.step(what, self.state, self._name(what))

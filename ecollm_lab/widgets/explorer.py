@@ -166,15 +166,9 @@ class Explorer(Display):
 
     def pin(self, path_id: str | None = None) -> None:
         """Pin a path (default: the selected one, else the winner) to compare others with, or unpin it. Of four the oldest goes."""
-        if path_id is not None and path_id not in self.board.path_ids:
-            raise LabError(f"The trace has no path {path_id!r}; explorer.frame lists its {len(self.board.path_ids)} paths.")
-        i = (
-            self.board.path_ids.index(path_id)
-            if path_id is not None
-            else self._selected
-            if self._selected is not None
-            else self.moment.chosen
-        )
+        self._known(path_id)
+        named = None if path_id is None else self.board.path_ids.index(path_id)
+        i = next((one for one in (named, self._selected, self.moment.chosen) if one is not None), None)
         if i is None:
             raise LabError("There is nothing to pin: no path is selected and none keeps the SLO. Select one first.")
         self._pins = [p for p in self._pins if p != i] if i in self._pins else [*self._pins, i][-MOST_PINS:]
@@ -246,7 +240,11 @@ class Explorer(Display):
         self._pins = [known[name] for name in now["pins"] if name in known][:MOST_PINS]
         self._selected = known.get(now["selected"])
         self._query_page = int(now["query_page"])
-        view = self.board.view(*[getattr(self.controls, name).value for name in FILTERS])
+        try:
+            view = self.board.view(*[getattr(self.controls, name).value for name in FILTERS])
+        except LabError as error:
+            lost.append(f"the filters: {error}")
+            view = self.view
         if view is not self.view:
             self._look(view)
         with self._held():
