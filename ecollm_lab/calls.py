@@ -8,7 +8,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass, fields, replace
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -120,8 +120,8 @@ class Calls:
             self._flying.pop(key, None)
             future.set_exception(error)
             return future
-        if isinstance(model, RemoteModel):
-            self._remote[name] = model
+        if hasattr(model, "submit"):  # asking whether it is an instance of the protocol takes longer than the rest of this method
+            model = self._remote[name] = cast("RemoteModel", model)
             account = Account(lambda usd: self._store.reserve(self._sweep, key, name, usd, self._cap_usd), self._store.settle)
             model.submit(prompt, account).add_done_callback(lambda done: self._end(key, future, done))
         else:
