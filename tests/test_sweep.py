@@ -121,7 +121,7 @@ def test_a_sweep_stops_on_request_and_says_so(rig):
 
     class Held(Echo):
         def reply(self, prompt):
-            if self.calls == 20:
+            if self.calls == 6:
                 stop.wait(60)  # the device would else be through before the fifth outcome is committed
             return super().reply(prompt)
 
