@@ -8,7 +8,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass, fields, replace
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Calls:
         self._guard = Lock()
         self._identity: dict[str, str] = {}
         self._remote: dict[str, RemoteModel] = {}
-        self.made = self.asked = self.retried = 0
+        self.made = self.retried = 0
 
     def key(self, name: str, prompt: str) -> str:
         """Return the content key of a call; see `call_key`."""
@@ -95,7 +95,6 @@ class Calls:
         Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent`, `Withdrawn`, or `LabError` if the store cannot be written.
         """
         key = self.key(name, prompt)
-        self.asked += 1
         times = self._repeats if int(key[:8], 16) < self._share * 16**8 else 1
         parts = [self._one(name, prompt, key if i == 0 else f"{key}/{i}") for i in range(times)]
         return parts[0] if times == 1 else _median(parts)
@@ -114,15 +113,15 @@ class Calls:
                 future.set_result(known)
                 return future
             self._flying[key] = future
-        self.made += generates
+            self.made += generates
         try:
             model = self._models[name]
         except BaseException as error:
             self._flying.pop(key, None)
             future.set_exception(error)
             return future
-        if isinstance(model, RemoteModel):
-            self._remote[name] = model
+        if hasattr(model, "submit"):  # asking whether it is an instance of the protocol takes longer than the rest of this method
+            model = self._remote[name] = cast("RemoteModel", model)
             account = Account(lambda usd: self._store.reserve(self._sweep, key, name, usd, self._cap_usd), self._store.settle)
             model.submit(prompt, account).add_done_callback(lambda done: self._end(key, future, done))
         else:
@@ -141,12 +140,10 @@ class Calls:
     def _end(self, key: str, future: Future[Reply], done: Future[Reply]) -> None:
         self._flying.pop(key, None)
         error = done.exception()
-        if error:
-            self.retried += max(0, getattr(error, "attempts", 1) - 1)
-            future.set_exception(error)
-        else:
-            self.retried += done.result().attempts - 1
-            future.set_result(done.result())
+        attempts = getattr(error, "attempts", 1) if error else done.result().attempts
+        with self._guard:  # each model's calls end in a thread of its own
+            self.retried += max(0, attempts - 1)
+        future.set_exception(error) if error else future.set_result(done.result())
 
     def _run_here(self, model: ChatModel, name: str, prompt: str, key: str, future: Future[Reply]) -> None:
         """Answer in this thread; a model with prices is journalled as any other."""

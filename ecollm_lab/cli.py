@@ -259,12 +259,12 @@ def emulate(
     seed: Annotated[int, typer.Option(help="Seed of the exploration.")] = 0,
 ) -> None:
     """Find the Pareto front from a fraction of the outcomes: measure where they can still change it, on the training queries."""
-    from ecollm_lab import measuring
+    from ecollm_lab import exploring
     from ecollm_lab.emulator import Budget
 
     given = (max_outcomes, max_cost_usd, seconds)
     with _stoppable(store) as stop:
-        report = measuring.emulate_domain(
+        report = exploring.emulate_domain(
             domain, budget_share=budget_share, budget=None if given == (None, None, None) else Budget(*given), catalog_file=catalog,
             store_file=store, replay=replay, out=out, path_ids=paths.split(",") if paths else None, stop_at_regret=stop_at_regret,
             seed=seed, stop=stop, show_progress=True,

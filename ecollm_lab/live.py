@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ecollm_lab.exploring import emulate_domain
 from ecollm_lab.jobs import Job, running
-from ecollm_lab.measuring import emulate_domain, sweep_domain
+from ecollm_lab.measuring import sweep_domain
 from ecollm_lab.records import LabError
 from ecollm_lab.sweep import Progress
 from ecollm_lab.traces import Trace
@@ -124,7 +125,7 @@ def sweep_live(domain: str, *, store_file: FilePath, **options: Any) -> JobView[
 
 
 def emulate_live(domain: str, *, store_file: FilePath, **options: Any) -> JobView[str]:
-    """Explore a domain beside the notebook; arguments, result and errors of `measuring.emulate_domain`, the rest like `sweep_live`."""
+    """Explore a domain beside the notebook; arguments, result and errors of `exploring.emulate_domain`, the rest like `sweep_live`."""
     return _start("emulate", domain, emulate_domain, store_file, options)
 
 

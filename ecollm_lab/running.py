@@ -20,6 +20,7 @@ from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.store import Failure, Store
 
 BACKLOG = 2000  # calls that may wait for an endpoint before the stages pause
+GATHER_S = 0.02  # so long results are gathered to be written together: each waking of the calling thread costs the one that measures
 
 
 def overlaps(model: Model) -> bool:
@@ -129,6 +130,7 @@ class Run:
                 self._halt("stopped on request")
             with suppress(Empty):
                 items = [self.inbox.get(timeout=0.05)]
+                time.sleep(GATHER_S)
                 while not self.inbox.empty():
                     items.append(self.inbox.get())
                 self._take(items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import astuple, dataclass, fields
@@ -83,6 +84,7 @@ class Store:
             raise
         self._failed: LabError | None = None
         self._writes: SimpleQueue[tuple[Write, Future[Any]] | None] = SimpleQueue()
+        self._later: deque[tuple[Write, Future[Any]]] = deque()
         self._writer = Thread(target=self._write, name="store", daemon=True)
         self._writer.start()
 
@@ -98,7 +100,12 @@ class Store:
                     self._writes.put(None)
                     break
                 group.append(more)
-            self._commit(group)
+            self._commit(self._with_later(group))
+        self._commit(self._with_later([]))
+
+    def _with_later(self, group: list[tuple[Write, Future[Any]]]) -> list[tuple[Write, Future[Any]]]:
+        """Put what may wait before what may not: an outcome is never on disk without its call."""
+        return [self._later.popleft() for _ in range(len(self._later))] + group
 
     def _commit(self, group: list[tuple[Write, Future[Any]]]) -> None:
         try:
@@ -122,9 +129,12 @@ class Store:
 
     def submit(self, write: Write) -> Future[Any]:
         """Queue a write; its future gives what it returned, once that is committed, or raises `LabError`."""
+        return self._queued(write, self._writes.put)
+
+    def _queued(self, write: Write, put: Callable[[tuple[Write, Future[Any]]], None]) -> Future[Any]:
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # a write that is queued happens
-        self._writes.put((write, future))
+        put((write, future))
         return future
 
     # -- outcomes and failures ---------------------------------------------------------------------------------------------------
@@ -192,8 +202,8 @@ class Store:
         return ledger.reply(self._reader, key)
 
     def record(self, key: str, model: str, reply: Reply) -> Future[None]:
-        """Queue the reply of a call that nobody bills."""
-        return self.submit(lambda db: ledger.insert_call(db, key, model, reply, 0.0))
+        """Queue the reply of a call that nobody bills; it is committed with the next write, which is mostly its outcome, or on closing."""
+        return self._queued(lambda db: ledger.insert_call(db, key, model, reply, 0.0), self._later.append)
 
     def reserve(self, sweep: str, key: str, model: str, usd: float, cap_usd: float) -> Future[int]:
         """Queue an attempt with the most it can cost; see `ledger.reserve`. Its future raises the `BudgetSpent` found there."""

@@ -17,7 +17,7 @@ def table(name, base_url, **more):
     lines = {
         "placement": "cloud", "base_url": base_url, "api_key_env": "DOCTOR_KEY", "price_in_usd_per_mtok": 1.0,
         "price_out_usd_per_mtok": 4.0,
-        "network_delay_s": 0.0, "timeout_s": 0.5, **more,
+        "network_delay_s": 0.0, "timeout_s": 30.0, **more,
     }  # fmt: skip
     return f"[models.{name}]\n" + "".join(
         f"{key} = {value if not isinstance(value, str) else repr(value)}\n" for key, value in lines.items()
@@ -68,7 +68,7 @@ def test_the_shipped_models_answer_and_name_their_template(tmp_path):
         ("refuses", {}, "401", "refuses the key in DOCTOR_KEY"),
         ("unheard-of", {}, "404", "knows no model 'unheard-of'.*check remote_name"),
         ("is-html", {}, "did not send a completion", "not as an OpenAI-compatible API: check base_url"),
-        ("hangs", {}, "no whole reply within 0.5 s", "timeout_s = 0.5 s: raise it"),
+        ("hangs", {"timeout_s": 0.5}, "no whole reply within 0.5 s", "timeout_s = 0.5 s: raise it"),
         ("dead", {"base_url": "http://127.0.0.1:9/v1"}, "Connection", "Nothing answers at http://127.0.0.1:9/v1"),
         ("keyless", {"api_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY, which is not set", "export NO_SUCH_KEY="),
     ],

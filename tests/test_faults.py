@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import llama_cpp
 import pytest
@@ -101,12 +102,12 @@ def test_02_a_kill_between_reply_and_commit_pays_that_reply_twice_at_most(judge,
 
 def test_03_a_stop_drains_commits_and_repeats_nothing(judge, tmp_path):
     stop = threading.Event()
-    with rig(tmp_path / "s.sqlite", [cloud("ok:20", judge.base_url)], 200) as (go, store):
+    with rig(tmp_path / "s.sqlite", [cloud("ok:20", judge.base_url)], 800) as (go, store):
         first = go(stop=stop, on_progress=lambda p: p.done == 40 and stop.set())
         assert first.stopped == "stopped on request"
-        assert 40 <= first.done < 100
+        assert 40 <= first.done < 800
         assert judge.requests("ok:20") == first.done == len(store.pairs(go.marks["ok:20"]))
-        assert go().done == 200 - first.done
+        assert go().done == 800 - first.done
     assert set(judge.counters()["per_key"]["ok:20"].values()) == {1}
 
 
@@ -153,19 +154,20 @@ def test_03_ctrl_c_exits_130_with_the_way_on_and_a_second_one_at_once(judge, tmp
     judge.reset()
     child = start(judge, tmp_path, "hang")
     child.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    while "Stopping: what is in flight" not in (line := child.stderr.readline()):
+        assert line, "it ended without a word"
     asked = time.monotonic()
     child.send_signal(signal.SIGINT)
     assert "Stopped at once" in child.communicate(timeout=60)[1]
-    assert time.monotonic() - asked < 1.0
+    assert time.monotonic() - asked < 5.0  # an answer would take 30 s, giving up on it 60 s
     assert child.returncode == 130
 
 
 def test_04_no_answer_one_attempt_is_one_request_charged_as_reserved(judge, tmp_path):
     model = cloud("hang", judge.base_url, timeout_s=0.2)
-    with rig(tmp_path / "s.sqlite", [model], 4, probe_s=0.1) as (go, store):
+    with rig(tmp_path / "s.sqlite", [model], 3, probe_s=0.1) as (go, store):
         progress = go()
-        assert (progress.done, progress.failed) == (0, 4)
+        assert (progress.done, progress.failed) == (0, 3)
         assert store.spending("scripted").charged_usd >= billed_usd(judge, model) > 0
     rows = ledger(tmp_path / "s.sqlite")
     assert judge.requests("hang") == len(rows)
@@ -175,7 +177,7 @@ def test_04_no_answer_one_attempt_is_one_request_charged_as_reserved(judge, tmp_
 def test_05_the_total_deadline_holds_against_a_slow_drip(judge, record_property):
     seconds = []
     with CloudModel(cloud("drip:20", judge.base_url, timeout_s=0.5)) as model:
-        for _ in range(2):
+        while len(seconds) < 10 and min(seconds, default=9) > 0.6:  # the machine may be busy with something else; the drip takes 6 s
             began = time.monotonic()
             with pytest.raises(LabError, match=r"no whole reply within 0\.5 s"):
                 model.reply("number 1")
@@ -185,15 +187,15 @@ def test_05_the_total_deadline_holds_against_a_slow_drip(judge, record_property)
 
 
 def test_06_retry_after_parks_the_endpoint_and_a_long_one_ends_the_sweep(judge, tmp_path):
-    with rig(tmp_path / "s.sqlite", [cloud("limit:40:1", judge.base_url)], 120) as (go, _):
+    with rig(tmp_path / "s.sqlite", [cloud("limit:40:2", judge.base_url)], 120) as (go, _):
         assert go().done == 120
-        gate = go.pipeline.models["limit:40:1"]._gate
-    assert judge.counters()["inside"].get("limit:40:1", 0) == 0
+        gate = go.pipeline.models["limit:40:2"]._gate
+    assert judge.counters()["inside"].get("limit:40:2", 0) == 0
     assert gate._episode == 1  # one cut for the whole burst
     with rig(tmp_path / "p.sqlite", [cloud("park:3600", judge.base_url)], 120) as (go, _):
         began = time.monotonic()
         progress = go()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert "pause of 3600 s" in progress.stopped
         assert judge.requests("park:3600") <= 20
 
@@ -230,7 +232,7 @@ def test_09_a_dead_endpoint_slows_no_other(judge, tmp_path, record_property):
         times = judge.counters()["times"]["ok:100"]
         return 200 / (times[-1] - times[0]), progress
 
-    for attempt in range(3):  # the machine may be busy with something else
+    for attempt in range(6):  # the machine may be busy with something else
         alone, _ = pace(f"alone{attempt}.sqlite", live)
         beside, progress = pace(f"beside{attempt}.sqlite", live, cloud("status:503", judge.base_url))
         if beside >= 0.9 * alone:
@@ -260,7 +262,8 @@ NAMED = {
     "html": "did not send a completion; got str", "json": "JSONDecodeError", "list": "did not send a completion; got list",
     "null": "content None",
     "empty": "content ''", "blank": "is empty", "nousage": "with its usage", "error": "finish_reason 'error'", "nochoices": "no choices",
-    "filter": "content filter", "nofinish": "finish_reason None",
+    "filter": "content filter", "nofinish": "finish_reason None", "negative": "with its usage", "textchoice": "choice is malformed",
+    "mapchoices": "choice is malformed",
 }  # fmt: skip
 
 
@@ -304,18 +307,20 @@ def test_13_a_budget_holds_under_concurrency_and_across_a_restart(judge, tmp_pat
 
 
 def test_14_two_processes_on_one_store(judge, tmp_path):
-    model, file = cloud("ok:30", judge.base_url, max_in_flight=4), tmp_path / "s.sqlite"
+    model, file = cloud("ok:30", judge.base_url, max_in_flight=4, timeout_s=120.0), tmp_path / "s.sqlite"
     owner = Child(file, [model], 60)
-    owner.pipe.poll(30)
+    assert owner.pipe.poll(60)
+    os.kill(owner.process.pid, signal.SIGSTOP)  # so that it is still at it, however long the second one takes to start
     refused = Child(file, [model], 60).wait()
     assert refused[:2] == ("error", "LabError")
     assert f"in use by process {owner.process.pid}" in refused[2]
-    waiting = Child(file, [model], 60, wait_s=30.0)
+    waiting = Child(file, [model], 60, wait_s=60.0)
+    os.kill(owner.process.pid, signal.SIGCONT)
     assert owner.wait()[:2] == ("ended", 60)
     assert waiting.wait()[:3] == ("ended", 0, 60)  # all reused
     assert set(judge.counters()["per_key"]["ok:30"].values()) == {1}
     dead = Child(file, [cloud("ok:31", judge.base_url)], 60)
-    dead.pipe.poll(30)
+    assert dead.pipe.poll(60)
     dead.kill()
     Store(file).close()  # its lock is stale
 
@@ -337,7 +342,7 @@ def test_15_a_full_disk_stops_before_more_is_paid(judge, tmp_path, record_proper
 
 
 def test_15_a_store_that_turns_read_only_stops_before_more_is_paid(judge, tmp_path):
-    with rig(tmp_path / "s.sqlite", [cloud("ok:5", judge.base_url, max_in_flight=8)], 300) as (go, store):
+    with rig(tmp_path / "s.sqlite", [cloud("ok:5", judge.base_url, max_in_flight=8)], 2000) as (go, store):
 
         def lock(progress):
             if progress.done == 20:
@@ -347,7 +352,7 @@ def test_15_a_store_that_turns_read_only_stops_before_more_is_paid(judge, tmp_pa
             go(on_progress=lock)
     with closing(sqlite3.connect(tmp_path / "s.sqlite")) as db:
         kept = db.execute("SELECT count(*) FROM calls").fetchone()[0]
-    assert 20 <= kept < 300
+    assert 20 <= kept < 2000
     assert judge.requests("ok:5") - kept <= 8
 
 
@@ -477,18 +482,18 @@ def test_the_real_server_and_llama_cpp_survive_kill_9(tmp_path):
     ]  # fmt: skip
     counted = []
     for _ in range(2):
-        before = set(_servers())
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while _outcomes(tmp_path) < (counted[-1] if counted else 0) + 5 and time.monotonic() < deadline:
             time.sleep(0.05)
         acknowledged = _outcomes(tmp_path)
-        own = set(_servers()) - before
+        own = set(_servers(child.pid))
+        assert own
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         counted.append(_outcomes(tmp_path))
         assert counted[-1] >= acknowledged >= 5
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while own & set(_servers()) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not own & set(_servers())
@@ -505,14 +510,12 @@ def _outcomes(place):
         return 0
 
 
-def _servers():
-    """Process ids of llama_cpp servers, from /proc."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/cmdline", "rb") as stream:
-                    line = stream.read()
-            except OSError:
-                continue
-            if b"llama_cpp.server" in line and b"pocket-xl" in line:
-                yield int(entry)
+def _servers(parent=None):
+    """Process ids of llama_cpp servers, those of one parent or all, from /proc."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line, stat = (Path(f"/proc/{entry}/{name}").read_bytes() for name in ("cmdline", "stat"))
+        except OSError:
+            continue
+        if b"llama_cpp.server" in line and parent in (None, int(stat.rpartition(b")")[2].split()[1])):
+            yield int(entry)

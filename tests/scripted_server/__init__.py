@@ -103,7 +103,7 @@ class Server:
             if opened is None and self.requests[model] > after:
                 opened = self.window[model] = time.monotonic()
             if opened is not None and time.monotonic() < opened + pause:
-                self.inside[model] += time.monotonic() > opened + 0.1  # later than what was under way when the window opened
+                self.inside[model] += time.monotonic() > opened + pause / 4  # later than what was under way when the window opened
                 await self.send(writer, 429, b'{"error": {"message": "slow down"}}', **{"retry-after": f"{pause:g}"})
             else:
                 await asyncio.sleep(0.02)
@@ -156,9 +156,11 @@ class Server:
         content = {"null": None, "empty": "", "blank": "  \n"}.get(how, f"it said: {prompt}")
         ended = {"error": "error", "nofinish": None, "length": "length", "filter": "content_filter"}.get(how, "stop")
         choices = [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": ended}]
-        done = {"id": "x", "object": "chat.completion", "created": 1, "model": model, "choices": [] if how == "nochoices" else choices}
+        choices = {"nochoices": [], "textchoice": ["a text"], "mapchoices": {"a": 1}}.get(how, choices)
+        done = {"id": "x", "object": "chat.completion", "created": 1, "model": model, "choices": choices}
         if how != "nousage":
-            done["usage"] = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+            told = tokens_in if how != "negative" else -tokens_in
+            done["usage"] = {"prompt_tokens": told, "completion_tokens": tokens_out, "total_tokens": told + tokens_out}
         return json.dumps(done).encode()
 
     async def answer(self, writer, asked, how="ok"):
