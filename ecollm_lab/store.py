@@ -185,16 +185,6 @@ class Store:
         rows = self._reader.execute(f"SELECT {columns} FROM failures WHERE fingerprint = ? ORDER BY 1, 2", (fingerprint,))
         return [Failure(*row) for row in rows.fetchall()]
 
-    def regrade(self, fingerprint: str, grade: Callable[[str, str], float]) -> int:
-        """Grade every stored answer anew, `grade(query_id, answer)` in [0, 1], without a single call; return how many changed."""
-        rows = self._reader.execute(
-            "SELECT query_id, path_id, answer, quality FROM outcomes WHERE fingerprint = ?", (fingerprint,)
-        ).fetchall()
-        new = [(grade(query_id, answer), fingerprint, query_id, path_id) for query_id, path_id, answer, _ in rows]
-        update = "UPDATE outcomes SET quality = ? WHERE fingerprint = ? AND query_id = ? AND path_id = ?"
-        self.submit(lambda db: _none(db.executemany(update, new))).result()
-        return sum(row[3] != changed[0] for row, changed in zip(rows, new, strict=True))
-
     # -- calls and the ledger ----------------------------------------------------------------------------------------------------
 
     def reply(self, key: str) -> Reply | None:

@@ -11,7 +11,7 @@ import openai.resources.chat.completions  # noqa: F401 - with sklearn, what a sw
 import sklearn.feature_extraction.text  # noqa: F401
 
 from ecollm_lab.catalog import Catalog, Model
-from ecollm_lab.domains import Domain
+from ecollm_lab.domains import Domain, Grading
 from ecollm_lab.models import ModelPool
 from ecollm_lab.models.cloud import CloudModel, Patience
 from ecollm_lab.models.gate import Gate
@@ -25,13 +25,13 @@ from tests.conftest import LetterEncoder
 FAST = Patience(wait_initial_s=0.01, wait_max_s=0.1, wait_jitter_s=0.02)
 
 
-def domain(n):
+def domain(n, grading="facts"):
     passages = (Passage("p1", "Halo bulb", "manual", "The weight of the Halo bulb is 90 grams."),)
     queries = tuple(
         Query(f"q{i:05}", f"how heavy is the Halo bulb number {i}?", "lookup", ("90 grams",), ("90 grams",), ("p1",), "train")
         for i in range(n)
     )
-    return Domain("scripted", passages, queries)
+    return Domain("scripted", passages, queries, Grading(grading))
 
 
 def cloud(name, base_url, **changes):
@@ -55,10 +55,10 @@ class Pool(ModelPool):
 
 
 @contextmanager
-def rig(store_file, models, n=20, *, probe_s=30.0, wait_s=0.0):
+def rig(store_file, models, n=20, *, probe_s=30.0, wait_s=0.0, grading="facts"):
     """Yield `go(**options)`, which sweeps n queries on one bare path per model, and the store."""
     catalog = Catalog({model.name: model for model in models}, 0.01, "2026-01-01", "test", "x")
-    home = domain(n)
+    home = domain(n, grading)
     with Store(store_file, wait_s=wait_s) as store, Pool(catalog, probe_s) as pool:
         pipeline = Pipeline(home, catalog, LetterEncoder(), pool)
         marks = {model.name: fingerprint(home, catalog, "letters", model.name) for model in models}

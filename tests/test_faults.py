@@ -391,6 +391,16 @@ def test_17_whatever_determines_an_answer_is_in_the_key_and_nothing_else(judge, 
         assert judge.requests("filter") == n_calls
 
 
+def test_17_grading_in_another_way_asks_nobody_again(judge, tmp_path):
+    for grading in ("facts", "embedding"):
+        with rig(tmp_path / "s.sqlite", [cloud("ok", judge.base_url)], 10, grading=grading) as (go, store):
+            assert (go().done, judge.requests("ok")) == (10, 10)
+            graded = {outcome.quality for outcome in store.outcomes(go.marks["ok"])}
+        if grading == "facts":
+            first = graded
+    assert graded != first
+
+
 def test_17_another_component_version_is_another_call(monkeypatch):
     from ecollm_lab import calls
 

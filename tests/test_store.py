@@ -113,14 +113,6 @@ def test_everything_an_outcome_says_comes_back(tmp_path):
         assert list(store.outcomes("f")) == [full]
 
 
-def test_grading_again_changes_quality_and_nothing_else(tmp_path):
-    with Store(tmp_path / "s.sqlite") as store:
-        store.add("f", OUTCOME)
-        store.add("f", dataclasses.replace(OUTCOME, query_id="q2", quality=1.0))
-        assert store.regrade("f", lambda query_id, answer: float(answer == "answer")) == 1
-        assert [dataclasses.replace(o, query_id="q1") for o in store.outcomes("f")] == [dataclasses.replace(OUTCOME, quality=1.0)] * 2
-
-
 def test_a_reservation_is_checked_in_the_transaction_that_journals_it(tmp_path):
     reply = Reply("text", 10, 5, 0.1)
     with Store(tmp_path / "s.sqlite") as store:
