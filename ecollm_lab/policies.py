@@ -100,7 +100,8 @@ class Policy:
             the choices give up at most `tolerance` (0.02) on average; if none reaches `min_quality`, the best. What breaks limits counts
             less: see `rule`.
         infeasible
-            What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn.
+            What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn: the one that
+            breaks them least often, of equals the one least far beyond them.
 
         Raises
         ------
@@ -202,8 +203,7 @@ class Policy:
         most = MOSTLY if self.order == "quality" else target + 1e-12
         columns = self._ordered((share < most) & self.allowed, slo)
         if not len(columns) or share[columns].min() > target:
-            allowed = np.flatnonzero(self.allowed)
-            least = allowed[np.lexsort((-np.nanmean(self.quality[:, allowed], axis=0), share[allowed]))[0]]
+            least = self._least_violating(share, slo)
             return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=False)
         if self.order != "quality":
             return self._make(columns, np.zeros(len(columns)), float(share[columns].mean()), share)
@@ -250,9 +250,17 @@ class Policy:
         kept = self.kept_probability(slo)
         columns = self._ordered((kept >= MOSTLY) & self.allowed, slo)
         if not len(columns):
-            least = int(np.where(self.allowed, kept, -1.0).argmax())
-            return self._make(np.array([least]), np.zeros(1), np.nan, 1 - kept, feasible=False)
+            return self._make(np.array([self._least_violating(1 - kept, slo)]), np.zeros(1), np.nan, 1 - kept, feasible=False)
         return self._make(columns, np.zeros(len(columns)), np.nan, 1 - kept, weight=kept[columns])
+
+    def _least_violating(self, share: np.ndarray, slo: SLO) -> int:
+        """Return the path that breaks limits least often; of equals the one whose worst 95th percentile is nearest its limit, then the best."""
+        over = np.full(len(share), -np.inf)  # the logarithm of percentile / limit
+        for limit, tail in ((slo.max_cost_usd, self.cost_p95_usd), (slo.max_latency_s, self.latency_p95_s)):
+            if limit is not None:
+                over = np.maximum(over, np.log(np.maximum(tail, 1e-300)) - np.log(limit))
+        allowed = np.flatnonzero(self.allowed)
+        return int(allowed[np.lexsort((-self.left_out[:, allowed].mean(axis=0), over[allowed], share[allowed]))[0]])
 
     def _ordered(self, mask: np.ndarray, slo: SLO) -> np.ndarray:
         """Return the columns under a mask: cheapest first, then fastest; the other way round where latency counts. A fixed order stays."""

@@ -279,6 +279,21 @@ def test_an_infeasible_slo_can_be_served_by_the_least_violating_path():
         policy.select(embeddings[:2], slo, infeasible="ignore")
 
 
+@pytest.mark.parametrize("name", ["ours", "threshold", "best_single"])
+@pytest.mark.parametrize("violation_rate", [0.05, None])
+def test_of_paths_that_always_break_the_limits_the_nearest_to_them_is_taken(name, violation_rate):
+    trace, embeddings, _ = topics(0)
+    worse = Trace.from_frame(trace.outcomes.assign(latency_s=np.tile([0.4, 0.1, 0.3, 0.2], 60)), trace.queries)
+    policy = fit_policy(worse, name, embeddings=embeddings, violation_rate=violation_rate)
+    for slo, nearest in (
+        (SLO(max_latency_s=0.001), 1),  # in none of these the path of the best quality
+        (SLO(max_cost_usd=1e-9), 0),
+        (SLO(max_latency_s=0.05, max_cost_usd=5e-7), 2),  # beyond by a factor of 6; the others by 8, 8 and 18
+    ):
+        with pytest.warns(UserWarning, match="least-violating"):
+            assert set(policy.select(embeddings[:3], slo, infeasible="least_violating")) == {trace.path_ids[nearest]}, slo
+
+
 def test_explain_names_the_choice_and_the_tightest_reason_of_every_other_path():
     trace, embeddings = noisy(1)
     policy, slo = fit_policy(trace, embeddings=embeddings), SLO(max_latency_s=0.75)
