@@ -44,7 +44,7 @@ def gate_features(queries: np.ndarray, answers: np.ndarray) -> np.ndarray:
     return np.hstack([queries, answers, queries * answers * queries.shape[1] ** 0.5])
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class PairPolicy(Policy):
     """A policy that has one path in mind first and another where confidence in the first is low.
 

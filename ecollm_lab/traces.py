@@ -22,7 +22,7 @@ QUERY_COLUMNS = ("query_id", "text", "kind", "split")
 _METADATA = b"ecollm_lab"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """Outcomes of queries on paths.
 
@@ -40,6 +40,9 @@ class Trace:
     outcomes: pd.DataFrame
     queries: pd.DataFrame
     provenance: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Trace({self.source_line})"
 
     @classmethod
     def from_frame(cls, outcomes: pd.DataFrame, queries: pd.DataFrame | None = None, provenance: Mapping[str, Any] | None = None) -> Trace:
@@ -195,7 +198,7 @@ class Trace:
     def source_line(self) -> str:
         """One line for figures and tables: what this is and where it comes from."""
         p = self.provenance
-        parts = [p["source"], p.get("domain"), p.get("measured_at"), f"{len(self.query_ids)} queries × {len(self.path_ids)} paths"]
+        parts = [p.get("source"), p.get("domain"), p.get("measured_at"), f"{len(self.query_ids)} queries × {len(self.path_ids)} paths"]
         if p.get("price_date"):
             parts.append(f"prices declared {p['price_date']}")
         if (p.get("sweep") or {}).get("failed"):

@@ -312,6 +312,26 @@ def test_explain_names_the_choice_and_the_tightest_reason_of_every_other_path():
     assert 0.3 < told.quality_sd < 0.6
 
 
+def test_explain_says_when_the_quality_asked_for_is_not_expected():
+    trace, embeddings = noisy(1)
+    policy = fit_policy(trace, embeddings=embeddings)
+    for prefer in ("cost", "quality"):
+        told = policy.explain(embeddings[0], SLO(min_quality=0.999, prefer=prefer))
+        assert (told.path_id, told.bound) == (trace.path_ids[3], ("min_quality",))
+        assert told.quality < 0.999
+    assert policy.explain(embeddings[0], SLO(min_quality=0.3, prefer="cost")).bound == ()
+    assert policy.explain(embeddings[0], SLO(min_quality=0.95, max_latency_s=0.75)).bound == ("max_latency_s", "min_quality")
+
+
+@pytest.mark.parametrize("name", ["ours", "threshold"])
+def test_policies_and_traces_show_themselves_in_one_line(name):
+    trace, embeddings, _ = topics(0)
+    trace = Trace(trace.outcomes, trace.queries, trace.provenance | {"domain": "garden"})
+    assert repr(trace) == "Trace(recorded · garden · 60 queries × 4 paths)"
+    told = repr(fit_policy(trace, name, embeddings=embeddings))
+    assert told.endswith(f"Policy({name!r}, learned from 60 queries × 4 paths of garden, violation_rate=0.05)")
+
+
 @pytest.mark.parametrize("name", ONE_PATH)
 def test_every_policy_explains_what_it_selects_by_what_decided(name):
     trace, embeddings, _ = topics(1)
@@ -397,6 +417,15 @@ def test_what_is_no_query_or_slo_is_refused():
         policy.select(embeddings[0], SLO())
     with pytest.raises(LabError, match=r"slo must be an SLO.*got 'fast'"):
         policy.select(embeddings, "fast")
+    for slo in ({"max_latency_s": 0.1}, None):
+        with pytest.raises(LabError, match="slo must be an SLO"):
+            policy.select(embeddings, slo)
+    for none in ([], ()):
+        with pytest.raises(LabError, match=f"at least one query; got an empty {type(none).__name__}"):
+            policy.select(none, SLO())
+    for many in (["a"], None):
+        with pytest.raises(LabError, match=f"explain takes one query.*got {type(many).__name__}"):
+            policy.explain(many, SLO())
     with pytest.raises(LabError, match="one row per query of the trace: 60, got 3"):
         replay(policy, trace, SLO(), embeddings=embeddings[:3])
     assert len(policy.select(embeddings[:0], SLO())) == 0
