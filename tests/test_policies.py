@@ -161,9 +161,27 @@ def test_mistakes_are_named():
         fit_policy(trace, embeddings=embeddings).select("one text", SLO())
     with pytest.raises(LabError, match="fit one with fit_policy"):
         replay("ours", trace, SLO())
+    for value, how in ((trace.outcomes, "from_frame"), ("t.parquet", r"load\('t.parquet'\)"), (None, "load")):
+        told = rf"trace must be a Trace, got {type(value).__name__}\..*Trace\.{how}"
+        with pytest.raises(LabError, match=told):
+            fit_policy(value)
+        with pytest.raises(LabError, match=told):
+            replay("oracle", value, SLO())
+    with pytest.raises(LabError, match=r"policy must be a fitted policy or 'oracle', got Trace.*replay\(policy, trace, slo\)"):
+        replay(trace, fit_policy(trace, "cheapest"), SLO())
     empty = trace.outcomes.assign(quality=trace.outcomes["quality"].where(trace.outcomes["path_id"] != trace.path_ids[2]))
     with pytest.raises(LabError, match=r"bm25-3.* has no quality"):
         fit_policy(type(trace).from_frame(empty, trace.queries, trace.provenance), embeddings=embeddings)
+
+
+def test_a_replay_on_another_domain_warns():
+    trace, embeddings, _ = topics(0)
+    garden, sea = (Trace(trace.outcomes, trace.queries, trace.provenance | {"domain": name}) for name in ("garden", "sea"))
+    policy = fit_policy(garden, embeddings=embeddings)
+    with pytest.warns(UserWarning, match="ours learned from the domain garden, and the trace is of sea"):
+        replay(policy, sea, SLO(), embeddings=embeddings)
+    for same in (garden, trace):  # warnings are errors: there is none
+        replay(policy, same, SLO(), embeddings=embeddings)
 
 
 def test_a_trace_without_placements_says_so_and_has_no_cloud_to_fall_back_on():
