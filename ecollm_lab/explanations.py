@@ -27,7 +27,8 @@ class Explanation:
     violation_share, violation_rate
         How often this path broke a limit in training, and how often this policy's choices did.
     bound
-        The limits that exclude or penalise a path of higher expected quality; empty if none does.
+        The limits that exclude or penalise a path of higher expected quality, and "min_quality" if less is expected of the choice;
+        empty if nothing stood in the way.
     paths
         One row per path: path_id, quality, cost_usd, latency_s, violation_share, score (NaN if not considered) and `reason`, why it was
         not chosen; best score first.
@@ -74,6 +75,8 @@ def explained(
     one = paths.iloc[chosen]
     better = (paths["quality"] > one["quality"] + 1e-9) & paths["allowed"]
     bound = tuple(name for name, limit, tail in _limits(slo) if limit is not None and (better & (paths[tail] > limit)).any())
+    if slo.min_quality is not None and one["quality"] < slo.min_quality - 1e-9:
+        bound += ("min_quality",)
     best = float(np.nanmax(paths["score"]))
     reasons = [
         "chosen" if i == chosen else other_reasons.get(row["path_id"]) or _reason(row, float(one["quality"]), best - tolerance, slo)

@@ -18,7 +18,7 @@ from ecollm_lab.policies import Policy
 from ecollm_lab.predictors import Means
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.rules import MARGIN
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import Trace, require_trace
 
 STATIC = ("best_single", "cloud_only", "cheapest", "fastest", "random")
 PAIRS = ("threshold", "cascade")
@@ -72,14 +72,15 @@ def fit_policy(
     Raises
     ------
     LabError
-        If a path of the trace has no outcome with quality, or cost and latency are recorded for some paths only, or `name` is unknown,
-        or a cascade is to be learned from a trace without answers.
+        If `trace` is no Trace, or a path of it has no outcome with quality, or cost and latency are recorded for some paths only,
+        or `name` is unknown, or a cascade is to be learned from a trace without answers.
 
     Notes
     -----
     Hyper-parameters minimise the squared error, centred per query, of predictions for queries left out with all others of the same text.
 
     """
+    require_trace(trace)
     require_choice("policy name", name, POLICIES)
     _require_in_range(violation_rate, tolerance, margin)
     known = _known(trace) if estimates is None else _estimated(estimates)

@@ -44,7 +44,7 @@ def gate_features(queries: np.ndarray, answers: np.ndarray) -> np.ndarray:
     return np.hstack([queries, answers, queries * answers * queries.shape[1] ** 0.5])
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class PairPolicy(Policy):
     """A policy that has one path in mind first and another where confidence in the first is low.
 
@@ -143,8 +143,7 @@ class PairPolicy(Policy):
         if highest is not None:
             options = options[:, options[4] <= max(highest, 0.0)]
         if not options.size:
-            allowed = np.flatnonzero(self.allowed)
-            least = allowed[np.lexsort((-self.left_out[:, allowed].mean(axis=0), share[allowed]))[0]]
+            least = self._least_violating(share, slo)
             kept = highest is not None and self.violation_rate is not None and bool(share[least] <= self.violation_rate)  # as all policies
             return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=kept)
         quality, cost, latency, rate, _, first, second, threshold = options

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.records import LabError
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import Trace, require_trace
 
 OBJECTIVES = ("quality", "cost_usd", "latency_s")
 _MAXIMISE = (True, False, False)
@@ -45,7 +45,9 @@ def pareto_front(trace: Trace) -> pd.DataFrame:
     """Return one row per path with its means and whether it is on the front of a trace; best quality first.
 
     Columns: path_id, quality, cost_usd, latency_s, latency_p95_s, n (outcomes), on_front.
+    Raises `LabError` if `trace` is no Trace.
     """
+    require_trace(trace)
     frame = trace.summary()
     frame["on_front"] = is_on_front(frame[list(OBJECTIVES)].to_numpy())
     return frame.sort_values(["quality", "cost_usd"], ascending=[False, True], ignore_index=True)

@@ -18,7 +18,7 @@ from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choi
 from ecollm_lab.rules import MARGIN, MOSTLY, PENALTIES, STEPS, TOLERANCES, Rule, highest_rate
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True, repr=False)
 class Policy:
     """A predictor of quality, what paths cost and take, and a target for how often limits may be broken.
 
@@ -71,11 +71,16 @@ class Policy:
     clusters: np.ndarray
     margin: float = MARGIN
     dimension: int | None = None
-    provenance: dict[str, Any] = field(default_factory=dict, repr=False)
-    encoder: Encoder | None = field(default=None, repr=False)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    encoder: Encoder | None = field(default=None)
     seed: int = 0
-    details: dict[str, Any] = field(default_factory=dict, repr=False)
-    _rules: dict[SLO, Rule] = field(default_factory=dict, repr=False, init=False)
+    details: dict[str, Any] = field(default_factory=dict)
+    _rules: dict[SLO, Rule] = field(default_factory=dict, init=False)
+
+    def __repr__(self) -> str:
+        n_queries, n_paths = self.left_out.shape
+        learned = f"{n_queries} queries × {n_paths} paths" + (f" of {self.provenance['domain']}" if self.provenance.get("domain") else "")
+        return f"{type(self).__name__}({self.name!r}, learned from {learned}, violation_rate={self.violation_rate})"
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return expected quality, shape (queries, paths)."""
@@ -100,12 +105,15 @@ class Policy:
             the choices give up at most `tolerance` (0.02) on average; if none reaches `min_quality`, the best. What breaks limits counts
             less: see `rule`.
         infeasible
-            What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn.
+            What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn: the one that
+            breaks them least often, of equals the one least far beyond them.
 
         Raises
         ------
         InfeasibleSLO
             If no path keeps the limits; says which path comes closest.
+        LabError
+            If there is no query, or `slo` is not an SLO.
 
         """
         embeddings = self.embed(queries)
@@ -126,7 +134,7 @@ class Policy:
         return Decision(path_ids, path_ids[:, None])
 
     def _feasible_rule(self, slo: SLO, infeasible: str) -> Rule:
-        rule = self._rules.get(slo) or self.rule(slo)
+        rule = self.rule(slo)
         cloud_only = self.name.removesuffix("_router") == "cloud_only"  # has nothing else to offer, and is charged with the violation
         if not rule.feasible and not cloud_only:
             require_choice("infeasible", infeasible, ("raise", "least_violating"))
@@ -154,9 +162,11 @@ class Policy:
             if not np.isfinite(queries.sum()):
                 raise LabError("Embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
             return queries
-        if isinstance(queries, str):
+        if isinstance(queries, (str, Query)):
             raise LabError("select takes a sequence of queries or texts; wrap a single one in a list.")
         texts = [query.text if isinstance(query, Query) else query for query in queries]
+        if not texts:
+            raise LabError(f"queries must name at least one query; got an empty {type(queries).__name__}. Give Query records or texts.")
         if not all(isinstance(text, str) for text in texts):
             raise LabError(f"Queries must be Query records, texts or one array of embeddings; got {type(texts[0]).__name__}.")
         return (self.encoder or default_encoder()).encode(texts)
@@ -202,8 +212,7 @@ class Policy:
         most = MOSTLY if self.order == "quality" else target + 1e-12
         columns = self._ordered((share < most) & self.allowed, slo)
         if not len(columns) or share[columns].min() > target:
-            allowed = np.flatnonzero(self.allowed)
-            least = allowed[np.lexsort((-np.nanmean(self.quality[:, allowed], axis=0), share[allowed]))[0]]
+            least = self._least_violating(share, slo)
             return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=False)
         if self.order != "quality":
             return self._make(columns, np.zeros(len(columns)), float(share[columns].mean()), share)
@@ -250,9 +259,17 @@ class Policy:
         kept = self.kept_probability(slo)
         columns = self._ordered((kept >= MOSTLY) & self.allowed, slo)
         if not len(columns):
-            least = int(np.where(self.allowed, kept, -1.0).argmax())
-            return self._make(np.array([least]), np.zeros(1), np.nan, 1 - kept, feasible=False)
+            return self._make(np.array([self._least_violating(1 - kept, slo)]), np.zeros(1), np.nan, 1 - kept, feasible=False)
         return self._make(columns, np.zeros(len(columns)), np.nan, 1 - kept, weight=kept[columns])
+
+    def _least_violating(self, share: np.ndarray, slo: SLO) -> int:
+        """Return the path that breaks limits least often; of equals the one least far beyond by its 95th percentiles, then the best."""
+        over = np.full(len(share), -np.inf)  # the logarithm of percentile / limit
+        for limit, tail in ((slo.max_cost_usd, self.cost_p95_usd), (slo.max_latency_s, self.latency_p95_s)):
+            if limit is not None:
+                over = np.maximum(over, np.log(np.maximum(tail, 1e-300)) - np.log(limit))
+        allowed = np.flatnonzero(self.allowed)
+        return int(allowed[np.lexsort((-self.left_out[:, allowed].mean(axis=0), over[allowed], share[allowed]))[0]])
 
     def _ordered(self, mask: np.ndarray, slo: SLO) -> np.ndarray:
         """Return the columns under a mask: cheapest first, then fastest; the other way round where latency counts. A fixed order stays."""
@@ -301,7 +318,17 @@ class Policy:
         slo
             Limits and preference.
 
+        Raises
+        ------
+        LabError
+            If it is not one query, or not an SLO.
+
         """
+        if not isinstance(query, (Query, str, np.ndarray)):
+            raise LabError(
+                "explain takes one query: a Query, a text or an embedding of shape (dimension,); "
+                f"got {type(query).__name__}. Call it once for each query."
+            )
         embeddings = self.embed(query[None] if isinstance(query, np.ndarray) else [query if isinstance(query, str) else query.text])
         rule = self.rule(slo)
         score = np.full(len(self.path_ids), np.nan)

@@ -111,7 +111,8 @@ class SLO:
     max_latency_s, max_cost_usd
         Limits per query, seconds and US dollars; None = no limit.
     min_quality
-        Least acceptable expected quality in [0, 1]; None = no floor.
+        Expected quality wanted, in [0, 1]; None = no floor. Where no path reaches it, a policy takes the best there is, and
+        `Explanation.bound` names it.
     prefer
         "quality": best expected quality; "cost" / "latency": cheapest / fastest path whose expected quality is near the best
         feasible one (or above `min_quality` when that is given).

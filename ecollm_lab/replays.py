@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import pandas as pd
 from ecollm_lab.choices import Ask, Decision, keeps, oracle_choice
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import Trace, require_trace
 
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
 
@@ -60,12 +61,21 @@ def replay(policy: Policy | str, trace: Trace, slo: SLO, *, embeddings: np.ndarr
     A choice whose outcome breaks a limit counts in `slo_violation_rate`. Regret is the oracle's quality minus the choice's,
     where a choice in violation delivers 0; lower is better and the oracle has none.
 
+    A policy that learned from another domain than the trace's is replayed with a warning.
+
     Raises
     ------
     LabError
-        If the policy chooses a pair the trace has no outcome for, or embeddings are not those of the trace's queries.
+        If an argument is of the wrong type, the policy chooses a pair the trace has no outcome for, or embeddings are not those of the
+        trace's queries.
 
     """
+    if not isinstance(policy, (Policy, str)):
+        raise LabError(
+            f"policy must be a fitted policy or 'oracle', got {type(policy).__name__}. "
+            "Give the policy first, then the trace: replay(policy, trace, slo)."
+        )
+    require_trace(trace)
     if isinstance(policy, str):
         if policy != "oracle":
             raise LabError(f"replay takes a fitted policy or 'oracle', got {policy!r}; fit one with fit_policy(trace, {policy!r}).")
@@ -75,6 +85,7 @@ def replay(policy: Policy | str, trace: Trace, slo: SLO, *, embeddings: np.ndarr
         queries = trace.queries["text"].tolist() if embeddings is None else embeddings
         if len(queries) != len(trace.query_ids):
             raise LabError(f"embeddings must have one row per query of the trace: {len(trace.query_ids)}, got {len(queries)}.")
+        _warn_of_other_domain(policy, trace)
         name, decision = policy.name, policy.decide(queries, slo, ask=recorded_answers(trace))
     frame = outcomes_of(trace, decision)
     if frame["quality"].isna().any():
@@ -100,6 +111,15 @@ def replay_all(policies: Sequence[Policy | str], trace: Trace, slo: SLO, *, embe
             **table["high"].add_suffix("_high"),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy")
+
+
+def _warn_of_other_domain(policy: Policy, trace: Trace) -> None:
+    learned, given = policy.provenance.get("domain"), trace.provenance.get("domain")
+    if learned and given and learned != given:
+        warnings.warn(
+            f"{policy.name} learned from the domain {learned}, and the trace is of {given}: its choices may mean little there.",
+            stacklevel=3,
+        )
 
 
 def recorded_answers(trace: Trace) -> Ask:

@@ -94,9 +94,9 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
     except OSError as error:
         raise LabError(f"Cannot read the policy {file}: {error.strerror or error}.") from error
     except _DAMAGED as error:
-        raise LabError(f"{file} is no policy of this lab, or cut short ({error}). Fit and save it again.") from error
+        raise LabError(f"{file} is no policy file of this lab, or cut short. Write one with save_policy(policy, file).") from error
     if not isinstance(header, dict) or header.get("format") != "ecollm_lab policy":
-        raise LabError(f"{file} is no policy of this lab. Write one with save_policy.")
+        raise LabError(f"{file} is no policy file of this lab. Write one with save_policy(policy, file).")
     if header.get("version") != VERSION:
         raise LabError(f"{file} has version {header.get('version')}; this edition reads version {VERSION}. Fit and save it again.")
     if encoder is not None and encoder.name != header.get("encoder"):

@@ -22,7 +22,7 @@ QUERY_COLUMNS = ("query_id", "text", "kind", "split")
 _METADATA = b"ecollm_lab"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """Outcomes of queries on paths.
 
@@ -41,6 +41,9 @@ class Trace:
     queries: pd.DataFrame
     provenance: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return f"Trace({self.source_line})"
+
     @classmethod
     def from_frame(cls, outcomes: pd.DataFrame, queries: pd.DataFrame | None = None, provenance: Mapping[str, Any] | None = None) -> Trace:
         """Check a long table and wrap it; the frames are copied.
@@ -51,14 +54,16 @@ class Trace:
             Columns `query_id, path_id, quality, cost_usd, latency_s`, optional `tokens_in, tokens_out` and any others.
             Quality within [0, 1]; cost and latency >= 0; NaN = not recorded.
         queries
-            Columns `query_id, text, kind, split`; made up from the ids (empty text, kind "unknown", split "train") if left out.
+            Columns `query_id, text, kind, split`. If left out, text, kind and split are taken from columns of `outcomes` with these names;
+            what is missing there is made up: empty text, kind "unknown", split "train".
         provenance
             At least `source`; "recorded" if left out.
 
         Raises
         ------
         LabError
-            If a column is missing, a value is out of range, a pair occurs twice or a query is unknown.
+            If a column is missing, a value is out of range, a pair occurs twice, a query is unknown, or `outcomes` gives one query two
+            texts, kinds or splits.
 
         """
         frame = outcomes.copy(deep=False)  # pandas copies what is written to
@@ -81,7 +86,7 @@ class Trace:
                 frame[name] = frame[name].cat.categories.take(frame[name].cat.codes.to_numpy()).array
         _require_once(frame, rows * len(paths) + columns, len(ids) * len(paths))
         if queries is None:
-            queries = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
+            queries = _queries_in(frame, rows, ids)
         absent = [column for column in QUERY_COLUMNS if column not in queries]
         if absent:
             raise LabError(f"The queries table needs the columns {', '.join(QUERY_COLUMNS)}; missing: {', '.join(absent)}.")
@@ -114,11 +119,14 @@ class Trace:
 
     @classmethod
     def load(cls, file: FilePath | str) -> Trace:
-        """Read a Parquet trace. Raises `LabError` if the file cannot be read or is no trace."""
+        """Read a Parquet trace. Raises `LabError` if the file does not exist, cannot be read or is no trace."""
         try:
             table = pq.read_table(file, read_dictionary=["query_id", "path_id"])  # each id is decoded once
+        except FileNotFoundError as error:
+            raise LabError(f"Cannot read the trace {file}: the file does not exist.{_beside(FilePath(file))}") from error
         except (OSError, pa.ArrowException) as error:
-            raise LabError(f"Cannot read the trace {file}: {error}") from error
+            why = str(error).removeprefix(f"Could not open Parquet input source '{file}': ")  # the path once is enough
+            raise LabError(f"Cannot read the trace {file}: {why}") from error
         raw = (table.schema.metadata or {}).get(_METADATA)
         meta = json.loads(raw) if raw else {}
         queries = pd.DataFrame(meta["queries"]) if meta.get("queries") else None
@@ -195,12 +203,24 @@ class Trace:
     def source_line(self) -> str:
         """One line for figures and tables: what this is and where it comes from."""
         p = self.provenance
-        parts = [p["source"], p.get("domain"), p.get("measured_at"), f"{len(self.query_ids)} queries × {len(self.path_ids)} paths"]
+        parts = [p.get("source"), p.get("domain"), p.get("measured_at"), f"{len(self.query_ids)} queries × {len(self.path_ids)} paths"]
         if p.get("price_date"):
             parts.append(f"prices declared {p['price_date']}")
         if (p.get("sweep") or {}).get("failed"):
             parts.append(f"{p['sweep']['failed']} pairs failed")
         return " · ".join(str(part) for part in parts if part)
+
+
+def require_trace(value: object, what: str = "trace") -> None:
+    """Raise a `LabError` that says how to come by a trace unless the value is one; `what` names the argument."""
+    if isinstance(value, Trace):
+        return
+    how = "Give a Trace: Trace.load(file) reads one, Trace.from_frame(table) makes one of a table of outcomes."
+    if isinstance(value, pd.DataFrame):
+        how = f"Make it one: Trace.from_frame({what})."
+    elif isinstance(value, (str, FilePath)):
+        how = f"Read it first: Trace.load({str(value)!r})."
+    raise LabError(f"{what} must be a Trace, got {type(value).__name__}. {how}")
 
 
 def _checked(frame: pd.DataFrame, column: str) -> pd.Series:
@@ -215,6 +235,27 @@ def _checked(frame: pd.DataFrame, column: str) -> pd.Series:
         row = frame[bad].iloc[0]
         raise LabError(f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id}).")
     return values
+
+
+def _queries_in(frame: pd.DataFrame, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
+    """Return the queries table that the columns text, kind and split of outcomes spell; `rows` numbers the ids of the outcomes."""
+    table = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
+    for column in QUERY_COLUMNS[1:]:
+        if column in frame:
+            values = frame[column].astype(object).groupby(rows)
+            different = values.nunique().to_numpy()
+            if different.max() > 1:
+                one = int(different.argmax())
+                told = ", ".join(map(repr, frame.loc[rows == one, column].dropna().unique()[:2]))
+                raise LabError(f"outcomes must give each query one {column}; got {told} for {ids[one]}. Correct them, or give queries=.")
+            table[column] = values.first().fillna(table[column]).astype(str)
+    return table
+
+
+def _beside(file: FilePath) -> str:
+    """Name the Parquet files beside one that is not there, if they are few."""
+    others = sorted(other.name for other in file.parent.glob("*.parquet"))
+    return f" In its folder: {', '.join(others)}." if 0 < len(others) <= 8 else ""
 
 
 def _require_once(frame: pd.DataFrame, cells: np.ndarray, n_cells: int) -> None:

@@ -42,3 +42,5 @@ def test_the_front_of_a_trace():
     assert frame["on_front"].tolist() == [True, True, False]
     assert frame["quality"].tolist() == [1.0, 0.5, 0.5]
     assert frame["cost_usd"].tolist() == [3.0, 1.0, 3.0]
+    with pytest.raises(LabError, match=r"trace must be a Trace, got DataFrame.*Trace\.from_frame"):
+        pareto_front(frame)

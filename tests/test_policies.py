@@ -161,9 +161,27 @@ def test_mistakes_are_named():
         fit_policy(trace, embeddings=embeddings).select("one text", SLO())
     with pytest.raises(LabError, match="fit one with fit_policy"):
         replay("ours", trace, SLO())
+    for value, how in ((trace.outcomes, "from_frame"), ("t.parquet", r"load\('t.parquet'\)"), (None, "load")):
+        told = rf"trace must be a Trace, got {type(value).__name__}\..*Trace\.{how}"
+        with pytest.raises(LabError, match=told):
+            fit_policy(value)
+        with pytest.raises(LabError, match=told):
+            replay("oracle", value, SLO())
+    with pytest.raises(LabError, match=r"policy must be a fitted policy or 'oracle', got Trace.*replay\(policy, trace, slo\)"):
+        replay(trace, fit_policy(trace, "cheapest"), SLO())
     empty = trace.outcomes.assign(quality=trace.outcomes["quality"].where(trace.outcomes["path_id"] != trace.path_ids[2]))
     with pytest.raises(LabError, match=r"bm25-3.* has no quality"):
         fit_policy(type(trace).from_frame(empty, trace.queries, trace.provenance), embeddings=embeddings)
+
+
+def test_a_replay_on_another_domain_warns():
+    trace, embeddings, _ = topics(0)
+    garden, sea = (Trace(trace.outcomes, trace.queries, trace.provenance | {"domain": name}) for name in ("garden", "sea"))
+    policy = fit_policy(garden, embeddings=embeddings)
+    with pytest.warns(UserWarning, match="ours learned from the domain garden, and the trace is of sea"):
+        replay(policy, sea, SLO(), embeddings=embeddings)
+    for same in (garden, trace):  # warnings are errors: there is none
+        replay(policy, same, SLO(), embeddings=embeddings)
 
 
 def test_a_trace_without_placements_says_so_and_has_no_cloud_to_fall_back_on():
@@ -279,6 +297,21 @@ def test_an_infeasible_slo_can_be_served_by_the_least_violating_path():
         policy.select(embeddings[:2], slo, infeasible="ignore")
 
 
+@pytest.mark.parametrize("name", ["ours", "threshold", "best_single"])
+@pytest.mark.parametrize("violation_rate", [0.05, None])
+def test_of_paths_that_always_break_the_limits_the_nearest_to_them_is_taken(name, violation_rate):
+    trace, embeddings, _ = topics(0)
+    worse = Trace.from_frame(trace.outcomes.assign(latency_s=np.tile([0.4, 0.1, 0.3, 0.2], 60)), trace.queries)
+    policy = fit_policy(worse, name, embeddings=embeddings, violation_rate=violation_rate)
+    for slo, nearest in (
+        (SLO(max_latency_s=0.001), 1),  # in none of these the path of the best quality
+        (SLO(max_cost_usd=1e-9), 0),
+        (SLO(max_latency_s=0.05, max_cost_usd=5e-7), 2),  # beyond by a factor of 6; the others by 8, 8 and 18
+    ):
+        with pytest.warns(UserWarning, match="least-violating"):
+            assert set(policy.select(embeddings[:3], slo, infeasible="least_violating")) == {trace.path_ids[nearest]}, slo
+
+
 def test_explain_names_the_choice_and_the_tightest_reason_of_every_other_path():
     trace, embeddings = noisy(1)
     policy, slo = fit_policy(trace, embeddings=embeddings), SLO(max_latency_s=0.75)
@@ -295,6 +328,26 @@ def test_explain_names_the_choice_and_the_tightest_reason_of_every_other_path():
     assert "max_latency_s 0.75 against a 95th percentile of" in best["reason"]
     assert told.violation_share <= 0.05
     assert 0.3 < told.quality_sd < 0.6
+
+
+def test_explain_says_when_the_quality_asked_for_is_not_expected():
+    trace, embeddings = noisy(1)
+    policy = fit_policy(trace, embeddings=embeddings)
+    for prefer in ("cost", "quality"):
+        told = policy.explain(embeddings[0], SLO(min_quality=0.999, prefer=prefer))
+        assert (told.path_id, told.bound) == (trace.path_ids[3], ("min_quality",))
+        assert told.quality < 0.999
+    assert policy.explain(embeddings[0], SLO(min_quality=0.3, prefer="cost")).bound == ()
+    assert policy.explain(embeddings[0], SLO(min_quality=0.95, max_latency_s=0.75)).bound == ("max_latency_s", "min_quality")
+
+
+@pytest.mark.parametrize("name", ["ours", "threshold"])
+def test_policies_and_traces_show_themselves_in_one_line(name):
+    trace, embeddings, _ = topics(0)
+    trace = Trace(trace.outcomes, trace.queries, trace.provenance | {"domain": "garden"})
+    assert repr(trace) == "Trace(recorded · garden · 60 queries × 4 paths)"
+    told = repr(fit_policy(trace, name, embeddings=embeddings))
+    assert told.endswith(f"Policy({name!r}, learned from 60 queries × 4 paths of garden, violation_rate=0.05)")
 
 
 @pytest.mark.parametrize("name", ONE_PATH)
@@ -382,6 +435,15 @@ def test_what_is_no_query_or_slo_is_refused():
         policy.select(embeddings[0], SLO())
     with pytest.raises(LabError, match=r"slo must be an SLO.*got 'fast'"):
         policy.select(embeddings, "fast")
+    for slo in ({"max_latency_s": 0.1}, None):
+        with pytest.raises(LabError, match="slo must be an SLO"):
+            policy.select(embeddings, slo)
+    for none in ([], ()):
+        with pytest.raises(LabError, match=f"at least one query; got an empty {type(none).__name__}"):
+            policy.select(none, SLO())
+    for many in (["a"], None):
+        with pytest.raises(LabError, match=f"explain takes one query.*got {type(many).__name__}"):
+            policy.explain(many, SLO())
     with pytest.raises(LabError, match="one row per query of the trace: 60, got 3"):
         replay(policy, trace, SLO(), embeddings=embeddings[:3])
     assert len(policy.select(embeddings[:0], SLO())) == 0

@@ -43,7 +43,7 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
     for missing in header:
         left = {key: value for key, value in header.items() if key != missing}
         np.savez(file, **(arrays | {"header": np.frombuffer(json.dumps(left).encode(), dtype=np.uint8)}))
-        with pytest.raises(LabError, match=r"lacks a part|no policy of this lab|has version None|encoder None"):
+        with pytest.raises(LabError, match=r"lacks a part|no policy file of this lab|has version None|encoder None"):
             load_policy(file, encoder=encoder)
     for missing in set(arrays) - {"header"}:
         np.savez(file, **{key: value for key, value in arrays.items() if key != missing})
@@ -56,7 +56,7 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
     refused = 0
     for kept in np.linspace(0, len(whole) - 1, 20).astype(int):
         file.write_bytes(whole[:kept])
-        with pytest.raises(LabError, match="no policy of this lab, or cut short"):
+        with pytest.raises(LabError, match="no policy file of this lab, or cut short"):
             load_policy(file)
     for seed in range(300):  # one byte is another: refused, or none that matters
         rng = np.random.default_rng(seed)
@@ -69,8 +69,14 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
             refused += 1
     assert refused > 200
     np.savez(file, header=np.array([object()], dtype=object))  # a pickle inside
-    with pytest.raises(LabError, match="no policy of this lab"):
+    with pytest.raises(LabError, match="no policy file of this lab"):
         load_policy(file)
+    for write in (lambda: file.write_text("quality\n0.5"), lambda: trace.save(file), lambda: np.savez(file, x=np.ones(2))):
+        write()
+        with pytest.raises(LabError, match=r"no policy file of this lab.*Write one with save_policy") as told:
+            load_policy(file)
+        assert "pickle" not in str(told.value)
+        assert "header" not in str(told.value)
     with pytest.raises(LabError, match="Cannot read the policy"):
         load_policy(tmp_path / "none.npz")
     with pytest.raises(LabError, match="Cannot write the policy"):

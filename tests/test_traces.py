@@ -59,8 +59,24 @@ def test_unknown_queries_sources_and_columns_are_errors():
 def test_loading_garbage_or_nothing_is_an_error(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
     for name in ("t.parquet", "none.parquet"):
-        with pytest.raises(LabError, match="Cannot read the trace"):
+        with pytest.raises(LabError, match="Cannot read the trace") as told:
             Trace.load(tmp_path / name)
+        assert str(told.value).count(str(tmp_path)) == 1
+    assert "the file does not exist. In its folder: t.parquet." in str(told.value)
+    with pytest.raises(LabError, match=r"does not exist\.$"):
+        Trace.load(tmp_path / "nowhere/none.parquet")
+
+
+def test_queries_are_taken_from_the_outcomes_where_they_are_spelt_there():
+    told = FRAME.assign(text=["one", "one", "two"], kind=[None, "lookup", None], split=pd.Categorical(["train", "train", "heldout"]))
+    trace = Trace.from_frame(told.iloc[::-1])
+    assert trace.queries.to_dict("split")["data"] == [["b", "two", "unknown", "heldout"], ["a", "one", "lookup", "train"]]
+    assert trace.split("heldout").query_ids == ["b"]
+    assert Trace.from_frame(FRAME).queries["split"].tolist() == ["train", "train"]
+    given = pd.DataFrame({"query_id": ["a", "b"], "text": "given", "kind": "k", "split": "train"})
+    assert set(Trace.from_frame(told, given).queries["text"]) == {"given"}
+    with pytest.raises(LabError, match=r"each query one split; got 'train', 'heldout' for a\."):
+        Trace.from_frame(told.assign(split=["train", "heldout", "train"]))
 
 
 def test_the_input_frame_is_not_changed():

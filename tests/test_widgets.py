@@ -279,6 +279,9 @@ def test_what_of_a_state_no_longer_fits_is_named(measured):
     assert "gone/path" in explorer.sentence.value
     with pytest.raises(LabError, match="unknown keys"):
         explore(measured, state={"volume": 1})
+    for value, how in ((measured.outcomes, "from_frame"), ("t.parquet", "load")):
+        with pytest.raises(LabError, match=rf"trace must be a Trace, got {type(value).__name__}.*Trace\.{how}"):
+            explore(value)
     broken = explore(measured, state={"prefer": "fame"})
     assert "prefer must be one of" in broken.forgotten[0]
 

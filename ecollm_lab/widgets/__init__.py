@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ecollm_lab.policies import Policy
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import Trace, require_trace
 from ecollm_lab.widgets.explorer import Explorer
 
 __all__ = ["Explorer", "explore"]
@@ -38,7 +38,8 @@ def explore(
     Raises
     ------
     LabError
-        If the state is no such state, or embeddings do not match the trace.
+        If `trace` is no Trace, the state is no such state, or embeddings do not match the trace.
 
     """
+    require_trace(trace)
     return Explorer(trace, policy, embeddings=embeddings, state=state)
