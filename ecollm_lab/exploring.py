@@ -54,7 +54,8 @@ def emulate_domain(
     catalog_file, store_file
         The model catalog, and the SQLite store that outcomes go to and are taken from.
     replay
-        An exhaustive trace to look outcomes up in instead of measuring; the store is left alone then.
+        A trace of this domain with every pair that may be asked, to look outcomes up in instead of measuring; the store is left
+        alone then.
     out
         The Parquet file (default `build/emulated/<domain>.parquet`); the fronts go beside it as CSV.
     path_ids
@@ -93,7 +94,7 @@ def emulate_domain(
         if replay is None:
             run = _live(stack, loaded, catalog, store_file, space, emulator, budget, progress, stop, on_progress)
         else:
-            trace = Trace.load(replay)
+            trace = _recorded(replay, loaded, space)
             about = trace.provenance | {"replayed_from": trace.source_line}  # these outcomes are its, not of this machine and day
             look_up = replay_from(trace)
             run = lambda pairs: [] if stop and stop.is_set() else look_up(pairs)  # noqa: E731 - a name would say no more
@@ -116,6 +117,27 @@ def emulate_domain(
     Trace.from_outcomes(emulator.outcomes, queries_frame(queries), about).save(out)
     fronts.to_csv(out.with_suffix(".fronts.csv"), index=False)
     return _report(loaded.name, emulator, history, fronts, recalled, out)
+
+
+def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:
+    """Load a trace to replay, and refuse one of another domain or without some of the pairs that may be asked."""
+    trace = Trace.load(file)
+    about = trace.provenance
+    if about["source"] == "measured" and about.get("domain", domain.name) != domain.name:
+        raise LabError(
+            f"{file} was measured on the domain {about['domain']!r}, not on {domain.name!r}. Name that domain, or another trace."
+        )
+    if about.get("domain_digest", domain.digest) != domain.digest:
+        raise LabError(f"{file} was measured on another edition of {domain.name!r}: passages, queries or grading differ. Sweep it anew.")
+    known = trace.outcomes[trace.outcomes["quality"].notna()]
+    there = set(zip(known["query_id"], known["path_id"], strict=True))
+    missing = [(query.id, path.id) for query in domain.split("train") for path in space if (query.id, path.id) not in there]
+    if missing:
+        raise LabError(
+            f"{file} has no outcome of {len(missing)} pairs that may be asked, first query {missing[0][0]} on path {missing[0][1]}. "
+            "Explore only paths that it has for every training query, or name an exhaustive trace."
+        )
+    return trace
 
 
 def _live(

@@ -144,6 +144,25 @@ def test_emulate_says_what_is_wrong(place, changes, says):
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda t: vars(t)["provenance"].update(domain="automotive"), "measured on the domain 'automotive', not on 'smart_home'"),
+        (lambda t: vars(t)["provenance"].update(domain_digest="0"), "measured on another edition of 'smart_home'"),
+        (lambda t: t.outcomes.drop(index=t.outcomes.index[-5:], inplace=True), "has no outcome of "),
+        (lambda t: t.outcomes.drop(index=t.outcomes.index[t.outcomes["query_id"] == t.query_ids[0]], inplace=True), "on path none/none"),
+    ],
+)
+def test_a_trace_of_something_else_is_not_replayed(tmp_path, spoil, says):
+    trace = Trace.load("data/traces/smart_home.parquet").split("train")
+    spoil(trace)
+    trace.save(tmp_path / "t.parquet")
+    text = call("emulate", "--domain", "smart_home", "--budget-share", 0.02, "--replay", tmp_path / "t.parquet",
+                "--out", tmp_path / "e.parquet", code=1)  # fmt: skip
+    assert says in text
+    assert not (tmp_path / "e.parquet").exists()
+
+
 def _edit(place, line, prefix):
     file = place / "models.toml"
     file.write_text(file.read_text().replace(f"\n{line}", f"\n{prefix}{line}"))
