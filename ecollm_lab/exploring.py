@@ -16,7 +16,7 @@ from ecollm_lab.catalog import Catalog, load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
-from ecollm_lab.measuring import domain_folder, provenance, queries_frame, require_writable
+from ecollm_lab.measuring import domain_folder, provenance, queries_frame, require_parquet, require_writable
 from ecollm_lab.models import BudgetSpent, ModelPool
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError, Outcome
@@ -79,12 +79,16 @@ def emulate_domain(
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
     if (budget_share is None) == (budget is None):
-        raise LabError("Give either a budget share or a budget in outcomes, US dollars or seconds, and not both.")
+        raise LabError(
+            "Give either a budget share (--budget-share) or a budget in outcomes, US dollars or seconds (--max-outcomes, --max-cost-usd, "
+            "--seconds), and not both."
+        )
     if budget is None:
         if budget_share is None or not 0 < budget_share <= 1:
             raise LabError(f"budget_share must be within (0, 1], got {budget_share}.")
         budget = Budget(outcomes=max(1, round(budget_share * len(queries) * len(space))))
     out = out or FilePath("build/emulated") / f"{loaded.name}.parquet"
+    require_parquet(out)
     require_writable(out)
     encoder = default_encoder()
     emulator = Emulator(space, queries, encoder.encode([query.text for query in queries]), seed=seed)
@@ -193,24 +197,30 @@ def _report(name: str, emulator: Emulator, history: pd.DataFrame, fronts: pd.Dat
     last, pairs = history.iloc[-1], len(emulator.query_ids) * len(emulator.path_ids)
     whole = fronts[fronts["scope"] == "all"].sort_values("quality", ascending=False)
     front, aside = whole[whole["on_front"]], whole[whole["status"] == "set aside"]
+    ended = last["stopped"]
+    if ended == "budget spent" and emulator.n_told == recalled:
+        ended += f"; the store already held {recalled} of them, which count towards it; give a larger budget or another --store"
     on_front = front["n"].sum() / max(whole["n"].sum(), 1)
     lines = [
         f"{name}: {emulator.n_told} of {pairs} outcomes ({emulator.n_told / pairs:.1%}; {recalled} of them were there before), "
         f"{last['cost_usd']:.6f} USD (declared prices), {len(history)} batches. Deciding took {history['deciding_s'].sum():.1f} s, "
-        f"measuring {history['running_s'].sum():.1f} s. Ended because: {last['stopped']}.",
+        f"measuring {history['running_s'].sum():.1f} s. Ended because: {ended}.",
         f"Expected regret {last['expected_regret']:.3f}: the quality that knowing every path exactly would still add, mean over 25 SLOs.",
         f"Estimated front over all {len(emulator.query_ids)} training queries, {len(front)} paths, 90 % credible intervals; "
         f"{on_front:.0%} of the outcomes went to them:",
-        f"  {'path':36} {'quality':>18} {'USD per million':>21} {'seconds':>20} {'P(front)':>8} {'n':>4}",
+        f"  {'path':36} {'quality':>18} {'USD per 1,000':>30} {'seconds':>20} {'P(front)':>8} {'n':>4}",
     ]
     lines += [
         f"  {row.path_id:36} {row.quality:.2f} [{row.quality_low:.2f}, {row.quality_high:.2f}] "
-        f"{1e6 * row.cost_usd:7.3f} [{1e6 * row.cost_usd_low:.3f}, {1e6 * row.cost_usd_high:.3f}] "
+        f"{1000 * row.cost_usd:9.6f} [{1000 * row.cost_usd_low:.6f}, {1000 * row.cost_usd_high:.6f}] "
         f"{row.latency_s:6.3f} [{row.latency_s_low:.3f}, {row.latency_s_high:.3f}] {row.front_probability:8.2f} {row.n:4d}"
         for row in front.itertuples()
     ]
     if len(aside):
-        lines.append(f"Set aside, {len(aside)} of {len(whole)} paths: no chance above 1 % to be on any front. For example:")
+        lines.append(
+            f"Set aside, {len(aside)} of {len(whole)} paths: with a probability above 99 % one path or another beats each, overall and in "
+            "every cluster. Which one is less sure; the likeliest, for example:"
+        )
         lines += [f"  {row.path_id}: {row.because}" for row in aside.head(3).itertuples()]
     scopes = fronts[fronts["on_front"] & (fronts["scope"] != "all")].groupby("scope").size()
     if len(scopes):
