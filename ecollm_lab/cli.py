@@ -48,7 +48,9 @@ def main() -> None:
 
 @app.command("check-domain")
 @_tell
-def check_domain(folder: Annotated[FilePath, typer.Argument(help="Folder with passages.jsonl and queries.jsonl.")]) -> None:
+def check_domain(
+    folder: Annotated[FilePath, typer.Argument(help="Folder with passages.jsonl and queries.jsonl, or smart_home, automotive.")],
+) -> None:
     """Check a domain folder and print every fault with its file and line."""
     from ecollm_lab import domains, measuring, own_domain
 

@@ -79,7 +79,7 @@ def _diagnose(model: Model, models: ModelPool, today: date) -> Diagnosis:
     except LabError as error:
         problem = str(error).partition(" Nothing was recorded")[0]  # there is no outcome here
         return Diagnosis(model.name, model.placement, facts, warnings, problem, _mend(model, problem))
-    facts["question"] = f"{QUESTION!r}, with the three passages that say it"
+    facts["question"] = f"{QUESTION!r}, with three short passages"
     facts["answer"] = f"{reply.text[:60]!r}; {reply.tokens_in} tokens read, {reply.tokens_out} written, {reply.latency_s:.3f} s"
     cost = 1000 * model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out)
     per = (
@@ -125,7 +125,5 @@ def report(diagnoses: Sequence[Diagnosis]) -> str:
         rows += [("problem", one.problem)] * bool(one.problem) + [("to mend", one.mend)] * bool(one.mend)
         lines += [f"  {name:10} {text}" for name, text in rows]
     n = sum(one.ok for one in diagnoses)
-    lines.append(
-        f"{n} of {len(diagnoses)} models answer. Only the connection is checked here: an answer may be wrong, a sweep grades answers."
-    )
+    lines.append(f"{n} of {len(diagnoses)} models answer. Whether an answer is right is not checked here: a sweep grades them.")
     return "\n".join(lines)
