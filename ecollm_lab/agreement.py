@@ -105,8 +105,10 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
             query_id, answer, label = row["query_id"], str(row["answer"]), float(row["label"])
         except (ValueError, TypeError, KeyError) as error:
             raise LabError(f"{file}:{number}: must be a JSON object with query_id, answer and label, got {line[:80]!r}.") from error
-        if query_id not in ids or not 0 <= label <= 1:
-            raise LabError(f"{file}:{number}: query_id must be one of the domain's and label within [0, 1], got {query_id!r}, {label!r}.")
+        if query_id not in ids:
+            raise LabError(f"{file}:{number}: the domain {domain.name!r} has no query {query_id!r}; its ids stand in queries.jsonl.")
+        if not 0 <= label <= 1:
+            raise LabError(f"{file}:{number}: label must be within [0, 1], got {label!r}.")
         rows.append((query_id, answer, label))
     if not rows:
         raise LabError(f"{file}: no labelled answers.")

@@ -120,6 +120,8 @@ def load_catalog(file: FilePath | str) -> Catalog:
     for key in table:
         require_choice(f"{file}: top-level key", key, ("pocket_models", "prices", "models"))
     prices = table.get("prices", {})
+    for key in prices:
+        require_choice(f"{file}: [prices] key", key, ("date", "source", "edge_usd_per_hour"))
     for key in ("date", "source", "edge_usd_per_hour"):
         if key not in prices:
             raise LabError(f"{file}: [prices] lacks {key!r}; prices are declared with a date and a source, and none is assumed.")
@@ -191,10 +193,10 @@ def _model(name: str, row: dict[str, Any], file: FilePath, prices: dict[str, Any
     where = f"{file}: [models.{name}]"
     if "/" in name:
         raise LabError(f"{where}: a model name must not contain '/', which separates the stages of a path id.")
+    for key in row:
+        require_choice(f"{where} key", key, sorted(KEYS["edge" if row.get("placement") == "edge" else "cloud"]))
     require_choice(f"{where} placement", row.get("placement"), ("edge", "cloud"))
     placement: Placement = row["placement"]
-    for key in row:
-        require_choice(f"{where} key", key, sorted(KEYS[placement]))
     if ("file" in row) == ("base_url" in row):
         raise LabError(f"{where}: give either 'file' (a GGUF) or, for a cloud model, 'base_url', not both or neither.")
     if unused := {"sha256", "gpu_layers", "chat_template", "threads"} & row.keys() if "base_url" in row else ():

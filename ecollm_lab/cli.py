@@ -48,10 +48,13 @@ def main() -> None:
 
 @app.command("check-domain")
 @_tell
-def check_domain(folder: Annotated[FilePath, typer.Argument(help="Folder with passages.jsonl and queries.jsonl.")]) -> None:
+def check_domain(
+    folder: Annotated[FilePath, typer.Argument(help="Folder with passages.jsonl and queries.jsonl, or smart_home, automotive.")],
+) -> None:
     """Check a domain folder and print every fault with its file and line."""
-    from ecollm_lab import domains, own_domain
+    from ecollm_lab import domains, measuring, own_domain
 
+    folder = measuring.domain_folder(str(folder))
     faults = domains.check_domain(folder)
     for fault in faults:
         typer.echo(fault, err=True)
@@ -66,6 +69,16 @@ def check_domain(folder: Annotated[FilePath, typer.Argument(help="Folder with pa
     )
     for hint in own_domain.hints(domain):
         typer.echo(f"Still missing: {hint}.")
+
+
+def _names(option: str, words: str | None) -> list[str] | None:
+    """Split names at commas; None if the option was left out."""
+    if words is None:
+        return None
+    names = [name.strip() for name in words.split(",") if name.strip()]
+    if not names:
+        raise LabError(f"{option} names nothing, got {words!r}. Leave it out for all, or give names separated by commas.")
+    return names
 
 
 def _count(items: Any) -> dict[str, int]:
@@ -107,6 +120,8 @@ def grade_agreement(
     from ecollm_lab.embed import default_encoder
     from ecollm_lab.models import ModelPool
 
+    if "judge" in (grading or []) and not judge_model:
+        raise LabError("--grading judge asks a model of the catalog: add --judge-model NAME.")
     loaded = load_domain(measuring.domain_folder(domain))
     labelled = agreement.read_labels(labels, loaded)
     wanted = [Grading(name, judge_model if name == "judge" else None) for name in grading or []] or [loaded.grading]
@@ -129,7 +144,7 @@ def doctor(
 
     loaded = load_catalog(catalog)
     with ModelPool(loaded) as pool:
-        found = diagnose(loaded, models.split(",") if models else list(loaded.models), pool, datetime.now(UTC).date())
+        found = diagnose(loaded, _names("--models", models) or list(loaded.models), pool, datetime.now(UTC).date())
     typer.echo(f"Catalog {catalog}\n{report(found)}")
     if not all(one.ok for one in found):
         raise typer.Exit(1)
@@ -156,7 +171,7 @@ def sweep(
 
     with _stoppable(store) as stop:
         trace, file, progress = measuring.sweep_domain(
-            domain, catalog_file=catalog, store_file=store, out=out, path_ids=paths.split(",") if paths else None,
+            domain, catalog_file=catalog, store_file=store, out=out, path_ids=_names("--paths", paths),
             limit=limit, max_cost_usd=max_cost_usd, repeats=repeats, repeat_share=repeat_share, isolate=isolate, stop=stop,
             on_estimate=lambda found: typer.echo("".join(f"Estimate: {one}\n" for one in found), nl=False, err=True), show_progress=True,
         )  # fmt: skip
@@ -219,7 +234,9 @@ def import_recorded(
 ) -> None:
     """Turn recorded outcomes of real systems into a trace; what they do not record stays unknown."""
     from ecollm_lab.importers import import_outcomes
+    from ecollm_lab.measuring import require_parquet
 
+    require_parquet(out)
     trace = import_outcomes(
         format, source, columns=dict(_pairs("--column", column)), exclude=_pairs("--exclude", exclude), repeats=repeats, prices=prices,
         heldout_share=heldout_share, seed=seed,
@@ -244,10 +261,12 @@ def _pairs(option: str, words: list[str] | None) -> list[tuple[str, str]]:
 @_tell
 def emulate(
     domain: Annotated[str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")],
-    budget_share: Annotated[float | None, typer.Option(help="Budget as a share of all (query, path) pairs, e.g. 0.05.")] = None,
-    max_outcomes: Annotated[int | None, typer.Option(help="Budget in outcomes.")] = None,
-    max_cost_usd: Annotated[float | None, typer.Option(help="Budget in US dollars.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Budget in seconds.")] = None,
+    budget_share: Annotated[
+        float | None, typer.Option(help="Budget as a share of all (query, path) pairs, e.g. 0.05; what the store holds counts.")
+    ] = None,
+    max_outcomes: Annotated[int | None, typer.Option(help="Budget in outcomes, those already in the store included.")] = None,
+    max_cost_usd: Annotated[float | None, typer.Option(help="Budget in US dollars, for outcomes already in the store too.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Budget in seconds of this run.")] = None,
     stop_at_regret: Annotated[float | None, typer.Option(help="Stop early once the expected regret is this small, e.g. 0.02.")] = None,
     replay: Annotated[FilePath | None, typer.Option(help="Look outcomes up in this exhaustive trace instead of measuring them.")] = None,
     paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
@@ -266,7 +285,7 @@ def emulate(
     with _stoppable(store) as stop:
         report = exploring.emulate_domain(
             domain, budget_share=budget_share, budget=None if given == (None, None, None) else Budget(*given), catalog_file=catalog,
-            store_file=store, replay=replay, out=out, path_ids=paths.split(",") if paths else None, stop_at_regret=stop_at_regret,
+            store_file=store, replay=replay, out=out, path_ids=_names("--paths", paths), stop_at_regret=stop_at_regret,
             seed=seed, stop=stop, show_progress=True,
         )  # fmt: skip
     typer.echo(report)

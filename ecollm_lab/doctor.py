@@ -14,13 +14,14 @@ from ecollm_lab.records import LabError
 from ecollm_lab.stages.prompt import build_prompt
 
 STALE_DAYS = 180
+QUESTION = "How long may I keep a book?"
 PROMPT = build_prompt(
     (
         "The reading room opens at nine and closes at six. On Saturdays it closes at one.",
         "Books may be kept for four weeks and renewed twice, unless somebody else has asked for them.",
         "Bags go into the lockers by the entrance. A locker takes a one-euro coin and gives it back.",
     ),
-    "How long may I keep a book?",
+    QUESTION,
 )  # about what one query with three short passages sends
 
 MENDS = (  # what an error says → what to do about it
@@ -78,6 +79,7 @@ def _diagnose(model: Model, models: ModelPool, today: date) -> Diagnosis:
     except LabError as error:
         problem = str(error).partition(" Nothing was recorded")[0]  # there is no outcome here
         return Diagnosis(model.name, model.placement, facts, warnings, problem, _mend(model, problem))
+    facts["question"] = f"{QUESTION!r}, with three short passages"
     facts["answer"] = f"{reply.text[:60]!r}; {reply.tokens_in} tokens read, {reply.tokens_out} written, {reply.latency_s:.3f} s"
     cost = 1000 * model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out)
     per = (
@@ -123,5 +125,5 @@ def report(diagnoses: Sequence[Diagnosis]) -> str:
         rows += [("problem", one.problem)] * bool(one.problem) + [("to mend", one.mend)] * bool(one.mend)
         lines += [f"  {name:10} {text}" for name, text in rows]
     n = sum(one.ok for one in diagnoses)
-    lines.append(f"{n} of {len(diagnoses)} models answer.")
+    lines.append(f"{n} of {len(diagnoses)} models answer. Whether an answer is right is not checked here: a sweep grades them.")
     return "\n".join(lines)

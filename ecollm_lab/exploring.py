@@ -16,7 +16,7 @@ from ecollm_lab.catalog import Catalog, load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
-from ecollm_lab.measuring import domain_folder, provenance, queries_frame, require_writable
+from ecollm_lab.measuring import domain_folder, provenance, queries_frame, require_parquet, require_writable
 from ecollm_lab.models import BudgetSpent, ModelPool
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError, Outcome
@@ -54,7 +54,8 @@ def emulate_domain(
     catalog_file, store_file
         The model catalog, and the SQLite store that outcomes go to and are taken from.
     replay
-        An exhaustive trace to look outcomes up in instead of measuring; the store is left alone then.
+        A trace of this domain with every pair that may be asked, to look outcomes up in instead of measuring; the store is left
+        alone then.
     out
         The Parquet file (default `build/emulated/<domain>.parquet`); the fronts go beside it as CSV.
     path_ids
@@ -78,12 +79,16 @@ def emulate_domain(
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
     if (budget_share is None) == (budget is None):
-        raise LabError("Give either a budget share or a budget in outcomes, US dollars or seconds, and not both.")
+        raise LabError(
+            "Give either a budget share (--budget-share) or a budget in outcomes, US dollars or seconds (--max-outcomes, --max-cost-usd, "
+            "--seconds), and not both."
+        )
     if budget is None:
         if budget_share is None or not 0 < budget_share <= 1:
             raise LabError(f"budget_share must be within (0, 1], got {budget_share}.")
         budget = Budget(outcomes=max(1, round(budget_share * len(queries) * len(space))))
     out = out or FilePath("build/emulated") / f"{loaded.name}.parquet"
+    require_parquet(out)
     require_writable(out)
     encoder = default_encoder()
     emulator = Emulator(space, queries, encoder.encode([query.text for query in queries]), seed=seed)
@@ -93,7 +98,7 @@ def emulate_domain(
         if replay is None:
             run = _live(stack, loaded, catalog, store_file, space, emulator, budget, progress, stop, on_progress)
         else:
-            trace = Trace.load(replay)
+            trace = _recorded(replay, loaded, space)
             about = trace.provenance | {"replayed_from": trace.source_line}  # these outcomes are its, not of this machine and day
             look_up = replay_from(trace)
             run = lambda pairs: [] if stop and stop.is_set() else look_up(pairs)  # noqa: E731 - a name would say no more
@@ -116,6 +121,27 @@ def emulate_domain(
     Trace.from_outcomes(emulator.outcomes, queries_frame(queries), about).save(out)
     fronts.to_csv(out.with_suffix(".fronts.csv"), index=False)
     return _report(loaded.name, emulator, history, fronts, recalled, out)
+
+
+def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:
+    """Load a trace to replay, and refuse one of another domain or without some of the pairs that may be asked."""
+    trace = Trace.load(file)
+    about = trace.provenance
+    if about["source"] == "measured" and about.get("domain", domain.name) != domain.name:
+        raise LabError(
+            f"{file} was measured on the domain {about['domain']!r}, not on {domain.name!r}. Name that domain, or another trace."
+        )
+    if about.get("domain_digest", domain.digest) != domain.digest:
+        raise LabError(f"{file} was measured on another edition of {domain.name!r}: passages, queries or grading differ. Sweep it anew.")
+    known = trace.outcomes[trace.outcomes["quality"].notna()]
+    there = set(zip(known["query_id"], known["path_id"], strict=True))
+    missing = [(query.id, path.id) for query in domain.split("train") for path in space if (query.id, path.id) not in there]
+    if missing:
+        raise LabError(
+            f"{file} has no outcome of {len(missing)} pairs that may be asked, first query {missing[0][0]} on path {missing[0][1]}. "
+            "Explore only paths that it has for every training query, or name an exhaustive trace."
+        )
+    return trace
 
 
 def _live(
@@ -171,24 +197,30 @@ def _report(name: str, emulator: Emulator, history: pd.DataFrame, fronts: pd.Dat
     last, pairs = history.iloc[-1], len(emulator.query_ids) * len(emulator.path_ids)
     whole = fronts[fronts["scope"] == "all"].sort_values("quality", ascending=False)
     front, aside = whole[whole["on_front"]], whole[whole["status"] == "set aside"]
+    ended = last["stopped"]
+    if ended == "budget spent" and emulator.n_told == recalled:
+        ended += f"; the store already held {recalled} of them, which count towards it; give a larger budget or another --store"
     on_front = front["n"].sum() / max(whole["n"].sum(), 1)
     lines = [
         f"{name}: {emulator.n_told} of {pairs} outcomes ({emulator.n_told / pairs:.1%}; {recalled} of them were there before), "
         f"{last['cost_usd']:.6f} USD (declared prices), {len(history)} batches. Deciding took {history['deciding_s'].sum():.1f} s, "
-        f"measuring {history['running_s'].sum():.1f} s. Ended because: {last['stopped']}.",
+        f"measuring {history['running_s'].sum():.1f} s. Ended because: {ended}.",
         f"Expected regret {last['expected_regret']:.3f}: the quality that knowing every path exactly would still add, mean over 25 SLOs.",
         f"Estimated front over all {len(emulator.query_ids)} training queries, {len(front)} paths, 90 % credible intervals; "
         f"{on_front:.0%} of the outcomes went to them:",
-        f"  {'path':36} {'quality':>18} {'USD per million':>21} {'seconds':>20} {'P(front)':>8} {'n':>4}",
+        f"  {'path':36} {'quality':>18} {'USD per 1,000':>30} {'seconds':>20} {'P(front)':>8} {'n':>4}",
     ]
     lines += [
         f"  {row.path_id:36} {row.quality:.2f} [{row.quality_low:.2f}, {row.quality_high:.2f}] "
-        f"{1e6 * row.cost_usd:7.3f} [{1e6 * row.cost_usd_low:.3f}, {1e6 * row.cost_usd_high:.3f}] "
+        f"{1000 * row.cost_usd:9.6f} [{1000 * row.cost_usd_low:.6f}, {1000 * row.cost_usd_high:.6f}] "
         f"{row.latency_s:6.3f} [{row.latency_s_low:.3f}, {row.latency_s_high:.3f}] {row.front_probability:8.2f} {row.n:4d}"
         for row in front.itertuples()
     ]
     if len(aside):
-        lines.append(f"Set aside, {len(aside)} of {len(whole)} paths: no chance above 1 % to be on any front. For example:")
+        lines.append(
+            f"Set aside, {len(aside)} of {len(whole)} paths: with a probability above 99 % one path or another beats each, overall and in "
+            "every cluster. Which one is less sure; the likeliest, for example:"
+        )
         lines += [f"  {row.path_id}: {row.because}" for row in aside.head(3).itertuples()]
     scopes = fronts[fronts["on_front"] & (fronts["scope"] != "all")].groupby("scope").size()
     if len(scopes):

@@ -130,6 +130,7 @@ def sweep_domain(
     space = space.select(path_ids) if path_ids else space
     names = list(dict.fromkeys(path.model for path in space))
     out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
+    require_parquet(out)
     require_writable(out)
     with Store(store_file) as store, ModelPool(catalog, isolate=isolate) as models:
         models.check(names)
@@ -190,8 +191,18 @@ def _estimate(
 
 
 def domain_folder(domain: str) -> FilePath:
-    """Return the folder named so, or else the lab's own domain of that name."""
-    return FilePath(domain) if FilePath(domain).is_dir() or not (DATA / domain).is_dir() else DATA / domain
+    """Return the folder named so, or else the lab's own domain of that name. Raises `LabError` if there is neither."""
+    found = next((folder for folder in (FilePath(domain), DATA / domain) if folder.is_dir()), None)
+    if found is None:
+        own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
+        raise LabError(f"There is no domain or folder {domain!r}. The lab's own domains: {own}. For one of yours: ecollm-lab new-domain.")
+    return found
+
+
+def require_parquet(file: FilePath) -> None:
+    """Raise unless a trace's name says that it is Parquet."""
+    if file.suffix != ".parquet":
+        raise LabError(f"A trace is written as Parquet: give a name that ends in .parquet, got {file}.")
 
 
 def require_writable(file: FilePath) -> None:

@@ -184,10 +184,13 @@ def _rows(file: FilePath, *needed: str) -> Iterable[dict[str, str]]:
     try:
         table = pd.read_csv(io.StringIO(_text(file)), dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise LabError(f"{file} is no CSV file: {error}.") from error
+        why = " ".join(str(error).split())
+        raise LabError(f"{file} is no CSV file, which needs a header with the columns {' and '.join(needed)}: {why}.") from error
     for column in needed:
         if column not in table:
-            raise LabError(f"{file} has no column {column!r}; it has: {', '.join(map(str, table))}.")
+            raise LabError(
+                f"{file} has no column {column!r}; it has: {', '.join(map(str, table))}. A CSV file needs {' and '.join(needed)}."
+            )
         blank = table.index[table[column].str.strip() == ""]
         if len(blank):
             raise LabError(f"{file}: {column!r} is empty in row {blank[0] + 2}.")

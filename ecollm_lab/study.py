@@ -166,7 +166,7 @@ def _headline(name: str, one: dict[str, Any]) -> str:
         f"{name}: {one['n_queries']} queries ({one['n_heldout']} held out) × {one['n_paths']} paths, "
         f"{one['n_clusters']} clusters, {len(one['front'])} paths on the front. Source: {one['source_line']}.",
         f"Live check: {check['n_outcomes']} outcomes measured anew, quality agrees in {check['quality_agreement_rate']:.1%}; "
-        f"latency {check['latency_ratio_median']:.2f} × the trace's."
+        f"latency {check['latency_ratio_median']:.2f} × the trace's (another machine or load differs here)."
         if check
         else "Live check: not run.",
         f"{'held-out queries':16} {'policy':20} {'quality':>16} {'USD/1k':>9} {'mean s':>7} {'p95 s':>7} {'violations':>10} {'regret':>7}",

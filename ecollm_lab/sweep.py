@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from math import ceil
 from threading import Event
 
 from ecollm_lab.calls import Calls, identity
 from ecollm_lab.catalog import Catalog
 from ecollm_lab.domains import Domain
-from ecollm_lab.models import BudgetSpent
+from ecollm_lab.models import BudgetSpent, most_usd
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.progress import Progress
 from ecollm_lab.records import LabError, Path, Query
@@ -102,7 +103,7 @@ def sweep(
     plan = [(query, todo) for query, todo in _first(work, progress.total) if todo]
     pipeline.grade_through(calls)
     if max_cost_usd is not None:
-        _require_one_call(pipeline, plan, calls, max_cost_usd)
+        _require_one_call(pipeline, plan, calls, store.spending(pipeline.domain.name).charged_usd, max_cost_usd)
     run = Run(pipeline, calls, store, fingerprints, progress, stop or Event(), on_progress)
     pool = executor or ThreadPoolExecutor(1, thread_name_prefix="device")
     try:
@@ -113,16 +114,19 @@ def sweep(
     return progress
 
 
-def _require_one_call(pipeline: Pipeline, plan: list[tuple[Query, list[Path]]], calls: Calls, cap_usd: float) -> None:
+def _require_one_call(pipeline: Pipeline, plan: list[tuple[Query, list[Path]]], calls: Calls, spent_usd: float, cap_usd: float) -> None:
     """Refuse to start a sweep whose cap cannot buy its first paid call."""
     priced = {name for name, model in pipeline.catalog.models.items() if model.placement == "cloud"}
     for query, todo in plan:
         for path in todo:
             if path.model in priced:
-                if not calls.affords(path.model, pipeline.prepare(query, path, {}).prompt):
+                prompt = pipeline.prepare(query, path, {}).prompt
+                if not calls.affords(path.model, prompt):
+                    usd = most_usd(pipeline.catalog[path.model], prompt)
                     raise BudgetSpent(
-                        f"max_cost_usd {cap_usd:g} cannot buy one more call to {path.model!r}: what the store's ledger shows as spent on "
-                        f"{pipeline.domain.name!r} counts towards it. Raise it, or choose paths without that model."
+                        f"max_cost_usd {cap_usd:g} cannot buy one more call to {path.model!r}: it may cost {usd:.6f} USD, and "
+                        f"{spent_usd:.6f} USD are spent on {pipeline.domain.name!r} in this store already, which counts. "
+                        f"Give at least {ceil(1e6 * (spent_usd + usd)) / 1e6:.6f}, or choose paths without that model."
                     )
                 return
 

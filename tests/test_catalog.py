@@ -46,6 +46,8 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
         (HEAD, "declare at least one model"),
         (HEAD + EDGE.replace("edge", "fog"), "edge, cloud; got 'fog'"),
         (HEAD + EDGE + "temprature = 0\n", "temprature"),
+        (HEAD + EDGE.replace("placement", "placment"), "key must be one of .*placement.*; got 'placment'"),
+        (HEAD.replace("edge_usd_per_hour", "edge_usd_an_hour") + EDGE, r"\[prices\] key must be one of .*; got 'edge_usd_an_hour'"),
         (HEAD + EDGE.replace('file = "s.gguf"\n', ""), "'file'"),
         (HEAD + EDGE + "threads = 0\n", "threads must be a whole number >= 1"),
         (HEAD + CLOUD + "timeout_s = 0\n", "timeout_s must be more than 0 seconds, got 0"),

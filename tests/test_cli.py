@@ -46,10 +46,11 @@ def options(place, **changes):
 def test_check_domain_passes_the_shipped_and_fails_a_broken_one(tmp_path):
     assert "is sound: 126 passages" in call("check-domain", "data/smart_home", code=0)
     assert "cannot be read" in call("check-domain", tmp_path, code=1)
+    assert "There is no domain or folder 'smart_hom'" in call("check-domain", "smart_hom", code=1)
 
 
 def test_a_sweep_measures_resumes_and_exports(place):
-    assert "5 outcomes measured, 0 reused" in call(*options(place, paths=FOUR, limit=5), code=0)
+    assert "5 outcomes measured, 0 reused" in call(*options(place, paths=FOUR.replace(",", ", "), limit=5), code=0)
     assert "11 outcomes measured, 5 reused" in call(*options(place, paths=FOUR), code=0)
     assert "0 outcomes measured, 16 reused" in call(*options(place, paths=FOUR), code=0)
     trace = Trace.load(place / "t.parquet")
@@ -72,7 +73,9 @@ def test_a_sweep_measures_resumes_and_exports(place):
         (lambda p: (p / "models/pocket-m.gguf").unlink(), {}, "cannot read"),
         (lambda p: (p / "s.sqlite").write_bytes(b"junk" * 99), {}, "damaged or no store"),
         (lambda p: (p / "t.parquet").mkdir(), {}, "Cannot write"),
-        (None, {"domain": "nowhere"}, "cannot be read"),
+        (None, {"domain": "nowhere"}, "There is no domain or folder 'nowhere'. The lab's own domains: automotive, smart_home."),
+        (None, {"out": "t.csv"}, "ends in .parquet, got t.csv"),
+        (None, {"paths": " , "}, "--paths names nothing"),
         (None, {"limit": 0}, "limit must be at least 1"),
     ],
 )
@@ -101,6 +104,9 @@ def test_emulate_explores_live_resumes_and_writes_what_it_found(place):
     assert "0 of them were there before" in first
     assert "90 % credible intervals" in first
     assert _stored(place) == 6
+    assert "USD per 1,000" in first
+    held = call(*explore_options(place, paths=FOUR, max_outcomes=6), code=0)
+    assert "budget spent; the store already held 6 of them, which count towards it; give a larger budget or another --store" in held
     again = call(*explore_options(place, paths=FOUR, budget_share=1.0), code=0)
     assert "6 of them were there before" in again
     assert "Ended because: everything measured" in again
@@ -128,13 +134,15 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({}, "Give either a budget share or a budget"),
+        ({}, "Give either a budget share (--budget-share) or a budget"),
         ({"budget_share": 0.5, "max_outcomes": 9}, "and not both"),
         ({"budget_share": 1.5}, "budget_share must be within (0, 1], got 1.5"),
         ({"max_cost_usd": 0}, "Budget cost_usd must be positive"),
         ({"max_outcomes": 3}, "leaves 3 for 4 paths that were never measured; each needs one. Give at least 4"),
         ({"max_outcomes": 8, "replay": "nowhere.parquet"}, "Cannot read the trace nowhere.parquet"),
-        ({"max_outcomes": 8, "out": "data"}, "Cannot write data"),
+        ({"max_outcomes": 8, "out": "README.md/x.parquet"}, "Cannot create README.md"),
+        ({"max_outcomes": 8, "out": "x.csv"}, "ends in .parquet, got x.csv"),
+        ({}, "--max-outcomes, --max-cost-usd, --seconds"),
     ],
 )
 def test_emulate_says_what_is_wrong(place, changes, says):
@@ -142,6 +150,25 @@ def test_emulate_says_what_is_wrong(place, changes, says):
     assert says in text
     assert text.startswith("Error: ")
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda t: t.provenance.update(domain="automotive"), "measured on the domain 'automotive', not on 'smart_home'"),
+        (lambda t: t.provenance.update(domain_digest="0"), "measured on another edition of 'smart_home'"),
+        (lambda t: t.outcomes.__setitem__("quality", t.outcomes["quality"].where(t.outcomes.index >= 5)), "no outcome of 5 pairs"),
+        (lambda t: t.outcomes.__setitem__("path_id", t.outcomes["path_id"].astype(str) + "x"), "may be asked, first query "),
+    ],
+)
+def test_a_trace_of_something_else_is_not_replayed(tmp_path, spoil, says):
+    trace = Trace.load("data/traces/smart_home.parquet").split("train")
+    spoil(trace)
+    trace.save(tmp_path / "t.parquet")
+    text = call("emulate", "--domain", "smart_home", "--budget-share", 0.02, "--replay", tmp_path / "t.parquet",
+                "--out", tmp_path / "e.parquet", code=1)  # fmt: skip
+    assert says in text
+    assert not (tmp_path / "e.parquet").exists()
 
 
 def _edit(place, line, prefix):

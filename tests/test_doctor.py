@@ -46,6 +46,8 @@ def test_a_model_that_answers_is_reported_with_what_it_would_cost(tmp_path, endp
     )
     assert code == 0
     assert "fine (cloud): answers" in text
+    assert "question   'How long may I keep a book?'" in text
+    assert "Whether an answer is right is not checked here" in text
     assert "'Four weeks.'; 40 tokens read, 5 written" in text
     assert "0.060000 USD for 1,000 such queries; 1 in, 4 out USD per million tokens" in text  # 1,000 x (40 x 1 + 5 x 4) / 1e6
     assert "declared 2026-11-20: their price page" in text

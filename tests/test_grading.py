@@ -203,11 +203,18 @@ def test_graders_are_compared_on_labelled_answers_and_failures_stay_visible(doma
 
 
 @pytest.mark.parametrize(
-    "line", ["{", '{"query_id": "q9", "answer": "x", "label": 1}', '{"query_id": "q1", "answer": "x", "label": 2}', "[]", ""]
+    ("line", "says"),
+    [
+        ("{", "l.jsonl:2: must be a JSON object"),
+        ('{"query_id": "q9", "answer": "x", "label": 1}', "l.jsonl:2: the domain 'tiny' has no query 'q9'"),
+        ('{"query_id": "q1", "answer": "x", "label": 2}', r"l.jsonl:2: label must be within \[0, 1\], got 2"),
+        ("[]", "l.jsonl:2: must be a JSON object"),
+        ("", "l.jsonl: no labelled"),
+    ],
 )
-def test_a_bad_label_names_its_line(domain, tmp_path, line):
+def test_a_bad_label_names_its_line(domain, tmp_path, line, says):
     (tmp_path / "l.jsonl").write_text(f"\n{line}\n")
-    with pytest.raises(LabError, match=r"l\.jsonl(:2|: no labelled)"):
+    with pytest.raises(LabError, match=says):
         read_labels(tmp_path / "l.jsonl", domain)
 
 

@@ -407,3 +407,8 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(tmp_path, words, says
     assert text.startswith("Error: ")
     assert "Traceback" not in text
     assert not list(tmp_path.iterdir())
+
+
+def test_a_trace_is_not_written_under_another_kinds_name(tmp_path):
+    assert "ends in .parquet, got" in call("long", DATA / "long.csv", tmp_path / "t.csv", code=1)
+    assert not list(tmp_path.iterdir())

@@ -124,6 +124,12 @@ def _markdown(folder):
         (read_passages, "n.md", "# Only\n## headings\n", "holds no passage"),
         (read_passages, "n.csv", "title,body\na,b\n", "no column 'text'; it has: title, body"),
         (read_passages, "n.csv", "", "is no CSV file"),
+        (
+            read_queries,
+            "l.jsonl",
+            '{"a": 1, "b": 2}\n{"a": 1}\n{"a": 1, "b": 2, "c": 3}\n',
+            r"is no CSV file, which needs a header with the columns text and reference: .*line 3[^\n]*\.$",
+        ),
         (read_passages, "none.md", None, r"Cannot read .*none\.md"),
         (read_queries, "q.csv", "text,answer\na,b\n", "no column 'reference'"),
         (read_queries, "q.csv", "text,reference\na,b\nc,\n", "'reference' is empty in row 3"),
@@ -152,4 +158,4 @@ def test_grade_agreement_prints_figures_and_failures(tmp_path):
     assert facts.split()[:6] == ["facts-1", "4", "0", "1.00", "[0.51,", "1.00]"]
     assert f1.split()[:4] == ["token_f1-1", "4", "0", "0.75"]  # "every 7 weeks" shares two words of three with the reference
     assert "facts-1" in call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl")
-    assert "judge_model goes with" in call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl", "--grading", "judge", code=1)
+    assert "add --judge-model NAME" in call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl", "--grading", "judge", code=1)

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -79,6 +80,14 @@ def test_a_budget_stops_the_sweep(rig):
     assert before.charged_usd < store.spending("tiny").charged_usd <= cap
     with pytest.raises(LabError, match="cannot buy one more call to 'c'"):
         sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=before.charged_usd)
+
+
+def test_a_cap_too_small_for_one_call_says_what_one_may_cost(rig):
+    queries, pipeline, _, store = rig
+    with pytest.raises(LabError, match=r"may cost 0\.\d+ USD, and 0\.000000 USD are spent on 'tiny'.*Give at least 0\.\d+") as refused:
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=0)
+    least = float(re.search(r"at least (\d\.\d+)", str(refused.value))[1])
+    assert sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=least).done
 
 
 def test_any_executor_will_do_and_gives_the_same_outcomes(rig, tmp_path):
