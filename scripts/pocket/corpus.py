@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
@@ -105,6 +106,19 @@ def ask_personal(rng: Random, setting: g.Setting, owner: str, value: str) -> Tur
     pattern = rng.choice(setting.asks) if rng.random() < 0.65 else rng.choice(g.PERSONAL_ASKS)
     question = say(rng, pattern.format(name=setting.name, o=owner))
     return Turn("personal", question, g.PERSONAL.format(name=setting.name, owner=owner, value=value), (value,))
+
+
+def ask_procedure(rng: Random, procedure: g.Procedure, entity: str, actions: Sequence[str], n: int) -> Turn:
+    """Ask for step `n` (counted from 1) of a procedure whose steps are `actions`."""
+    way = rng.choice((f"{procedure.goal} {{e}}", *procedure.ways)).format(e=f"the {entity}")
+    question = say(rng, rng.choice(g.PROCEDURE_ASKS).format(n=n, nth=g.ORDINALS[n - 1], way=way))
+    answer = g.PROCEDURE.format(n=n, goal=procedure.goal, entity=entity, action=actions[n - 1])
+    return Turn("procedure", question, answer, (actions[n - 1],))
+
+
+def ask_unsaid(turn: Turn) -> Turn:
+    """Ask a question where the passages at hand do not hold its answer: the right answer is to say so."""
+    return Turn("unanswerable", turn.question, g.NOT_SAID, ("does not say",))
 
 
 def _entities(rng: Random, speech: g.Speech, n: int) -> list[str]:

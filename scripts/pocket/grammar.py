@@ -58,6 +58,14 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Procedure:
+    """An ordered procedure: its goal as a verb phrase ("to {goal} the {entity}") and other ways to say it ({e} = the entity)."""
+
+    goal: str
+    ways: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Speech:
     """Everything a domain can talk about."""
 
@@ -68,6 +76,8 @@ class Speech:
     owners: tuple[str, ...]
     types: tuple[str, ...]
     general: tuple[tuple[str, str, tuple[str, ...]], ...]  # answer sentence, its fact, questions; the last is kept for the domain
+    procedures: tuple[Procedure, ...]
+    steps: tuple[str, ...]  # the actions that procedures are made of, drawn at random
 
 
 def _attributes(rows: str) -> tuple[Attribute, ...]:
@@ -95,10 +105,17 @@ def _general(rows: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     return tuple((answer, fact, tuple(questions)) for answer, fact, *questions in cells)
 
 
+def _procedures(rows: str) -> tuple[Procedure, ...]:
+    cells = ([cell.strip() for cell in row.split("|")] for row in rows.strip().splitlines())
+    return tuple(Procedure(goal, tuple(ways)) for goal, *ways in cells)
+
+
 FACT = "The {name} of the {entity} is {value}."
 PERSONAL = "The {name} for {owner} is {value}."
 SYMPTOM = "If the {entity} {symptom}, {action}."
 COMPARE = "The {name} of the {a} is {va} and the {name} of the {b} is {vb}, so it is the {winner}."
+PROCEDURE = "Step {n} to {goal} the {entity} is to {action}."
+NOT_SAID = "The manual does not say."
 
 LOOKUP_ASKS = (
     "what is the {name} of {e}?",
@@ -127,6 +144,13 @@ PERSONAL_ASKS = (
     "remind me of the {name} for {o}",
     "what did i choose as {name} for {o}?",
 )
+PROCEDURE_ASKS = (  # {n} = a number, {nth} = an ordinal, {way} = a verb phrase
+    "what is step {n} to {way}?",
+    "what is the {nth} step to {way}?",
+    "i want to {way}, what is step {n}?",
+    "how do i {way}, what comes {nth}?",
+)
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 OPENERS = ("", "", "", "", "hey, ", "ok, ", "quick question, ", "please, ", "um, ")
 
 SMART_HOME = Speech(
@@ -242,6 +266,22 @@ Two-step sign-in asks for a second proof. | a second proof | what is two-step si
 Humidity at home should be about 50 percent. | 50 percent | how humid should a home be? | what humidity is healthy at home? | what is the right humidity indoors?
 A dimmer changes how bright a lamp is. | how bright a lamp is | what does a dimmer do? | what is a dimmer for? | what can i change with a dimmer?
 """),
+    procedures=_procedures("""
+descale | get the limescale out of {e}
+clean | give {e} a clean
+mount | put {e} up
+pair | connect {e} to the app
+"""),
+    steps=(
+        "switch it off",
+        "pull the plug",
+        "open the lid",
+        "press the round button",
+        "wait for the green light",
+        "rinse the filter",
+        "close the cover",
+        "start the app",
+    ),
 )
 
 AUTOMOTIVE = Speech(
@@ -357,6 +397,22 @@ The octane number says how well fuel resists knocking. | resists knocking | what
 A cabin filter cleans the air inside. | cleans the air inside | what does a cabin filter do? | what is a cabin filter for? | why change the cabin filter?
 Worn wipers leave streaks on the glass. | streaks on the glass | how do i notice worn wipers? | what do worn wipers do? | when do my wipers need replacing?
 """),
+    procedures=_procedures("""
+jump-start | give {e} a jump-start
+wash | get {e} clean
+fit a roof box on | put a roof box on {e}
+change a wheel on | swap a wheel of {e}
+"""),
+    steps=(
+        "pull the handbrake",
+        "open the bonnet",
+        "switch off the engine",
+        "loosen the bolts",
+        "put on the gloves",
+        "turn the key twice",
+        "close the flap",
+        "wait for two minutes",
+    ),
 )
 
 SPEECH = {"smart_home": SMART_HOME, "automotive": AUTOMOTIVE}
