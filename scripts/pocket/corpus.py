@@ -18,8 +18,8 @@ PLACES = tuple(
     "the playroom|the sauna|the office|the balcony|the laundry|the workshop|the loft|the pantry|the spa|the ferry|the beach|the choir trip|"
     "the evening class|the train|the allotment|the opera|the clinic|the corridor|the dining room|the music room|the greenhouse|the shed|"
     "the carport|the conservatory|the boat|the cabin|the spare bed|the bunk room|the winter garden|the hobby room|the wardrobe|the pool|"
-    "the school bus|the party|the exam|the long weekend|the camping trip|the museum|the harbour|the concert|the swimming lesson|the dentist|"
-    "the cinema|the bakery run|the early shift|the night shift|the parents|the kids|the babysitter|the lodger|the puppy|the parrot|the fish|"
+    "the school bus|the party|the exam|the long weekend|the camping trip|the museum|the harbour|the concert|the swimming lesson|the lido|"
+    "the cinema|the bakery run|the early shift|the night shift|the parents|the kids|the babysitter|the lodger|the puppy|the parrot|"
     "Monday mornings|rainy days|summer nights|guests|the grandparents|the neighbours|the team|the hamster|the picnic|the wedding|the zoo|"
     "Sundays|the office trip|the hill climb|the mountain pass|the old town|the tunnel|the car wash|the island|the north trip".split("|")
 )

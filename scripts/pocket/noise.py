@@ -61,11 +61,10 @@ _TAILS = (
     " right now",
     " again",
 )
-_NUMBERS = {"1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven", "12": "twelve", "31": "thirty one"}
-_SMALL_WORDS = frozenset(
-    ("the", "a", "an", "of", "is", "are", "does", "do", "did", "has", "have", "i", "to", "it", "for", "in", "on", "my", "what's", "can")
-    + ("may", "please", "will", "be", "with", "you", "me")
-)
+_NUMBERS = {"1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven", "12": "twelve", "31": "thirty-one"}
+_SMALL_WORDS = frozenset(("the", "a", "an", "of", "is", "are", "does", "do", "did", "has", "have", "i", "to", "it", "for", "in", "on")) | {
+    *("my", "what's", "can", "may", "please", "will", "be", "with", "you", "me")
+}
 _SHORTER = (
     ("what is", "whats"),
     ("what's", "whats"),
@@ -185,7 +184,7 @@ def _slips(rng: Random, question: str, names: Collection[str], n: int) -> str:
     for _ in range(n):
         i = rng.randrange(len(words))
         bare = words[i].strip("?,.!:")
-        if len(bare) < 4 or not bare.isalpha():
+        if len(bare) < 4 or not bare.isalpha() or bare in _NUMBERS.values():
             continue
         if bare in parts and (rng.random() < 0.5 or any(alike(bare, other) for other in parts if other != bare)):
             continue
