@@ -26,7 +26,7 @@ PLACES = tuple(
 _ONSETS = "b c d f g h j k l m n p r s t v w z br cl dr fl gr kl pr st tr vl sh ch th".split()
 _VOWELS = "a e i o u a e i o u ai ea ou io".split()
 _CODAS = "n r l s x m k t nd rn st ss lt".split() + [""] * 9
-_DOUBLED = ("put", "get", "set", "fit", "swap", "let", "tap", "hum", "drip", "run", "stop", "forget")
+_DOUBLED = ("put", "get", "set", "fit", "swap", "let", "tap", "hum", "drip", "run", "stop", "forget", "scan")
 
 KINDS = {"lookup": 0.23, "compare": 0.60, "diagnose": 0.26, "procedure": 0.20, "personal": 0.15}  # odds, where the passages allow it
 GENERAL, UNSAID = 0.06, 0.10  # shares of all questions

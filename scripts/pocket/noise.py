@@ -123,11 +123,13 @@ def roughen(rng: Random, question: str, asked: Collection[str], names: Collectio
     """
     for entity in asked:
         called = short_name(rng, entity, names) if rng.random() < 0.15 else entity
-        article = rng.choice(("the ", "the ", "my ", "our ", "this ", "", "", "that "))
+        article = rng.choice(("the ", "the ", "my ", "our ", "this ", "", "", "that ")) if len(asked) == 1 else "the "
+        spoken = f"the {entity}"
         if rng.random() < 0.6 or called != entity:
-            question = question.replace(f"the {entity}", f"{article}{called}" if len(asked) == 1 else f"the {called}")
+            question = question.replace(spoken, f"{article}{called}")
+            spoken = f"{article}{called}"
         if len(asked) == 1 and rng.random() < 0.2:
-            question = _topic_first(rng, question, f"{article}{called}")
+            question = _topic_first(rng, question, spoken)
     return re.sub(r"\s+", " ", _spell(rng, _hurry(rng, question, names), names)).strip()
 
 
