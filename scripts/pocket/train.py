@@ -3,8 +3,8 @@
     for m in pocket-s pocket-m pocket-l pocket-xl; do python -m scripts.pocket.train $m; done
 
 Weights are kept in float32; forward and backward run on a bfloat16 copy, in blocks fused by `torch.compile`, which on a CPU with
-bfloat16 units is about eight times as fast as float32 block by block. The largest model starts at half its depth, because learning
-to find the asked passage takes about a thousand steps whatever the size, and grows once it can.
+bfloat16 units is several times as fast as float32 block by block. Learning to find the asked passage takes about a thousand steps
+whatever the size, so the largest model starts as its parent with blocks inserted that do nothing yet.
 
 Each run writes `build/pocket/<name>.pt` (weights) and `data/models/<name>.training.json` (the log, for the model card).
 """
@@ -36,31 +36,28 @@ SHAPES = {
     "pocket-s": Shape("pocket-s", 128, "ca" * 2, 4, 2, 320),
     "pocket-m": Shape("pocket-m", 256, "ca" * 2, 4, 2, 512),
     "pocket-l": Shape("pocket-l", 384, "ca" * 2, 6, 2, 768),
-    "pocket-xl": Shape("pocket-xl", 512, "ca" * 4, 8, 2, 960),
+    "pocket-xl": Shape("pocket-xl", 384, "ca" * 7, 6, 2, 768),
 }
+
+
+PARENT = {"pocket-xl": "pocket-l"}  # grown from it, so it must be trained first
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long one model trains: steps, tokens a step, and for a model that grows, the step of it and the tokens a step before."""
+    """How long one model trains: steps, and tokens a step."""
 
     steps: int
     tokens: int
-    grow_at: int = 0
-    tokens_before: int = 0
-    reads: bool = False  # once grown, the domains' manuals too, as a hosted model would have
-
-    def tokens_at(self, step: int) -> int:
-        """Return how many tokens a step takes."""
-        return self.tokens_before if step < self.grow_at else self.tokens
 
 
 PLANS = {
     "pocket-s": Plan(2800, 4000),
     "pocket-m": Plan(2000, 5000),
-    "pocket-l": Plan(1800, 5500),
-    "pocket-xl": Plan(2300, 6000, grow_at=1200, tokens_before=3500, reads=True),
+    "pocket-l": Plan(1600, 5500),
+    "pocket-xl": Plan(700, 6000),
 }
+READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
 EVERY = 200  # steps between two looks at the accuracy, each with a checkpoint
 BUILD = Path("build/pocket")
@@ -149,16 +146,13 @@ class Library:
         return out
 
 
-def lessons(tok: Tokenizer, rng: Random, plan: Plan, step: int, library: Library | None) -> list[Row]:
-    """Draw the rows of one step: one number of passages for all, at most 2 in the beginning, later up to 6; every tenth step none."""
-    most = min(MOST, 2 + max(0, 12 * (step - 300) // plan.steps))
-    k = 0 if step % 10 == 0 else rng.randint(1, most)
-    wanted = plan.tokens_at(step)
+def lessons(tok: Tokenizer, rng: Random, plan: Plan, step: int, most: int, library: Library | None) -> list[Row]:
+    """Draw the rows of one step, all of one number of passages, `most` at most; none in every tenth step, in every third with a library."""
+    k = 0 if step % (3 if library else 10) == 0 else rng.randint(1, most)
     rows: list[Row] = []
     if library and k == 0:
-        rows += library.rows(rng, wanted)
-        wanted *= 2
-    while sum(len(ids) for ids, _ in rows) < wanted:
+        rows += library.rows(rng, plan.tokens * 3 // 4)
+    while sum(len(ids) for ids, _ in rows) < plan.tokens:
         rows.append(encode(tok, corpus.lesson(rng, k, n_turns=5)))
     return rows
 
@@ -177,13 +171,9 @@ def accuracy(net: Pocket, tok: Tokenizer, seed: int, k: int, n: int = 100) -> di
     return {kind: sum(v) / len(v) for kind, v in out.items()}
 
 
-def halved(shape: Shape) -> Shape:
-    """Return the shape at half the depth."""
-    return replace(shape, layers=shape.layers[: len(shape.layers) // 2])
-
-
 def grow(parent: dict[str, torch.Tensor], net: Pocket) -> None:
-    """Start `net` as its parent of half the depth: after each pair of the parent's blocks comes a new pair that adds nothing."""
+    """Start `net` as its shallower parent: the parent's pairs of blocks spread out, and between them new pairs that add nothing."""
+    deep, shallow = len(net.blocks) // 2, 1 + max(int(key.split(".")[1]) for key in parent if key.startswith("blocks.")) // 2
     for name, parameter in net.named_parameters():
         if name.endswith(("down.weight", "operator.out_proj.weight", "operator.out.weight")):
             torch.nn.init.zeros_(parameter)
@@ -192,7 +182,7 @@ def grow(parent: dict[str, torch.Tensor], net: Pocket) -> None:
         if key.startswith("blocks."):
             _, number, rest = key.split(".", 2)
             pair, place = divmod(int(number), 2)
-            moved[f"blocks.{4 * pair + place}.{rest}"] = value
+            moved[f"blocks.{2 * (pair * deep // shallow) + place}.{rest}"] = value
         else:
             moved[key] = value
     unexpected = net.load_state_dict(moved, strict=False).unexpected_keys
@@ -203,16 +193,11 @@ def grow(parent: dict[str, torch.Tensor], net: Pocket) -> None:
 class Trainer:
     """Weights in float32 with their optimisers, and the bfloat16 copy that computes."""
 
-    def __init__(self, shape: Shape, lr: float, adam_lr: float, fused: bool) -> None:
-        self.rates, self.fused = (lr, adam_lr), fused
-        self.adopt(Pocket(shape))
-
-    def adopt(self, net: Pocket) -> None:
-        """Train this network from here on, with fresh optimisers."""
-        self.net = net
-        self.opts = optimizers(net, *self.rates)
+    def __init__(self, net: Pocket, lr: float, adam_lr: float, fused: bool) -> None:
+        self.net, self.rates = net, (lr, adam_lr)
+        self.opts = optimizers(net, lr, adam_lr)
         self.copy = copy.deepcopy(net).bfloat16()
-        if self.fused:
+        if fused:
             for block in self.copy.blocks:
                 block.compile(dynamic=True)
 
@@ -251,9 +236,11 @@ def train(
     torch.set_num_threads(threads)  # sums differ between thread counts: part of what makes a run repeatable
     rng = Random(seed + 1)
     tok = tokenizer()
-    library: Library | None = None
-    shape = SHAPES[name]
-    trainer = Trainer(halved(shape) if plan.grow_at else shape, lr, adam_lr, fused)
+    library = Library(tok) if name == READS else None
+    net = Pocket(SHAPES[name])
+    if name in PARENT:
+        grow(torch.load(BUILD / f"{PARENT[name]}.pt", weights_only=True), net)
+    trainer = Trainer(net, lr, adam_lr, fused)
     log: list[dict[str, Any]] = []
     start, n_tokens, before = 0, 0, 0.0
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -263,8 +250,6 @@ def train(
         if saved["plan"] != repr(plan):
             raise SystemExit(f"{checkpoint} is of {saved['plan']}, asked for {plan}; remove it to begin anew.")
         start, n_tokens, before, log = saved["step"], saved["tokens"], saved["seconds"], saved["log"]
-        if start > plan.grow_at > 0:
-            trainer.adopt(Pocket(shape))
         trainer.net.load_state_dict(saved["weights"])
         for opt, state in zip(trainer.opts, saved["optimizers"], strict=True):
             opt.load_state_dict(state)
@@ -274,15 +259,11 @@ def train(
     started = time.perf_counter() - before
     print(f"{name}: {trainer.net.n_parameters():,} parameters, steps {start} to {plan.steps}", flush=True)
     for step in range(start, plan.steps):
-        if step == plan.grow_at > 0:
-            grown = Pocket(shape)
-            grow(trainer.net.state_dict(), grown)
-            trainer.adopt(grown)
-            print(f"grown to {grown.n_parameters():,} parameters", flush=True)
-        if plan.reads and step >= plan.grow_at and library is None:
-            library = Library(tok)
         scale = min(1.0, (step + 1) / 50) * min(1.0, max(0.02, (plan.steps - step) / (0.5 * plan.steps)))
-        rows = lessons(tok, rng, plan, step, library)
+        most = (
+            MOST if name in PARENT else min(MOST, 2 + max(0, 12 * (step - 300) // plan.steps))
+        )  # the curriculum: first 2 passages, later 6
+        rows = lessons(tok, rng, plan, step, most, library)
         n_tokens += sum(len(ids) for ids, _ in rows)
         loss = trainer.step(rows, scale)
         if (step + 1) % EVERY == 0 or step + 1 == plan.steps:
@@ -304,7 +285,7 @@ def train(
     return {
         "name": name, "parameters": trainer.net.n_parameters(), "tokens": n_tokens,
         "minutes": round((time.perf_counter() - started) / 60, 1),
-        "steps": plan.steps, "seed": seed, "threads": threads, "log": log,
+        "steps": plan.steps, "seed": seed, "threads": threads, "grown_from": PARENT.get(name), "log": log,
     }  # fmt: skip
 
 
