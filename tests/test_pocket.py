@@ -151,18 +151,64 @@ def test_the_domains_are_what_their_script_writes(tmp_path, monkeypatch):
         assert load_domain(tmp_path / name).digest == load_domain(f"data/{name}").digest
 
 
-def test_training_is_repeatable_and_a_grown_model_starts_as_its_parent(tmp_path, monkeypatch):
+def test_training_is_repeatable_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from scripts.pocket import train
+
+    plan = train.Plan(steps=4, tokens=300)
+    monkeypatch.setattr(train, "EVERY", 2)
+    weights = []
+    for folder in ("whole", "whole again"):
+        monkeypatch.setattr(train, "BUILD", tmp_path / folder)
+        train.train("pocket-s", plan, fused=False)
+        weights.append(torch.load(train.BUILD / "pocket-s.pt"))
+    monkeypatch.setattr(train, "BUILD", tmp_path / "interrupted")
+    looks = iter((True, False))
+
+    def interrupted(*args, **kwargs):
+        if next(looks):
+            return {"all": 0.0}
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "KS", (1,))
+        patched.setattr(train, "accuracy", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.train("pocket-s", plan, fused=False)
+    log = train.train("pocket-s", plan, fused=False)
+    weights.append(torch.load(train.BUILD / "pocket-s.pt"))
+    assert [row["step"] for row in log["log"]] == [2, 4]
+    for others in weights[1:]:
+        assert all(torch.equal(weights[0][key], others[key]) for key in weights[0])
+    with pytest.raises(SystemExit, match="remove it to begin anew"):
+        train.train("pocket-s", train.Plan(steps=5, tokens=300), fused=False)
+
+
+def test_a_grown_model_starts_as_its_parent():
     torch = pytest.importorskip("torch")
     from scripts.pocket import train
     from scripts.pocket.model import Pocket
 
-    monkeypatch.setattr(train, "BUILD", tmp_path)
-    first = train.train("pocket-s", steps=2, threads=1)
-    weights = torch.load(tmp_path / "pocket-s.pt")
-    again = train.train("pocket-s", steps=2, threads=1)
-    assert first["log"][-1]["loss"] == again["log"][-1]["loss"]
-    small, grown = Pocket(train.SHAPES["pocket-s"]), Pocket(train.SHAPES["pocket-m"])
-    small.load_state_dict(weights)
-    train.grow(weights, grown)
-    tokens = torch.arange(40).reshape(2, 20)
-    torch.testing.assert_close(grown(tokens), small(tokens))
+    for child, parent in train.PARENT.items():
+        small, grown = Pocket(train.SHAPES[parent]), Pocket(train.SHAPES[child])
+        train.grow(small.state_dict(), grown)
+        tokens = torch.arange(40).reshape(2, 20)
+        torch.testing.assert_close(grown(tokens), small(tokens))
+
+
+def test_a_hosted_model_reads_manuals_and_neither_queries_nor_notes():
+    pytest.importorskip("torch")
+    from scripts.pocket import train
+
+    tok = train.tokenizer()
+    library = train.Library(tok)
+    read = " ".join(tok.decode(ids) for ids, _ in library.rows(Random(0), 200_000))
+    for name in train.DOMAINS:
+        domain = load_domain(f"data/{name}")
+        assert not [query.text for query in domain.queries if query.text in read]
+        for passage in domain.passages:
+            sentences = passage.text.rstrip(".").split(". ")
+            if passage.source == "manual":
+                assert any(sentence in read for sentence in sentences)
+            else:
+                assert not any(sentence in read for sentence in sentences)

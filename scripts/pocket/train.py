@@ -59,6 +59,7 @@ PLANS = {
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
+KS = (1, 3, 6)  # looked at
 EVERY = 200  # steps between two looks at the accuracy, each with a checkpoint
 BUILD = Path("build/pocket")
 DOMAINS = ("smart_home", "automotive")
@@ -269,7 +270,7 @@ def train(
         if (step + 1) % EVERY == 0 or step + 1 == plan.steps:
             if not math.isfinite(loss):
                 raise SystemExit("training diverged")
-            by_k = {k: accuracy(trainer.copy, tok, seed=99, k=k) for k in (1, 3, 6)}
+            by_k = {k: accuracy(trainer.copy, tok, seed=99, k=k) for k in KS}
             seconds = time.perf_counter() - started
             log.append({"step": step + 1, "tokens": n_tokens, "seconds": round(seconds), "loss": round(loss, 4), "accuracy": by_k})
             said = "  ".join(f"k={k} " + " ".join(f"{n[:3]} {v:.2f}" for n, v in sorted(a.items())) for k, a in by_k.items())
