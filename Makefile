@@ -36,10 +36,12 @@ sweep: .venv/study  ## measure both domains again, all paths; stop and start it 
 notebooks: .venv/dev  ## pair the .ipynb files with their reviewed text, execute all, render them to build/notebooks/*.html
 	$(BIN)/python -m scripts.notebooks
 
-models: .venv/dev  ## train the pocket models again and export them (about half an hour on two cores)
-	for m in pocket-s pocket-m pocket-xl; do \
-	  $(BIN)/python -m scripts.pocket.train $$m && $(BIN)/python -m scripts.pocket.export $$m data/models/$$m.gguf || exit 1; \
-	done
+models: .venv/dev  ## train the pocket models again and export them (about two hours on two cores); goes on after an interruption
+	for m in pocket-s pocket-m pocket-l pocket-xl; do $(BIN)/python -m scripts.pocket.train $$m || exit 1; done
+	for m in pocket-s pocket-m pocket-l; do for q in f16 q8_0 q4_0; do \
+	  $(BIN)/python -m scripts.pocket.export $$m data/models/$$m-$$q.gguf --type $$q || exit 1; \
+	done; done
+	$(BIN)/python -m scripts.pocket.export pocket-xl data/models/pocket-xl-q8_0.gguf --type q8_0
 	$(BIN)/python -m scripts.pocket.card
 
 pictures: reproduce  ## the figures as PNG; needs Chromium

@@ -316,7 +316,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--parquet", type=Path)
     parser.add_argument("--quick", action="store_true", help="fewer queries of recorded traces, folds and limits; ends within a minute")
-    parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
+    parser.add_argument("--traces", help="names separated by commas, others keep their records; default: all at hand")
     args = parser.parse_args()
     found: list[dict[str, Any]] = []
     names = args.traces.split(",") if args.traces else available()
@@ -329,6 +329,9 @@ def main() -> None:
     args.json.write_text(json.dumps([{k: v for k, v in row.items() if v is not None} for row in plain], indent=1) + "\n")
     frame = pd.DataFrame(plain)
     if args.parquet:
+        if args.traces and args.parquet.exists():  # those not asked for stay as they were
+            before = pd.read_parquet(args.parquet)
+            frame = pd.concat([frame, before[~before["trace"].isin(names)]], ignore_index=True)
         frame.to_parquet(args.parquet, index=False)
     print(markdown(frame))
 
