@@ -53,9 +53,9 @@ class Plan:
 
 PLANS = {
     "pocket-s": Plan(2800, 4000),
-    "pocket-m": Plan(2000, 5000),
+    "pocket-m": Plan(1500, 5000),
     "pocket-l": Plan(1600, 5500),
-    "pocket-xl": Plan(700, 6000),
+    "pocket-xl": Plan(450, 6000),
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
