@@ -50,7 +50,7 @@ def card(name: str, passages: list[dict[str, str]], queries: list[dict[str, Any]
             "- **Wording**: `template` follows a pattern that also occurs, with other names and values, in the training text of the pocket",
             "  models. `free` follows none: these wordings were written by hand, one by one, as people type and dictate (typos, half",
             f"  sentences, context first, indirect requests), in `scripts/pocket/wordings/{name}.toml`. One wording serves up to three queries.",
-            "  General questions are asked in a wording that is kept out of training.",
+            "  General questions are all free: one wording that is kept out of training, and one from that file.",
             "",
             "| kind | template, train | template, held out | free, train | free, held out | all | free share |",
             "|---|---|---|---|---|---|---|",

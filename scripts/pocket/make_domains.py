@@ -42,6 +42,7 @@ class Item:
     turn: corpus.Turn
     gold: tuple[str, ...]
     free: dict[str, dict[str, str]]  # wording -> fields
+    withheld: str = ""  # the sentence that would answer, where the domain does not state it
 
     def row(self, split: str, wording: str | None) -> dict[str, Any]:
         """Return the query's record without its id."""
@@ -78,8 +79,10 @@ class Book:
         return (self.passages[-1]["id"],)
 
     def hold(self, split: str, turn: corpus.Turn, gold: tuple[str, ...], free: dict[str, dict[str, str]]) -> None:
-        """Keep a question for the draw."""
-        self.items[split, turn.kind].append(Item(turn, gold, free))
+        """Keep a question for the draw; what is no general knowledge and has no gold passage is unanswerable."""
+        withheld = "" if gold or turn.kind == "general" else turn.answer
+        asked = corpus.ask_unsaid(turn) if withheld else turn
+        self.items[split, asked.kind].append(Item(asked, gold, free, withheld))
 
 
 def wordings(name: str) -> dict[str, Any]:
@@ -109,8 +112,7 @@ def lookups(book: Book, split: str, entity: str, stated: dict[str, list[tuple[st
             book.hold(split, turn, gold, asks[attribute.name])
             stated[attribute.name].append((entity, value, gold))
     for attribute in book.rng.sample([a for a in book.speech.attributes if a not in chosen], 2):
-        turn = corpus.ask_lookup(book.rng, attribute, entity, attribute.low)
-        book.hold(split, corpus.ask_unsaid(turn), (), asks[attribute.name])
+        book.hold(split, corpus.ask_lookup(book.rng, attribute, entity, attribute.low), (), asks[attribute.name])
 
 
 def diagnoses(book: Book, split: str, entity: str) -> None:
@@ -122,7 +124,7 @@ def diagnoses(book: Book, split: str, entity: str) -> None:
         reports = of_split(book.words["diagnose"]["reports"][symptom], split)
         frames = of_split(book.words["diagnose"]["frames"], split)
         free = {frame: {"r": book.rng.choice(reports).format(**named(entity))} for frame in frames}
-        book.hold(split, *((corpus.ask_unsaid(turn), ()) if symptom == other else (turn, gold)), free)
+        book.hold(split, turn, () if symptom == other else gold, free)
 
 
 def procedures(book: Book, split: str, entity: str, n: int) -> None:
@@ -137,7 +139,7 @@ def procedures(book: Book, split: str, entity: str, n: int) -> None:
             fields = named(entity) | {"goal": procedure.goal, "n": str(i + 1), "nth": g.ORDINALS[i], "word": NUMBERS[i]}
             frames = words["any"] + ([] if procedure == other else words["after"] if i else words["first"])
             free = dict.fromkeys(frames, fields | {"prev": steps[i - 1]})
-            book.hold(split, corpus.ask_unsaid(turn) if procedure == other else turn, gold, free)
+            book.hold(split, turn, gold, free)
 
 
 def alike(a: str, b: str) -> bool:
@@ -167,7 +169,7 @@ def notes(book: Book) -> None:
         gold = book.add(f"{NOTES[book.name]}: {owner}", "notes", turns[:-1])
         for setting, turn in zip((*settings, other), turns, strict=True):
             free = dict.fromkeys(of_split(book.words["personal"][setting.name], split), {"o": owner})
-            book.hold(split, *((corpus.ask_unsaid(turn), ()) if setting == other else (turn, gold)), free)
+            book.hold(split, turn, () if setting == other else gold, free)
 
 
 def write_book(name: str) -> Book:
@@ -182,8 +184,9 @@ def write_book(name: str) -> Book:
         comparisons(book, split, stated)
     notes(book)
     for i, (answer, fact, questions) in enumerate(book.speech.general):
-        turn = corpus.Turn("general", questions[-1], answer, (fact,))
-        book.hold("train" if i % 5 < 3 else "heldout", turn, (), {questions[-1]: {}})
+        for question in (questions[-1], book.words["general"][answer]):
+            turn = corpus.Turn("general", question, answer, (fact,))
+            book.hold("train" if i % 5 < 3 else "heldout", turn, (), {question: {}})
     return book
 
 
