@@ -32,7 +32,6 @@ MOST_USES = 3  # of one free wording in one split
 NEAR = 0.85  # held-out queries with this cosine or more to a training query are left out
 MARGIN = 1e-4  # none may be so close to NEAR that another machine's rounding would decide
 NOTES = {"smart_home": "Household notes", "automotive": "Vehicle notes"}
-NUMBERS = ("one", "two", "three", "four", "five", "six")
 
 
 @dataclass(frozen=True)
@@ -132,11 +131,13 @@ def procedures(book: Book, split: str, entity: str, n: int) -> None:
     words = {key: of_split(frames, split) for key, frames in book.words["procedure"].items()}
     *described, other = book.rng.sample(book.speech.procedures, n + 1)
     for procedure in (*described, other):
-        steps = book.rng.sample(book.speech.steps, book.rng.choice((3, 4)))
-        turns = [corpus.ask_procedure(book.rng, procedure, entity, steps, i) for i in range(1, len(steps) + 1)]
+        steps = book.rng.sample(book.speech.steps, book.rng.choice((3, 4, 5)))
+        turns = [
+            corpus.ask_procedure(book.rng, procedure, entity, steps, i, whole=procedure != other) for i in range(1, len(steps) + 1)
+        ]
         gold = () if procedure == other else book.add(f"{entity}: how to {procedure.goal} it", "manual", turns)
         for i, turn in list(enumerate(turns))[: 1 if procedure == other else None]:
-            fields = named(entity) | {"goal": procedure.goal, "n": str(i + 1), "nth": g.ORDINALS[i], "word": NUMBERS[i]}
+            fields = named(entity) | {"goal": procedure.goal, "n": str(i + 1), "nth": g.ORDINALS[i], "word": g.NUMBERS[i]}
             frames = words["any"] + ([] if procedure == other else words["after"] if i else words["first"])
             free = dict.fromkeys(frames, fields | {"prev": steps[i - 1]})
             book.hold(split, turn, gold, free)
@@ -144,7 +145,7 @@ def procedures(book: Book, split: str, entity: str, n: int) -> None:
 
 def alike(a: str, b: str) -> bool:
     """Return whether two entities are of one family or of one type: others are rarely compared."""
-    return a.split()[0] == b.split()[0] or a.split()[-1] == b.split()[-1]
+    return a.split(maxsplit=1)[0] == b.split(maxsplit=1)[0] or a.rsplit(maxsplit=1)[-1] == b.rsplit(maxsplit=1)[-1]
 
 
 def comparisons(book: Book, split: str, stated: dict[str, list[tuple[str, float, tuple[str, ...]]]]) -> None:
@@ -168,7 +169,7 @@ def notes(book: Book) -> None:
         turns = [corpus.ask_personal(book.rng, s, owner, s.draw(book.rng)) for s in (*settings, other)]
         gold = book.add(f"{NOTES[book.name]}: {owner}", "notes", turns[:-1])
         for setting, turn in zip((*settings, other), turns, strict=True):
-            free = dict.fromkeys(of_split(book.words["personal"][setting.name], split), {"o": owner})
+            free = {wording: {"o": owner} for wording in of_split(book.words["personal"][setting.name], split)}
             book.hold(split, turn, () if setting == other else gold, free)
 
 
