@@ -132,9 +132,7 @@ def procedures(book: Book, split: str, entity: str, n: int) -> None:
     *described, other = book.rng.sample(book.speech.procedures, n + 1)
     for procedure in (*described, other):
         steps = book.rng.sample(book.speech.steps, book.rng.choice((3, 4, 5)))
-        turns = [
-            corpus.ask_procedure(book.rng, procedure, entity, steps, i, whole=procedure != other) for i in range(1, len(steps) + 1)
-        ]
+        turns = [corpus.ask_procedure(book.rng, procedure, entity, steps, i, whole=procedure != other) for i in range(1, len(steps) + 1)]
         gold = () if procedure == other else book.add(f"{entity}: how to {procedure.goal} it", "manual", turns)
         for i, turn in list(enumerate(turns))[: 1 if procedure == other else None]:
             fields = named(entity) | {"goal": procedure.goal, "n": str(i + 1), "nth": g.ORDINALS[i], "word": g.NUMBERS[i]}
