@@ -9,130 +9,184 @@ SPEECH = s.Speech(
 tyre pressure | bar | 1.8 3.6 0.1 | higher/lower
 = tire pressure | air pressure | pressure in the tyres | inflation pressure
 ? how much air goes into the tyres of {e}? | how many bar do the tyres of {e} need? | what do i pump the tyres of {e} up to? | how hard do i inflate the wheels of {e}? | to how many bar do i fill the tyres of {e}? | what pressure do the tyres of {e} take? | how much do i blow into the tyres of {e}? | i am at the air pump with {e}, how many bar? | how much air do i put in {e}? | how many bar belong in {e}?
+? how firm should the tyres of {e} be? | what do i set on the pump for {e}? | what goes into the tyres of {e}, in bar? | how much pressure for the wheels of {e}? | how full of air are the tyres of {e} meant to be? | tyres of {e} look flat, how many bar do they get? | how many bar should i blow into {e}? | what does the gauge have to read for {e}?
 + needs more air in its tyres | wants harder tyres | takes more bar | has its tyres pumped up more
++ wants more pressure in the wheels | has the firmer tyres
 - needs less air in its tyres | wants softer tyres | takes fewer bar | has its tyres pumped up less
+- wants less pressure in the wheels | has the softer tyres
 
 tank size | litres | 30 95 1 | bigger/smaller
 = tank capacity | fuel capacity | size of the tank | tank volume
 ? how much fuel fits into {e}? | how many litres can i fill into {e}? | how big is the tank of {e}? | how much petrol can {e} hold? | how many litres does the tank of {e} take? | how much can i fill up in {e}? | how much gas goes in {e}? | how many litres until {e} is full? | how large is the fuel tank of {e}? | when the tank of {e} is full, how many litres are in it?
+? how much do i have to pump to fill {e}? | how many litres of petrol in a full {e}? | how much diesel fits in {e}? | what does the tank of {e} hold? | how many litres go in when {e} is dry? | how much room for fuel is in {e}? | what volume is the tank of {e}? | how many litres does it take to fill {e} to the brim?
 + holds more fuel | takes more litres at the pump | can be filled with more petrol | has room for more fuel
++ has the larger fuel tank | swallows more at a fill-up
 - holds less fuel | takes fewer litres at the pump | can be filled with less petrol | has room for less fuel
+- has the smaller fuel tank | swallows less at a fill-up
 
 oil interval | kilometres | 8000 30000 500 | longer/shorter
 = oil change interval | distance between oil changes | interval for oil changes | oil change distance
 ? after how many kilometres does {e} need new oil? | how far can {e} go between oil changes? | how often does {e} need an oil change? | when is the next oil change of {e} due? | how many kilometres until i change the oil of {e}? | how long is the oil in {e} good for? | how many kilometres does the oil last in {e}? | how far can i drive {e} on one filling of oil? | when do i have to change oil in {e}? | after what distance is fresh oil due in {e}?
+? how long may i wait with the oil change of {e}? | how many kilometres apart are the oil changes of {e}? | at how many kilometres does the oil of {e} go? | when is {e} due for an oil change? | how far until {e} asks for oil? | how often does oil have to be renewed in {e}, in kilometres? | how many kilometres can the old oil stay in {e}? | what is the gap between two oil services of {e}?
 + goes further between oil changes | needs its oil changed less often | gets more kilometres out of its oil | keeps its oil for longer
++ can wait longer for its oil change | asks for oil less often
 - needs its oil changed more often | needs new oil sooner | gets fewer kilometres out of its oil | has to go to the oil change earlier
+- cannot wait as long for its oil change | asks for oil more often
 
 towing limit | kilograms | 400 3500 50 | higher/lower
 = towing capacity | trailer limit | trailer weight | maximum trailer load
 ? how heavy a trailer can {e} pull? | how much can i tow with {e}? | how many kilograms can {e} tow? | what weight may hang on the hook of {e}? | how heavy may the caravan behind {e} be? | how much can {e} drag along? | what can {e} pull? | can i tow a boat with {e}, how heavy? | how many kilograms of trailer can {e} take? | how much trailer is allowed for {e}?
+? what may {e} haul? | can {e} take a horse box, how many kilograms? | how many kilos on the tow bar of {e}? | how heavy can i load a trailer for {e}? | how much weight can i hitch to {e}? | how much may hang behind {e}? | is {e} good for a caravan, how heavy? | how big a load does {e} tow?
 + can tow more | can pull the heavier trailer | is the stronger one for a caravan | may drag more weight
++ may haul more | can have more hanging behind it | is better for a caravan
 - can tow less | can only pull the lighter trailer | is weaker with a caravan | may drag less weight
+- may haul less | can have less hanging behind it | is worse for a caravan
 
 boot space | litres | 180 880 10 | bigger/smaller
 = trunk space | luggage space | boot volume | cargo space | trunk size
 ? how much luggage fits into {e}? | how big is the trunk of {e}? | how many litres of luggage can {e} take? | how much room is in the boot of {e}? | how big is the boot of {e}? | how much shopping fits in the back of {e}? | how many litres is the boot of {e}? | how much can i pack into {e}? | how roomy is the trunk of {e}? | what volume does the boot of {e} have?
+? how many suitcases go into {e}, in litres? | does a pram fit in {e}, how big is the boot? | how much stuff can i get into {e}? | how much can i stow in the back of {e}? | what fits in the trunk of {e}, in litres? | how spacious is {e} at the back? | how much cargo goes in {e}? | how large a boot has {e} got?
 + takes more luggage | has more room for bags | fits more shopping | lets me pack more
++ swallows more suitcases | is roomier at the back | stows more
 - takes less luggage | has less room for bags | fits less shopping | lets me pack less
+- swallows fewer suitcases | is tighter at the back | stows less
 
 charge time | minutes | 18 95 1 | longer/shorter
 = charging time | time at the charger | fast charging time | time to charge
 ? how long does {e} need at a fast charger? | how many minutes until {e} is charged? | how long does charging {e} take? | how many minutes do i wait while {e} charges? | when is {e} full at the charger? | how long is {e} at the charging station? | how quickly can i charge {e}? | how many minutes does {e} hang on the plug? | is there time for lunch while {e} charges, how many minutes? | how long until the battery of {e} is full?
+? how long a coffee break does {e} need to charge? | how many minutes from empty to full for {e}? | how fast does {e} charge? | how soon can i drive on with {e} after plugging in? | how long does {e} take to fill its battery? | how many minutes on the plug for {e}? | how slow is {e} at charging? | what is the wait at the charger with {e}?
 + charges more slowly | stands longer at the charger | takes longer to charge | needs more minutes at the plug
++ makes me wait longer at the charger | wants the longer coffee break
 - charges faster | is done sooner at the charger | takes less time to charge | needs fewer minutes at the plug
+- lets me drive on sooner after plugging in | wants the shorter coffee break
 
 wheel torque | newton metres | 80 180 5 | higher/lower
 = torque of the wheel bolts | bolt torque | tightening torque | wheel bolt torque
 ? how tight do the wheel bolts of {e} have to be? | how firmly do i tighten the wheels of {e}? | how many newton metres for the wheels of {e}? | what do i set the torque wrench to for {e}? | how hard do i screw the wheels of {e} on? | how tight do i do up the wheel nuts of {e}? | with how many newton metres are the bolts of {e} fixed? | how much force do the wheel bolts of {e} get? | how strongly do i fasten the bolts of {e}? | how tight should the nuts on {e} be?
+? what torque do the wheels of {e} need? | to what do i tighten the nuts on {e}? | how many newton metres do i put on {e}? | how hard should i pull on the bolts of {e}? | i changed a wheel of {e}, how tight? | how much do i tighten the lug nuts of {e}? | how many newton metres hold the wheels of {e}? | with what force do i screw on the wheels of {e}?
 + needs its wheel bolts tighter | wants more newton metres | has to be screwed on harder | takes more force on the bolts
++ has to be tightened more | needs a harder pull on the wrench
 - needs its wheel bolts less tight | wants fewer newton metres | has to be screwed on softer | takes less force on the bolts
+- has to be tightened less | needs a softer pull on the wrench
 
 roof load | kilograms | 40 120 5 | higher/lower
 = roof limit | load on the roof | maximum roof weight | roof capacity
 ? how much weight can the roof of {e} carry? | what may i put on the roof of {e}? | how many kilograms go on the roof of {e}? | how heavy may a roof box on {e} be? | how much can i load on top of {e}? | how many kilograms may be on top of {e}? | how much does the roof of {e} stand? | how heavy can the bikes on the roof of {e} be? | what weight is allowed on the roof of {e}? | how much luggage can go on top of {e}, in kilograms?
+? how much can i strap onto the roof of {e}? | can three bikes go on {e}, how many kilograms? | what is the most for the roof of {e}? | how many kilos does the roof rack of {e} take? | how heavy may the skis on {e} be? | how much is {e} allowed to carry up there? | what load goes on the rack of {e}? | does the roof of {e} hold a tent, how many kilograms?
 + carries more on the roof | allows a heavier roof box | can have more weight on top | has the stronger roof
++ takes more bikes on top | can carry more up there
 - carries less on the roof | allows only a lighter roof box | can have less weight on top | has the weaker roof
+- takes fewer bikes on top | can carry less up there
 
 driving range | kilometres | 210 950 10 | longer/shorter
 = range | reach | distance in one go | total range
 ? how far does {e} get on one charge or tank? | how many kilometres can {e} drive in one go? | how far can i drive {e} without a stop? | how far will {e} take me? | how many kilometres does {e} manage? | when do i have to fill up {e} again, after how many kilometres? | how far can {e} go? | what distance can {e} do when it is full? | how many kilometres are in a full {e}? | how far can i travel in {e} before it is empty?
+? how far before {e} stops? | do i get to the coast in {e}, how many kilometres? | how many kilometres between two fill-ups of {e}? | how far away can i go with {e}? | how far does a full {e} run? | how long a trip does {e} manage without a break? | how many kilometres until {e} is empty? | what distance does {e} cover?
 + gets further in one go | drives more kilometres before it is empty | takes me further | has to stop less often
++ covers more distance | makes the longer trip without filling up
 - does not get as far in one go | is empty sooner | drives fewer kilometres before it is empty | has to stop more often
+- covers less distance | has to be filled up sooner
 
 wading depth | centimetres | 20 90 5 | bigger/smaller
 = water depth | fording depth | depth in water | maximum water depth
 ? how deep may the water be for {e}? | how deep can i drive {e} through water? | through how much water can {e} go? | how many centimetres of water can {e} take? | up to what depth can {e} cross a river? | how deep a puddle can {e} handle? | how high may the flood be for {e}? | how far into the water can i take {e}? | how deep a stream can {e} pass? | how many centimetres deep can {e} wade?
+? how much water before {e} drowns? | how deep a ford is ok for {e}? | can {e} drive through a flood, how deep? | how far up may the water come on {e}? | the road is under water, how deep is fine for {e}? | how many centimetres of flood does {e} stand? | what depth of water is safe for {e}? | how deep may i go into the stream with {e}?
 + can go through deeper water | can cross the deeper river | handles the deeper puddle | stands more water
++ is safer in a flood | drowns later
 - can only go through shallower water | gets wet inside sooner | handles only the smaller puddle | stands less water
+- drowns sooner | is worse in a flood
 
 top speed | kilometres an hour | 120 290 5 | higher/lower
 = maximum speed | highest speed | peak speed | speed at the top end
 ? how fast is {e}? | how fast can {e} go? | what does {e} do flat out? | how quick can {e} drive? | how fast does {e} get? | what is the fastest {e} can drive? | what speed does {e} reach? | how many kilometres an hour can {e} do? | at full throttle, how fast is {e}? | how much speed does {e} have in it?
+? how much can {e} do on the motorway? | what is the limit of {e} when i floor it? | how many km/h does {e} make? | how fast will {e} go at most? | what's the most {e} can do? | how speedy is {e}? | how quick is {e} when i put my foot down? | how many kilometres an hour at most in {e}?
 + is faster | can go faster | reaches more speed | wins flat out
++ is speedier | leaves the other behind
 - is slower | cannot go as fast | reaches less speed | loses flat out
+- is less speedy | falls behind at full throttle
 
 engine power | horsepower | 60 450 5 | higher/lower
 = motor power | power | performance | power of the engine
 ? how strong is the engine of {e}? | how many horses does {e} have? | how much horsepower does {e} have? | how powerful is {e}? | how many hp has {e}? | how much power is under the bonnet of {e}? | how strong is {e}? | what power does the motor of {e} have? | how much power does {e} bring? | how mighty is the motor of {e}?
+? how much muscle has {e}? | how many horsepower are in {e}? | what does the engine of {e} put out? | how much punch does {e} have? | how many hp does the motor of {e} make? | how strong a motor is in {e}? | what output has {e}? | how much oomph does {e} have?
 + is more powerful | has more horses | has the stronger engine | has more power under the bonnet
++ has more muscle | puts out more hp | has more punch
 - is less powerful | has fewer horses | has the weaker engine | has less power under the bonnet
+- has less muscle | puts out fewer hp | has less punch
 
 fuel use | litres | 3 15 0.1 | higher/lower
 = fuel consumption | consumption | petrol use | consumption per hundred kilometres
 ? how much fuel does {e} burn? | how many litres does {e} need for a hundred kilometres? | how thirsty is {e}? | how much petrol does {e} drink? | how economical is {e}? | how many litres does {e} swallow? | what does {e} consume? | how much does {e} use on a hundred kilometres? | how many litres go through {e} per hundred? | how much gas does {e} guzzle?
+? what does {e} need on the road? | how many litres does {e} burn per hundred? | how hungry is {e}? | how cheap is {e} to run, in litres? | how much fuel disappears in {e}? | what does {e} take for a hundred kilometres? | how frugal is {e}? | is {e} a guzzler, how many litres?
 + burns more fuel | is thirstier | drinks more petrol | is worse on petrol
++ is the bigger guzzler | empties the tank faster
 - burns less fuel | is more economical | drinks less petrol | is better on petrol
+- is more frugal | is cheaper to run
 
 price | euros | 9000 98000 500 | higher/lower
 = cost | list price | purchase price | sticker price
 ? how much does {e} cost? | what does {e} cost? | how many euros is {e}? | how expensive is {e}? | what do i pay for {e}? | how much money is {e}? | how much is {e} at the dealer? | what would {e} set me back? | for how much can i buy {e}? | how many euros do i need for {e}?
+? how much cash do i need for {e}? | how dear is {e}? | what is on the price tag of {e}? | is {e} affordable, how many euros? | how many euros do they want for {e}? | how much would i spend on {e}? | what does the dealer ask for {e}? | what's {e} going for?
 + costs more | is more expensive | is dearer | takes more money to buy
++ has the bigger price tag | makes me spend more
 - costs less | is cheaper | is easier on my wallet | can be had for less money
+- is more affordable | has the smaller price tag | lets me spend less
 
 length | centimetres | 280 690 5 | bigger/smaller
 = overall length | total length | size from nose to tail | vehicle length
 ? how long is {e}? | how many centimetres long is {e}? | how long a garage does {e} need? | how much space does {e} take from front to back? | will {e} fit in the garage, how long is it? | how many centimetres does {e} have from nose to tail? | how long a parking space does {e} need? | what does {e} measure from bumper to bumper? | how big is {e} from front to back? | how many centimetres does {e} stretch?
+? how much room does {e} need on the kerb? | how far is it from the nose of {e} to its tail? | how many centimetres from end to end is {e}? | does {e} fit on the ferry, how long is it? | how big a gap do i need to park {e}? | how stretched is {e}? | how short is {e}? | what is {e} from one end to the other?
 + is longer | needs the longer garage | takes more space to park | measures more from nose to tail
++ stretches further | needs the bigger gap to park
 - is shorter | fits into the shorter garage | takes less space to park | measures less from nose to tail
+- stretches less | is easier to park
 
 turning circle | metres | 8 16 0.1 | bigger/smaller
 = turning diameter | turning width | circle for turning | u-turn width
 ? how much room does {e} need to turn around? | how many metres does {e} need for a u-turn? | how tightly can {e} turn? | how wide must the road be to turn {e}? | how big a circle does {e} make? | how nimble is {e} when turning, in metres? | in how many metres can i turn {e} around? | what street width do i need for a u-turn in {e}? | how wide does {e} swing when it turns? | how small a circle can {e} drive?
+? can i turn {e} in my street, how many metres? | how handy is {e} in narrow lanes, in metres? | how many metres does {e} need to face the other way? | how much street does {e} need to turn? | how sharply does {e} turn? | what do i need to swing {e} round? | how big a loop does {e} drive? | how agile is {e}, in metres?
 + needs more room to turn | makes the wider u-turn | is worse in tight streets | swings wider
++ makes the bigger loop | turns less sharply
 - turns more tightly | makes the narrower u-turn | is better in tight streets | needs less room to turn
+- makes the smaller loop | turns more sharply | is handier in narrow lanes
 
 oil amount | litres | 2 9 0.1 | bigger/smaller
 = oil capacity | amount of oil | oil quantity | engine oil volume
 ? how much oil goes into {e}? | how many litres of oil does {e} take? | how much oil does the engine of {e} hold? | how much oil do i buy for {e}? | how many litres of oil fit in {e}? | what amount of oil do i pour into {e}? | how much oil is in {e}? | how many litres do i pour in at an oil change of {e}? | how much oil do i need for {e}? | how many cans of oil for {e}, in litres?
+? how many litres of oil are needed for {e}? | what do i fill in when i change the oil of {e}? | how much oil should i get for {e}? | how full of oil is {e}, in litres? | how many litres of lubricant for {e}? | how much fresh oil does {e} want? | how many litres does the oil pan of {e} hold? | how big a can of oil for {e}?
 + takes more oil | needs more litres of oil | holds more oil | has the thirstier engine for oil
++ has the bigger oil pan | wants more lubricant
 - takes less oil | needs fewer litres of oil | holds less oil | gets by with less oil
+- has the smaller oil pan | wants less lubricant
 
 warranty | years | 2 10 1 | longer/shorter
 = guarantee | warranty period | warranty time | cover | guarantee period
 ? for how many years is {e} covered? | how long is {e} under guarantee? | how many years of guarantee does {e} have? | how long does the maker stand behind {e}? | if {e} breaks, for how many years is the repair free? | how many years of warranty do i get with {e}? | when does the warranty of {e} run out? | how long am i covered if {e} fails? | for how long is {e} guaranteed? | how long do they fix {e} for nothing?
+? how old may {e} be for a free repair? | if {e} gives up, how many years can i complain? | how many years can i claim on {e}? | for how long are repairs on {e} free? | how long does the dealer stand for {e}? | how many years of protection come with {e}? | until what age is {e} covered? | {e} broke, within how many years is it still free?
 + is covered for longer | comes with more years of guarantee | is guaranteed for longer | has more years of cover
++ can be repaired for free longer | is protected for more years
 - is covered for fewer years | runs out of warranty first | comes with less guarantee | loses its cover sooner
+- can be repaired for free less long | is protected for fewer years
 """),
     symptoms=s.symptoms("""
-shows a yellow light | {e} has a yellow light on | there's a yellow light in {e} | a yellow lamp came on in {e} | {e} lights up yellow on the dashboard | the dash of {e} is yellow | a yellow warning is on in {e}
-shows a red triangle | a red triangle came on in {e} | {e} has the red triangle lit | there's a red triangle on the dash of {e} | a triangle in red is showing in {e} | {e} warns me with a red triangle | i see a red triangle in {e}
-pulls to the left | {e} drifts to the left | {e} doesn't go straight, it goes left | i have to steer against {e} because it goes left | {e} wanders left | {e} always wants to the left | the steering of {e} tugs left
-vibrates at speed | {e} shakes when i go fast | there is a vibration in {e} on the motorway | {e} trembles above a hundred | the wheel of {e} shakes at high speed | {e} wobbles when i drive fast | {e} judders on the motorway
-starts slowly | {e} is hard to start | {e} takes long to start in the morning | {e} barely starts | the engine of {e} takes ages to start | {e} cranks for long before it runs | {e} won't start right away
-squeals when braking | the brakes of {e} squeal | {e} makes a squeal when i brake | {e} screeches when i slow down | the brakes on {e} are shrieking | i hear squealing when i brake {e} | {e} squeaks under braking
-smells of fuel | i smell petrol in {e} | there's a fuel smell in {e} | {e} stinks of gas | {e} smells like a petrol station | there are petrol fumes in {e} | it smells of fuel inside {e}
-shows code 12 | {e} reports code 12 | code 12 is on the screen of {e} | {e} says code 12 | {e} gives me a code 12 | the display of {e} reads code 12 | code number 12 popped up in {e}
-shows code 31 | {e} reports code 31 | code 31 is on the screen of {e} | {e} says code 31 | {e} gives me a code 31 | the display of {e} reads code 31 | code number 31 popped up in {e}
-loses pressure | a tyre of {e} keeps going flat | {e} lost tyre pressure again | {e} has a slow puncture | a wheel on {e} is always soft | the tyres of {e} lose air | i have to pump up {e} every week
-blows warm air | the air in {e} won't get cold | the air conditioning of {e} is warm | the aircon in {e} does not cool | {e} won't cool down inside | only warm air comes out in {e} | the ac of {e} blows warm
-will not lock | i can't lock {e} | {e} doesn't lock anymore | the doors of {e} stay open | {e} won't close with the key | the central locking of {e} fails | {e} does not lock when i press the key
-overheats | {e} gets too hot | the engine of {e} is boiling | the temperature needle of {e} is in the red | {e} is steaming under the bonnet | {e} runs hot | the motor of {e} overheated
-drips oil | {e} is leaking oil | there's oil under {e} | {e} leaves oil spots on the drive | oil drips from {e} | {e} loses oil | i found an oil puddle beneath {e}
-jerks when shifting | {e} jerks when it changes gear | the gearbox of {e} is rough | {e} jumps between gears | shifting in {e} is jerky | {e} bucks on every gear change | there's a jolt in {e} when i shift
-rattles when cold | {e} rattles in the morning | there's a rattle in {e} when it is cold | {e} makes a rattling noise after a cold start | {e} clatters when it is cold | i hear rattling from {e} until it is warm | {e} rattles before it warms up
-flickers its headlights | the headlights of {e} flicker | the front lights of {e} go on and off | {e} has flickering lights | the beam of {e} is unsteady | the lamps at the front of {e} flash | the lights of {e} are flickering
-has a soft brake pedal | the brake pedal of {e} is spongy | the brake of {e} feels soft | i can push the brake of {e} to the floor | the pedal in {e} goes down too far | braking {e} feels mushy | the brake pedal of {e} gives way
+shows a yellow light | {e} has a yellow light on | there's a yellow light in {e} | a yellow lamp came on in {e} | {e} lights up yellow on the dashboard | the dash of {e} is yellow | a yellow warning is on in {e} | something yellow lit up in {e} | {e} has a yellow warning | a yellow light is on in {e} | {e} glows yellow at me
+shows a red triangle | a red triangle came on in {e} | {e} has the red triangle lit | there's a red triangle on the dash of {e} | a triangle in red is showing in {e} | {e} warns me with a red triangle | i see a red triangle in {e} | {e} shows me a triangle in red | the red warning triangle is lit in {e} | red triangle in {e} | a red triangle popped up in {e}
+pulls to the left | {e} drifts to the left | {e} doesn't go straight, it goes left | i have to steer against {e} because it goes left | {e} wanders left | {e} always wants to the left | the steering of {e} tugs left | {e} steers left by itself | {e} tugs to the left | {e} runs off to the left | let go of the wheel and {e} goes left
+vibrates at speed | {e} shakes when i go fast | there is a vibration in {e} on the motorway | {e} trembles above a hundred | the wheel of {e} shakes at high speed | {e} wobbles when i drive fast | {e} judders on the motorway | {e} shudders when it is fast | everything in {e} trembles on the motorway | {e} vibrates on the highway | at high speed {e} shakes
+starts slowly | {e} is hard to start | {e} takes long to start in the morning | {e} barely starts | the engine of {e} takes ages to start | {e} cranks for long before it runs | {e} won't start right away | {e} needs many tries to start | {e} is slow to start | {e} starts badly | it takes forever to get {e} started
+squeals when braking | the brakes of {e} squeal | {e} makes a squeal when i brake | {e} screeches when i slow down | the brakes on {e} are shrieking | i hear squealing when i brake {e} | {e} squeaks under braking | {e} squeals at the lights | braking {e} makes a squeaking noise | {e} whines when it brakes | every time i brake {e} there is a squeal
+smells of fuel | i smell petrol in {e} | there's a fuel smell in {e} | {e} stinks of gas | {e} smells like a petrol station | there are petrol fumes in {e} | it smells of fuel inside {e} | {e} has a smell of petrol | {e} reeks of fuel | i can smell gasoline in {e} | petrol smell in {e}
+shows code 12 | {e} reports code 12 | code 12 is on the screen of {e} | {e} says code 12 | {e} gives me a code 12 | the display of {e} reads code 12 | code number 12 popped up in {e} | {e} has code 12 up | i get code 12 in {e} | code 12 on {e} | {e} stopped with code 12
+shows code 31 | {e} reports code 31 | code 31 is on the screen of {e} | {e} says code 31 | {e} gives me a code 31 | the display of {e} reads code 31 | code number 31 popped up in {e} | {e} has code 31 up | i get code 31 in {e} | code 31 on {e} | {e} stopped with code 31
+loses pressure | a tyre of {e} keeps going flat | {e} lost tyre pressure again | {e} has a slow puncture | a wheel on {e} is always soft | the tyres of {e} lose air | i have to pump up {e} every week | air is leaving the tyres of {e} | one wheel of {e} is flat every morning | {e} is losing air | the pressure in {e} keeps falling
+blows warm air | the air in {e} won't get cold | the air conditioning of {e} is warm | the aircon in {e} does not cool | {e} won't cool down inside | only warm air comes out in {e} | the ac of {e} blows warm | {e} stays hot inside with the ac on | no cold air in {e} | the vents of {e} are warm | the cooling in {e} is dead, it is warm
+will not lock | i can't lock {e} | {e} doesn't lock anymore | the doors of {e} stay open | {e} won't close with the key | the central locking of {e} fails | {e} does not lock when i press the key | locking {e} does not work | {e} stays unlocked | the lock of {e} won't catch | my key does not shut {e}
+overheats | {e} gets too hot | the engine of {e} is boiling | the temperature needle of {e} is in the red | {e} is steaming under the bonnet | {e} runs hot | the motor of {e} overheated | {e} is too hot under the bonnet | steam comes out of {e} | {e} boils over | the temperature of {e} goes through the roof
+drips oil | {e} is leaking oil | there's oil under {e} | {e} leaves oil spots on the drive | oil drips from {e} | {e} loses oil | i found an oil puddle beneath {e} | {e} has an oil leak | black drops under {e} | {e} drops oil on my garage floor | oil is coming out of {e}
+jerks when shifting | {e} jerks when it changes gear | the gearbox of {e} is rough | {e} jumps between gears | shifting in {e} is jerky | {e} bucks on every gear change | there's a jolt in {e} when i shift | {e} lurches when it shifts | changing gear in {e} is bumpy | {e} kicks when the gear changes | the gears of {e} change with a jerk
+rattles when cold | {e} rattles in the morning | there's a rattle in {e} when it is cold | {e} makes a rattling noise after a cold start | {e} clatters when it is cold | i hear rattling from {e} until it is warm | {e} rattles before it warms up | {e} clatters on cold mornings | before it is warm, {e} rattles | {e} rattles on a cold engine | {e} makes noise like nails in a tin when cold
+flickers its headlights | the headlights of {e} flicker | the front lights of {e} go on and off | {e} has flickering lights | the beam of {e} is unsteady | the lamps at the front of {e} flash | the lights of {e} are flickering | the headlamps of {e} blink | the front lamps of {e} are not steady | {e} has blinking headlamps | the headlights on {e} keep flickering
+has a soft brake pedal | the brake pedal of {e} is spongy | the brake of {e} feels soft | i can push the brake of {e} to the floor | the pedal in {e} goes down too far | braking {e} feels mushy | the brake pedal of {e} gives way | the brakes of {e} are spongy | my foot goes all the way down when i brake {e} | {e} has a mushy brake | the pedal of {e} is too soft
 """),
     actions=s.words("""
 check the oil | fill in coolant | change the fuse | have the wheels balanced | replace the key battery | stop at once | clean the contacts | drive to a workshop | replace the filter | tighten the fuel cap | reset the computer | check the tyres | charge the battery | call road service | let the engine cool | bleed the brakes | renew the pads | grease the hinges | change the spark plugs | have the steering set | clear the fault memory | refill the gas

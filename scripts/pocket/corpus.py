@@ -18,15 +18,15 @@ PLACES = tuple(
     "the playroom|the sauna|the office|the balcony|the laundry|the workshop|the loft|the pantry|the spa|the ferry|the beach|the choir trip|"
     "the evening class|the train|the allotment|the opera|the clinic|the corridor|the dining room|the music room|the greenhouse|the shed|"
     "the carport|the conservatory|the boat|the cabin|the spare bed|the bunk room|the winter garden|the hobby room|the wardrobe|the pool|"
-    "the school bus|the party|the exam|the long weekend|the camping trip|the museum|the harbour|the concert|the swimming lesson|the dentist|"
-    "the cinema|the bakery run|the early shift|the night shift|the parents|the kids|the babysitter|the lodger|the puppy|the parrot|the fish|"
+    "the school bus|the party|the exam|the long weekend|the camping trip|the museum|the harbour|the concert|the swimming lesson|the lido|"
+    "the cinema|the bakery run|the early shift|the night shift|the parents|the kids|the babysitter|the lodger|the puppy|the parrot|"
     "Monday mornings|rainy days|summer nights|guests|the grandparents|the neighbours|the team|the hamster|the picnic|the wedding|the zoo|"
     "Sundays|the office trip|the hill climb|the mountain pass|the old town|the tunnel|the car wash|the island|the north trip".split("|")
 )
 _ONSETS = "b c d f g h j k l m n p r s t v w z br cl dr fl gr kl pr st tr vl sh ch th".split()
 _VOWELS = "a e i o u a e i o u ai ea ou io".split()
 _CODAS = "n r l s x m k t nd rn st ss lt".split() + [""] * 9
-_DOUBLED = ("put", "get", "set", "fit", "swap", "let", "tap", "hum", "drip", "run", "stop", "forget")
+_DOUBLED = ("put", "get", "set", "fit", "swap", "let", "tap", "hum", "drip", "run", "stop", "forget", "scan")
 
 KINDS = {"lookup": 0.23, "compare": 0.60, "diagnose": 0.26, "procedure": 0.20, "personal": 0.15}  # odds, where the passages allow it
 GENERAL, UNSAID = 0.06, 0.10  # shares of all questions

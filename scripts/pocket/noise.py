@@ -61,11 +61,10 @@ _TAILS = (
     " right now",
     " again",
 )
-_NUMBERS = {"1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven", "12": "twelve", "31": "thirty one"}
-_SMALL_WORDS = frozenset(
-    ("the", "a", "an", "of", "is", "are", "does", "do", "did", "has", "have", "i", "to", "it", "for", "in", "on", "my", "what's", "can")
-    + ("may", "please", "will", "be", "with", "you", "me")
-)
+_NUMBERS = {"1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven", "12": "twelve", "31": "thirty-one"}
+_SMALL_WORDS = frozenset(("the", "a", "an", "of", "is", "are", "does", "do", "did", "has", "have", "i", "to", "it", "for", "in", "on")) | {
+    *("my", "what's", "can", "may", "please", "will", "be", "with", "you", "me")
+}
 _SHORTER = (
     ("what is", "whats"),
     ("what's", "whats"),
@@ -124,11 +123,13 @@ def roughen(rng: Random, question: str, asked: Collection[str], names: Collectio
     """
     for entity in asked:
         called = short_name(rng, entity, names) if rng.random() < 0.15 else entity
-        article = rng.choice(("the ", "the ", "my ", "our ", "this ", "", "", "that "))
+        article = rng.choice(("the ", "the ", "my ", "our ", "this ", "", "", "that ")) if len(asked) == 1 else "the "
+        spoken = f"the {entity}"
         if rng.random() < 0.6 or called != entity:
-            question = question.replace(f"the {entity}", f"{article}{called}" if len(asked) == 1 else f"the {called}")
+            question = question.replace(spoken, f"{article}{called}")
+            spoken = f"{article}{called}"
         if len(asked) == 1 and rng.random() < 0.2:
-            question = _topic_first(rng, question, f"{article}{called}")
+            question = _topic_first(rng, question, spoken)
     return re.sub(r"\s+", " ", _spell(rng, _hurry(rng, question, names), names)).strip()
 
 
@@ -185,7 +186,7 @@ def _slips(rng: Random, question: str, names: Collection[str], n: int) -> str:
     for _ in range(n):
         i = rng.randrange(len(words))
         bare = words[i].strip("?,.!:")
-        if len(bare) < 4 or not bare.isalpha():
+        if len(bare) < 4 or not bare.isalpha() or bare in _NUMBERS.values():
             continue
         if bare in parts and (rng.random() < 0.5 or any(alike(bare, other) for other in parts if other != bare)):
             continue

@@ -92,7 +92,10 @@ def _blocks(text: str) -> list[tuple[tuple[str, ...], dict[str, tuple[str, ...]]
     out = []
     for block in text.strip().split("\n\n"):
         head, *rows = block.splitlines()
-        out.append((words(head), {row[0]: words(row[1:]) for row in rows}))
+        marked: dict[str, tuple[str, ...]] = {}
+        for row in rows:
+            marked[row[0]] = marked.get(row[0], ()) + words(row[1:])
+        out.append((words(head), marked))
     return out
 
 
