@@ -18,7 +18,7 @@ tyre pressure | bar | 1.8 3.6 0.1 | higher/lower
 tank size | litres | 30 95 1 | bigger/smaller
 = tank capacity | fuel capacity | size of the tank | tank volume
 ? how much fuel fits into {e}? | how many litres can i fill into {e}? | how big is the tank of {e}? | how much petrol can {e} hold? | how many litres does the tank of {e} take? | how much can i fill up in {e}? | how much gas goes in {e}? | how many litres until {e} is full? | how large is the fuel tank of {e}? | when the tank of {e} is full, how many litres are in it?
-? how much do i have to pump to fill {e}? | how many litres of petrol in a full {e}? | how much diesel fits in {e}? | what does the tank of {e} hold? | how many litres go in when {e} is dry? | how much room for fuel is in {e}? | what volume is the tank of {e}? | how many litres does it take to fill {e} to the brim?
+? how much do i have to pump to fill {e}? | how many litres of petrol are in {e} when it is full? | how much diesel fits in {e}? | what does the tank of {e} hold? | how many litres go in when {e} is dry? | how much room for fuel is in {e}? | what volume is the tank of {e}? | how many litres does it take to fill {e} to the brim?
 + holds more fuel | takes more litres at the pump | can be filled with more petrol | has room for more fuel
 + has the larger fuel tank | swallows more at a fill-up
 - holds less fuel | takes fewer litres at the pump | can be filled with less petrol | has room for less fuel
@@ -80,8 +80,8 @@ roof load | kilograms | 40 120 5 | higher/lower
 
 driving range | kilometres | 210 950 10 | longer/shorter
 = range | reach | distance in one go | total range
-? how far does {e} get on one charge or tank? | how many kilometres can {e} drive in one go? | how far can i drive {e} without a stop? | how far will {e} take me? | how many kilometres does {e} manage? | when do i have to fill up {e} again, after how many kilometres? | how far can {e} go? | what distance can {e} do when it is full? | how many kilometres are in a full {e}? | how far can i travel in {e} before it is empty?
-? how far before {e} stops? | do i get to the coast in {e}, how many kilometres? | how many kilometres between two fill-ups of {e}? | how far away can i go with {e}? | how far does a full {e} run? | how long a trip does {e} manage without a break? | how many kilometres until {e} is empty? | what distance does {e} cover?
+? how far does {e} get on one charge or tank? | how many kilometres can {e} drive in one go? | how far can i drive {e} without a stop? | how far will {e} take me? | how many kilometres does {e} manage? | when do i have to fill up {e} again, after how many kilometres? | how far can {e} go? | what distance can {e} do when it is full? | how many kilometres are in {e} when it is full? | how far can i travel in {e} before it is empty?
+? how far before {e} stops? | do i get to the coast in {e}, how many kilometres? | how many kilometres between two fill-ups of {e}? | how far away can i go with {e}? | how far does {e} run when it is full? | how long a trip does {e} manage without a break? | how many kilometres until {e} is empty? | what distance does {e} cover?
 + gets further in one go | drives more kilometres before it is empty | takes me further | has to stop less often
 + covers more distance | makes the longer trip without filling up
 - does not get as far in one go | is empty sooner | drives fewer kilometres before it is empty | has to stop more often
@@ -195,50 +195,62 @@ check the oil | fill in coolant | change the fuse | have the wheels balanced | r
 seat position | number
 = seat memory | seat setting | position of the seat
 ? which seat memory is right for {o}? | how is the seat set for {o}? | which seat button do i press for {o}? | where does the seat go for {o}? | which memory slot holds the seat for {o}? | on what number is the seat for {o}? | which number moves the seat right for {o}?
+? what number is the seat memory for {o}? | which of the seat slots is for {o}? | how do i put the seat for {o}? | what do i press so the seat fits for {o}?
 
 cabin temperature | degrees
 = temperature in the car | inside temperature | climate setting
 ? how warm is the cabin for {o}? | what do we heat the car to for {o}? | how many degrees is it inside for {o}? | how warm do we keep the car for {o}? | to how many degrees is the climate set for {o}? | what temperature does the car have for {o}? | how cold may it be in the car for {o}?
+? what do i set the climate to for {o}? | how many degrees do we like in the car for {o}? | how hot is the inside for {o}? | what is the heater in the car at for {o}?
 
 departure time | clock
 = time of departure | leaving time | start time
 ? when does the car have to be ready for {o}? | what time do we leave for {o}? | when do we set off for {o}? | at what time does the car start for {o}? | when do we drive off for {o}? | how early do we go for {o}? | when is it time to leave for {o}?
+? at what hour do we get going for {o}? | when must the car be warm for {o}? | when do we need to be off for {o}? | what time is the start for {o}?
 
 radio volume | percent
 = music volume | volume of the radio | sound level
 ? how loud is the radio for {o}? | how loud may the music be for {o}? | at what volume is the radio for {o}? | how far is the radio turned up for {o}? | how loud do we play music for {o}? | to what percent is the sound set for {o}? | how quiet is the radio for {o}?
+? how high do we turn the radio for {o}? | what volume is ok for {o}? | how much sound is there in the car for {o}? | how many percent is the radio at for {o}?
 
 garage code | code
 = code for the garage | gate code | number code of the garage
 ? which code opens the garage for {o}? | what do i type at the gate for {o}? | what is the code at the garage for {o}? | which digits open the gate for {o}? | how do i get into the garage for {o}, what code? | which number do i enter at the garage for {o}? | what are the four digits of the garage for {o}?
+? what pin is it at the garage for {o}? | what are the numbers for the gate for {o}? | what do i key in at the garage for {o}? | which code lets me in the garage for {o}?
 
 charge limit | percent
 = charging limit | battery limit | limit for charging
 ? how full do we charge for {o}? | where does charging stop for {o}? | to what percent do we charge for {o}? | how full should the battery be for {o}? | at how many percent does the charger stop for {o}? | how far up do we charge the car for {o}? | when is the battery full enough for {o}, in percent?
+? how much do we put in the battery for {o}? | when do we stop charging for {o}? | up to how many percent do i plug in for {o}? | what is the battery filled to for {o}?
 
 parking spot | number
 = parking space | parking place | parking number
 ? where do we park for {o}? | which spot is ours for {o}? | on which space does the car stand for {o}? | where is the car left for {o}? | what number is the parking for {o}? | where do i leave the car for {o}? | which parking bay do we have for {o}?
+? which bay do i pull into for {o}? | where do i find the car for {o}? | what number is the space for {o}? | where should the car stand for {o}?
 
 service day | Monday/Tuesday/Wednesday/Thursday/Friday/Saturday
 = day of the service | workshop day | garage day
 ? on which day is the service for {o}? | when do we go to the workshop for {o}? | which weekday is the service for {o}? | on what day is the car serviced for {o}? | what day did we book the workshop for {o}? | which day of the week is the check for {o}? | when is the mechanic booked for {o}?
+? what day do i bring the car in for {o}? | which day is the car at the garage for {o}? | when does the mechanic look at the car for {o}? | what day is the inspection for {o}?
 
 driving mode | comfort/sport/eco/snow/sand/town
 = drive mode | mode | drive setting
 ? which mode do we drive in for {o}? | what mode is the car in for {o}? | how is the drive set for {o}? | which drive programme is on for {o}? | into what mode do i put the car for {o}? | which mode did we choose for {o}? | do i switch to sport or eco or what for {o}?
+? what do i turn the mode dial to for {o}? | which setting do i drive in for {o}? | what mode suits us for {o}? | how should the car drive for {o}, which mode?
 
 radio station | Radio One/Jazz FM/Classic Plus/News Live/Folk Wave/Rock Mix
 = station | favourite station | channel on the radio
 ? which station do we play for {o}? | what do we listen to for {o}? | what radio is on for {o}? | which channel did we save for {o}? | what plays in the car for {o}? | which station should i tune in for {o}? | what radio channel is the favourite for {o}?
+? what should the car radio play for {o}? | which station is the favourite for {o}? | what do i put on the radio for {o}? | which broadcaster is on for {o}?
 
 rest stop | minutes
 = break | driving break | length of the break
 ? how long is the break for {o}? | how many minutes do we rest for {o}? | how long do we stop on the way for {o}? | how much of a pause did we plan for {o}? | for how many minutes do we halt for {o}? | how long a stop do we take for {o}? | how many minutes of break did we agree on for {o}?
+? how long is the pause for {o}? | how many minutes off the road for {o}? | how much rest do we take for {o}? | how long do we stretch our legs for {o}?
 
 dashboard colour | white/amber/sky blue/red/pale green/violet/ivory/coral
 = colour of the dashboard | dash colour | cockpit colour
 ? what colour is the dashboard for {o}? | which colour did we pick for {o}? | in which colour does the cockpit glow for {o}? | what colour are the dials for {o}? | how is the dash coloured for {o}? | what shade is the dashboard for {o}? | which colour should the instruments have for {o}?
+? which hue has the dashboard for {o}? | what do we tint the cockpit for {o}? | how is the instrument panel lit for {o}, what colour? | what colour do the gauges glow for {o}?
 """),
     owners=s.words("""
 the commute | the school run | the holiday trip | the weekend | the airport | the orchard | the dog | night drives | the market | the lake house | Mia | Tom | Grandpa | Jonas | Lena | Omar | the learner | the choir | the ski week | the ring road | Ravi | Aunt Ida | the ferry port | Yuki | the garden centre | Nora | the football club | the winter

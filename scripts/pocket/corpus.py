@@ -117,7 +117,7 @@ def _indirect(rng: Random, pattern: str) -> str:
         ask = " ".join((question, "{e}", {"have": "has", "go": "goes", "do": "does", "reach": "reaches"}.get(base, f"{base}s"), *more))
     else:
         return pattern
-    return rng.choice(g.INDIRECT).format(ask=ask.replace("{e}", "{{e}}")).replace("{{e}}", "{e}")
+    return rng.choice(g.INDIRECT).replace("{ask}", ask)
 
 
 def ask_lookup(rng: Random, attribute: Attribute, entity: str, value: float, terse: bool = False) -> Turn:
@@ -203,6 +203,8 @@ def ask_procedure(
 def ask_personal(rng: Random, setting: Setting, owner: str, value: str, terse: bool = False) -> Turn:
     """Ask for one of the household's own settings."""
     pattern = rng.choice(g.PERSONAL_TERSE if terse else setting.asks if rng.random() < 0.6 else g.PERSONAL_ASKS)
+    if pattern.endswith(" for {o}?") and rng.random() < 0.25:
+        pattern = rng.choice(g.OWNER_FIRST).replace("{ask}", pattern.removesuffix(" for {o}?"))
     name = setting.name if rng.random() < 0.6 else rng.choice(setting.names)
     question = say(rng, pattern.format(name=name, o=owner))
     return Turn("personal", question, g.PERSONAL.format(name=setting.name, owner=owner, value=value), (value,))

@@ -305,6 +305,18 @@ and the {name} for {o}?
 check the {name} for {o}
 i need the {name} for {o}
 """)
+OWNER_FIRST = _frames("""
+for {o}, {ask}?
+{o}: {ask}?
+about {o}, {ask}?
+this is for {o}, {ask}?
+it's for {o}. {ask}?
+when it comes to {o}, {ask}?
+{o} again, {ask}?
+{ask} when it's for {o}?
+{ask} if it is {o}?
+{ask} again for {o}?
+""")
 PERSONAL_TERSE = _frames("""
 {name} {o}
 {o} {name}

@@ -29,6 +29,31 @@ _LEADS = (
     "let me ask you, ",
     "in a hurry, ",
     "sorry to bother you, ",
+    "before i forget, ",
+    "i'm in the shop right now, ",
+    "my daughter wants to know, ",
+    "got a second? ",
+    "here is a question, ",
+    "i can't find the booklet, ",
+    "i lost the manual, ",
+    "the salesman could not say, ",
+    "we were just talking about it, ",
+    "i'd like to be sure, ",
+    "no rush, ",
+    "for my list: ",
+    "i have to know this, ",
+    "my hands are full, ",
+    "i am not at home, ",
+    "a friend is asking, ",
+    "say, ",
+    "listen, ",
+    "can somebody tell me, ",
+    "i'm new to this, ",
+    "it's a bit urgent, ",
+    "i keep forgetting: ",
+    "maybe you know, ",
+    "help me out, ",
+    "look, ",
 )
 _CONTEXTS = (
     "we just bought {e}. ",
@@ -60,6 +85,20 @@ _TAILS = (
     " or so",
     " right now",
     " again",
+    ", i keep forgetting",
+    ", my wife wants to know",
+    ", it's for a friend",
+    ", i lost the booklet",
+    ", no idea",
+    ", anyone?",
+    ", roughly",
+    ", exactly",
+    ", just the answer",
+    ", in short",
+    ", do you know",
+    " by the way",
+    " though",
+    " then",
 )
 _NUMBERS = {"1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven", "12": "twelve", "31": "thirty-one"}
 _SMALL_WORDS = frozenset(("the", "a", "an", "of", "is", "are", "does", "do", "did", "has", "have", "i", "to", "it", "for", "in", "on")) | {
@@ -151,8 +190,8 @@ def _spell(rng: Random, question: str, names: Collection[str]) -> str:
         question = _slips(rng, question, names, 1 if rng.random() < 0.7 else 2)
     if rng.random() < 0.15:
         question = _stumble(rng, question)
-    if rng.random() < 0.25:
-        question = rng.choice(rng.choice((_WAKES, _FILLERS, _LEADS))) + question
+    if rng.random() < 0.3:
+        question = rng.choice(rng.choice((_WAKES, _FILLERS, _LEADS, _LEADS))) + question
     if rng.random() < 0.2:
         question = question.rstrip("?") + rng.choice(_TAILS) + rng.choice(("", "?"))
     if rng.random() < 0.6:

@@ -195,50 +195,62 @@ replace the battery | hold the reset button | clean the lens | update the firmwa
 bedtime brightness | percent
 = evening brightness | brightness at bedtime | light level at bedtime
 ? how bright should it be at bedtime for {o}? | how dim are the lights at night for {o}? | how far down do the lights go at bedtime for {o}? | how much light is there at bedtime for {o}? | to what percent do we dim the lights for {o}? | how bright are the lamps when it is bedtime for {o}? | how low do the lights go in the evening for {o}?
+? how much do we leave the lights on at bedtime for {o}? | what level are the lamps at bedtime for {o}? | how soft is the light when going to bed for {o}? | how many percent of light at bedtime for {o}?
 
 heating start | clock
 = heating time | start of the heating | time the heating comes on
 ? when does the heating come on for {o}? | what time does it get warm for {o}? | when do we turn on the heating for {o}? | at what time does the heating start for {o}? | from when is it heated for {o}? | when do the radiators get warm for {o}? | since what hour is the heating on for {o}?
+? since when is it warm for {o}? | at what hour do we heat for {o}? | what hour does the heater kick in for {o}? | when does it begin to get cosy for {o}?
 
 night temperature | degrees
 = temperature at night | overnight temperature | sleeping temperature
 ? how warm is it at night for {o}? | how cold does it get at night for {o}? | to how many degrees do we heat at night for {o}? | what temperature is it overnight for {o}? | how many degrees is it at night for {o}? | what do we keep it at during the night for {o}? | how far does it cool down at night for {o}?
+? what is the thermostat at overnight for {o}? | how chilly are the nights for {o}? | how many degrees while everyone sleeps for {o}? | how warm do we leave it after dark for {o}?
 
 wake-up alarm | clock
 = alarm time | alarm in the morning | wake-up time
 ? when does the alarm go off for {o}? | what time is the wake-up for {o}? | when does it ring in the morning for {o}? | at what time do we wake up for {o}? | for when is the alarm set for {o}? | how early does the alarm ring for {o}? | what time is the morning alarm for {o}?
+? when do we get up for {o}? | how early is the alarm for {o}? | what time does the clock ring for {o}? | when is it time to wake for {o}?
 
 door code | code
 = entry code | code for the door | door number code
 ? which code opens the door for {o}? | what do i type at the door for {o}? | what is the code at the door for {o}? | which digits open the door for {o}? | how do i open the door for {o}, what code? | which number do i enter at the door for {o}? | what are the four digits of the door for {o}?
+? what are the numbers for the door for {o}? | how do i unlock the door for {o}, which code? | what pin opens the door for {o}? | what do i key in to get in for {o}?
 
 speaker volume | percent
 = music volume | volume of the speaker | sound volume
 ? how loud is the music for {o}? | how loud did we set the speaker for {o}? | at what volume does the music play for {o}? | how far up is the speaker for {o}? | how loud should the speaker be for {o}? | to what percent is the sound turned up for {o}? | how loud do we play songs for {o}?
+? how loud can the speaker go for {o}? | how high is the volume for {o}? | how much sound comes from the speaker for {o}? | how quiet is the music for {o}?
 
 light colour | warm white/amber/sky blue/rose/pale green/violet/ivory/coral
 = colour of the light | lamp colour | lighting colour
 ? what colour are the lights for {o}? | which colour did we pick for {o}? | in which colour do the lamps shine for {o}? | what colour is it lit for {o}? | which light colour belongs to {o}? | what shade are the lights for {o}? | which colour should the lamps have for {o}?
+? which hue do the lights have for {o}? | what do we tint the lamps for {o}? | how are the lights coloured for {o}? | what colour should i make the bulbs for {o}?
 
 cleaning day | Monday/Tuesday/Wednesday/Thursday/Friday/Saturday
 = day for cleaning | vacuum day | day of the cleaning
 ? on which day does the vacuum run for {o}? | when is it cleaned for {o}? | which day of the week is cleaning for {o}? | on what day do we clean for {o}? | what weekday does the vacuum come for {o}? | which day do we vacuum for {o}? | when does the robot clean for {o}?
+? which day does the robot sweep for {o}? | on what day is the floor done for {o}? | what is the day to hoover for {o}? | when do the floors get cleaned for {o}?
 
 blind opening | clock
 = opening time of the blinds | time the blinds open | blinds in the morning
 ? when do the blinds open for {o}? | what time do the blinds go up for {o}? | when is daylight let in for {o}? | at what time do we open the blinds for {o}? | when do the shutters go up for {o}? | how early do the blinds rise for {o}? | when are the blinds pulled up for {o}?
+? when does the sun come in for {o}? | what hour do the blinds rise for {o}? | when should the blinds be up for {o}? | at what time are the shutters open for {o}?
 
 favourite station | Radio One/Jazz FM/Classic Plus/News Live/Folk Wave/Rock Mix
 = radio station | preferred station | station on the radio
 ? which station do we play for {o}? | what do we listen to for {o}? | what radio is on for {o}? | which channel did we save for {o}? | what plays on the radio for {o}? | which station should i tune in for {o}? | what radio channel is the favourite for {o}?
+? what should the radio play for {o}? | which station is the favourite for {o}? | what do i put on the radio for {o}? | which broadcaster is on for {o}?
 
 screen limit | minutes
 = screen time | limit for the screen | time in front of the screen
 ? how long may the screen be on for {o}? | how many minutes of television are allowed for {o}? | how much screen is ok for {o}? | when is the screen cut off for {o}, after how many minutes? | how long is watching allowed for {o}? | how many minutes of screen did we agree on for {o}? | for how long can the tv run for {o}?
+? how many minutes of tv are fine for {o}? | after how many minutes is the screen off for {o}? | how much telly is allowed for {o}? | how long is the tablet ok for {o}?
 
 lamp scene | reading/sunset/party/focus/candle/cinema
 = scene | lighting scene | scene of the lamps
 ? which scene is on for {o}? | what scene did we save for {o}? | which mood do the lamps make for {o}? | what do the lamps switch to for {o}? | which scene do i start for {o}? | what lighting mood is right for {o}? | what mood did we pick for {o}?
+? what scene should be running for {o}? | what lamp scene goes on for {o}? | what are the lamps set to for {o}? | what ambience do we use for {o}?
 """),
     owners=s.words("""
 the kitchen | the nursery | the study | the hallway | the guest room | the garage | the attic | the bathroom | the cellar | the porch | Mia | Tom | Grandma | Jonas | Lena | Omar | the twins | the den | the library | the sunroom | Ravi | Uncle Ben | the baby | Yuki | the terrace | Nora | the cat | the stairs
