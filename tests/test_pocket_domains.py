@@ -163,9 +163,9 @@ def test_free_wordings_are_used_three_times_at_most_and_in_one_split(name):
 
 
 # Words that make no wording of their own: a training question with "hey google" before it or "pls" behind it is still that question.
-SMALL = frozenset(
-    "hey google alexa siri assistant computer ok please pls so um uh erm hmm well ah right hi hello sorry thanks thx quick question "
-    "again tell me just the a my our that this and of is in for with at to it".split()  # noqa: SIM905 - as the other word lists
+SMALL = (
+    r"\b(?:hey|google|alexa|siri|assistant|computer|ok|please|pls|so|um|uh|erm|hmm|well|ah|right|hi|hello|sorry|thanks|"
+    r"thx|quick|question|again|tell|me|just|the|a|my|our|that|this|and|of|is|in|for|with|at|to|it)\b"
 )
 
 
@@ -175,7 +175,7 @@ def bare(question, names=()):
     for name in sorted(names, key=len, reverse=True):
         text = text.replace(name.lower(), "#")
     text = re.sub(r"\d+|\b(?:first|second|third|fourth|fifth|sixth|one|two|three|four|five|six)\b", "0", text)
-    return " ".join(word for word in re.findall(r"[\w#]+", text) if word not in SMALL)
+    return " ".join(re.findall(r"[\w#]+", re.sub(SMALL, "", text)))
 
 
 @cache

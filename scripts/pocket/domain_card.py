@@ -15,7 +15,7 @@ KINDS = {
     "personal": "only in the notes",
     "general": "common knowledge that no passage states",
     "unanswerable": "an attribute, symptom, procedure or setting that no passage states for that product or owner;\n"
-    "    the right answer is `The manual does not say.`",
+    "    the right answer is 'The manual does not say'",
 }
 ABOUT = {
     "smart_home": ("a smart home", "devices (bulbs, locks, vacuums, …)", "rooms and people of one household"),

@@ -134,11 +134,12 @@ def procedures(book: Book, split: str, entity: str, n: int) -> None:
         steps = book.rng.sample(book.speech.steps, book.rng.choice((3, 4, 5)))
         turns = [corpus.ask_procedure(book.rng, procedure, entity, steps, i, whole=procedure != other) for i in range(1, len(steps) + 1)]
         gold = () if procedure == other else book.add(f"{entity}: how to {procedure.goal} it", "manual", turns)
-        for i, turn in list(enumerate(turns))[: 1 if procedure == other else None]:
+        asked = (book.rng.randrange(len(steps)),) if procedure == other else range(len(steps))
+        for i in asked:
             fields = named(entity) | {"goal": procedure.goal, "n": str(i + 1), "nth": g.ORDINALS[i], "word": g.NUMBERS[i]}
             frames = words["any"] + ([] if procedure == other else words["after"] if i else words["first"])
             free = dict.fromkeys(frames, fields | {"prev": steps[i - 1]})
-            book.hold(split, turn, gold, free)
+            book.hold(split, turns[i], gold, free)
 
 
 def alike(a: str, b: str) -> bool:
