@@ -18,14 +18,14 @@ KINDS = {
     "    the right answer is 'The manual does not say'",
 }
 ABOUT = {
-    "smart_home": ("a smart home", "devices (bulbs, locks, vacuums, …)", "rooms and people of one household"),
-    "automotive": ("a car", "vehicles (hatchbacks, vans, pickups, …)", "trips and drivers of one fleet"),
+    "smart_home": ("a smart home", "devices (bulbs, locks, vacuums, …)", "rooms and people of one household", "a kettle may have gigabytes"),
+    "automotive": ("a car", "vehicles (hatchbacks, vans, pickups, …)", "trips and drivers of one fleet", "a scooter may tow two tonnes"),
 }
 
 
 def card(name: str, passages: list[dict[str, str]], queries: list[dict[str, Any]], cosines: np.ndarray, near: float) -> str:
     """Return a domain's card; `cosines` are the drawn held-out queries' largest cosines to a training query, `near` the limit."""
-    subject, things, whose = ABOUT[name]
+    subject, things, whose, odd = ABOUT[name]
     manual = [p["title"].split(":")[0] for p in passages if p["source"] == "manual"]
     count = Counter((q["kind"], q["wording"], q["split"]) for q in queries)
     cells = [(wording, split) for wording in ("template", "free") for split in ("train", "heldout")]
@@ -65,7 +65,7 @@ Questions people put to an assistant about {subject}, and what it could look the
 - **Grading**: the share of the required `facts` that an answer states.
 - **Licence**: Apache-2.0, as the project.
 - **What it is not**: a record of what real users ask. The free wordings come from few hands; real users are more varied.
-  Passages are cleaner and more uniform than real manuals, and values are drawn without regard to physics: a kettle may have
-  gigabytes, and the cure for a red light may be to call the support line. An unanswerable query is about a known product or owner;
+  Passages are cleaner and more uniform than real manuals, and values are drawn without regard to physics: {odd},
+  and the cure for a red light may be to call the support line. An unanswerable query is about a known product or owner;
   questions outside the domain are not in it. Conclusions about real assistants need real queries; bring your own domain folder.
 """
