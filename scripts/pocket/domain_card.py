@@ -18,7 +18,12 @@ KINDS = {
     "    the right answer is 'The manual does not say'",
 }
 ABOUT = {
-    "smart_home": ("a smart home", "devices (bulbs, locks, vacuums, …)", "rooms and people of one household", "a kettle may have gigabytes"),
+    "smart_home": (
+        "a smart home",
+        "devices (bulbs, locks, vacuums, …)",
+        "rooms and people of one household",
+        "a kettle may have gigabytes",
+    ),
     "automotive": ("a car", "vehicles (hatchbacks, vans, pickups, …)", "trips and drivers of one fleet", "a scooter may tow two tonnes"),
 }
 
