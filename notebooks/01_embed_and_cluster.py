@@ -29,9 +29,9 @@ print(f"{len(domain.passages)} passages, {len(domain.queries)} queries")
 trace.queries.sample(6, random_state=1)[["text", "kind", "wording", "split"]]
 
 # %% [markdown]
-# Five kinds of query. `lookup` wants one fact from a manual, `compare` two facts, `diagnose` the action for a symptom, `personal`
-# something only the household's notes know, and `general` needs no passage at all. `wording: free` marks texts whose pattern no
-# training example of the pocket models had.
+# Seven kinds of query. `lookup` wants one fact from a manual, `compare` two facts, `diagnose` the action for a symptom, `procedure`
+# one step of several, `personal` something only the household's notes know; `general` needs no passage at all, and what is
+# `unanswerable` no passage states. `wording: free` marks texts whose pattern no training example of the pocket models had.
 #
 # ## Groups
 #

@@ -142,15 +142,6 @@ def test_held_back_wordings_are_not_in_training():
     assert not [q for q in kept if any(a.endswith(q.rstrip("?")) for a in asked)]
 
 
-def test_the_domains_are_what_their_script_writes(tmp_path, monkeypatch):
-    from scripts.pocket import make_domains
-
-    monkeypatch.setattr(make_domains, "DATA", tmp_path)
-    make_domains.main()
-    for name in ("smart_home", "automotive"):
-        assert load_domain(tmp_path / name).digest == load_domain(f"data/{name}").digest
-
-
 def test_training_is_repeatable_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     from scripts.pocket import train
