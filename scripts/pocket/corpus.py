@@ -424,6 +424,6 @@ def _ask_alone(world: World) -> Turn:
 
 # First names of the domains' entities; `invent_name` never returns one (checked by tests/test_pocket.py).
 RESERVED = frozenset(
-    "Halo Lumo Brisk Nova Ember Tilda Pico Orbit Velum Sonar Kestrel Mistral Fenn Juno Arbor Quill Zephyr Cobalt Marlo Rowan "
-    "Vela Tarn Corvo Arden Solis Drift Onyx Rally Fjord Lynx Mesa Sierra Altus Bora Cirro Delta Pampa Juniper Gale Quest Heron".split()
+    "Halo Lumo Brisk Nova Ember Tilda Pico Orbit Velum Sonar Kestrel Mistral Fenn Juno Arbor Quill Zephyr Cypress Marlo Wyvern "
+    "Vela Tarn Corvo Arden Solis Drift Onyx Rally Fjord Lynx Mesa Sierra Altus Bora Cirro Delta Pampa Juniper Zyra Quest Myrtle".split()
 )
