@@ -123,6 +123,7 @@ def _figures(
         "contribution": figures.plot_contribution(figures.compute_contribution(trace), all_source),
         "stage_latency": figures.plot_stage_latency(figures.compute_stage_latency(trace), all_source),
         "interplay": figures.plot_interplay(figures.compute_interplay(trace), all_source),
+        "whole_paths": figures.plot_whole_paths(figures.compute_whole_paths(trace), all_source),
     }
 
 
