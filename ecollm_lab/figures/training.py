@@ -71,12 +71,12 @@ def plot_training(frame: pd.DataFrame, source: str) -> go.Figure:
         for column, k in enumerate(counts, start=1):
             part = frame[(frame["model"] == model) & (frame["passages"] == k)]
             figure.add_scatter(
-                x=part["tokens"], y=part["accuracy"], mode="lines+markers", name=f"{model} ({size / 1e6:.1f} M parameters)",
+                x=part["tokens"] / 1e6, y=part["accuracy"], mode="lines+markers", name=f"{model} ({size / 1e6:.1f} M parameters)",
                 legendgroup=model, showlegend=column == 1, line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 7},
                 customdata=part[["step", "loss"]].to_numpy(), row=1, col=column,
-                hovertemplate=f"<b>{model}</b>, {k} passages<br>%{{y:.3f}} after %{{x:.3s}} tokens<br>step %{{customdata[0]}}, "
+                hovertemplate=f"<b>{model}</b>, {k} passages<br>%{{y:.3f}} after %{{x:.3g}} million tokens<br>step %{{customdata[0]}}, "
                 "loss %{customdata[1]:.3f}<extra></extra>",
             )  # fmt: skip
-    figure.update_xaxes(decades(frame["tokens"]), title="training tokens (no unit, log)")
+    figure.update_xaxes(decades(frame["tokens"] / 1e6), title="training tokens (millions, log)")
     figure.update_yaxes(title="accuracy (share of right answers, higher is better)", range=[-0.03, 1.03], row=1, col=1)
     return finish(figure, "How accurate does each size become over training tokens?", source)
