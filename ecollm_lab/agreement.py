@@ -165,9 +165,9 @@ def disagreements(domain: Domain, labels: pd.DataFrame, grader: Grader) -> pd.Da
     )  # fmt: skip
     apart = (frame["score"] - frame["label"]).abs()
     frame["verdict_differs"] = (frame["score"] >= 0.5) != (frame["label"] >= 0.5)
-    order = apart.sort_values(ascending=False, kind="stable").index
+    apart = apart[frame["verdict_differs"] | (apart > 0.25)].sort_values(ascending=False, kind="stable")
     columns = ["query_id", "kind", "question", "reference", "answer", "label", "score", "verdict_differs"]
-    return frame.loc[order, columns][frame["verdict_differs"] | (apart > 0.25)].reset_index(drop=True)
+    return frame.loc[apart.index, columns].reset_index(drop=True)
 
 
 def report(table: pd.DataFrame) -> str:

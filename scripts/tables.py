@@ -52,7 +52,8 @@ def pocket() -> str:
 
 
 TABLES = {
-    "pocket": pocket, "short": short, "study": study, "emulator": records("emulator", emulator.markdown), "routing": records("routing", routing.markdown),
+    "pocket": pocket, "short": short, "study": study,
+    "emulator": records("emulator", emulator.markdown), "routing": records("routing", routing.markdown),
 }  # fmt: skip
 
 
