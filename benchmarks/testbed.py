@@ -224,7 +224,7 @@ def aimed(records: list[Record]) -> list[Record]:
 
 
 def markdown(records: list[Record]) -> str:
-    """Return the records as a table, and below it the hand-judged answers on which grader and person differ."""
+    """Return the records as a table, where they come from, and the hand-judged answers on which grader and person differ."""
     lines = ["| domain | figure | of | n | value | aim | met |", "|---|---|---|---|---|---|---|"]
     for record in records:
         of = [record.get("model"), {"any": "any wording"}.get(record.get("wording", ""), record.get("wording")), record.get("queries")]
@@ -232,6 +232,9 @@ def markdown(records: list[Record]) -> str:
         value = f"{record['value']:.3f}" if isinstance(record["value"], float) else f"{record['value']}"
         cells = [record["domain"], record["metric"], ", ".join(filter(None, of)), record.get("n", ""), value, aim, verdict(record)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    if records and "measured_at" in records[0]:
+        quick = ", --quick: fewer queries and outcomes than the aims are set for" if records[0]["quick"] else ""
+        lines += ["", f"Measured {records[0]['measured_at']}, revision {records[0]['git_revision']}{quick}."]
     apart = [row for record in records for row in record.get("disagreements", [])]
     if apart:
         lines += ["", "| domain | question | reference | answer | judged | graded | verdict differs |", "|---|---|---|---|---|---|---|"]
