@@ -1,7 +1,10 @@
 """The workshop: invented worlds share nothing with the domains, and training is repeatable."""
 
+import dataclasses
+import json
 from random import Random
 
+import numpy as np
 import pytest
 
 from ecollm_lab.domains import load_domain
@@ -80,3 +83,31 @@ def test_training_is_repeatable_and_a_grown_model_starts_as_its_parent(tmp_path,
     train.grow(weights, grown)
     tokens = torch.arange(40).reshape(2, 20)
     torch.testing.assert_close(grown(tokens), small(tokens))
+
+
+@pytest.mark.parametrize(("kind", "at_least"), [("f16", 0.99999), ("q8_0", 0.999), ("q4_0", 0.97)])
+def test_an_exported_model_computes_what_torch_computes(tmp_path, monkeypatch, kind, at_least):
+    torch, llama_cpp = pytest.importorskip("torch"), pytest.importorskip("llama_cpp")
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    from ecollm_lab.models.gguf import without_amx
+    from scripts.pocket import export, train
+    from scripts.pocket.model import Pocket
+
+    alphabet = [train.END, *sorted(ByteLevel.alphabet()), "th"]
+    shape = dataclasses.replace(train.SHAPES["pocket-s"], name="random", vocab=len(alphabet))
+    monkeypatch.setitem(train.SHAPES, "random", shape)
+    torch.manual_seed(0)
+    net = Pocket(shape)
+    torch.save(net.state_dict(), tmp_path / "random.pt")
+    vocabulary = {"model": {"vocab": {token: i for i, token in enumerate(alphabet)}, "merges": [["t", "h"]]}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(vocabulary))
+    export.export("random", tmp_path / "random.gguf", kind, tmp_path)
+    with without_amx():
+        llama = llama_cpp.Llama(str(tmp_path / "random.gguf"), n_ctx=64, n_threads=1, logits_all=True, flash_attn=True, verbose=False)
+    tokens = [1 + i * 7 % 200 for i in range(40)]
+    llama.eval(tokens)
+    logits = np.array(llama.scores[: len(tokens)])
+    llama.close()
+    expected = net(torch.tensor([tokens]))[0].detach().numpy()
+    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > at_least
