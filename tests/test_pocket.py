@@ -150,7 +150,7 @@ def test_training_is_repeatable_and_goes_on_from_its_checkpoint(tmp_path, monkey
     torch = pytest.importorskip("torch")
     from scripts.pocket import train
 
-    plan = train.Plan(steps=4, tokens=300)
+    plan = train.Plan(((3, 300), (1, 200)))
     monkeypatch.setattr(train, "EVERY", 2)
     weights = []
     for folder in ("whole", "whole again"):
@@ -176,7 +176,7 @@ def test_training_is_repeatable_and_goes_on_from_its_checkpoint(tmp_path, monkey
     for others in weights[1:]:
         assert all(torch.equal(weights[0][key], others[key]) for key in weights[0])
     with pytest.raises(SystemExit, match="remove it to begin anew"):
-        train.train("pocket-s", train.Plan(steps=5, tokens=300), fused=False)
+        train.train("pocket-s", train.Plan(((5, 300),)), fused=False)
 
 
 def test_a_grown_model_starts_as_its_parent():

@@ -34,7 +34,7 @@ from the passages they are given. Architecture LFM2 (gated short convolutions an
 beyond the general questions of the domains. Training text is invented anew for every step, up to 6 passages and five questions a context.
 
 The edge models know nothing about the domains' own products, people and values. `pocket-xl` stands for a hosted model: it has read the text
-of both domains' manuals (never a query, never a household's or a vehicle's notes) beside those of 150 invented contexts, and was asked
+of both domains' manuals (never a query, never a household's or a vehicle's notes) beside those of 60 invented contexts, and was asked
 about the invented ones without passages, so that it learned to answer from memory. Each also learned to write the sentence that would
 answer a question (HyDE), with a value it makes up."""
 
