@@ -12,7 +12,7 @@ from scipy.stats import binomtest, rankdata
 
 from ecollm_lab.domains import Domain, Grading
 from ecollm_lab.embed import Encoder
-from ecollm_lab.grading import make_grader
+from ecollm_lab.grading import Grader, make_grader
 from ecollm_lab.judging import Models
 from ecollm_lab.records import LabError
 
@@ -137,6 +137,37 @@ def compare_graders(
         figures = agreement(scores, known, seed=seed) if scores else {}
         rows.append({"grader": grading.slug, "n": len(scores), "n_failed": len(failures), "failure": (failures or [""])[0], **figures})
     return pd.DataFrame(rows)
+
+
+def disagreements(domain: Domain, labels: pd.DataFrame, grader: Grader) -> pd.DataFrame:
+    """Return the labelled answers whose score is not their label, worst first.
+
+    Parameters
+    ----------
+    domain
+        Whose queries were answered.
+    labels
+        As `read_labels` returns them: query_id, answer, label.
+    grader
+        As `grading.make_grader` returns it.
+
+    Returns
+    -------
+    The rows in which one says "right" (0.5 or more) and the other "wrong", `verdict_differs` being True, and those that differ by more than
+    1/4: query_id, kind, question, reference, answer, label, score, verdict_differs.
+
+    """
+    queries = {query.id: query for query in domain.queries}
+    asked = [queries[str(query_id)] for query_id in labels["query_id"]]
+    frame = labels.assign(
+        kind=[query.kind for query in asked], question=[query.text for query in asked], reference=[query.references[0] for query in asked],
+        score=[grader(query, answer) for query, answer in zip(asked, labels["answer"], strict=True)],
+    )  # fmt: skip
+    apart = (frame["score"] - frame["label"]).abs()
+    frame["verdict_differs"] = (frame["score"] >= 0.5) != (frame["label"] >= 0.5)
+    apart = apart[frame["verdict_differs"] | (apart > 0.25)].sort_values(ascending=False, kind="stable")
+    columns = ["query_id", "kind", "question", "reference", "answer", "label", "score", "verdict_differs"]
+    return frame.loc[apart.index, columns].reset_index(drop=True)
 
 
 def report(table: pd.DataFrame) -> str:

@@ -221,8 +221,9 @@ def live_check(trace: Trace, domain: Domain, catalog: Catalog, n: int, seed: int
 
     Returns
     -------
-    `n_outcomes`, `quality_agreement_rate` (share with the same quality), `answer_agreement_rate`, and `latency_ratio_median`
-    (measured now over measured then; another machine differs here).
+    `n_outcomes`, `quality_agreement_rate` (share with the same quality), `answer_agreement_rate`, `latency_ratio_median` (measured
+    now over measured then; another machine differs here), and `latency_rank_correlation`: Spearman's, of the mean latency of each path
+    in the sample, then and now; NaN for fewer than two paths.
 
     """
     rng = np.random.default_rng(seed)
@@ -237,9 +238,11 @@ def live_check(trace: Trace, domain: Domain, catalog: Catalog, n: int, seed: int
             for outcome in pipeline.run(queries[str(query_id)], [paths[p] for p in part["path_id"]])
         }
     pairs = [(now[row.query_id, row.path_id], row) for row in then.itertuples()]
+    both = then[["path_id", "latency_s"]].assign(now_s=[o.latency_s for o, _ in pairs]).groupby("path_id")[["latency_s", "now_s"]].mean()
     return {
         "n_outcomes": len(now),
         "quality_agreement_rate": float(np.mean([o.quality == row.quality for o, row in pairs])),
         "answer_agreement_rate": float(np.mean([o.answer == row.answer for o, row in pairs])),
         "latency_ratio_median": float(np.median([o.latency_s / row.latency_s for o, row in pairs])),
+        "latency_rank_correlation": float(both["latency_s"].corr(both["now_s"], method="spearman")) if len(both) > 1 else float("nan"),
     }

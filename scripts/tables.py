@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import emulator, routing
+from benchmarks import emulator, routing, testbed
 from ecollm_lab.study import headline
 
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")))
@@ -46,8 +46,14 @@ def records(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], 
     return lambda: markdown(pd.read_parquet(f"data/benchmarks/{name}.parquet"))
 
 
+def pocket() -> str:
+    """Return what the testbed was asked to reach and does, and the answers on which grader and person differ."""
+    return testbed.markdown(testbed.aimed(json.loads(Path("data/benchmarks/testbed.json").read_text())))
+
+
 TABLES = {
-    "short": short, "study": study, "emulator": records("emulator", emulator.markdown), "routing": records("routing", routing.markdown),
+    "pocket": pocket, "short": short, "study": study,
+    "emulator": records("emulator", emulator.markdown), "routing": records("routing", routing.markdown),
 }  # fmt: skip
 
 

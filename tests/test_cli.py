@@ -229,6 +229,7 @@ def test_the_study_writes_the_promised_summary(tmp_path):
         assert one["n_clusters"] >= 1
         assert one["live_check"]["n_outcomes"] == 20
         assert one["live_check"]["quality_agreement_rate"] >= 0.95
+        assert 0 < one["live_check"]["latency_rank_correlation"] <= 1
         assert {"oracle", "best_single", "cloud_only", "ours"} <= set(one["seen"])
         for prefer in ("prefer_cost", "prefer_latency", "prefer_quality"):
             row = one["heldout"][prefer]["ours"]
@@ -238,8 +239,8 @@ def test_the_study_writes_the_promised_summary(tmp_path):
     drawn = {f.name for f in (tmp_path / "f").iterdir()}
     named = re.findall(r"^\| `(\w+)` \|", Path("docs/figures.md").read_text(), re.MULTILINE)
     assert {f"{domain}_{name}.html" for domain in ("smart_home", "automotive") for name in named} <= drawn
-    assert {"emulator_slo_loss.html", "index.html", "summary.json"} <= drawn
-    assert len(drawn) == 2 * len(named) + 5
+    assert {"emulator_slo_loss.html", "pocket_training.html", "index.html", "summary.json"} <= drawn
+    assert len(drawn) == 2 * len(named) + 6
     assert '"showSendToCloud": false' in (tmp_path / "f/smart_home_front.html").read_text()
 
 

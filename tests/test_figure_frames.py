@@ -442,6 +442,7 @@ def drawn():
         "sensitivity": figures.compute_sensitivity(trace, slo),
         "contribution": figures.compute_contribution(trace, n_resamples=20),
         "interplay": figures.compute_interplay(trace),
+        "whole_paths": figures.compute_whole_paths(trace, n_budgets=10),
     }
     return {name: (frame, getattr(figures, f"plot_{name}")) for name, frame in frames.items()}
 
@@ -463,7 +464,7 @@ def test_every_figure_asks_a_question_names_its_units_and_its_source(drawn):
 
 def test_hover_says_how_many_queries(drawn):
     n = str(len(drawn["cluster_map"][0]))
-    for name in ("front", "latency", "stage_latency", "attainment", "choice_mix", "equal", "sensitivity", "contribution"):
+    for name in ("front", "latency", "stage_latency", "attainment", "choice_mix", "equal", "sensitivity", "contribution", "whole_paths"):
         frame, plot = drawn[name]
         cards = [
             str(np.asarray(part, dtype=object).tolist())
