@@ -34,7 +34,7 @@ from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import Outcome
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.sweep import fingerprints, sweep
 from tests.rig import cloud, rig
 from tests.scripted_server import Judge
 
@@ -55,7 +55,7 @@ def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
                 str(model.file), n_ctx=model.context, n_threads=1, n_threads_batch=1, flash_attn=True, verbose=False, seed=0
             )
             models[name]
-            mark = {name: fingerprint(domain, catalog, encoder.name, name)}
+            mark = fingerprints(domain, catalog, encoder.name, [path])
             shares, each = [], []
             for turn in range(3 if quick else 7):
                 began = time.perf_counter()
@@ -133,11 +133,11 @@ def writes(place: Path, quick: bool) -> list[dict[str, Any]]:
 def reuse(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
     """Sweep the whole space of the pocket testbed on a few queries and count what sharing saved."""
     catalog = load_catalog("data/models.toml")
-    space = PathSpace.over(list(catalog.models))
+    space = catalog.space()
     some = domain.queries[:: len(domain.queries) // (2 if quick else 8)][: 2 if quick else 8]
     with Store(place / "reuse.sqlite") as store, ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, default_encoder(), models)
-        marks = {name: fingerprint(domain, catalog, "all-MiniLM-L6-v2", name) for name in catalog.models}
+        marks = fingerprints(domain, catalog, "all-MiniLM-L6-v2", space)
         began = time.perf_counter()
         done = sweep(pipeline, some, space.paths, store, marks).done
         wall = time.perf_counter() - began

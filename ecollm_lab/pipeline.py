@@ -6,22 +6,24 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
+
+import numpy as np
 
 from ecollm_lab.catalog import Catalog
 from ecollm_lab.domains import Domain
 from ecollm_lab.embed import Encoder
 from ecollm_lab.grading import make_grader
 from ecollm_lab.judging import Models
-from ecollm_lab.models import ModelPool, Reply
+from ecollm_lab.models import CallFailed, ModelPool, Reply
 from ecollm_lab.records import Component, LabError, Outcome, Path, Query
+from ecollm_lab.space import NO_HYDE
 from ecollm_lab.stages.prompt import build_prompt
 from ecollm_lab.stages.refine import Refiner
-from ecollm_lab.stages.retrieve import Retriever
-from ecollm_lab.stages.rewrite import rewrite
+from ecollm_lab.stages.retrieve import Embed, Retriever
+from ecollm_lab.stages.rewrite import build_hyde_prompt, rewrite
 
-Memo = dict[tuple[object, ...], tuple[Any, float]]
+Memo = dict[tuple[object, ...], tuple[Any, float]]  # of one query: what a stage gave for an input, and the seconds it took
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,15 @@ class Pipeline:
         self._retriever = Retriever(domain.passages, encoder)
         self._refiner = Refiner(domain.passages, encoder)
         self._encoder = encoder
-        self.grade_through(models)
+        self.ask_through(models)
         self.executions: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         rewrite(Component("rewrite", "keywords"), "warm up")  # imports and buffers of a first call belong to no outcome
-        self._retriever.find(Component("retrieve", "hybrid", 1), "warm up")
+        self._retriever.rank("hybrid", "warm up", lambda text: encoder.encode([text])[0])
 
-    def grade_through(self, models: Models) -> None:
-        """Let a judge, if the domain has one, be asked through `models`: a sweep's, whose calls are journalled and kept."""
+    def ask_through(self, models: Models) -> None:
+        """Let the judge, if the domain has one, and the model that rewrites be asked through `models`: a sweep's, whose calls are kept."""
+        self._asked = models
         judge = self.domain.grading.judge_model
         if judge and self.catalog[judge].placement == "edge":
             raise LabError(f"judge_model {judge!r} runs on the edge device, where it would blur every latency. Name a cloud model.")
@@ -61,8 +64,9 @@ class Pipeline:
     def run(self, query: Query, paths: Iterable[Path]) -> Iterator[Outcome]:
         """Yield the outcome of a query on each path.
 
-        A stage runs once per distinct input: outcomes of paths that share it carry its one measured latency. The cost adds
-        the edge device's time for every stage before generation to the price of the generation.
+        A stage runs once per distinct input: outcomes of paths that share it carry its one measured latency. So does the embedding of a
+        text, whose time is in the latency of every stage that needs it. The cost adds the edge device's time for every stage before
+        generation, a call that rewrites included, to the price of the generation; tokens are those of the generation.
 
         Raises
         ------
@@ -74,18 +78,20 @@ class Pipeline:
         for path in paths:
             try:
                 prepared = self.prepare(query, path, memo)
-                ask = partial(self.models[path.model].reply, prepared.prompt)
-                reply, _ = self._once(memo, "generate", (path.model, prepared.prompt), ask)
-                yield self.finish(prepared, reply)
+                yield self.finish(prepared, self._generated(prepared, memo))
             except LabError as error:
                 raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
 
     def prepare(self, query: Query, path: Path, memo: Memo) -> Prepared:
         """Run the stages before generation; `memo` holds what other paths of the same query have run already."""
         rewriter, retriever, refiner, _ = path.components
-        text, t_rewrite = self._once(memo, "rewrite", (rewriter,), lambda: rewrite(rewriter, query.text))
-        found, t_retrieve = self._once(memo, "retrieve", (retriever, text), lambda: self._retriever.find(retriever, text))
-        read, t_refine = self._once(memo, "refine", (refiner, found), lambda: self._refiner.refine(refiner, query.text, found))
+        text, t_rewrite = self._rewritten(query, rewriter, memo)
+        name, k = retriever.name, retriever.k
+        ranking, t_retrieve = self._once(memo, "retrieve", (name, text), lambda embed: self._retriever.rank(name, text, embed))
+        seen = ranking if refiner.name == "rerank" else ranking[:k]
+        read, t_refine = self._once(
+            memo, "refine", (refiner, k, seen), lambda embed: self._refiner.refine(refiner, query.text, seen, k, embed)
+        )
         return Prepared(query, path, build_prompt(read, query.text), (t_rewrite, t_retrieve, t_refine))
 
     def finish(self, prepared: Prepared, reply: Reply) -> Outcome:
@@ -109,11 +115,44 @@ class Pipeline:
             truncated=reply.finish_reason == "length",
         )
 
-    def _once(self, memo: Memo, stage: str, key: tuple[object, ...], work: Callable[[], Any]) -> tuple[Any, float]:
+    def _generated(self, prepared: Prepared, memo: Memo) -> Reply:
+        model, prompt = prepared.path.model, prepared.prompt
+        reply: Reply = self._once(memo, "generate", (model, prompt), lambda _: self.models[model].reply(prompt))[0]
+        return reply
+
+    def _rewritten(self, query: Query, rewriter: Component, memo: Memo) -> tuple[str, float]:
+        """Return the search text and the seconds it took: of a model's call, those of the call, which may be one from the store."""
+        if rewriter.name != "hyde":
+            return self._once(memo, "rewrite", (rewriter,), lambda _: rewrite(rewriter, query.text))
+        name = self.catalog.hyde_model
+        if name is None:
+            raise LabError(NO_HYDE)
+        reply, _ = self._once(memo, "rewrite", (rewriter,), lambda _: self._asked[name].reply(build_hyde_prompt(query.text)))
+        return rewrite(rewriter, query.text, reply.text), reply.latency_s
+
+    def _once(self, memo: Memo, stage: str, key: tuple[object, ...], work: Callable[[Embed], Any]) -> tuple[Any, float]:
         self.requests[stage] += 1
         if (stage, *key) not in memo:
             self.executions[stage] += 1
+            spared: list[float] = []
             started = time.perf_counter()
-            value = work()
-            memo[(stage, *key)] = (value, time.perf_counter() - started)
-        return memo[(stage, *key)]
+            try:
+                value = work(lambda text: self._embed(text, memo, spared))
+            except CallFailed as error:  # every path that needs this call fails with it: it is not tried again for each
+                value = error
+            memo[(stage, *key)] = (value, time.perf_counter() - started + sum(spared))
+        value, took = memo[(stage, *key)]
+        if isinstance(value, CallFailed):
+            raise value
+        return value, took
+
+    def _embed(self, text: str, memo: Memo, spared: list[float]) -> np.ndarray:
+        """Embed a text once per query; the seconds that another stage spent on it go into `spared`, for a request alone would need them."""
+        key = ("embedding", text)
+        if key in memo:
+            spared.append(memo[key][1])
+        else:
+            started = time.perf_counter()
+            vector = self._encoder.encode([text])[0]
+            memo[key] = (vector, time.perf_counter() - started)
+        return memo[key][0]

@@ -25,7 +25,7 @@ from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.sweep import fingerprints, sweep
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, SMALL, LetterEncoder
 from tests.rig import Child, cloud, domain, rig
@@ -440,11 +440,11 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
 
     with Store(tmp_path / "s.sqlite") as store, Fragile(catalog[SMALL]) as model:
         pipeline = Pipeline(home, catalog, LetterEncoder(), {SMALL: model})
-        marks = {SMALL: fingerprint(home, catalog, "letters", SMALL)}
         paths = PathSpace.over([SMALL]).select([f"none/none/none/{SMALL}"]).paths
+        marks = fingerprints(home, catalog, "letters", paths)
         progress = sweep(pipeline, home.queries, paths, store, marks)
         assert (progress.done, progress.failed, model.died) == (5, 1, 2)
-        (failure,) = store.failures(marks[SMALL])
+        (failure,) = store.failures(marks[paths[0].id])
         assert (failure.query_id, failure.state) == ("q00003", "quarantined")
         again = sweep(pipeline, home.queries, paths, store, marks)
         assert (again.total, again.quarantined, model.died) == (0, 1, 2)

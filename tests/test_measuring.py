@@ -15,7 +15,7 @@ from ecollm_lab.preflight import FIRST
 from ecollm_lab.records import LabError
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.sweep import fingerprints, sweep
 from ecollm_lab.traces import Trace
 from tests.conftest import LetterEncoder
 from tests.rig import Pool, cloud, domain
@@ -105,8 +105,8 @@ def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
     def wall(attempt):
         with Store(tmp_path / f"{attempt}.sqlite") as store, Models(catalog) as models:
             pipeline = Pipeline(home, catalog, LetterEncoder(), models)
-            marks = {name: fingerprint(home, catalog, "letters", name) for name in catalog.models}
-            paths = PathSpace.over(list(marks)).select([f"none/none/none/{name}" for name in marks]).paths
+            paths = PathSpace.over(list(catalog.models)).select([f"none/none/none/{name}" for name in catalog.models]).paths
+            marks = fingerprints(home, catalog, "letters", paths)
             assert models["ok:40"]
             began = time.monotonic()
             assert sweep(pipeline, home.queries, paths, store, marks).done == 200
