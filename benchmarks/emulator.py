@@ -416,6 +416,40 @@ def markdown(frame: pd.DataFrame, share: float = 0.05) -> str:
     return "\n".join(rows)
 
 
+def kept(frame: pd.DataFrame) -> str:
+    """Return a table of the held-out quality that a policy keeps at 1 and 5 % of the outcomes, medians over seeds."""
+    rows = ["| trace | outcomes at 5 % | ours, 1 % | best other, 1 % | ours, 5 % | best other, 5 % |", "|---|---|---|---|---|---|"]
+    raw = frame[~frame["method"].str.contains("+", regex=False)]
+    for trace, part in raw.groupby("trace", sort=False):
+        medians = part.groupby(["budget_share", "method"])["heldout_kept"].median()
+        cells = []
+        for share in (0.01, 0.05):
+            others = medians[share].drop("ours")
+            cells.append(f"{medians[share]['ours']:.2f} | {others.max():.2f} ({others.idxmax()})")
+        calls = part.loc[(part["method"] == "ours") & (part["budget_share"] == 0.05), "calls"].median()
+        rows.append(f"| {trace} | {calls:,.0f} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def calls(frame: pd.DataFrame, share: float = 0.05) -> str:
+    """Return what ours saves at one budget, where the gain comes from, and how far its estimates are off; medians over seeds."""
+    rows = [
+        "| trace | calls that the best other method needs for as much, × ours | kept by ours on a uniform sample | by ours "
+        "| front too good by: ours | uniform | 90 % intervals that hold |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for trace, part in frame.groupby("trace", sort=False):
+        ratio, exact = calls_ratio(part)
+        medians = part[part["budget_share"] == share].groupby("method")[["heldout_kept", "optimism", "coverage"]].median()
+        means, ours = medians.reindex(["uniform", "uniform+ours"]), medians.loc["ours"]
+        shown = [f"{value:.3f}" if np.isfinite(value) else "–" for value in (
+            means.loc["uniform+ours", "heldout_kept"], ours["heldout_kept"], ours["optimism"], means.loc["uniform", "optimism"],
+            ours["coverage"])]  # fmt: skip
+        rows.append(f"| {trace} | {'' if exact else 'more than '}{ratio:.1f} | {' | '.join(shown)} |")
+    runs = frame.groupby(["measured_at", "git_revision"], sort=False)["trace"].unique()
+    return "\n".join([*rows, "", *(f"Recorded {day} at revision {revision}: {', '.join(of)}." for (day, revision), of in runs.items())])
+
+
 def timing(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return what deciding costs: share of the time of the outcomes it asked for, and seconds per batch."""
     ours = frame[(frame["method"] == "ours") & (frame["budget_share"] == 0.05)]
