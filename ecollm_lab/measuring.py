@@ -113,6 +113,7 @@ def sweep_domain(
     catalog_file, store_file, out
         The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`). Each run that measured
         anything adds a line to a log beside it, `<domain>.log.jsonl`: how long it took, and the stage executions it made and was spared.
+        The trace's provenance has these runs too, as `runs`.
     path_ids
         The paths to run; all of the space if left out.
     limit, max_cost_usd, repeats, repeat_share, stop, on_progress
@@ -178,16 +179,23 @@ def sweep_domain(
     outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
     run = {
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "git_revision": about["git_revision"],
-        "seconds": round(seconds, 1), "outcomes": progress.done, "failed": progress.failed, "reused": progress.reused,
+        "domain_digest": loaded.digest, "seconds": round(seconds, 1),
+        "outcomes": progress.done, "failed": progress.failed, "reused": progress.reused,
         "stage_executions": dict(pipeline.executions), "stage_executions_without_sharing": dict(pipeline.requests),
     }  # fmt: skip
-    about["last_run"] = run
-    if progress.done + progress.failed:
-        with out.with_suffix(".log.jsonl").open("a") as log:
-            log.write(json.dumps(run) + "\n")
+    about["runs"] = _logged(out.with_suffix(".log.jsonl"), run if progress.done + progress.failed else None, loaded.digest)
     trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
     trace.save(out)
     return trace, out, progress
+
+
+def _logged(file: FilePath, run: dict[str, Any] | None, domain_digest: str) -> list[dict[str, Any]]:
+    """Add a run to the log beside a trace, and return all its runs on this edition of the domain."""
+    if run:
+        with file.open("a") as log:
+            log.write(json.dumps(run) + "\n")
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [known for known in map(json.loads, lines) if known["domain_digest"] == domain_digest]
 
 
 def _estimate(

@@ -59,6 +59,9 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
         ("[prices", "not valid TOML"),
         ("models = 3\n" + HEAD, r"models must be tables, \[models\.NAME\]"),
         (HEAD.replace("2026-01-01", "last week") + EDGE, "date must be a date such as 2026-11-23, got 'last week'"),
+        ("hyde_model = 's'\n" + HEAD + CLOUD, r"hyde_model must name an edge model of this catalog \(it has none\), got 's'"),
+        ("hyde_model = 'c'\n" + HEAD + EDGE + CLOUD, r"hyde_model must name an edge model of this catalog \(s\), got 'c'"),
+        ("hyde_model = 3\n" + HEAD + EDGE, "hyde_model must name an edge model"),
         ("pocket_model = true\n" + HEAD + EDGE, "top-level key must be one of pocket_models.*got 'pocket_model'"),
         ("pocket_models = true\n" + HEAD + EDGE.replace("models.s", f"models.{SMALL}"), "has the name of a pocket model"),
         (HEAD + EDGE + "file = 3\n".replace("file", "sha256"), "sha256 must be a text"),
@@ -72,6 +75,17 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
 def test_a_bad_catalog_says_what_to_mend(tmp_path, text, says):
     with pytest.raises(LabError, match=says):
         load(tmp_path, text)
+
+
+def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_path):
+    assert not [path for path in load(tmp_path, HEAD + EDGE + CLOUD).space() if path.id.startswith("hyde/")]
+    catalog = load(tmp_path, "hyde_model = 's'\n" + HEAD + EDGE + CLOUD)
+    (path,) = catalog.space().select(["hyde/dense-1/none/c"])
+    assert catalog.called_on(path) == ("s", "c")
+    (path,) = catalog.space().select(["none/dense-1/none/c"])
+    assert catalog.called_on(path) == ("c",)
+    borrowed = load(tmp_path, "hyde_model = 'pocket-s'\npocket_models = true\n" + HEAD + CLOUD)
+    assert (borrowed.hyde_model, load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD).hyde_model) == ("pocket-s", None)
 
 
 def test_unknown_model_and_missing_file(tmp_path):

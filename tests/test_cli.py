@@ -54,9 +54,20 @@ def test_check_domain_passes_the_shipped_and_fails_a_broken_one(tmp_path):
 
 def test_a_sweep_measures_resumes_and_exports(place):
     assert "5 outcomes measured, 0 reused" in call(*options(place, paths=FOUR.replace(",", ", "), limit=5), code=0)
-    assert "11 outcomes measured, 5 reused" in call(*options(place, paths=FOUR), code=0)
-    assert "0 outcomes measured, 16 reused" in call(*options(place, paths=FOUR), code=0)
+    second = call(*options(place, paths=FOUR), code=0)
+    assert "11 outcomes measured, 5 reused" in second
+    assert re.search(r"\d+ stage executions instead of 44, which is 0\.\d\d", second)
+    runs = [json.loads(line) for line in (place / "t.log.jsonl").read_text().splitlines()]
+    last = call(*options(place, paths=FOUR), code=0)
+    assert "0 outcomes measured, 16 reused" in last
+    assert "stage executions" not in last
+    assert len((place / "t.log.jsonl").read_text().splitlines()) == len(runs) == 2  # one for each run that measured anything
+    assert [run["outcomes"] for run in runs] == [5, 11]
+    asked = [sum(run["stage_executions_without_sharing"].values()) for run in runs]
+    assert asked == [5 * 4, 11 * 4]
+    assert all(0 < sum(run["stage_executions"].values()) < n and run["seconds"] >= 0 for run, n in zip(runs, asked, strict=True))
     trace = Trace.load(place / "t.parquet")
+    assert trace.provenance["runs"] == runs
     assert len(trace.outcomes) == 16
     assert trace.provenance["source"] == "measured"
     cloud = trace.path_ids.index(f"none/bm25-1/none/{LARGE}")

@@ -64,6 +64,7 @@ def test_the_shipped_models_answer_and_name_their_template(tmp_path):
     assert done.output.count("sha256 as declared") == 3
     assert done.output.count("the GGUF's own") == 3
     assert "0.0159 USD per hour of this device" in done.output
+    assert done.output.count("is what it would search for") == 1
 
 
 @pytest.mark.parametrize(
