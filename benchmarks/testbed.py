@@ -4,14 +4,14 @@
 
 Quality is the share of a query's facts that an answer states, mean over queries, as everywhere in the lab; "points" are hundredths of it.
 
-- `gold_passages_quality`: held-out queries that have gold passages, asked with exactly these; by model and wording.
+- `gold_passages_quality`: held-out queries that have gold passages, asked with exactly these; by model, and wording or kind.
 - `six_passages_quality`: the same with six, the gold ones among those that hybrid retrieval brings first, at places drawn by the query's
   id; `points_lost_with_six` is the difference.
 - `personal_without_retrieval`, `general_without_retrieval`: from the traces, the paths that retrieve nothing.
 - `oracle_over_best_path`, `oracle_over_model_oracle`: points that the best path of each query stands above the best path for all, and above
   the best fixed pipeline with the best model for each query. In hindsight on the same queries: upper bounds.
 - `same_quality_share`, `latency_rank_correlation`: random outcomes measured anew; Spearman's, of the paths' mean latency.
-- `stage_execution_share`: stage executions of the sweep over those of one that shares nothing, from the sweep's own log.
+- `stage_execution_share`: stage executions of the sweep over those of one that shares nothing, from the log of its runs.
 - `grading_agreement_rate`: share of hand-judged answers (data/<domain>/labels.jsonl, drawn by `scripts.judge`) on which grader and person
   both say right or both say wrong; `disagreements` lists the others, and those apart by more than 1/4.
 - Counts and sizes of what is committed.
@@ -36,7 +36,7 @@ from ecollm_lab.embed import default_encoder
 from ecollm_lab.grading import grade
 from ecollm_lab.measuring import git_revision, live_check
 from ecollm_lab.models import ModelPool
-from ecollm_lab.records import Component, Passage, Query
+from ecollm_lab.records import Passage, Query
 from ecollm_lab.stages.prompt import build_prompt
 from ecollm_lab.stages.retrieve import Retriever
 from ecollm_lab.traces import Trace
@@ -73,9 +73,11 @@ def reading(domain: Domain, catalog: Catalog, models: ModelPool, quick: bool) ->
     queries = [query for query in domain.split("heldout") if query.gold]
     queries = queries[:: max(1, len(queries) // 12)] if quick else queries
     passages = {passage.id: passage for passage in domain.passages}
-    retriever = Retriever(domain.passages, default_encoder())
+    encoder = default_encoder()
+    retriever = Retriever(domain.passages, encoder)
     gold = [[passages[one] for one in query.gold] for query in queries]
-    six = [among_others(query, retriever.find(Component("retrieve", "hybrid", 2 * N_PASSAGES), query.text), passages) for query in queries]
+    found = [retriever.rank("hybrid", query.text, lambda text: encoder.encode([text])[0]) for query in queries]
+    six = [among_others(query, best, passages) for query, best in zip(queries, found, strict=True)]
     for size, name in full_precision(catalog).items():
         values = {}
         for metric, contexts in (("gold_passages_quality", gold), ("six_passages_quality", six)):
@@ -95,6 +97,10 @@ def reading(domain: Domain, catalog: Catalog, models: ModelPool, quick: bool) ->
                 yield {**about, "metric": metric, "value": value[mask].mean(), **({"at_least": bound} if bound else {})}
             bounds = LOSS_AIMS.get(size, {}) if wording == "any" else {}
             yield {**about, "metric": "points_lost_with_six", "value": lost[mask].mean(), **bounds}
+        for kind in sorted({query.kind for query in queries}):
+            mask = np.array([query.kind == kind for query in queries])
+            about = {"domain": domain.name, "model": name, "kind": kind, "queries": "heldout", "n": int(mask.sum())}
+            yield from ({**about, "metric": metric, "value": value[mask].mean()} for metric, value in values.items())
 
 
 def without_retrieval(trace: Trace, catalog: Catalog) -> Iterator[Record]:
@@ -140,10 +146,9 @@ def again(trace: Trace, domain: Domain, catalog: Catalog, quick: bool) -> Iterat
     yield {**about, "metric": "latency_ratio_median", "value": found["latency_ratio_median"]}
 
 
-def sharing(trace: Trace, log: Path) -> Iterator[Record]:
-    """Add up the stage executions of the sweep's runs, as its log or the trace's provenance has them."""
-    runs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    runs = runs or [trace.provenance.get("last_run") or trace.provenance]
+def sharing(trace: Trace) -> Iterator[Record]:
+    """Add up the stage executions of the sweep's runs, as the trace's provenance has them."""
+    runs = trace.provenance.get("runs") or [trace.provenance]
     made, asked = (sum(_total(run.get(key, 0)) for run in runs) for key in ("stage_executions", "stage_executions_without_sharing"))
     if asked:
         seconds = sum(run.get("seconds", 0.0) for run in runs)
@@ -203,7 +208,7 @@ def run(quick: bool, data: Path = Path("data")) -> list[Record]:
         for domain in domains:
             trace = Trace.load(data / "traces" / f"{domain.name}.parquet")
             records += [*committed(domain, trace, quick), *reading(domain, catalog, models, quick), *without_retrieval(trace, catalog)]
-            records += [*oracles(trace), *sharing(trace, data / "traces" / f"{domain.name}.log.jsonl")]
+            records += [*oracles(trace), *sharing(trace)]
             records += again(trace, domain, catalog, quick)
     records += [*sizes(data / "models", data / "traces"), *graded(domains, data)]
     about = {"git_revision": git_revision(), "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"), "quick": quick}
@@ -224,14 +229,18 @@ def aimed(records: list[Record]) -> list[Record]:
 
 
 def markdown(records: list[Record]) -> str:
-    """Return the records as a table, and below it the hand-judged answers on which grader and person differ."""
+    """Return the records as a table, where they come from, and the hand-judged answers on which grader and person differ."""
     lines = ["| domain | figure | of | n | value | aim | met |", "|---|---|---|---|---|---|---|"]
     for record in records:
-        of = [record.get("model"), {"any": "any wording"}.get(record.get("wording", ""), record.get("wording")), record.get("queries")]
+        of = [record.get("model"), {"any": "any wording"}.get(record.get("wording", ""), record.get("wording"))]
+        of += [record.get("kind"), record.get("queries")]
         aim = "".join(f"{sign} {record[key]:g}" for sign, key in (("≥", "at_least"), ("≤", "at_most")) if key in record)
         value = f"{record['value']:.3f}" if isinstance(record["value"], float) else f"{record['value']}"
         cells = [record["domain"], record["metric"], ", ".join(filter(None, of)), record.get("n", ""), value, aim, verdict(record)]
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    if records and "measured_at" in records[0]:
+        quick = ", --quick: fewer queries and outcomes than the aims are set for" if records[0]["quick"] else ""
+        lines += ["", f"Measured {records[0]['measured_at']}, revision {records[0]['git_revision']}{quick}."]
     apart = [row for record in records for row in record.get("disagreements", [])]
     if apart:
         lines += ["", "| domain | question | reference | answer | judged | graded | verdict differs |", "|---|---|---|---|---|---|---|"]
