@@ -72,25 +72,21 @@ def kinds() -> str:
 
 
 def measured() -> str:
-    """Return what the committed traces hold, and how much work sharing prefixes saved."""
+    """Return what the committed traces hold, how long measuring them took, and how much work sharing prefixes saved."""
     lines = [
-        "| domain | queries (held out) | paths | outcomes | stages executed, of those needed | mean quality of all outcomes | on | machine |",
+        "| domain | queries (held out) | paths | outcomes | hours | stages executed, of those needed | measured | machine |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in DOMAINS:
         trace = Trace.load(f"data/traces/{name}.parquet")
         p, heldout = trace.provenance, int((trace.queries["split"] == "heldout").sum())
-        ran, needed = (_total(p[key]) for key in ("stage_executions", "stage_executions_without_sharing"))
+        (run,) = testbed.sharing(trace)
+        hours = f"{run['sweep_seconds'] / 3600:.2f}" if run["sweep_seconds"] else "not logged"
         lines.append(
-            f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(trace.path_ids):,} | {len(trace.outcomes):,} "
-            f"| {ran:,} of {needed:,} ({ran / needed:.2f}) | {trace.outcomes['quality'].mean():.2f} | {p['measured_at']} | {p['machine']} |"
+            f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(trace.path_ids):,} | {len(trace.outcomes):,} | {hours} "
+            f"| {run['executions']:,} of {run['without_sharing']:,} ({run['value']:.2f}) | {p['measured_at']} | {p['machine']} |"
         )
     return "\n".join(lines)
-
-
-def _total(executions: int | dict[str, int]) -> int:
-    """Return the executions of all stages; older traces hold their sum alone."""
-    return sum(executions.values()) if isinstance(executions, dict) else executions
 
 
 def records(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], str]:

@@ -39,7 +39,7 @@ def plot_cluster_map(frame: pd.DataFrame, source: str) -> go.Figure:
         )  # fmt: skip
     figure.update_xaxes(title="first principal component of the embeddings (no unit)", zeroline=False)
     figure.update_yaxes(title="second principal component (no unit)", zeroline=False)
-    height = max(470, 150 + 19 * frame["cluster"].nunique())  # all of the legend
+    height = max(470, 180 + 20 * frame["cluster"].nunique())  # all of the legend
     return aside(finish(figure, "What do people ask about?", source, height=height))
 
 
