@@ -97,9 +97,11 @@ def measured():
 
 
 def thinned(trace, n_queries, n_paths):
-    """Return a part of a trace with about so many queries and paths, evenly from the whole: enough where a test fits or sweeps."""
+    """Return a part of a trace, some more than so many queries and paths evenly from the whole, each pipeline with all its models."""
     queries = np.zeros(len(trace.query_ids), dtype=bool)
     queries[:: max(1, len(queries) // n_queries)] = True
-    paths = trace.path_ids[:: max(1, len(trace.path_ids) // n_paths)]
+    pipelines = list(dict.fromkeys(path.rpartition("/")[0] for path in trace.path_ids))
+    kept = pipelines[:: max(1, len(trace.path_ids) // n_paths)]
     part = trace.where(queries)
-    return replace(part, outcomes=part.outcomes[part.outcomes["path_id"].isin(paths)].reset_index(drop=True))
+    inside = part.outcomes["path_id"].str.rpartition("/")[0].isin(kept)
+    return replace(part, outcomes=part.outcomes[inside].reset_index(drop=True))
