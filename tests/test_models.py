@@ -32,7 +32,7 @@ def test_each_pocket_model_answers_from_the_passage_about_an_entity_it_never_saw
     queries = [q for q in domain.queries if q.kind == "lookup" and q.wording == "template"][:25]
     replies = [pool[name].reply(build_prompt([texts[q.gold[0]]], q.text)) for q in queries]
     assert sum(grade(q, r.text) for q, r in zip(queries, replies, strict=True)) / len(queries) > LEAST[name == LARGE]
-    assert all(r.tokens_in > 20 and r.tokens_out > 5 and r.latency_s > 0 for r in replies)
+    assert all(r.tokens_in > 20 and r.tokens_out > 3 and r.latency_s > 0 for r in replies)
 
 
 def test_the_same_message_gets_the_same_answer_whatever_came_before(pool):
