@@ -30,10 +30,9 @@ print(f"{len(domain.passages)} passages, {len(domain.queries)} queries: {kinds}"
 trace.queries.sample(6, random_state=1)[["text", "kind", "wording", "split"]]
 
 # %% [markdown]
-# The kinds of query. `lookup` wants one fact from a manual, `compare` two facts, `diagnose` the action for a symptom, `procedure` a
-# step of an ordered procedure, `personal` something only the household's notes know; `general` needs no passage at all, and
-# `unanswerable` is right where the answer says that the manual does not say. `wording: free` marks texts whose pattern no training
-# example of the pocket models had.
+# Seven kinds of query. `lookup` wants one fact from a manual, `compare` two facts, `diagnose` the action for a symptom, `procedure`
+# one step of several, `personal` something only the household's notes know; `general` needs no passage at all, and what is
+# `unanswerable` no passage states. `wording: free` marks texts whose pattern no training example of the pocket models had.
 #
 # ## Groups
 #

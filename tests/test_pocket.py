@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import re
 import shutil
+from dataclasses import replace
 from random import Random
 
 import numpy as np
 import pytest
 
 from ecollm_lab.domains import load_domain
-from scripts.pocket import corpus, grammar
+from scripts.pocket import corpus, grammar, noise
 
 
 def test_no_domain_entity_can_be_invented():
@@ -28,29 +30,113 @@ def test_no_owner_is_shared_with_training():
         assert not set(speech.owners) & set(corpus.PLACES)
 
 
+def lessons(seed: int, n: int, ks: tuple[int, ...] = (1, 3, 6)):
+    rng = Random(seed)
+    return [corpus.lesson(rng, k) for k in ks for _ in range(n)]
+
+
 def test_a_lesson_answers_from_its_own_passages():
-    rng = Random(1)
-    for k in (1, 3, 6):
-        for _ in range(200):
-            lesson = corpus.lesson(rng, k)
-            assert len(lesson.passages) == k
-            text = " ".join(lesson.passages)
-            for turn in lesson.turns:
-                if turn.kind == "compare":
-                    a, b = turn.facts[:2]
-                    assert a in text
-                    assert b in text
-                elif turn.kind != "general":
-                    assert turn.answer in text
+    for lesson in lessons(1, 200):
+        text = " ".join(lesson.passages)
+        for turn in lesson.turns:
+            if turn.kind == "compare":
+                a, b = turn.facts[:2]
+                assert a in text
+                assert b in text
+            elif turn.kind == "unanswerable":
+                assert turn.answer == grammar.NOT_SAID
+            elif turn.kind != "general":
+                assert turn.answer in text
+
+
+def test_a_lesson_has_its_passages_and_every_kind_its_share():
+    assert [len(corpus.lesson(Random(0), k).passages) for k in (0, 1, 3, 6)] == [0, 1, 3, 6]
+    turns = [turn for lesson in lessons(4, 500, (1, 2, 3, 4, 5, 6)) for turn in lesson.turns]
+    share = {kind: sum(t.kind == kind for t in turns) / len(turns) for kind in (*corpus.KINDS, "general", "unanswerable")}
+    assert sum(share.values()) == pytest.approx(1)
+    assert share["compare"] > 0.14
+    assert share["lookup"] < 0.34
+    assert min(share.values()) > 0.04
+    assert 0.07 < share["unanswerable"] < 0.13
+
+
+def test_lessons_are_repeatable_by_seed():
+    assert lessons(7, 30) == lessons(7, 30)
+    assert lessons(7, 30) != lessons(8, 30)
 
 
 def test_the_winner_of_a_comparison_is_right():
     rng = Random(2)
     attribute = grammar.SMART_HOME.attributes[0]
-    for _ in range(100):
+    for _ in range(200):
         turn = corpus.ask_compare(rng, attribute, ("Aa bulb", 3.0), ("Bb bulb", 12.0))
-        wants_more = attribute.more in turn.question
-        assert turn.facts[2] == f"so it is the {'Bb' if wants_more else 'Aa'} bulb"
+        adjectives, superlatives, amount = grammar.ADJECTIVES[attribute.more]
+        wants_more = any(
+            words in turn.question.lower() for words in (*attribute.more_wins, *adjectives, *superlatives, f"{amount} battery")
+        )
+        wants_more |= any(f"{amount} {name}" in turn.question for name in attribute.names)
+        assert turn.facts[2] == f"so it is the {'Bb' if wants_more else 'Aa'} bulb", turn.question
+
+
+def test_an_unsaid_question_is_really_unsaid(monkeypatch):
+    monkeypatch.setattr(corpus, "ROUGH", 0)
+    monkeypatch.setattr(corpus, "ask_unsaid", lambda turn: replace(turn, kind="unanswerable"))  # keep the answer it would have had
+    checked = 0
+    for lesson in lessons(5, 400):
+        text = " ".join(lesson.passages)
+        for turn in lesson.turns:
+            if turn.kind != "unanswerable":
+                continue
+            checked += 1
+            if "so it is the" in turn.answer:
+                said = [clause.partition(" is ")[0].replace(", so it", "") for clause in turn.answer.lower().split(" and ")]
+                assert not all(f"{clause} is " in text.lower() for clause in said), turn
+            elif turn.answer.startswith("If"):
+                assert turn.answer.partition(", ")[0] not in text, turn
+            else:
+                assert f"{turn.answer.partition(' is ')[0]} is " not in text, turn
+    assert checked > 300
+
+
+def test_a_step_is_the_one_that_was_asked_for():
+    rng = Random(6)
+    procedure, actions = grammar.SMART_HOME.procedures[0], grammar.SMART_HOME.steps[:5]
+    frames: set[int] = set()
+    for _ in range(2000):
+        n = rng.randint(1, 5)
+        turn = corpus.ask_procedure(rng, procedure, "Aa kettle", actions, n)
+        assert turn.facts == (actions[n - 1],)
+        assert turn.answer == f"Step {n} to descale the Aa kettle is to {actions[n - 1]}."
+        words = turn.question.lower().rstrip("?").replace(",", " ").replace(":", " ").split()
+        numbers = [i for i, w in enumerate(zip(grammar.ORDINALS, grammar.NUMBERS, "12345678", strict=True), 1) if set(w) & set(words)]
+        if len(numbers) == 1:
+            frames.add(numbers[0])
+            follows = any(w in turn.question.lower() for w in ("what is next", "what's next", "comes next", "after step", "what now"))
+            assert n == numbers[0] + 1 if follows else n == numbers[0], turn
+        else:  # asked by its neighbour, or as the last
+            neighbours = [actions[i] for i in (n - 2, n) if 0 <= i < 5]
+            verbs = [w for action in neighbours for w in (action, corpus._gerund(action))]
+            assert any(v in turn.question for v in verbs) or (n in (1, 5)), turn
+    assert frames == {1, 2, 3, 4, 5}
+
+
+def test_carelessness_changes_the_question_alone_and_keeps_its_numbers():
+    rng = Random(9)
+    tidy = [turn.question for lesson in lessons(9, 200) for turn in lesson.turns]
+    rough = [noise.roughen(rng, question, (), ()) for question in tidy]
+    assert sum(a != b for a, b in zip(tidy, rough, strict=True)) > 0.8 * len(tidy)
+    for before, after in zip(tidy, rough, strict=True):
+        for number in re.findall(r"(?<= )\d+\b", before):
+            assert number in after or noise._NUMBERS[number] in after.lower(), (before, after)
+
+
+def test_a_short_name_fits_one_entity_alone():
+    rng = Random(10)
+    names = {"Aa bulb", "Aa Mini bulb", "Bb Pro plug", "Bb fan", "Cc lamp"}
+    short = {name: {noise.short_name(rng, name, names) for _ in range(50)} for name in names}
+    assert short["Aa bulb"] == {"Aa bulb"}
+    assert short["Aa Mini bulb"] == {"Aa Mini bulb", "Aa Mini"}
+    assert short["Cc lamp"] == {"Cc"}
 
 
 def test_held_back_wordings_are_not_in_training():
