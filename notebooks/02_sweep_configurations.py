@@ -30,8 +30,7 @@ from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import replay_from
 
 place = Path(tempfile.mkdtemp())
-files = {"store_file": place / "outcomes.sqlite", "out": place / "trace.parquet"}
-options = {"catalog_file": Path("../data/models.toml"), **files}
+options = {"catalog_file": Path("../data/models.toml"), "store_file": place / "o.sqlite", "out": place / "t.parquet"}
 
 # %% [markdown]
 # ## Measuring paths
