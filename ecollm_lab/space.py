@@ -27,10 +27,11 @@ def is_valid(path: Path) -> bool:
     """Tell whether every stage of a path can matter.
 
     - Without retrieval there is nothing to rewrite for or to refine.
-    - Keywords are for the lexical side (bm25, hybrid); an encoder is trained on whole sentences. A made-up answer (hyde) is for the dense
-      side (dense, hybrid), where being worded like a passage counts; its made-up value would be a keyword to BM25.
-    - Rewriting and reranking are there to bring the right passage to the front. Among six passages it is anyway (in the lab's domains at
-      least 99 in 100 times on training queries), so both are tried at k = 1 and 3.
+    - Keywords are for the lexical side (bm25, hybrid): on the lab's training queries they find 4 gold passages in 100 more with BM25 at
+      k = 1, and 5 fewer with the encoder, which is trained on whole sentences. A made-up answer (hyde) is for the dense side (dense,
+      hybrid), where being worded like a passage counts; its made-up value would be a keyword to BM25.
+    - Rewriting and reranking are there to bring the right passage to the front. Among six passages it is anyway (98 in 100 or more on the
+      lab's training queries), so both are tried at k = 1 and 3.
     - Reranking goes by the user's own words, and would undo the order that a rewritten text gave: it comes without a rewrite.
     - One passage is read whole: extracting sentences is for k = 3 and 6.
     """

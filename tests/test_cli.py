@@ -74,6 +74,18 @@ def test_a_sweep_measures_resumes_and_exports(place):
     assert (trace.array("latency_s")[:, cloud] > 0.08).all()  # the declared network delay
 
 
+def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_anew(place):
+    paths, catalog = "hyde/dense-1/none/pocket-s,none/dense-1/none/pocket-s", place / "models.toml"
+    assert "8 outcomes measured, 0 reused" in call(*options(place, paths=paths), "--isolate", code=0)
+    trace = Trace.load(place / "t.parquet")
+    rewriting = trace.outcomes.groupby("path_id")["rewrite_s"]
+    assert rewriting.min()["hyde/dense-1/none/pocket-s"] > 1e-3 > rewriting.median()["none/dense-1/none/pocket-s"]  # a call, not a copy
+    catalog.write_text(re.sub(r'hyde_model = ".*"', 'hyde_model = "pocket-m"', catalog.read_text()))
+    assert "4 outcomes measured, 4 reused" in call(*options(place, paths=paths), code=0)
+    catalog.write_text(catalog.read_text().replace('hyde_model = "pocket-m"', ""))
+    assert 'hyde_model = "NAME"' in call(*options(place, paths=paths), code=1)
+
+
 @pytest.mark.parametrize(
     ("spoil", "changes", "says"),
     [
@@ -136,15 +148,15 @@ def test_emulate_explores_live_resumes_and_writes_what_it_found(place):
 def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path):
     text = call("emulate", "--domain", "smart_home", "--budget-share", 0.02, "--replay", "data/traces/smart_home.parquet",
                 "--store", tmp_path / "s.sqlite", "--out", tmp_path / "e.parquet", code=0)  # fmt: skip
-    train = Trace.load("data/traces/smart_home.parquet").split("train")
-    n_pairs = len(train.query_ids) * len(train.path_ids)
-    n = round(0.02 * n_pairs)
-    assert f"{n} of {n_pairs} outcomes (2.0%" in text
+    whole = Trace.load("data/traces/smart_home.parquet")
+    n_pairs = len(whole.split("train").query_ids) * len(whole.path_ids)
+    budget = round(0.02 * n_pairs)
+    assert f"{budget} of {n_pairs} outcomes (2.0%" in text
     assert not (tmp_path / "s.sqlite").exists()
     trace = Trace.load(tmp_path / "e.parquet")
-    assert len(trace.outcomes) == n
+    assert len(trace.outcomes) == budget
     assert "smart_home" in trace.provenance["replayed_from"]
-    was = Trace.load("data/traces/smart_home.parquet").provenance
+    was = whole.provenance
     assert {key: trace.provenance[key] for key in was} == was  # its outcomes are of that day and machine
 
 
