@@ -75,14 +75,14 @@ def test_a_sweep_measures_resumes_and_exports(place):
 
 
 def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_anew(place):
-    paths, catalog = "hyde/dense-1/none/pocket-s,none/dense-1/none/pocket-s", place / "models.toml"
+    paths, catalog = f"hyde/dense-1/none/{SMALL},none/dense-1/none/{SMALL}", place / "models.toml"
     assert "8 outcomes measured, 0 reused" in call(*options(place, paths=paths), "--isolate", code=0)
     trace = Trace.load(place / "t.parquet")
     rewriting = trace.outcomes.groupby("path_id")["rewrite_s"]
-    assert rewriting.min()["hyde/dense-1/none/pocket-s"] > 1e-3 > rewriting.median()["none/dense-1/none/pocket-s"]  # a call, not a copy
-    catalog.write_text(re.sub(r'hyde_model = ".*"', 'hyde_model = "pocket-m"', catalog.read_text()))
+    assert rewriting.min()[f"hyde/dense-1/none/{SMALL}"] > 1e-3 > rewriting.median()[f"none/dense-1/none/{SMALL}"]  # a call, not a copy
+    catalog.write_text(re.sub(r'hyde_model = ".*"', f'hyde_model = "{MEDIUM}"', catalog.read_text()))
     assert "4 outcomes measured, 4 reused" in call(*options(place, paths=paths), code=0)
-    catalog.write_text(catalog.read_text().replace('hyde_model = "pocket-m"', ""))
+    catalog.write_text(catalog.read_text().replace(f'hyde_model = "{MEDIUM}"', ""))
     assert 'hyde_model = "NAME"' in call(*options(place, paths=paths), code=1)
 
 
