@@ -84,8 +84,8 @@ def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_pat
     assert catalog.called_on(path) == ("s", "c")
     (path,) = catalog.space().select(["none/dense-1/none/c"])
     assert catalog.called_on(path) == ("c",)
-    borrowed = load(tmp_path, "hyde_model = 'pocket-s'\npocket_models = true\n" + HEAD + CLOUD)
-    assert (borrowed.hyde_model, load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD).hyde_model) == ("pocket-s", None)
+    borrowed = load(tmp_path, f"hyde_model = '{SMALL}'\npocket_models = true\n" + HEAD + CLOUD)
+    assert (borrowed.hyde_model, load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD).hyde_model) == (SMALL, None)
 
 
 def test_unknown_model_and_missing_file(tmp_path):
