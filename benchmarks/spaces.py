@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.embed import default_encoder
+from ecollm_lab.measuring import git_revision
 from ecollm_lab.traces import Trace
 
 MEASURED, RECORDED = Path("data/traces"), Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces"))
@@ -50,6 +52,25 @@ def available() -> list[str]:
     names = [name for name in ("smart_home", "automotive") if (MEASURED / f"{name}.parquet").exists()]
     names += [name for name in ("homeassistant", "hotpotqa_rag") if (RECORDED / f"{name}.parquet").exists()]
     return names + list(SIZES)
+
+
+def renewed(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return new records with their date and revision, and those that a file holds of other traces, in the file's order of traces."""
+    frame = frame.assign(git_revision=git_revision(), measured_at=date.today().isoformat())
+    if not file.exists():
+        return frame
+    before = pd.read_parquet(file)
+    order = list(dict.fromkeys([*before["trace"], *frame["trace"]]))
+    both = [part for part in (before[~before["trace"].isin(frame["trace"])], frame) if len(part)]
+    return pd.concat(both).sort_values("trace", key=lambda names: names.map(order.index), kind="stable", ignore_index=True)
+
+
+def recorded(frame: pd.DataFrame) -> list[str]:
+    """Return when and at which revision the records of which traces were made, a line each."""
+    if "measured_at" not in frame:
+        return []
+    runs = frame.groupby(["measured_at", "git_revision"], sort=False)["trace"].unique()
+    return [f"Recorded {day} at revision {revision}: {', '.join(of)}." for (day, revision), of in runs.items()]
 
 
 def load(name: str, seed: int) -> Space:

@@ -42,12 +42,13 @@ IN_FLIGHT, DELAY_S = 16, 0.2
 
 
 def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
-    """Sweep a bare path on each edge model and compare with a loop of calls on the same prompts."""
+    """Sweep a bare path on the smallest and the largest edge model and compare with a loop of calls on the same prompts."""
     catalog, records = load_catalog("data/models.toml"), []
     encoder = default_encoder()
     with ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)
-        for name in ("pocket-s", "pocket-m"):
+        edge = [name for name, model in catalog.models.items() if model.placement == "edge"]
+        for name in (edge[0], edge[-1]):
             (path,) = PathSpace.over([name]).select([f"none/none/none/{name}"])
             prompts = [pipeline.prepare(query, path, {}).prompt for query in domain.queries]
             model = catalog[name]
@@ -112,7 +113,7 @@ def writes(place: Path, quick: bool) -> list[dict[str, Any]]:
     """Commit outcomes in groups and one at a time."""
     n = 4000 if quick else 20_000
     outcome = Outcome(
-        "q", "none/hybrid-3/extract-3/pocket-m", 0.5, 1e-6, 0.1, 300, 20, "an answer of some length, as they are", (0.1, 0.1, 0.1, 0.1)
+        "q", "none/hybrid-3/extract-3/m", 0.5, 1e-6, 0.1, 300, 20, "an answer of some length, as they are", (0.1, 0.1, 0.1, 0.1)
     )
     outcomes = [dataclasses.replace(outcome, query_id=f"q{i}") for i in range(n)]
     with Store(place / "writes.sqlite") as store:
@@ -157,7 +158,7 @@ def isolation(domain: Domain, quick: bool) -> list[dict[str, Any]]:
             seconds = []
             for prompt in prompts:
                 began = time.perf_counter()
-                models["pocket-s"].reply(prompt)
+                models[next(iter(catalog.models))].reply(prompt)
                 seconds.append(time.perf_counter() - began)
             medians.append(float(np.median(seconds)))
     return [{"metric": "isolation_s", "value": medians[1] - medians[0], "bare_call_s": medians[0], "calls": len(prompts)}]

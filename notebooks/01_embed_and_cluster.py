@@ -13,7 +13,7 @@
 #
 # **Question.** Do the queries of a domain fall into groups, and do the groups need different treatment?
 #
-# **Inputs.** `data/smart_home` and its measured trace, both committed. **Run time** about 15 s. **Cost** nothing: the encoder is local,
+# **Inputs.** `data/smart_home` and its measured trace, both committed. **Run time** under a minute. **Cost** nothing: the encoder is local,
 # outcomes are looked up.
 
 # %%
@@ -25,7 +25,8 @@ from ecollm_lab.embed import default_encoder
 
 domain = load_domain("../data/smart_home")
 trace = Trace.load("../data/traces/smart_home.parquet")
-print(f"{len(domain.passages)} passages, {len(domain.queries)} queries")
+kinds = ", ".join(f"{n} {kind}" for kind, n in trace.queries["kind"].value_counts().items())
+print(f"{len(domain.passages)} passages, {len(domain.queries)} queries: {kinds}")
 trace.queries.sample(6, random_state=1)[["text", "kind", "wording", "split"]]
 
 # %% [markdown]

@@ -6,7 +6,9 @@ from datetime import date, timedelta
 import pytest
 from typer.testing import CliRunner
 
+from ecollm_lab.catalog import load_catalog
 from ecollm_lab.cli import app
+from tests.conftest import SMALL
 from tests.endpoint import Endpoint
 
 KEY = "sk-PLANTED-doctor-0123456789"
@@ -95,9 +97,7 @@ def test_each_fault_of_an_endpoint_is_named_with_its_mend_and_the_others_are_sti
 def test_each_fault_of_a_file_is_named(tmp_path, endpoint, damage, problem):
     file, digest = tmp_path / "m.gguf", ""
     if damage != "missing":
-        from ecollm_lab.catalog import DATA
-
-        data = (DATA / "models/pocket-s.gguf").read_bytes()
+        data = load_catalog("data/models.toml")[SMALL].file.read_bytes()
         file.write_bytes(b"<html>" if damage == "text" else data[: len(data) // 2])
     if damage == "sha256":
         digest = 'sha256 = "74623c2f"\n'

@@ -27,7 +27,7 @@ from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import fingerprints, sweep
 from ecollm_lab.traces import Trace
-from tests.conftest import LetterEncoder
+from tests.conftest import LARGE, SMALL, LetterEncoder
 from tests.rig import Child, cloud, domain, rig
 from tests.scripted_server import Judge
 
@@ -438,9 +438,9 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
                 self._pool.submit(_crash).result()
             return super()._ask(prompt)
 
-    with Store(tmp_path / "s.sqlite") as store, Fragile(catalog["pocket-s"]) as model:
-        pipeline = Pipeline(home, catalog, LetterEncoder(), {"pocket-s": model})
-        paths = PathSpace.over(["pocket-s"]).select(["none/none/none/pocket-s"]).paths
+    with Store(tmp_path / "s.sqlite") as store, Fragile(catalog[SMALL]) as model:
+        pipeline = Pipeline(home, catalog, LetterEncoder(), {SMALL: model})
+        paths = PathSpace.over([SMALL]).select([f"none/none/none/{SMALL}"]).paths
         marks = fingerprints(home, catalog, "letters", paths)
         progress = sweep(pipeline, home.queries, paths, store, marks)
         assert (progress.done, progress.failed, model.died) == (5, 1, 2)
@@ -453,7 +453,7 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
 def test_19_an_isolated_model_answers_as_one_in_this_process():
     catalog = load_catalog("data/models.toml")
     with ModelPool(catalog) as here, ModelPool(catalog, isolate=True) as apart:
-        one, other = (pool["pocket-s"].reply("Question: how heavy is the Halo bulb?") for pool in (here, apart))
+        one, other = (pool[SMALL].reply("Question: how heavy is the Halo bulb?") for pool in (here, apart))
     assert (one.text, one.tokens_in, one.tokens_out) == (other.text, other.tokens_in, other.tokens_out)
 
 
@@ -488,7 +488,7 @@ def test_the_real_server_and_llama_cpp_survive_kill_9(tmp_path):
         sys.executable, "-c", "from ecollm_lab.cli import app; app()", "sweep", "--domain", "data/smart_home",
         "--store", str(tmp_path / "s.sqlite"),
         "--out", str(tmp_path / "t.parquet"), "--limit", "60",
-        "--paths", "none/none/none/pocket-s,none/bm25-1/none/pocket-s,none/none/none/pocket-xl,none/bm25-1/none/pocket-xl",
+        "--paths", ",".join(f"none/{found}/none/{model}" for model in (SMALL, LARGE) for found in ("none", "bm25-1")),
     ]  # fmt: skip
     counted = []
     for _ in range(2):

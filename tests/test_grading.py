@@ -19,6 +19,7 @@ from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import fingerprints, sweep
 from ecollm_lab.traces import Trace
+from tests.conftest import LARGE, SMALL
 from tests.endpoint import Endpoint
 
 
@@ -125,8 +126,8 @@ def test_the_judge_asks_once_per_answer_and_what_an_answer_says_stays_inside_its
 
 
 def test_the_pipeline_grades_as_the_domain_says(domain, encoder):
-    catalog, path = load_catalog("data/models.toml"), PathSpace.over(["pocket-s"]).select(["none/none/none/pocket-s"]).paths
-    models = {"pocket-s": ScriptedModel({"Question: how heavy is the Halo bulb?": "about 90 grams, I think"})}
+    catalog, path = load_catalog("data/models.toml"), PathSpace.over([SMALL]).select([f"none/none/none/{SMALL}"]).paths
+    models = {SMALL: ScriptedModel({"Question: how heavy is the Halo bulb?": "about 90 grams, I think"})}
     qualities = {}
     for grading in (Grading(), Grading("token_f1")):
         graded = dataclasses.replace(domain, grading=grading)
@@ -143,7 +144,7 @@ def test_another_grader_is_another_outcome(domain):
     assert len(digests) == 4
 
 
-@pytest.mark.parametrize("bad", [("bleu", None), ("judge", None), ("facts", "pocket-xl")])
+@pytest.mark.parametrize("bad", [("bleu", None), ("judge", None), ("facts", LARGE)])
 def test_an_impossible_grading_is_an_error(bad):
     with pytest.raises(LabError, match="grading"):
         Grading(*bad)
@@ -295,7 +296,7 @@ def test_a_hosted_judge_grades_what_the_edge_answers(domain, encoder, tmp_path):
         (tmp_path / "models.toml").write_text("pocket_models = true" + JUDGED + hosted("judge", server.base_url, 1.0))
         catalog = load_catalog(tmp_path / "models.toml")
         domain = dataclasses.replace(domain, grading=Grading("judge", "judge"))
-        paths = PathSpace.over(["pocket-s"]).select(["none/bm25-1/none/pocket-s"]).paths
+        paths = PathSpace.over([SMALL]).select([f"none/bm25-1/none/{SMALL}"]).paths
         mark = fingerprints(domain, catalog, encoder.name, paths)
         with Store(tmp_path / "s.sqlite") as store, ModelPool(catalog) as models:
             progress = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, mark)
@@ -315,8 +316,8 @@ def test_the_judges_calls_count_towards_the_cap(judged, encoder, tmp_path):
 
 def test_a_judge_on_the_edge_device_is_refused_before_anything_runs(domain, encoder):
     catalog = load_catalog("data/models.toml")
-    with pytest.raises(LabError, match="'pocket-s' runs on the edge device"):
-        Pipeline(dataclasses.replace(domain, grading=Grading("judge", "pocket-s")), catalog, encoder, {})
+    with pytest.raises(LabError, match=f"'{SMALL}' runs on the edge device"):
+        Pipeline(dataclasses.replace(domain, grading=Grading("judge", SMALL)), catalog, encoder, {})
 
 
 def test_another_judge_is_another_fingerprint(judged, encoder):

@@ -9,10 +9,10 @@ import pytest
 
 from ecollm_lab import figures
 from ecollm_lab.records import LabError
-from tests.conftest import make_trace
+from tests.conftest import LARGE, SMALL, make_trace
 from tests.test_figure_frames import stage_trace
 
-S1, XL1, S3, XL3 = (f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in ("pocket-s", "pocket-xl"))
+S1, XL1, S3, XL3 = (f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in (SMALL, LARGE))
 GREEDY, SINGLE, KIND, MODEL, WHOLE = (
     "stage by stage, greedily", "best path", "best path per kind", "model per query (oracle)", "path per query (oracle)",
 )  # fmt: skip

@@ -15,6 +15,7 @@ from ecollm_lab.models import Reply
 from ecollm_lab.records import LabError, Passage, Query
 from ecollm_lab.traces import Trace
 from scripts import judge
+from tests.conftest import LARGE, SMALL
 from tests.test_figure_frames import stage_trace
 
 
@@ -91,7 +92,7 @@ def test_without_retrieval_reads_the_paths_that_retrieve_nothing():
     queries = trace.queries.assign(kind=["personal", "general"], split="heldout")
     outcomes = trace.outcomes.assign(path_id=trace.outcomes["path_id"].str.replace("bm25-1", "none"))
     catalog = load_catalog("data/models.toml")
-    models = {name: replace(catalog["pocket-xl"], placement=place) for name, place in (("pocket-s", "edge"), ("pocket-xl", "cloud"))}
+    models = {name: replace(catalog[LARGE], placement=place) for name, place in ((SMALL, "edge"), (LARGE, "cloud"))}
     trace = Trace.from_frame(outcomes, queries, {**trace.provenance, "domain": "tiny"})
     found = {
         (r["metric"], r["model"]): r["value"]
@@ -99,9 +100,9 @@ def test_without_retrieval_reads_the_paths_that_retrieve_nothing():
         if r["queries"] == "all"
     }
     assert found == {
-        ("personal_without_retrieval", "pocket-s"): 0.5,
-        ("personal_without_retrieval", "pocket-xl"): 0.0,
-        ("general_without_retrieval", "pocket-xl"): 0.5,
+        ("personal_without_retrieval", SMALL): 0.5,
+        ("personal_without_retrieval", LARGE): 0.0,
+        ("general_without_retrieval", LARGE): 0.5,
     }
 
 
