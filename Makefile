@@ -39,10 +39,7 @@ notebooks: .venv/dev  ## pair the .ipynb files with their reviewed text, execute
 
 models: .venv/dev  ## train the pocket models again and export them (about two hours on two cores); goes on after an interruption
 	for m in pocket-s pocket-m pocket-l pocket-xl; do $(BIN)/python -m scripts.pocket.train $$m || exit 1; done
-	for m in pocket-s pocket-m pocket-l; do for q in f16 q8_0 q4_0; do \
-	  $(BIN)/python -m scripts.pocket.export $$m data/models/$$m-$$q.gguf --type $$q || exit 1; \
-	done; done
-	$(BIN)/python -m scripts.pocket.export pocket-xl data/models/pocket-xl-q8_0.gguf --type q8_0
+	$(BIN)/python -m scripts.pocket.family data/models.toml
 	$(BIN)/python -m scripts.pocket.card
 
 pictures: reproduce  ## the figures as PNG; needs Chromium

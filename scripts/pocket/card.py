@@ -1,13 +1,11 @@
-"""Measure the exported models and write `data/models/CARD.md`; put their sha256 into `data/models.toml`.
+"""Measure the exported models and write `data/models/CARD.md`.
 
 python -m scripts.pocket.card
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections import defaultdict
 from pathlib import Path
 from random import Random
@@ -83,12 +81,7 @@ def cells(found: dict[str, float], keys: tuple[str, ...]) -> str:
 
 
 def main() -> None:
-    """Write card and checksums."""
-    text = CATALOG.read_text()
-    for file in sorted(Path("data/models").glob("*.gguf")):
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        text = re.sub(rf'(file = "models/{file.name}"\n)(sha256 = ".*"\n)?', rf'\1sha256 = "{digest}"\n', text)
-    CATALOG.write_text(text)
+    """Write the card."""
     catalog = load_catalog(CATALOG)
     logs = {name: json.loads(Path(f"data/models/{name}.training.json").read_text()) for name in SHAPES}
     trained = [
