@@ -67,7 +67,7 @@ PLANS = {
     "pocket-s": Plan(((2800, 4000),)),
     "pocket-m": Plan(((1500, 5000), (1300, 3500))),
     "pocket-l": Plan(((1600, 5500), (1200, 4000))),
-    "pocket-xl": Plan(((1100, 3500),)),
+    "pocket-xl": Plan(((850, 3500),)),
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
