@@ -3,8 +3,8 @@
     for m in pocket-s pocket-m pocket-l pocket-xl; do python -m scripts.pocket.train $m; done
 
 Weights are kept in float32; forward and backward run on a bfloat16 copy, in blocks fused by `torch.compile`, which on a CPU with
-bfloat16 units is several times as fast as float32 block by block. Learning to find the asked passage takes about a thousand steps
-whatever the size, so the largest model starts as its parent with blocks inserted that do nothing yet.
+bfloat16 units is several times as fast as float32 block by block. What is hard to learn (finding the asked passage, later the
+asked step) takes thousands of steps whatever the size: the smallest learns it, and the others start from its weights, widened and deepened.
 
 Each run writes `build/pocket/<name>.pt` (weights) and `data/models/<name>.training.json` (the log, for the model card).
 """
@@ -16,7 +16,7 @@ import copy
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,46 +34,35 @@ from scripts.pocket.model import Pocket, Shape, optimizers
 END = "<|end|>"
 SHAPES = {
     "pocket-s": Shape("pocket-s", 128, "ca" * 2, 4, 2, 320),
-    "pocket-m": Shape("pocket-m", 256, "ca" * 2, 4, 2, 512),
-    "pocket-l": Shape("pocket-l", 384, "ca" * 2, 6, 2, 768),
-    "pocket-xl": Shape("pocket-xl", 384, "ca" * 7, 6, 2, 768),
+    "pocket-m": Shape("pocket-m", 256, "ca" * 2, 8, 4, 512),
+    "pocket-l": Shape("pocket-l", 384, "ca" * 2, 12, 6, 704),
+    "pocket-xl": Shape("pocket-xl", 384, "ca" * 7, 12, 6, 704),
 }
 
 
-PARENT = {"pocket-xl": "pocket-l"}  # grown from its first cycle, so it must be trained first
+PARENT = "pocket-s"  # the others are grown from it, so it must be trained first
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long one model trains: cycles of so many steps of so many tokens; the learning rate falls towards the end of each."""
+    """How long one model trains: steps, tokens a step, and the share of the learning rates."""
 
-    cycles: tuple[tuple[int, int], ...]
-
-    @property
-    def steps(self) -> int:
-        """Count the steps of all cycles."""
-        return sum(steps for steps, _ in self.cycles)
-
-    def at(self, step: int) -> tuple[float, int]:
-        """Return the share of the learning rates and the tokens of a step."""
-        for steps, tokens in self.cycles:
-            if step < steps:
-                return min(1.0, (step + 1) / 50) * min(1.0, max(0.02, (steps - step) / (0.5 * steps))), tokens
-            step -= steps
-        raise ValueError(f"step {step} lies behind {self}")
+    steps: int
+    tokens: int
+    rate: float = 1.0
 
 
 PLANS = {
-    "pocket-s": Plan(((2800, 4000),)),
-    "pocket-m": Plan(((1500, 5000), (1300, 3500))),
-    "pocket-l": Plan(((1600, 5500), (1200, 4000))),
-    "pocket-xl": Plan(((850, 3500),)),
+    "pocket-s": Plan(2800, 4000),
+    "pocket-m": Plan(550, 3500, rate=0.5),
+    "pocket-l": Plan(600, 3500, rate=0.5),
+    "pocket-xl": Plan(340, 3000, rate=0.5),
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
 KNOWN = 60  # invented contexts that the hosted model has read and is asked about
 KS = (1, 3, 6)  # looked at
-EVERY = 200  # steps between two looks at the accuracy, each with a checkpoint
+EVERY = 100  # steps between two looks at the accuracy, each with a checkpoint
 BUILD = Path("build/pocket")
 DOMAINS = ("smart_home", "automotive")
 
@@ -185,14 +174,25 @@ def accuracy(net: Pocket, tok: Tokenizer, seed: int, k: int, n: int = 100) -> di
     return {kind: sum(v) / len(v) for kind, v in out.items()}
 
 
-def grow(parent: dict[str, torch.Tensor], net: Pocket) -> None:
-    """Start `net` as its shallower parent: the parent's pairs of blocks spread out, and between them new pairs that add nothing."""
-    deep, shallow = len(net.blocks) // 2, 1 + max(int(key.split(".")[1]) for key in parent if key.startswith("blocks.")) // 2
+def grow(parent: Pocket, shape: Shape, noise: float = 0.1) -> Pocket:
+    """Return a wider and deeper network that computes what `parent` does, but for `noise`.
+
+    Every channel, head and hidden unit becomes several, each with its share of what reads it (Net2Net, Chen et al. 2016), and after each
+    pair of blocks come pairs that add nothing yet. Noise, in standard deviations of each matrix, tells the copies apart; without it they
+    would stay alike.
+    """
+    net, small = Pocket(shape), parent.shape
+    times, deep, shallow = shape.width // small.width, len(net.blocks) // 2, len(parent.blocks) // 2
+    if shape.width % small.width or (shape.heads, shape.kv_heads) != (small.heads * times, small.kv_heads * times):
+        raise ValueError(f"{shape} is not {small} times a whole number in width and heads.")
     for name, parameter in net.named_parameters():
         if name.endswith(("down.weight", "operator.out_proj.weight", "operator.out.weight")):
             torch.nn.init.zeros_(parameter)
     moved = {}
-    for key, value in parent.items():
+    for key, old in parent.state_dict().items():
+        value = _widened(key.removesuffix(".weight"), old, times, shape.feed_forward)
+        if value.ndim == 2:
+            value = value + noise * value.std() * torch.randn(value.shape)
         if key.startswith("blocks."):
             _, number, rest = key.split(".", 2)
             pair, place = divmod(int(number), 2)
@@ -201,7 +201,28 @@ def grow(parent: dict[str, torch.Tensor], net: Pocket) -> None:
             moved[key] = value
     unexpected = net.load_state_dict(moved, strict=False).unexpected_keys
     if unexpected:
-        raise SystemExit(f"cannot grow: {unexpected}")
+        raise ValueError(f"cannot grow: {unexpected}")
+    return net
+
+
+def _widened(name: str, value: torch.Tensor, times: int, feed_forward: int) -> torch.Tensor:
+    """Return a parameter for `times` the width and another number of hidden units; what is read from copies is shared among them."""
+    if name.endswith(("gate", "up")):
+        return value[torch.arange(feed_forward) % value.shape[0]].repeat(1, times) / times
+    if name.endswith("down"):
+        units = torch.arange(feed_forward) % value.shape[1]
+        return (value[:, units] / torch.bincount(units)[units]).repeat(times, 1)
+    if name.endswith("in_proj"):
+        return torch.cat([part.repeat(times, times) / times for part in value.chunk(3)])
+    if name.endswith((".q", ".k", ".v", ".out", "out_proj")):
+        return value.repeat(times, times) / times
+    if name == "embed":
+        return value.repeat(1, times)
+    if name == "output":
+        return value.repeat(1, times) / times
+    if name.endswith("conv"):
+        return value.repeat(times, 1)
+    return value if name.endswith(("q_norm", "k_norm")) else value.repeat(times)
 
 
 class Trainer:
@@ -252,8 +273,10 @@ def train(
     tok = tokenizer()
     library = Library(tok) if name == READS else None
     net = Pocket(SHAPES[name])
-    if name in PARENT:
-        grow(torch.load(BUILD / f"{PARENT[name]}.cycle1.pt", weights_only=True), net)
+    if name != PARENT:
+        parent = Pocket(SHAPES[PARENT])
+        parent.load_state_dict(torch.load(BUILD / f"{PARENT}.pt", weights_only=True))
+        net = grow(parent, SHAPES[name])
     trainer = Trainer(net, lr, adam_lr, fused)
     log: list[dict[str, Any]] = []
     start, n_tokens, before = 0, 0, 0.0
@@ -273,14 +296,12 @@ def train(
     started = time.perf_counter() - before
     print(f"{name}: {trainer.net.n_parameters():,} parameters, steps {start} to {plan.steps}", flush=True)
     for step in range(start, plan.steps):
-        scale, wanted = plan.at(step)
+        scale = plan.rate * min(1.0, (step + 1) / 50) * min(1.0, max(0.02, (plan.steps - step) / (0.5 * plan.steps)))
         # the curriculum: at first 2 passages, later up to 6
-        most = MOST if name in PARENT else min(MOST, 2 + max(0, 12 * (step - 300) // plan.cycles[0][0]))
-        rows = lessons(tok, rng, wanted, step, most, library)
+        most = min(MOST, 2 + max(0, 12 * (step - 300) // plan.steps)) if name == PARENT else MOST
+        rows = lessons(tok, rng, plan.tokens, step, most, library)
         n_tokens += sum(len(ids) for ids, _ in rows)
         loss = trainer.step(rows, scale)
-        if step + 1 == plan.cycles[0][0]:
-            torch.save(trainer.net.state_dict(), BUILD / f"{name}.cycle1.pt")
         if (step + 1) % EVERY == 0 or step + 1 == plan.steps:
             if not math.isfinite(loss):
                 raise SystemExit("training diverged")
@@ -300,7 +321,7 @@ def train(
     return {
         "name": name, "parameters": trainer.net.n_parameters(), "tokens": n_tokens,
         "minutes": round((time.perf_counter() - started) / 60, 1),
-        "steps": plan.steps, "seed": seed, "threads": threads, "grown_from": PARENT.get(name), "log": log,
+        "steps": plan.steps, "seed": seed, "threads": threads, "grown_from": None if name == PARENT else PARENT, "log": log,
     }  # fmt: skip
 
 
@@ -308,11 +329,11 @@ def main() -> None:
     """Train the model named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=SHAPES)
-    parser.add_argument("--steps", type=int, help="one cycle of so many steps, to try something")
+    parser.add_argument("--steps", type=int, help="train shorter than planned, to try something")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--plain", action="store_true", help="no torch.compile, where no C++ compiler is at hand")
     args = parser.parse_args()
-    plan = Plan(((args.steps, PLANS[args.name].cycles[0][1]),)) if args.steps else PLANS[args.name]
+    plan = replace(PLANS[args.name], steps=args.steps) if args.steps else PLANS[args.name]
     card = train(args.name, plan, threads=args.threads, fused=not args.plain)
     Path(f"data/models/{args.name}.training.json").write_text(json.dumps(card, indent=1) + "\n")
 
