@@ -205,7 +205,7 @@ def grow(parent: Pocket, shape: Shape, noise: float = 0.1) -> Pocket:
     return net
 
 
-def _widened(name: str, value: torch.Tensor, times: int, feed_forward: int) -> torch.Tensor:
+def _widened(name: str, value: torch.Tensor, times: int, feed_forward: int) -> torch.Tensor:  # noqa: PLR0911 - one case a line
     """Return a parameter for `times` the width and another number of hidden units; what is read from copies is shared among them."""
     if name.endswith(("gate", "up")):
         return value[torch.arange(feed_forward) % value.shape[0]].repeat(1, times) / times
