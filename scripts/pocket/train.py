@@ -54,15 +54,15 @@ class Plan:
 
 PLANS = {
     "pocket-s": Plan(2800, 4000),
-    "pocket-m": Plan(550, 3500, rate=0.5),
-    "pocket-l": Plan(600, 3500, rate=0.5),
-    "pocket-xl": Plan(340, 3000, rate=0.5),
+    "pocket-m": Plan(1400, 3500, rate=0.5),
+    "pocket-l": Plan(2400, 3500, rate=0.5),
+    "pocket-xl": Plan(900, 3000, rate=0.5),
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
 KNOWN = 60  # invented contexts that the hosted model has read and is asked about
 KS = (1, 3, 6)  # looked at
-EVERY = 100  # steps between two looks at the accuracy, each with a checkpoint
+EVERY = 200  # steps between two looks at the accuracy, each with a checkpoint
 BUILD = Path("build/pocket")
 DOMAINS = ("smart_home", "automotive")
 
