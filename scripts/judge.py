@@ -30,8 +30,9 @@ DOMAINS = ("smart_home", "automotive")
 def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]]:
     """Return `n` answers to judge, spread evenly over kind, wording, model and grade (right, partly right, wrong), in random order.
 
-    The strata are every combination that occurs; each gives one answer before any gives two. The same answer to the same query is drawn
-    once. Partly right answers are few in a trace and many here, so agreement on this sample is harder to reach than on the trace.
+    The strata are every combination that occurs. Each gives one answer before any gives two; where they are more than `n`, every one is as
+    likely to be drawn, rare or common. The same answer to the same query is drawn once. Partly right answers are few in a trace and many
+    here, so agreement on this sample is harder to reach than on the trace.
     """
     queries = {query.id: query for query in domain.queries}
     rng = np.random.default_rng(seed)
@@ -48,7 +49,7 @@ def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]
         index=frame.index,
     )
     turn = strata.groupby(list(strata)).cumcount()
-    chosen = frame.loc[turn.sort_values(kind="stable").index[:n]].sample(frac=1, random_state=rng)
+    chosen = frame.loc[turn.sample(frac=1, random_state=rng).sort_values(kind="stable").index[:n]].sample(frac=1, random_state=rng)
     texts = {passage.id: passage.text for passage in domain.passages}
     return [
         {
@@ -116,8 +117,9 @@ def main() -> None:
         file = Path("data") / name / "labels.jsonl"
         if file.exists() and any(row["label"] is not None for row in read(file)):
             sys.exit(f"{file} holds judgements; move it away to draw anew.")
-        write(file, draw(Trace.load(f"data/traces/{name}.parquet"), load_domain(file.parent), args.n, args.seed))
-        print(f"{args.n} answers to judge: {file}")
+        rows = draw(Trace.load(f"data/traces/{name}.parquet"), load_domain(file.parent), args.n, args.seed)
+        write(file, rows)
+        print(f"{len(rows)} answers to judge: {file}")
 
 
 if __name__ == "__main__":

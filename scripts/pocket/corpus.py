@@ -1,4 +1,4 @@
-"""Freshly invented worlds for training: entities, values and passages no domain contains."""
+"""Freshly invented worlds for training: no domain contains their entities and owners; values are drawn anew from the same ranges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scripts.pocket import noise
 from scripts.pocket.speech import Attribute, Procedure, Setting, Speech
 
 VARIANTS = ("", "", "", "Mini", "Max", "Pro", "Plus", "Duo", "Eco", "Sport", "Lite", "Ultra", "Classic", "Junior")
-PLACES = tuple(
+PLACES = tuple(  # places, people and occasions that invented notes are about; none is an owner in a domain
     "the playroom|the sauna|the office|the balcony|the laundry|the workshop|the loft|the pantry|the spa|the ferry|the beach|the choir trip|"
     "the evening class|the train|the allotment|the opera|the clinic|the corridor|the dining room|the music room|the greenhouse|the shed|"
     "the carport|the conservatory|the boat|the cabin|the spare bed|the bunk room|the winter garden|the hobby room|the wardrobe|the pool|"
@@ -31,7 +31,7 @@ _DOUBLED = ("put", "get", "set", "fit", "swap", "let", "tap", "hum", "drip", "ru
 KINDS = {"lookup": 0.23, "compare": 0.60, "diagnose": 0.26, "procedure": 0.20, "personal": 0.15}  # odds, where the passages allow it
 GENERAL, UNSAID = 0.06, 0.10  # shares of all questions
 ROUGH = 0.4  # share of training questions that are written carelessly
-_FREE_NAMES = frozenset(o for speech in g.SPEECH.values() for o in speech.owners if " " not in o)
+_OWNER_NAMES = frozenset(o for speech in g.SPEECH.values() for o in speech.owners if " " not in o)
 
 
 def invent_name(rng: Random) -> str:
@@ -39,7 +39,7 @@ def invent_name(rng: Random) -> str:
     while True:
         syllables = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(rng.choice((1, 2, 2, 2, 3)))]
         word = ("".join(syllables) + rng.choice(_CODAS)).capitalize()
-        if len(word) > 2 and word not in RESERVED and word not in _FREE_NAMES:
+        if len(word) > 2 and word not in RESERVED and word not in _OWNER_NAMES:
             return word
 
 
@@ -201,7 +201,7 @@ def ask_procedure(
 
 
 def ask_personal(rng: Random, setting: Setting, owner: str, value: str, terse: bool = False) -> Turn:
-    """Ask for one of the household's own settings."""
+    """Ask for a setting that only the owner's notes hold."""
     pattern = rng.choice(g.PERSONAL_TERSE if terse else setting.asks if rng.random() < 0.6 else g.PERSONAL_ASKS)
     if pattern.endswith(" for {o}?") and rng.random() < 0.25:
         pattern = rng.choice(g.OWNER_FIRST).replace("{ask}", pattern.removesuffix(" for {o}?"))
@@ -229,10 +229,10 @@ class World:
         self.entities = _entities(rng, speech, rng.randint(2, 4))
         self.attributes = rng.sample(speech.attributes, rng.randint(2, 5))
         self.owners: list[str] = []
-        self.said: dict[tuple[str, str], float] = {}  # (entity or owner, attribute, symptom, goal or setting) -> value or number of steps
+        # (entity or owner, attribute, symptom, goal or setting) that is said or was asked; only the values of attributes are read again
+        self.said: dict[tuple[str, str], float] = {}
         self.asks: dict[str, list[Callable[..., Turn]]] = {kind: [] for kind in KINDS}
         self.asked: dict[str, list[Callable[..., Turn]]] = {kind: [] for kind in KINDS}
-        self.steps: list[tuple[Procedure, str, list[int]]] = []  # procedure, entity, the steps that are said
 
     def passage(self) -> str:
         """Write one passage and note the questions it answers."""
@@ -287,8 +287,7 @@ class World:
             actions = rng.sample(self.speech.steps, rng.randint(2, 3) if both else rng.randint(3, 5))
             whole = rng.random() < 0.85
             shown = range(1, len(actions) + 1) if whole else sorted(rng.sample(range(1, len(actions) + 1), rng.randint(1, 2)))
-            self.said[entity, procedure.goal] = len(actions)
-            self.steps.append((procedure, entity, list(shown)))
+            self.said[entity, procedure.goal] = 1
             for n in shown:
                 ask = partial(ask_procedure, rng, procedure, entity, actions, n, whole=whole)
                 self.asks["procedure"].append(ask)

@@ -52,10 +52,11 @@ Questions people put to an assistant about {subject}, and what it could look the
 - **Queries** ({len(queries)}), by kind:
 {kinds}
 - **Wording**: `template` follows a pattern that also occurs, with other names and values, in the training text of the pocket
-  models. `free` follows none: these wordings were written by hand, as people type and dictate (typos, half sentences, context
+  models. No such pattern gives a `free` wording: these were written by hand, as people type and dictate (typos, half sentences, context
   first, indirect requests), in `scripts/pocket/wordings/{name}.toml`. One wording serves up to three queries; for comparisons,
-  symptoms and procedures it is a frame that is filled with a phrase for the attribute, the symptom or the goal. General questions
-  are all free: one wording that is kept out of training, and one from that file.
+  symptoms and procedures it is a frame that is filled with a phrase for the attribute, the symptom or the goal. Some of these phrases
+  occur in the training text as well; those for attributes and goals serve both splits. General questions are all free:
+  one wording that is kept out of training, and one from that file.
 
 | kind | template, train | template, held out | free, train | free, held out | all | free share |
 |---|---|---|---|---|---|---|

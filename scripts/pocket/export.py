@@ -27,12 +27,8 @@ NAMES = {
     "operator.q": "attn_q", "operator.k": "attn_k", "operator.v": "attn_v", "operator.out": "attn_output",
     "operator.q_norm": "attn_q_norm", "operator.k_norm": "attn_k_norm",
 }  # fmt: skip
-TYPES = {
-    "f16": (
-        gguf.LlamaFileType.MOSTLY_F16,
-        gguf.GGMLQuantizationType.F16,
-        gguf.GGMLQuantizationType.F16,
-    ),  # of the file, of matrices, of TOP
+TYPES = {  # type of the file, of the matrices in blocks, of embedding and output
+    "f16": (gguf.LlamaFileType.MOSTLY_F16, gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F16),
     "q8_0": (gguf.LlamaFileType.MOSTLY_Q8_0, gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q8_0),
     "q4_0": (gguf.LlamaFileType.MOSTLY_Q4_0, gguf.GGMLQuantizationType.Q4_0, gguf.GGMLQuantizationType.Q8_0),
 }
@@ -63,7 +59,7 @@ def export(name: str, out: Path, kind: str = "f16", build: Path = BUILD) -> str:
     writer.add_block_count(len(shape.layers))
     writer.add_feed_forward_length(shape.feed_forward)
     writer.add_head_count(shape.heads)
-    writer.add_head_count_kv([shape.kv_heads if kind == "a" else 0 for kind in shape.layers])
+    writer.add_head_count_kv([shape.kv_heads if layer == "a" else 0 for layer in shape.layers])
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_shortconv_l_cache(shape.kernel)

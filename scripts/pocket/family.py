@@ -13,7 +13,7 @@ from scripts.pocket.export import TYPES, export
 from scripts.pocket.train import BUILD
 
 EDGE, CLOUD = ("pocket-s", "pocket-m", "pocket-l"), "pocket-xl"
-CLOUD_TYPE = "q8_0"  # half of f16 in the repository, and the same answers as far as anyone has seen
+CLOUD_TYPE = "q8_0"  # half the bytes of f16 in the repository
 HYDE = "pocket-s-q8_0"
 LIMIT_BYTES = 60_000_000  # what the files may weigh together
 EDGE_TABLE = """[models.{name}]

@@ -1,7 +1,8 @@
 """How the two domains speak: the sentences of their passages and the frames that people's questions fit into.
 
 `make_domains` renders hand-named entities with it; `corpus` renders freshly invented ones for training.
-The wording is shared, the entities and values never are: see `corpus.RESERVED`.
+The wording is shared, and so are the ranges that values are drawn from; entities and owners never are: see `corpus.RESERVED` and
+`corpus.PLACES`.
 """
 
 from __future__ import annotations

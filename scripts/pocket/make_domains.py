@@ -89,9 +89,14 @@ def wordings(name: str) -> dict[str, Any]:
     return tomllib.loads((WORDINGS / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+def split_of(i: int) -> str:
+    """Return the split of the item at place `i` of a list: of every five in a row three are for training, two are held out."""
+    return "train" if i % 5 < 3 else "heldout"
+
+
 def of_split(items: list[str] | tuple[str, ...], split: str) -> list[str]:
-    """Return three of every five for training, the other two for the held-out split."""
-    return [item for i, item in enumerate(items) if (i % 5 < 3) == (split == "train")]
+    """Return the items of one split."""
+    return [item for i, item in enumerate(items) if split_of(i) == split]
 
 
 def named(entity: str) -> dict[str, str]:
@@ -142,16 +147,16 @@ def procedures(book: Book, split: str, entity: str, n: int) -> None:
             book.hold(split, turns[i], gold, free)
 
 
-def alike(a: str, b: str) -> bool:
+def comparable(a: str, b: str) -> bool:
     """Return whether two entities are of one family or of one type: others are rarely compared."""
     return a.split(maxsplit=1)[0] == b.split(maxsplit=1)[0] or a.rsplit(maxsplit=1)[-1] == b.rsplit(maxsplit=1)[-1]
 
 
 def comparisons(book: Book, split: str, stated: dict[str, list[tuple[str, float, tuple[str, ...]]]]) -> None:
-    """Ask which of two entities has more, or less, of what is stated of both, if they are alike."""
+    """Ask which of two entities has more, or less, of what is stated of both, if they are comparable."""
     for attribute in book.speech.attributes:
         holders = stated[attribute.name]
-        for x, y in ((x, y) for x in holders for y in holders if x[1] != y[1] and alike(x[0], y[0])):
+        for x, y in ((x, y) for x in holders for y in holders if x[1] != y[1] and comparable(x[0], y[0])):
             turn = corpus.ask_compare(book.rng, attribute, x[:2], y[:2])
             larger = turn.facts[2].removeprefix("so it is the ") == (x if x[1] > y[1] else y)[0]
             fields = {"a": x[0], "b": y[0], "la": x[0].lower(), "lb": y[0].lower()}
@@ -163,7 +168,7 @@ def comparisons(book: Book, split: str, stated: dict[str, list[tuple[str, float,
 def notes(book: Book) -> None:
     """Write the owners' notes, and ask for what they say and for what they do not."""
     for i, owner in enumerate(book.speech.owners):
-        split = "train" if i % 5 < 3 else "heldout"
+        split = split_of(i)
         *settings, other = book.rng.sample(book.speech.settings, 5)
         turns = [corpus.ask_personal(book.rng, s, owner, s.draw(book.rng)) for s in (*settings, other)]
         gold = book.add(f"{NOTES[book.name]}: {owner}", "notes", turns[:-1])
@@ -174,7 +179,7 @@ def notes(book: Book) -> None:
 
 def write_book(name: str) -> Book:
     """Return one domain's passages and all that could be asked about them."""
-    book = Book(name, Random(f"{name}-2"))
+    book = Book(name, Random(f"{name}-2"))  # the second edition
     for split, entities in book.words["products"].items():
         stated: dict[str, list[tuple[str, float, tuple[str, ...]]]] = defaultdict(list)
         for i, entity in enumerate(entities):
@@ -186,7 +191,7 @@ def write_book(name: str) -> Book:
     for i, (answer, fact, questions) in enumerate(book.speech.general):
         for question in (questions[-1], book.words["general"][answer]):
             turn = corpus.Turn("general", question, answer, (fact,))
-            book.hold("train" if i % 5 < 3 else "heldout", turn, (), {question: {}})
+            book.hold(split_of(i), turn, (), {question: {}})
     return book
 
 

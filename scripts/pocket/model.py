@@ -2,7 +2,7 @@
 
 A convolution over the last few tokens hands each position its neighbours, so one attention layer can match "the reset time
 of the Halo bulb is" against the passages. A pure transformer of this size has to compose two attention layers for that and
-stayed at chance (1/k) among k passages for as long as anyone had patience on two cores.
+stayed at chance (1/k) among k passages for as long as it was trained.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ Weights are kept in float32; forward and backward run on a bfloat16 copy, in blo
 bfloat16 units is several times as fast as float32 block by block. What is hard to learn (finding the asked passage, later the
 asked step) takes thousands of steps whatever the size: the smallest learns it, and the others start from its weights, widened and deepened.
 
-Each run writes `build/pocket/<name>.pt` (weights) and `data/models/<name>.training.json` (the log, for the model card).
+Each run writes `build/pocket/<name>.pt` (weights), `build/pocket/tokenizer.json` and `data/models/<name>.training.json` (the log, for the
+model card). A finished run keeps its checkpoint, so running it again trains nothing, whatever has changed in the training text: remove
+`build/pocket` to begin anew, or `build/pocket/<name>.checkpoint` for one model. Trained anew, `pocket-s` gives the others another start.
 """
 
 from __future__ import annotations
@@ -117,7 +119,7 @@ def batch(rows: list[Row]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Library:
-    """What a hosted model has read: both domains' manuals, and the manuals of invented products that it is also asked about.
+    """What a hosted model has read: both domains' manuals, and the passages of invented contexts, about whose products it is also asked.
 
     Of the domains it sees the manuals' text alone, sentences in random order, never a query and never a household's notes. That one
     answers from memory it learns from the invented products only.
@@ -297,7 +299,7 @@ def train(
     print(f"{name}: {trainer.net.n_parameters():,} parameters, steps {start} to {plan.steps}", flush=True)
     for step in range(start, plan.steps):
         scale = plan.rate * min(1.0, (step + 1) / 50) * min(1.0, max(0.02, (plan.steps - step) / (0.5 * plan.steps)))
-        # the curriculum: at first 2 passages, later up to 6
+        # the curriculum: at first 2 passages, later up to 6; the others have that behind them
         most = min(MOST, 2 + max(0, 12 * (step - 300) // plan.steps)) if name == PARENT else MOST
         rows = lessons(tok, rng, plan.tokens, step, most, library)
         n_tokens += sum(len(ids) for ids, _ in rows)
@@ -329,13 +331,13 @@ def main() -> None:
     """Train the model named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=SHAPES)
-    parser.add_argument("--steps", type=int, help="train shorter than planned, to try something")
+    parser.add_argument("--steps", type=int, help="train shorter than planned, to try something; replaces weights and log")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--plain", action="store_true", help="no torch.compile, where no C++ compiler is at hand")
     args = parser.parse_args()
     plan = replace(PLANS[args.name], steps=args.steps) if args.steps else PLANS[args.name]
-    card = train(args.name, plan, threads=args.threads, fused=not args.plain)
-    Path(f"data/models/{args.name}.training.json").write_text(json.dumps(card, indent=1) + "\n")
+    log = train(args.name, plan, threads=args.threads, fused=not args.plain)
+    Path(f"data/models/{args.name}.training.json").write_text(json.dumps(log, indent=1) + "\n")
 
 
 if __name__ == "__main__":
