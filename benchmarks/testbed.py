@@ -53,8 +53,8 @@ N_PASSAGES = 6
 Record = dict[str, Any]
 
 
-def full_precision(catalog: Catalog) -> dict[str, str]:
-    """Return, by size, the catalog name of its f16 file: `pocket-s-f16`, or `pocket-s` where there is one file a size."""
+def most_exact(catalog: Catalog) -> dict[str, str]:
+    """Return, by size, the catalog name of its most exact file: `pocket-s-f16`, or `pocket-xl` where a size has one file of any type."""
     named = {size: next((name for name in (f"{size}-f16", size) if name in catalog.models), None) for size in SIZES}
     return {size: name for size, name in named.items() if name}
 
@@ -78,7 +78,7 @@ def reading(domain: Domain, catalog: Catalog, models: ModelPool, quick: bool) ->
     gold = [[passages[one] for one in query.gold] for query in queries]
     found = [retriever.rank("hybrid", query.text, lambda text: encoder.encode([text])[0]) for query in queries]
     six = [among_others(query, best, passages) for query, best in zip(queries, found, strict=True)]
-    for size, name in full_precision(catalog).items():
+    for size, name in most_exact(catalog).items():
         values = {}
         for metric, contexts in (("gold_passages_quality", gold), ("six_passages_quality", six)):
             prompts = [build_prompt([one.text for one in context], query.text) for query, context in zip(queries, contexts, strict=True)]
@@ -245,7 +245,7 @@ def markdown(records: list[Record]) -> str:
     if apart:
         lines += ["", "| domain | question | reference | answer | judged | graded | verdict differs |", "|---|---|---|---|---|---|---|"]
         for row in apart:
-            cells = [row["domain"], *(str(row[key]).replace("|", "\\|") for key in ("question", "reference", "answer"))]
+            cells = [row["domain"], *(" ".join(str(row[key]).split()).replace("|", "\\|") for key in ("question", "reference", "answer"))]
             cells += [f"{row['label']:.2f}", f"{row['score']:.2f}", "yes" if row["verdict_differs"] else "no"]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -23,7 +23,17 @@ from ecollm_lab.stages.refine import Refiner
 from ecollm_lab.stages.retrieve import Embed, Retriever
 from ecollm_lab.stages.rewrite import build_hyde_prompt, rewrite
 
-Memo = dict[tuple[object, ...], tuple[Any, float]]  # of one query: what a stage gave for an input, and the seconds it took
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a stage gave for an input, the seconds that took without embedding, and the texts it embedded."""
+
+    value: Any
+    seconds: float
+    embedded: tuple[str, ...] = ()
+
+
+Memo = dict[tuple[object, ...], _Done]  # of one query: what has run already, and the embedding of each text
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,9 @@ class Pipeline:
         """Yield the outcome of a query on each path.
 
         A stage runs once per distinct input: outcomes of paths that share it carry its one measured latency. So does the embedding of a
-        text, whose time is in the latency of every stage that needs it. The cost adds the edge device's time for every stage before
-        generation, a call that rewrites included, to the price of the generation; tokens are those of the generation.
+        text: its time is in the latency of the first stage of each path that needs it, whichever path embedded it. The cost adds the
+        edge device's time for every stage before generation, a call that rewrites included, to the price of the generation; tokens are
+        those of the generation.
 
         Raises
         ------
@@ -85,12 +96,13 @@ class Pipeline:
     def prepare(self, query: Query, path: Path, memo: Memo) -> Prepared:
         """Run the stages before generation; `memo` holds what other paths of the same query have run already."""
         rewriter, retriever, refiner, _ = path.components
+        embedded: set[str] = set()  # on this path: the same text is not embedded again by a later stage
         text, t_rewrite = self._rewritten(query, rewriter, memo)
         name, k = retriever.name, retriever.k
-        ranking, t_retrieve = self._once(memo, "retrieve", (name, text), lambda embed: self._retriever.rank(name, text, embed))
+        ranking, t_retrieve = self._once(memo, "retrieve", (name, text), lambda embed: self._retriever.rank(name, text, embed), embedded)
         seen = ranking if refiner.name == "rerank" else ranking[:k]
         read, t_refine = self._once(
-            memo, "refine", (refiner, k, seen), lambda embed: self._refiner.refine(refiner, query.text, seen, k, embed)
+            memo, "refine", (refiner, k, seen), lambda embed: self._refiner.refine(refiner, query.text, seen, k, embed), embedded
         )
         return Prepared(query, path, build_prompt(read, query.text), (t_rewrite, t_retrieve, t_refine))
 
@@ -130,29 +142,42 @@ class Pipeline:
         reply, _ = self._once(memo, "rewrite", (rewriter,), lambda _: self._asked[name].reply(build_hyde_prompt(query.text)))
         return rewrite(rewriter, query.text, reply.text), reply.latency_s
 
-    def _once(self, memo: Memo, stage: str, key: tuple[object, ...], work: Callable[[Embed], Any]) -> tuple[Any, float]:
+    def _once(
+        self, memo: Memo, stage: str, key: tuple[object, ...], work: Callable[[Embed], Any], embedded: set[str] | None = None,
+    ) -> tuple[Any, float]:  # fmt: skip
+        """Return what a stage gives and the seconds it takes on a path whose earlier stages have `embedded` these texts; adds its own."""
         self.requests[stage] += 1
         if (stage, *key) not in memo:
             self.executions[stage] += 1
-            spared: list[float] = []
-            started = time.perf_counter()
-            try:
-                value = work(lambda text: self._embed(text, memo, spared))
-            except CallFailed as error:  # every path that needs this call fails with it: it is not tried again for each
-                value = error
-            memo[(stage, *key)] = (value, time.perf_counter() - started + sum(spared))
-        value, took = memo[(stage, *key)]
-        if isinstance(value, CallFailed):
-            raise value
-        return value, took
+            memo[(stage, *key)] = self._execute(work, memo)
+        done = memo[(stage, *key)]
+        if isinstance(done.value, CallFailed):
+            raise done.value
+        before = set() if embedded is None else embedded
+        new = [text for text in done.embedded if text not in before]
+        before.update(new)
+        return done.value, done.seconds + sum(memo["embedding", text].seconds for text in new)
 
-    def _embed(self, text: str, memo: Memo, spared: list[float]) -> np.ndarray:
-        """Embed a text once per query; the seconds that another stage spent on it go into `spared`, for a request alone would need them."""
-        key = ("embedding", text)
-        if key in memo:
-            spared.append(memo[key][1])
-        else:
-            started = time.perf_counter()
-            vector = self._encoder.encode([text])[0]
-            memo[key] = (vector, time.perf_counter() - started)
-        return memo[key][0]
+    def _execute(self, work: Callable[[Embed], Any], memo: Memo) -> _Done:
+        """Run a stage; each text is embedded once per query, and the time of that is kept apart from the stage's own."""
+        texts: list[str] = []
+        apart = 0.0
+
+        def embed(text: str) -> np.ndarray:
+            nonlocal apart
+            began = time.perf_counter()
+            if ("embedding", text) not in memo:
+                vector = self._encoder.encode([text])[0]
+                memo["embedding", text] = _Done(vector, time.perf_counter() - began)
+            if text not in texts:
+                texts.append(text)
+            known: np.ndarray = memo["embedding", text].value
+            apart += time.perf_counter() - began
+            return known
+
+        started = time.perf_counter()
+        try:
+            value = work(embed)
+        except CallFailed as error:  # every path that needs this call fails with it: it is not tried again for each
+            value = error
+        return _Done(value, time.perf_counter() - started - apart, tuple(texts))

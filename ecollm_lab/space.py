@@ -24,7 +24,7 @@ NO_HYDE = (
 
 
 def is_valid(path: Path) -> bool:
-    """Tell whether every stage of a path can matter.
+    """Tell whether the stages of a path go together: each can matter, and is not known to do harm.
 
     - Without retrieval there is nothing to rewrite for or to refine.
     - Keywords are for the lexical side (bm25, hybrid): on the lab's training queries they find 4 gold passages in 100 more with BM25 at

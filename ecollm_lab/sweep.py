@@ -12,14 +12,14 @@ from threading import Event
 from ecollm_lab.calls import Calls, identity
 from ecollm_lab.catalog import Catalog
 from ecollm_lab.domains import Domain
-from ecollm_lab.models import BudgetSpent, most_usd
+from ecollm_lab.models import BudgetSpent, CallFailed, most_usd
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.progress import Progress
 from ecollm_lab.records import LabError, Path, Query
 from ecollm_lab.running import Run
 from ecollm_lab.store import Store
 
-COMPONENTS_VERSION = 2  # raise it whenever a stage, the prompt or the grading changes what an outcome would be
+COMPONENTS_VERSION = 3  # raise it whenever a stage, the prompt or the grading changes what an outcome would be, its latency included
 
 
 def fingerprints(domain: Domain, catalog: Catalog, encoder_name: str, paths: Iterable[Path]) -> dict[str, str]:
@@ -137,7 +137,10 @@ def _require_one_call(pipeline: Pipeline, plan: list[tuple[Query, list[Path]]], 
     for query, todo in plan:
         for path in todo:
             if path.model in priced:
-                prompt = pipeline.prepare(query, path, {}).prompt
+                try:
+                    prompt = pipeline.prepare(query, path, {}).prompt
+                except CallFailed:  # the call that rewrites: the sweep will record its pairs as failed
+                    continue
                 if not calls.affords(path.model, prompt):
                     usd = most_usd(pipeline.catalog[path.model], prompt)
                     raise BudgetSpent(

@@ -79,7 +79,8 @@ def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_a
     assert "8 outcomes measured, 0 reused" in call(*options(place, paths=paths), "--isolate", code=0)
     trace = Trace.load(place / "t.parquet")
     rewriting = trace.outcomes.groupby("path_id")["rewrite_s"]
-    assert rewriting.min()[f"hyde/dense-1/none/{SMALL}"] > 1e-3 > rewriting.median()[f"none/dense-1/none/{SMALL}"]  # a call, not a copy
+    least, copying = rewriting.min()[f"hyde/dense-1/none/{SMALL}"], rewriting.median()[f"none/dense-1/none/{SMALL}"]
+    assert least > 10 * copying  # a call
     catalog.write_text(re.sub(r'hyde_model = ".*"', f'hyde_model = "{MEDIUM}"', catalog.read_text()))
     assert "4 outcomes measured, 4 reused" in call(*options(place, paths=paths), code=0)
     catalog.write_text(catalog.read_text().replace(f'hyde_model = "{MEDIUM}"', ""))

@@ -1,5 +1,6 @@
 import dataclasses
 import shutil
+from contextlib import suppress
 
 import pytest
 
@@ -9,6 +10,7 @@ from ecollm_lab.grading import grade
 from ecollm_lab.models import ModelPool
 from ecollm_lab.models.cloud import CloudModel, LoopbackServer
 from ecollm_lab.models.edge import EdgeModel
+from ecollm_lab.models.gguf import without_amx
 from ecollm_lab.records import LabError
 from ecollm_lab.stages.prompt import build_prompt
 from tests.conftest import LARGE, SMALL
@@ -84,3 +86,18 @@ def test_the_loopback_server_stops_with_its_pool():
     assert process.poll() is None
     server.stop()
     assert process.poll() is not None
+
+
+def test_where_llama_cpp_is_built_for_amx_weights_load_as_they_lie_and_its_defaults_come_back(monkeypatch):
+    from llama_cpp import llama_cpp as lib
+
+    before = lib.llama_model_default_params
+    monkeypatch.setattr(lib, "llama_print_system_info", lambda: b"CPU : AVX512 = 1 | AMX_INT8 = 1 | ")
+    with suppress(ZeroDivisionError), without_amx():
+        loads_with = lib.llama_model_default_params()
+        raise ZeroDivisionError  # as a file that cannot be loaded would
+    assert not loads_with.use_extra_bufts
+    assert lib.llama_model_default_params is before
+    monkeypatch.setattr(lib, "llama_print_system_info", lambda: b"CPU : AVX512 = 1 | ")
+    with without_amx():
+        assert lib.llama_model_default_params is before

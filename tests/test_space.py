@@ -28,7 +28,7 @@ def test_ten_models_make_more_than_three_hundred_paths():
     ["keywords/dense-1/none/s", "hyde/bm25-3/none/s", "hyde/dense-6/none/s", "none/dense-6/rerank/s", "hyde/dense-3/rerank/s",
      "none/bm25-1/extract-3/s", "none/none/rerank/s", "hyde/none/none/s"],
 )  # fmt: skip
-def test_combinations_in_which_a_stage_cannot_matter_are_left_out(path_id):
+def test_combinations_that_do_not_go_together_are_left_out(path_id):
     with pytest.raises(LabError, match=r"not in the space.*hyde with dense and hybrid"):
         PathSpace.over(["s"], hyde=True).select([path_id])
     assert read_path(path_id).id == path_id  # an older trace may hold it

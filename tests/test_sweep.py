@@ -149,6 +149,9 @@ def test_a_call_that_rewrites_and_fails_costs_its_pairs_and_is_made_once_a_query
         assert {failure.error for failure in store.failures("f")} == {"two workers died"}
         again = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, marks)
         assert (again.total, again.quarantined, models["h"].calls) == (0, 8, 2)
+    with Store(tmp_path / "capped.sqlite") as store:  # nor does it end one that looks whether its cap buys a call
+        progress = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, HYDE.paths, store, marks, max_cost_usd=1.0)
+        assert (progress.done, progress.failed) == (0, 8)
 
 
 def test_limit_must_be_positive(rig):

@@ -37,11 +37,11 @@ def a_domain():
     return Domain("tiny", passages, queries)
 
 
-def test_the_f16_file_of_each_size_is_found_in_both_kinds_of_catalog():
+def test_the_most_exact_file_of_each_size_is_found_in_both_kinds_of_catalog():
     catalog = load_catalog("data/models.toml")
     model = catalog["pocket-xl"]
     for names in (["pocket-s", "pocket-m", "pocket-xl"], ["pocket-s-f16", "pocket-s-q8_0", "pocket-l-f16", "pocket-xl"]):
-        found = testbed.full_precision(replace(catalog, models=dict.fromkeys(names, model)))
+        found = testbed.most_exact(replace(catalog, models=dict.fromkeys(names, model)))
         assert list(found.values()) == [name for name in names if "q8" not in name]
 
 
@@ -61,7 +61,7 @@ def test_six_passages_hold_the_gold_one_at_a_place_that_repeats():
 
 def test_a_model_that_reads_the_first_passage_is_right_given_the_gold_one_and_loses_where_it_does_not_come_first():
     domain, catalog = a_domain(), load_catalog("data/models.toml")
-    xl = next(name for name in testbed.full_precision(catalog).values() if name.startswith("pocket-xl"))
+    xl = next(name for name in testbed.most_exact(catalog).values() if name.startswith("pocket-xl"))
     records = list(testbed.reading(domain, replace(catalog, models={xl: catalog[xl]}), {xl: FirstPassage()}, quick=False))
     by = {(r["metric"], r.get("wording") or r["kind"]): r for r in records}
     assert by["gold_passages_quality", "lookup"]["value"] == by["gold_passages_quality", "any"]["value"]

@@ -80,7 +80,7 @@ def compute_whole_paths(trace: Trace, *, n_budgets: int = 80) -> pd.DataFrame:
         routed = {name: _Hulls(quality[:, pipelines == name], taken[:, pipelines == name]) for name in dict.fromkeys(pipelines)}
         for kind in (ALL, *sorted(set(kinds))):
             mask = np.full(len(kinds), True) if kind == ALL else kinds == kind
-            q, r = quality[mask].mean(axis=0), taken[mask].mean(axis=0)
+            q, r = quality[mask].mean(axis=0).round(12), taken[mask].mean(axis=0)  # equals are equal, in whatever order they were added
             best = np.lexsort((r, -q))[0]
             grid = np.geomspace(r[r > 0].min(), r.max(), n_budgets) if (r > 0).any() else np.zeros(1)
             budgets = np.append(grid, r[best])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -66,7 +67,7 @@ def plot_training(frame: pd.DataFrame, source: str) -> go.Figure:
         subplot_titles=[f"{k} passage{'s' * (k != 1)} to choose from" if k else "no passage" for k in counts],
     )  # fmt: skip
     for (model, size), colour, symbol in zip(
-        frame[["model", "parameters"]].drop_duplicates().itertuples(index=False), PALETTE[1:], SYMBOLS[1:], strict=False
+        frame[["model", "parameters"]].drop_duplicates().itertuples(index=False), cycle(PALETTE[1:]), cycle(SYMBOLS[1:]), strict=False
     ):
         for column, k in enumerate(counts, start=1):
             part = frame[(frame["model"] == model) & (frame["passages"] == k)]
