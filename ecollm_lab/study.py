@@ -111,6 +111,7 @@ def _figures(
     attained = figures.compute_attainment(shown, heldout, timed, embeddings=unseen)
     mix = figures.compute_choice_mix([by_name["ours"], by_name["best_single"], "oracle"], heldout, timed, embeddings=unseen)
     equal = figures.compute_equal([*fitted, "oracle"], heldout, priced, embeddings=unseen)
+    complete = trace.where(~np.isnan(trace.array("quality")).any(axis=1), "queries with all outcomes")
     return {
         "front": figures.plot_front(front, all_source, slo, within["path_id"].iloc[0] if len(within) else None),
         "latency": figures.plot_latency(figures.compute_latency(trace), all_source),
@@ -124,7 +125,7 @@ def _figures(
         "contribution": figures.plot_contribution(figures.compute_contribution(trace), all_source),
         "stage_latency": figures.plot_stage_latency(figures.compute_stage_latency(trace), all_source),
         "interplay": figures.plot_interplay(figures.compute_interplay(trace), all_source),
-        "whole_paths": figures.plot_whole_paths(figures.compute_whole_paths(trace), all_source),
+        "whole_paths": figures.plot_whole_paths(figures.compute_whole_paths(complete), all_source),
     }
 
 
