@@ -23,9 +23,12 @@ PLACES = tuple(  # places, people and occasions that invented notes are about; n
     "Monday mornings|rainy days|summer nights|guests|the grandparents|the neighbours|the team|the hamster|the picnic|the wedding|the zoo|"
     "Sundays|the office trip|the hill climb|the mountain pass|the old town|the tunnel|the car wash|the island|the north trip".split("|")
 )
-_ONSETS = "b c d f g h j k l m n p r s t v w z br cl dr fl gr kl pr st tr vl sh ch th".split()
-_VOWELS = "a e i o u a e i o u ai ea ou io".split()
-_CODAS = "n r l s x m k t nd rn st ss lt".split() + [""] * 9
+_ONSETS = (
+    "b c d f g h j k l m n p qu r s t v w x y z b c d f g h k l m n p r s t v "
+    "br cl cr dr fl fr gl gr kl pl pr sc sh sk sl sn sp st str sw th tr tw ch ph vl wh"
+).split()
+_VOWELS = "a e i o u a e i o u a e i o u y ai ea ee ia io oa oo ou".split()
+_CODAS = "n r l s x m k t b d g p v z ck ll rd rn rt nd nt st ss lt mp sk th".split()
 _DOUBLED = ("put", "get", "set", "fit", "swap", "let", "tap", "hum", "drip", "run", "stop", "forget", "scan")
 
 KINDS = {"lookup": 0.23, "compare": 0.60, "diagnose": 0.26, "procedure": 0.20, "personal": 0.15}  # odds, where the passages allow it
@@ -35,11 +38,16 @@ _OWNER_NAMES = frozenset(o for speech in g.SPEECH.values() for o in speech.owner
 
 
 def invent_name(rng: Random) -> str:
-    """Draw a pronounceable capitalised word that no domain uses."""
+    """Draw a pronounceable capitalised word that no domain uses; every letter and pair that a real name may have should come up."""
     while True:
-        syllables = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(rng.choice((1, 2, 2, 2, 3)))]
-        word = ("".join(syllables) + rng.choice(_CODAS)).capitalize()
-        if len(word) > 2 and word not in RESERVED and word not in _OWNER_NAMES:
+        n = rng.choice((1, 2, 2, 2, 3))
+        parts: list[str] = []
+        for i in range(n):
+            parts.append("" if i == 0 and rng.random() < 0.25 else rng.choice(_ONSETS))
+            parts.append(rng.choice(_VOWELS))
+            parts.append(rng.choice(_CODAS) if rng.random() < (0.5 if i == n - 1 else 0.25) else "")
+        word = "".join(parts).capitalize()
+        if 2 < len(word) < 12 and word not in RESERVED and word not in _OWNER_NAMES:
             return word
 
 
