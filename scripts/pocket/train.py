@@ -55,7 +55,7 @@ class Plan:
 
 
 PLANS = {
-    "pocket-s": Plan(2800, 4000),
+    "pocket-s": Plan(4000, 4000),
     "pocket-m": Plan(1400, 3500, rate=0.5),
     "pocket-l": Plan(2400, 3500, rate=0.5),
     "pocket-xl": Plan(900, 3000, rate=0.5),
