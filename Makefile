@@ -37,8 +37,8 @@ sweep: .venv/study  ## measure both domains again, all paths; stop and start it 
 notebooks: .venv/dev  ## pair the .ipynb files with their reviewed text, execute all, render them to build/notebooks/*.html
 	$(BIN)/python -m scripts.notebooks
 
-models: .venv/dev  ## train the pocket models again and export them (hours on one core); goes on where it stopped: remove build/pocket to begin anew
-	for m in pocket-s pocket-m pocket-l pocket-xl; do $(BIN)/python -m scripts.pocket.train $$m || exit 1; done
+models: .venv/dev  ## train the pocket models again and export them (about two hours on two cores); goes on where it stopped: remove build/pocket to begin anew
+	for m in pocket-s pocket-m pocket-l pocket-xl; do $(BIN)/torchrun --nproc-per-node 2 -m scripts.pocket.train $$m || exit 1; done
 	$(BIN)/python -m scripts.pocket.family data/models.toml
 	$(BIN)/python -m scripts.pocket.card
 

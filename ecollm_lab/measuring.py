@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -190,12 +191,16 @@ def sweep_domain(
 
 
 def _logged(file: FilePath, run: dict[str, Any] | None, domain_digest: str) -> list[dict[str, Any]]:
-    """Add a run to the log beside a trace, and return all its runs on this edition of the domain."""
+    """Add a run to the log beside a trace, and return all its runs on this edition of the domain; a line cut short is passed over."""
+    text = file.read_text() if file.exists() else ""
     if run:
         with file.open("a") as log:
-            log.write(json.dumps(run) + "\n")
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [known for known in map(json.loads, lines) if known["domain_digest"] == domain_digest]
+            log.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(run) + "\n")
+    known = []
+    for line in text.splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            known.append(json.loads(line))
+    return [old for old in (*known, *([run] if run else [])) if old["domain_digest"] == domain_digest]
 
 
 def _estimate(

@@ -22,9 +22,8 @@ import pandas as pd
 
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.records import LabError
+from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
-
-DOMAINS = ("smart_home", "automotive")
 
 
 def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]]:

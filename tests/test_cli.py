@@ -54,14 +54,17 @@ def test_check_domain_passes_the_shipped_and_fails_a_broken_one(tmp_path):
 
 def test_a_sweep_measures_resumes_and_exports(place):
     assert "5 outcomes measured, 0 reused" in call(*options(place, paths=FOUR.replace(",", ", "), limit=5), code=0)
+    with (place / "t.log.jsonl").open("a") as log:
+        log.write('{"outcomes": 7, "domain_dig')  # as a full disk leaves it
     second = call(*options(place, paths=FOUR), code=0)
     assert "11 outcomes measured, 5 reused" in second
     assert re.search(r"\d+ stage executions instead of 44, which is 0\.\d\d", second)
-    runs = [json.loads(line) for line in (place / "t.log.jsonl").read_text().splitlines()]
+    first_line, cut, second_line = (place / "t.log.jsonl").read_text().splitlines()
+    runs = [json.loads(first_line), json.loads(second_line)]
     last = call(*options(place, paths=FOUR), code=0)
     assert "0 outcomes measured, 16 reused" in last
     assert "stage executions" not in last
-    assert len((place / "t.log.jsonl").read_text().splitlines()) == len(runs) == 2  # one for each run that measured anything
+    assert (place / "t.log.jsonl").read_text().splitlines() == [first_line, cut, second_line]  # one for each run that measured anything
     assert [run["outcomes"] for run in runs] == [5, 11]
     asked = [sum(run["stage_executions_without_sharing"].values()) for run in runs]
     assert asked == [5 * 4, 11 * 4]

@@ -2,15 +2,20 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 
 from ecollm_lab.domains import load_domain
+from ecollm_lab.study import DOMAINS
 from scripts.pocket import corpus, grammar, noise
 
 
@@ -150,7 +155,7 @@ def test_training_is_repeatable_and_goes_on_from_its_checkpoint(tmp_path, monkey
     torch = pytest.importorskip("torch")
     from scripts.pocket import train
 
-    plan = train.Plan(4, 300)
+    plan = train.Plan(4, 300, processes=1)
     monkeypatch.setattr(train, "EVERY", 2)
     weights = []
     for folder in ("whole", "whole again"):
@@ -176,7 +181,47 @@ def test_training_is_repeatable_and_goes_on_from_its_checkpoint(tmp_path, monkey
     for others in weights[1:]:
         assert all(torch.equal(weights[0][key], others[key]) for key in weights[0])
     with pytest.raises(SystemExit, match="remove it to begin anew"):
-        train.train("pocket-s", train.Plan(5, 300), fused=False)
+        train.train("pocket-s", train.Plan(5, 300, processes=1), fused=False)
+
+
+TWO_PROCESSES = """
+import torch
+import torch.distributed as dist
+from scripts.pocket import train
+from scripts.pocket.model import Pocket
+
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+torch.manual_seed(0)
+trainer = train.Trainer(Pocket(train.SHAPES["pocket-s"]), 0.02, 3e-3, fused=False)
+before = trainer.net.state_dict()["embed.weight"].clone()
+trainer.step([([1 + 100 * rank + i for i in range(20)], [1] * 20)], 1.0)
+moved = (trainer.net.state_dict()["embed.weight"] != before).any(1).nonzero().ravel()
+torch.save((moved, trainer.net.state_dict()), f"{rank}.pt")
+assert train.each(rank) == [0, 1]
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_learn_from_the_lessons_of_both(tmp_path):
+    torch = pytest.importorskip("torch")
+    (tmp_path / "script.py").write_text(TWO_PROCESSES)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "script.py"]
+    env = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (moved, first), (_, second) = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert moved.tolist() == [*range(1, 20), *range(101, 120)]  # the last token of a row is only predicted
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_model_trains_in_the_number_of_processes_of_its_plan(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from scripts.pocket import train
+
+    monkeypatch.setattr(train, "BUILD", tmp_path)
+    with pytest.raises(SystemExit, match="pocket-s trains in 2 processes, got 1: see torchrun"):
+        train.train("pocket-s", train.Plan(4, 300), fused=False)
 
 
 def test_a_grown_model_starts_as_its_parent():
@@ -185,12 +230,45 @@ def test_a_grown_model_starts_as_its_parent():
     from scripts.pocket.model import Pocket
 
     torch.manual_seed(0)
-    small = Pocket(train.SHAPES[train.PARENT])
     tokens = torch.arange(40).reshape(2, 20)
-    for name, shape in train.SHAPES.items():
-        torch.testing.assert_close(train.grow(small, shape, noise=0.0)(tokens), small(tokens), atol=1e-4, rtol=1e-4)
-        away = (train.grow(small, shape)(tokens) - small(tokens)).std() / small(tokens).std()
-        assert 0 < away < 1, name
+    nets = {"pocket-s": Pocket(train.SHAPES["pocket-s"])}
+    for name, parent in train.PARENTS.items():
+        small = nets[parent]
+        nets[name] = train.grow(small, train.SHAPES[name], noise=0.0)
+        torch.testing.assert_close(nets[name](tokens), small(tokens), atol=1e-4, rtol=1e-4)
+        away = (train.grow(small, train.SHAPES[name])(tokens) - small(tokens)).std() / small(tokens).std()
+        wider = train.SHAPES[name].width > small.shape.width
+        assert away < 1, name
+        assert wider == (away > 1e-3), name
+
+
+def test_the_hosted_model_is_drilled_in_comparisons_that_say_why():
+    pytest.importorskip("torch")
+    from scripts.pocket import train
+
+    rng, n = Random(11), 0
+    for _ in range(300):
+        lesson = corpus.drill(rng)
+        text = " ".join(lesson.passages)
+        assert len(lesson.passages) == 2
+        for turn in lesson.turns:
+            said = re.fullmatch(r"(The .*) and (the .*), which is (more|less), (more|less) wanted, so it is the (.*)\.", turn.answer)
+            first, second, than, wanted, winner = said.groups()
+            assert f"{first}." in text
+            assert f"T{second[1:]}." in text
+            assert f" of the {winner} is " in (second if than == wanted else first)
+            va, vb = (float(re.search(r"\d[\d.]*", fact).group()) for fact in turn.facts[:2])
+            assert (vb > va) == (than == "more"), turn
+            n += 1
+    assert n > 900
+    tok = train.tokenizer()
+    library = train.Library(tok)
+    for step in (1, 3):
+        rows = train.hosted_lessons(tok, rng, 3000, step, library)
+        assert all("wanted, so" in tok.decode(ids) for ids, _ in rows)
+    plain = [tok.decode(ids) for step in range(1, 30) for ids, _ in train.lessons(tok, rng, 3000, step, train.MOST, grown=True)]
+    assert any("so it is the" in text for text in plain)
+    assert not any("wanted, so" in text for text in plain)
 
 
 def test_a_hosted_model_reads_manuals_and_neither_queries_nor_notes():
@@ -200,7 +278,7 @@ def test_a_hosted_model_reads_manuals_and_neither_queries_nor_notes():
     tok = train.tokenizer()
     library = train.Library(tok)
     read = " ".join(tok.decode(ids) for ids, _ in library.rows(Random(0), 200_000))
-    for name in train.DOMAINS:
+    for name in DOMAINS:
         domain = load_domain(f"data/{name}")
         assert not [query.text for query in domain.queries if query.text in read]
         found = {"manual": [], "notes": []}

@@ -16,12 +16,14 @@ from ecollm_lab.grading import grade
 from ecollm_lab.models.edge import EdgeModel
 from ecollm_lab.records import Query
 from ecollm_lab.stages.prompt import build_prompt
+from ecollm_lab.study import DOMAINS
 from scripts.pocket import corpus
-from scripts.pocket.train import DOMAINS, KS, SHAPES
+from scripts.pocket.domain_card import KINDS
+from scripts.pocket.train import KS, SHAPES
 
 CATALOG = Path("data/models.toml")
 CARD = Path("data/models/CARD.md")
-KINDS = ("lookup", "compare", "diagnose", "procedure", "personal", "general", "unanswerable")
+ON_GOLD = tuple(kind for kind in KINDS if kind != "unanswerable")
 N = 200  # fresh lessons per number of passages
 ABOUT = """# The pocket models
 
@@ -29,12 +31,14 @@ Very small language models trained by this project (`scripts/pocket`, `make mode
 from the passages they are given. Architecture LFM2 (gated short convolutions and grouped-query attention), byte-level BPE with
 1,024 entries, exported to GGUF as f16 and quantised to q8_0 and q4_0. They know nothing else: no other language, no world knowledge
 beyond the general questions of the domains. Training text is invented anew for every step, up to 6 passages and five questions a context.
-`pocket-s` starts at random; the larger ones start from its weights, widened and deepened, so its steps and tokens come on top of theirs.
+`pocket-s` starts at random; `pocket-m` and `pocket-l` start from its weights, widened, and are asked for more comparisons and procedures;
+`pocket-xl` starts from those of `pocket-l`, deepened. Steps and tokens of the ones before come on top.
 
 The edge models know nothing about the domains' own products, people and values. `pocket-xl` stands for a hosted model: it has read the text
 of both domains' manuals (never a query, never a household's or a vehicle's notes) beside those of 60 invented contexts, and was asked
 about the invented ones without passages, so that it learned to answer from memory. What it has read states the answers of held-out queries
-too. All four also learned to write the sentence that would answer a question (HyDE), with a value they make up."""
+too. It alone was drilled in comparisons, and answers them with a reason: "which is more, less wanted, so it is the …". The others name the
+winner by chance. All four also learned to write the sentence that would answer a question (HyDE), with a value they make up."""
 
 
 def fresh(k: int) -> list[tuple[str, Query]]:
@@ -85,7 +89,8 @@ def main() -> None:
     catalog = load_catalog(CATALOG)
     logs = {name: json.loads(Path(f"data/models/{name}.training.json").read_text()) for name in SHAPES}
     trained = [
-        f"{name} | {log['parameters']:,} | {log['steps']:,} | {log['tokens'] / 1e6:.1f} M | {log['minutes']:.0f}"
+        f"{name} | {log['grown_from'] or '–'} | {log['parameters']:,} | {log['steps']:,} | {log['tokens'] / 1e6:.1f} M | "
+        f"{log['processes']} | {log['minutes']:.0f}"
         for name, log in logs.items()
     ]
     files, on_fresh, on_gold = [], [], []
@@ -99,7 +104,7 @@ def main() -> None:
                 found = accuracy(model, fresh(k), "kind")
                 on_fresh.append(f"{name} | {k} | {cells(found, ('all', *KINDS))}")
             by_kind, by_wording = accuracy(model, heldout, "kind"), accuracy(model, heldout, "wording")
-            on_gold.append(f"{name} | {cells(by_wording, ('template', 'free'))} | {cells(by_kind, KINDS[:-1])}")
+            on_gold.append(f"{name} | {cells(by_wording, ('template', 'free'))} | {cells(by_kind, ON_GOLD)}")
     curve = [
         f"{name} | {row['step']:,} | {row['tokens'] / 1e6:.1f} M | {row['loss']:.3f} | "
         + " | ".join(f"{row['accuracy'][str(k)]['all']:.2f}" for k in KS)
@@ -109,14 +114,14 @@ def main() -> None:
     kinds = " | ".join(KINDS)
     lines = [
         ABOUT,
-        *table("network | parameters | steps | training tokens | minutes on one core", trained),
+        *table("network | grown from | parameters | steps | training tokens | processes | minutes", trained),
         *table("model | file | size | sha256", files),
         f"Quality on {N} fresh questions per number of passages (worlds invented with seeds training never used), by kind. Guessing a",
         "passage would be right in 1/k. One passage cannot hold a comparison. Measured through llama.cpp on the committed files.",
         *table(f"model | passages | all | {kinds}", on_fresh),
         "The same on the held-out queries of both domains, reading exactly their gold passages (general ones: none; unanswerable ones are",
         "left out). No training pattern gives a `free` wording.",
-        *table(f"model | template wording | free wording | {' | '.join(KINDS[:-1])}", on_gold),
+        *table(f"model | template wording | free wording | {' | '.join(ON_GOLD)}", on_gold),
         "Accuracy during training (share of exactly right answers on 100 fresh questions; greedy, by number of passages):",
         *table("network | step | tokens | loss | k = 1 | k = 3 | k = 6", curve),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -32,6 +32,7 @@ _CODAS = "n r l s x m k t b d g p v z ck ll rd rn rt nd nt st ss lt mp sk th".sp
 _DOUBLED = ("put", "get", "set", "fit", "swap", "let", "tap", "hum", "drip", "run", "stop", "forget", "scan")
 
 KINDS = {"lookup": 0.23, "compare": 0.60, "diagnose": 0.26, "procedure": 0.20, "personal": 0.15}  # odds, where the passages allow it
+HARDER = {**KINDS, "compare": 0.90, "procedure": 0.45}  # odds for a model that can look up already
 GENERAL, UNSAID = 0.06, 0.10  # shares of all questions
 ROUGH = 0.4  # share of training questions that are written carelessly
 _OWNER_NAMES = frozenset(o for speech in g.SPEECH.values() for o in speech.owners if " " not in o)
@@ -140,8 +141,10 @@ def ask_lookup(rng: Random, attribute: Attribute, entity: str, value: float, ter
     return Turn("lookup", _bare_entity(question) if terse else question, answer, (shown,))
 
 
-def ask_compare(rng: Random, attribute: Attribute, a: tuple[str, float], b: tuple[str, float], terse: bool = False) -> Turn:
-    """Ask which of two entities has more, or less, of an attribute; the values must differ."""
+def ask_compare(
+    rng: Random, attribute: Attribute, a: tuple[str, float], b: tuple[str, float], terse: bool = False, reasoned: bool = False
+) -> Turn:
+    """Ask which of two entities has more, or less, of an attribute; the values must differ. A `reasoned` answer says why."""
     larger = rng.random() < 0.55
     winner = (a if (a[1] > b[1]) == larger else b)[0]
     va, vb = attribute.show(a[1]), attribute.show(b[1])
@@ -156,7 +159,10 @@ def ask_compare(rng: Random, attribute: Attribute, a: tuple[str, float], b: tupl
     }
     frames = g.COMPARE_TERSE if terse else g.COMPARE_WINS if rng.random() < 0.45 else g.COMPARE_ASKS
     question = say(rng, rng.choice(frames).format(a=f"the {a[0]}", b=f"the {b[0]}", **fields))
-    answer = g.COMPARE.format(name=attribute.name, a=a[0], b=b[0], va=va, vb=vb, winner=winner)
+    fields = {"name": attribute.name, "a": a[0], "b": b[0], "va": va, "vb": vb, "winner": winner}
+    if reasoned:
+        fields |= {"second": "more" if b[1] > a[1] else "less", "wanted": "more" if larger else "less"}
+    answer = (g.REASONED if reasoned else g.COMPARE).format(**fields)
     return Turn("compare", _bare_entity(question) if terse else question, answer, (va, vb, f"so it is the {winner}"))
 
 
@@ -230,10 +236,10 @@ def ask_unsaid(turn: Turn) -> Turn:
 
 
 class World:
-    """The facts of one lesson: every question that its passages answer, and what they leave unsaid."""
+    """The facts of one lesson: every question that its passages answer, with the `odds` of each kind, and what they leave unsaid."""
 
-    def __init__(self, rng: Random, speech: Speech) -> None:
-        self.rng, self.speech = rng, speech
+    def __init__(self, rng: Random, speech: Speech, odds: Mapping[str, float] = KINDS, reasoned: bool = False) -> None:
+        self.rng, self.speech, self.odds, self.reasoned = rng, speech, odds, reasoned
         self.entities = _entities(rng, speech, rng.randint(2, 4))
         self.attributes = rng.sample(speech.attributes, rng.randint(2, 5))
         self.owners: list[str] = []
@@ -322,7 +328,7 @@ class World:
             self.rng.shuffle(holders)
             for a, b in pairwise(holders):
                 if a[1] != b[1]:
-                    self.asks["compare"].append(partial(ask_compare, self.rng, attribute, a, b))
+                    self.asks["compare"].append(partial(ask_compare, self.rng, attribute, a, b, reasoned=self.reasoned))
 
     def unsaid(self, terse: bool) -> Turn:
         """Ask for something that no passage says: of a thing that is there, or of one that is not."""
@@ -378,7 +384,7 @@ class World:
         if not any(self.asks.values()):
             self.asks, self.asked = self.asked, {kind: [] for kind in KINDS}
         kinds = [kind for kind in KINDS if self.asks[kind]]
-        kind = self.rng.choices(kinds, [KINDS[k] for k in kinds])[0]
+        kind = self.rng.choices(kinds, [self.odds[k] for k in kinds])[0]
         ask = self.asks[kind].pop(self.rng.randrange(len(self.asks[kind])))
         self.asked[kind].append(ask)
         return ask(terse=terse)
@@ -401,15 +407,34 @@ def _entities(rng: Random, speech: Speech, n: int) -> list[str]:
     return out
 
 
-def lesson(rng: Random, k: int, n_turns: int = 4) -> Lesson:
+def lesson(rng: Random, k: int, n_turns: int = 4, odds: Mapping[str, float] = KINDS, reasoned: bool = False) -> Lesson:
     """Draw `k` passages and `n_turns` questions that they (or general knowledge, or nothing) answer; with no passages one question."""
     speech = rng.choice((g.SMART_HOME, g.AUTOMOTIVE))
-    world = World(rng, speech)
+    world = World(rng, speech, odds, reasoned)
     if k == 0:
         return Lesson((), (_ask_alone(world),))
     passages = tuple(world.passage() for _ in range(k))
     world.comparisons()
     return Lesson(passages, tuple(world.turn() for _ in range(n_turns)))
+
+
+def drill(rng: Random) -> Lesson:
+    """Draw two things and reasoned comparisons of up to four attributes: which number is larger, and whether that is wanted."""
+    speech = rng.choice((g.SMART_HOME, g.AUTOMOTIVE))
+    a, b = _entities(rng, speech, 2)
+    facts: dict[str, list[str]] = {a: [], b: []}
+    turns: list[Turn] = []
+    for attribute in rng.sample(speech.attributes, 4):
+        va, vb = attribute.draw(rng), attribute.draw(rng)
+        for entity, value in ((a, va), (b, vb)):
+            facts[entity].append(g.FACT.format(name=attribute.name, entity=entity, value=attribute.show(value)))
+        if va != vb:
+            first, second = rng.sample(((a, va), (b, vb)), 2)
+            turns.append(ask_compare(rng, attribute, first, second, reasoned=True))
+    if not turns:
+        return drill(rng)
+    rng.shuffle(turns)
+    return Lesson(tuple(" ".join(row) for row in facts.values()), tuple(turns))
 
 
 def _ask_alone(world: World) -> Turn:

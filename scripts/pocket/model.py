@@ -18,7 +18,6 @@ from torch import Tensor, nn
 class Shape:
     """Size of one network; `layers` spells its blocks, c = convolution, a = attention."""
 
-    name: str
     width: int
     layers: str
     heads: int

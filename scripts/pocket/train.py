@@ -1,14 +1,18 @@
 """Train one pocket model on a CPU; run again after an interruption, it goes on from its last checkpoint.
 
-    for m in pocket-s pocket-m pocket-l pocket-xl; do python -m scripts.pocket.train $m; done
+    for m in pocket-s pocket-m pocket-l pocket-xl; do torchrun --nproc-per-node 2 -m scripts.pocket.train $m; done
 
 Weights are kept in float32; forward and backward run on a bfloat16 copy, in blocks fused by `torch.compile`, which on a CPU with
-bfloat16 units is several times as fast as float32 block by block. What is hard to learn (finding the asked passage, later the
-asked step) takes thousands of steps whatever the size: the smallest learns it, and the others start from its weights, widened and deepened.
+bfloat16 units is several times as fast as float32 block by block. Two processes of one thread each draw lessons of their own and share
+their gradients, which on two cores is faster than one process of two threads.
+
+What is hard to learn (finding the asked passage, later the asked step) takes thousands of steps whatever the size: the smallest learns it,
+and the others start from its weights, widened and deepened. Which of two numbers is larger the smaller ones never learn. `pocket-xl` does,
+from drills of comparisons and from answers that say first how the second number stands to the first, and what is wanted.
 
 Each run writes `build/pocket/<name>.pt` (weights), `build/pocket/tokenizer.json` and `data/models/<name>.training.json` (the log, for the
 model card). A finished run keeps its checkpoint, so running it again trains nothing, whatever has changed in the training text: remove
-`build/pocket` to begin anew, or `build/pocket/<name>.checkpoint` for one model. Trained anew, `pocket-s` gives the others another start.
+`build/pocket` to begin anew, or `build/pocket/<name>.checkpoint` for one model and for those grown from it.
 """
 
 from __future__ import annotations
@@ -17,48 +21,54 @@ import argparse
 import copy
 import json
 import math
+import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from ecollm_lab.domains import load_domain
 from ecollm_lab.stages.prompt import build_prompt
 from ecollm_lab.stages.rewrite import build_hyde_prompt
+from ecollm_lab.study import DOMAINS
 from scripts.pocket import corpus
 from scripts.pocket.model import Pocket, Shape, optimizers
 
 END = "<|end|>"
 SHAPES = {
-    "pocket-s": Shape("pocket-s", 128, "ca" * 2, 4, 2, 320),
-    "pocket-m": Shape("pocket-m", 256, "ca" * 2, 8, 4, 512),
-    "pocket-l": Shape("pocket-l", 384, "ca" * 2, 12, 6, 704),
-    "pocket-xl": Shape("pocket-xl", 384, "ca" * 7, 12, 6, 704),
+    "pocket-s": Shape(128, "ca" * 2, 4, 2, 320),
+    "pocket-m": Shape(256, "ca" * 2, 8, 4, 512),
+    "pocket-l": Shape(384, "ca" * 2, 12, 6, 704),
+    "pocket-xl": Shape(384, "ca" * 7, 12, 6, 704),
 }
 
 
-PARENT = "pocket-s"  # the others are grown from it, so it must be trained first
+# What each is grown from, and must be trained before it; the last is as wide as its parent, and deeper.
+PARENTS = {"pocket-m": "pocket-s", "pocket-l": "pocket-s", "pocket-xl": "pocket-l"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long one model trains: steps, tokens a step, and the share of the learning rates."""
+    """How long one model trains: steps, tokens a step and process, the share of the learning rates, and the number of processes."""
 
     steps: int
     tokens: int
     rate: float = 1.0
+    processes: int = 2
 
 
 PLANS = {
-    "pocket-s": Plan(4000, 4000),
-    "pocket-m": Plan(1400, 3500, rate=0.5),
-    "pocket-l": Plan(2400, 3500, rate=0.5),
-    "pocket-xl": Plan(900, 3000, rate=0.5),
+    "pocket-s": Plan(2800, 2000),
+    "pocket-m": Plan(700, 3500, rate=0.5),
+    "pocket-l": Plan(1000, 3500, rate=0.5),
+    "pocket-xl": Plan(440, 3000, rate=0.5),
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
@@ -66,7 +76,6 @@ KNOWN = 60  # invented contexts that the hosted model has read and is asked abou
 KS = (1, 3, 6)  # looked at
 EVERY = 200  # steps between two looks at the accuracy, each with a checkpoint
 BUILD = Path("build/pocket")
-DOMAINS = ("smart_home", "automotive")
 
 
 def tokenizer(seed: int = 0) -> Tokenizer:
@@ -130,7 +139,7 @@ class Library:
         manuals = (p.text for name in DOMAINS for p in load_domain(f"data/{name}").passages if p.source == "manual")
         self._texts = [text.split(". ") for text in manuals]
         rng = Random(seed)
-        self._known = [corpus.lesson(rng, 4) for _ in range(KNOWN)]
+        self._known = [corpus.lesson(rng, 4, reasoned=True) for _ in range(KNOWN)]
         self._texts += [text.split(". ") for lesson in self._known for text in lesson.passages]
 
     def rows(self, rng: Random, tokens: int) -> list[Row]:
@@ -151,22 +160,34 @@ class Library:
         return out
 
 
-def lessons(tok: Tokenizer, rng: Random, tokens: int, step: int, most: int, library: Library | None) -> list[Row]:
-    """Draw the rows of one step, all of one number of passages, `most` at most; none in every tenth step, in every third with a library."""
-    k = 0 if step % (3 if library else 10) == 0 else rng.randint(1, most)
-    rows: list[Row] = []
-    if library and k == 0:
-        rows += library.rows(rng, tokens * 3 // 4)
+def lessons(tok: Tokenizer, rng: Random, tokens: int, step: int, most: int, grown: bool) -> list[Row]:
+    """Draw the rows of one step, all of one number of passages, `most` at most; none in every tenth step."""
+    odds = corpus.HARDER if grown else corpus.KINDS
+    k = 0 if step % 10 == 0 else rng.randint(1, most)
+    return _filled(tok, [], tokens, lambda: corpus.lesson(rng, k, n_turns=5, odds=odds))
+
+
+def hosted_lessons(tok: Tokenizer, rng: Random, tokens: int, step: int, library: Library) -> list[Row]:
+    """Draw the rows of one step of the hosted model: drills in every other step, manuals and questions without passages in every fourth."""
+    if step % 2:
+        return _filled(tok, [], tokens, lambda: corpus.drill(rng))
+    k, rows = rng.randint(1, MOST), []
+    if step % 4 == 0:
+        k, rows = 0, library.rows(rng, tokens * 3 // 4)
+    return _filled(tok, rows, tokens, lambda: corpus.lesson(rng, k, n_turns=5, odds=corpus.HARDER, reasoned=True))
+
+
+def _filled(tok: Tokenizer, rows: list[Row], tokens: int, draw: Callable[[], corpus.Lesson]) -> list[Row]:
     while sum(len(ids) for ids, _ in rows) < tokens:
-        rows.append(encode(tok, corpus.lesson(rng, k, n_turns=5)))
+        rows.append(encode(tok, draw()))
     return rows
 
 
 @torch.no_grad()
-def accuracy(net: Pocket, tok: Tokenizer, seed: int, k: int, n: int = 100) -> dict[str, float]:
+def accuracy(net: Pocket, tok: Tokenizer, seed: int, k: int, n: int = 100, reasoned: bool = False) -> dict[str, float]:
     """Share of answers that greedy decoding would write exactly, by kind, over fresh lessons of `k` passages."""
     rng = Random(seed)
-    asked = [corpus.lesson(rng, k, n_turns=1) for _ in range(n)]
+    asked = [corpus.lesson(rng, k, n_turns=1, reasoned=reasoned) for _ in range(n)]
     tokens, marks = batch([encode(tok, lesson) for lesson in asked])
     right = net(tokens)[:, :-1].argmax(-1) == tokens[:, 1:]
     exact = (right | (marks[:, 1:] == 0)).all(1)
@@ -177,7 +198,7 @@ def accuracy(net: Pocket, tok: Tokenizer, seed: int, k: int, n: int = 100) -> di
 
 
 def grow(parent: Pocket, shape: Shape, noise: float = 0.1) -> Pocket:
-    """Return a wider and deeper network that computes what `parent` does, but for `noise`.
+    """Return a wider or deeper network that computes what `parent` does, but for `noise`.
 
     Every channel, head and hidden unit becomes several, each with its share of what reads it (Net2Net, Chen et al. 2016), and after each
     pair of blocks come pairs that add nothing yet. Noise, in standard deviations of each matrix, tells the copies apart; without it they
@@ -193,7 +214,7 @@ def grow(parent: Pocket, shape: Shape, noise: float = 0.1) -> Pocket:
     moved = {}
     for key, old in parent.state_dict().items():
         value = _widened(key.removesuffix(".weight"), old, times, shape.feed_forward)
-        if value.ndim == 2:
+        if value.ndim == 2 and times > 1:
             value = value + noise * value.std() * torch.randn(value.shape)
         if key.startswith("blocks."):
             _, number, rest = key.split(".", 2)
@@ -252,6 +273,11 @@ class Trainer:
         pairs = list(zip(self.net.parameters(), self.copy.parameters(), strict=True))
         for p, c in pairs:
             p.grad = torch.zeros_like(p) if c.grad is None else c.grad.float()
+        if dist.is_initialized():
+            whole = torch.cat([p.grad.ravel() for p in self.net.parameters() if p.grad is not None])
+            dist.all_reduce(whole)
+            for p, share in zip(self.net.parameters(), whole.split([p.numel() for p in self.net.parameters()]), strict=True):
+                p.grad = share.view_as(p) / dist.get_world_size()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         for opt in self.opts:
             opt.step()
@@ -265,65 +291,90 @@ class Trainer:
             c.copy_(p)
 
 
+def each(value: Any) -> list[Any]:
+    """Return what every process gave, in their order; just the value if there is one process."""
+    if not dist.is_initialized():
+        return [value]
+    found: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, value)
+    return found
+
+
+def untrained(name: str) -> Pocket:
+    """Return the network that training starts from: random, or grown from its trained parent."""
+    if name not in PARENTS:
+        return Pocket(SHAPES[name])
+    parent = Pocket(SHAPES[PARENTS[name]])
+    parent.load_state_dict(torch.load(BUILD / f"{PARENTS[name]}.pt", weights_only=True))
+    return grow(parent, SHAPES[name])
+
+
+def resume(trainer: Trainer, rng: Random, checkpoint: Path, plan: Plan, rank: int) -> tuple[int, int, float, list[dict[str, Any]]]:
+    """Set weights, optimisers and random numbers to those of a checkpoint; return its step, tokens, seconds and log."""
+    saved = torch.load(checkpoint, weights_only=True)
+    if saved["plan"] != repr(plan):
+        raise SystemExit(f"{checkpoint} is of {saved['plan']}, asked for {plan}; remove it to begin anew.")
+    trainer.net.load_state_dict(saved["weights"])
+    for opt, state in zip(trainer.opts, saved["optimizers"], strict=True):
+        opt.load_state_dict(state)
+    version, numbers, gauss = saved["rngs"][rank]
+    rng.setstate((version, tuple(numbers), gauss))
+    trainer.refresh()
+    return saved["step"], saved["tokens"], saved["seconds"], saved["log"]
+
+
 def train(
     name: str, plan: Plan, *, seed: int = 0, lr: float = 0.02, adam_lr: float = 3e-3, threads: int = 1, fused: bool = True
 ) -> dict[str, Any]:
     """Train one model, from its checkpoint if there is one, and return its log."""
+    if len(each(None)) != plan.processes:
+        raise SystemExit(f"{name} trains in {plan.processes} processes, got {len(each(None))}: see torchrun in the docstring.")
+    rank = dist.get_rank() if dist.is_initialized() else 0
     torch.manual_seed(seed)
     torch.set_num_threads(threads)  # sums differ between thread counts: part of what makes a run repeatable
-    rng = Random(seed + 1)
+    rng = Random(seed + 1 + 1000 * rank)
     tok = tokenizer()
     library = Library(tok) if name == READS else None
-    net = Pocket(SHAPES[name])
-    if name != PARENT:
-        parent = Pocket(SHAPES[PARENT])
-        parent.load_state_dict(torch.load(BUILD / f"{PARENT}.pt", weights_only=True))
-        net = grow(parent, SHAPES[name])
-    trainer = Trainer(net, lr, adam_lr, fused)
-    log: list[dict[str, Any]] = []
-    start, n_tokens, before = 0, 0, 0.0
+    trainer = Trainer(untrained(name), lr, adam_lr, fused)
     BUILD.mkdir(parents=True, exist_ok=True)
     checkpoint = BUILD / f"{name}.checkpoint"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        if saved["plan"] != repr(plan):
-            raise SystemExit(f"{checkpoint} is of {saved['plan']}, asked for {plan}; remove it to begin anew.")
-        start, n_tokens, before, log = saved["step"], saved["tokens"], saved["seconds"], saved["log"]
-        trainer.net.load_state_dict(saved["weights"])
-        for opt, state in zip(trainer.opts, saved["optimizers"], strict=True):
-            opt.load_state_dict(state)
-        version, numbers, gauss = saved["rng"]
-        rng.setstate((version, tuple(numbers), gauss))
-        trainer.refresh()
+    start, n_tokens, before, log = resume(trainer, rng, checkpoint, plan, rank) if checkpoint.exists() else (0, 0, 0.0, [])
     started = time.perf_counter() - before
-    print(f"{name}: {trainer.net.n_parameters():,} parameters, steps {start} to {plan.steps}", flush=True)
+    if rank == 0:
+        print(f"{name}: {trainer.net.n_parameters():,} parameters, steps {start} to {plan.steps}", flush=True)
     for step in range(start, plan.steps):
         scale = plan.rate * min(1.0, (step + 1) / 50) * min(1.0, max(0.02, (plan.steps - step) / (0.5 * plan.steps)))
-        # the curriculum: at first 2 passages, later up to 6; the others have that behind them
-        most = min(MOST, 2 + max(0, 12 * (step - 300) // plan.steps)) if name == PARENT else MOST
-        rows = lessons(tok, rng, plan.tokens, step, most, library)
-        n_tokens += sum(len(ids) for ids, _ in rows)
+        if library:
+            rows = hosted_lessons(tok, rng, plan.tokens, step, library)
+        else:  # the curriculum: at first 2 passages, later up to 6; the grown ones have that behind them
+            most = MOST if name in PARENTS else min(MOST, 2 + max(0, 12 * (step - 300) // plan.steps))
+            rows = lessons(tok, rng, plan.tokens, step, most, name in PARENTS)
+        n_tokens += sum(each(sum(len(ids) for ids, _ in rows)))
         loss = trainer.step(rows, scale)
         if (step + 1) % EVERY == 0 or step + 1 == plan.steps:
             if not math.isfinite(loss):
                 raise SystemExit("training diverged")
-            by_k = {k: accuracy(trainer.copy, tok, seed=99, k=k) for k in KS}
+            rngs = each(rng.getstate())
+            if rank:
+                continue
+            by_k = {k: accuracy(trainer.copy, tok, seed=99, k=k, reasoned=bool(library)) for k in KS}
             seconds = time.perf_counter() - started
             log.append({"step": step + 1, "tokens": n_tokens, "seconds": round(seconds), "loss": round(loss, 4), "accuracy": by_k})
             said = "  ".join(f"k={k} " + " ".join(f"{n[:3]} {v:.2f}" for n, v in sorted(a.items())) for k, a in by_k.items())
             print(f"{step + 1:5d} loss {loss:.3f} {n_tokens / seconds:,.0f} tok/s {seconds:.0f}s  {said}", flush=True)
             saved = {
-                "plan": repr(plan), "step": step + 1, "tokens": n_tokens, "seconds": seconds, "log": log, "rng": rng.getstate(),
+                "plan": repr(plan), "step": step + 1, "tokens": n_tokens, "seconds": seconds, "log": log, "rngs": rngs,
                 "weights": trainer.net.state_dict(), "optimizers": [opt.state_dict() for opt in trainer.opts],
             }  # fmt: skip
             torch.save(saved, checkpoint.with_suffix(".new"))
             checkpoint.with_suffix(".new").replace(checkpoint)
-    torch.save(trainer.net.state_dict(), BUILD / f"{name}.pt")
-    tok.save(str(BUILD / "tokenizer.json"))
+    if rank == 0:
+        torch.save(trainer.net.state_dict(), BUILD / f"{name}.pt")
+        tok.save(str(BUILD / "tokenizer.json"))
     return {
         "name": name, "parameters": trainer.net.n_parameters(), "tokens": n_tokens,
         "minutes": round((time.perf_counter() - started) / 60, 1),
-        "steps": plan.steps, "seed": seed, "threads": threads, "grown_from": None if name == PARENT else PARENT, "log": log,
+        "steps": plan.steps, "seed": seed, "processes": plan.processes, "threads": threads, "grown_from": PARENTS.get(name), "log": log,
     }  # fmt: skip
 
 
@@ -332,12 +383,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=SHAPES)
     parser.add_argument("--steps", type=int, help="train shorter than planned, to try something; replaces weights and log")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--plain", action="store_true", help="no torch.compile, where no C++ compiler is at hand")
     args = parser.parse_args()
     plan = replace(PLANS[args.name], steps=args.steps) if args.steps else PLANS[args.name]
+    if "WORLD_SIZE" in os.environ:  # torchrun sets it
+        dist.init_process_group("gloo")
     log = train(args.name, plan, threads=args.threads, fused=not args.plain)
-    Path(f"data/models/{args.name}.training.json").write_text(json.dumps(log, indent=1) + "\n")
+    if not int(os.environ.get("RANK", "0")):
+        Path(f"data/models/{args.name}.training.json").write_text(json.dumps(log, indent=1) + "\n")
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 if __name__ == "__main__":
