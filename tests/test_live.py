@@ -65,9 +65,10 @@ def test_a_sweep_runs_beside_other_work_and_shows_what_it_did(options):
 
 def test_the_stop_button_loses_nothing_and_the_next_call_goes_on(options, held_at_five, monkeypatch):
     view = sweep_live("data/smart_home", **options)
-    while view.job.progress is None or view.job.progress.done < 3:
+    while view.job.is_alive() and (view.job.progress is None or view.job.progress.done < 3):
         time.sleep(0.01)
     view.stop_button.click()
+    assert view.bar.value >= 3
     _, _, first = view.result(60)
     view.job.join()
     assert 3 <= first.done < first.total
@@ -86,9 +87,10 @@ def test_running_the_cell_again_shows_the_same_job(options, held_at_five):
     assert again.job is first.job
     with pytest.raises(LabError, match=r"is running, asked for sweep data/smart_home.*stop\(\) it first"):
         sweep_live("data/smart_home", limit=1, **options)
-    while first.job.progress is None:
+    while first.job.is_alive() and first.job.progress is None:
         time.sleep(0.01)
     again.stop()
+    assert first.bar.value
     assert first.result(60)[2].stopped == "stopped on request"
 
 
