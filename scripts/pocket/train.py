@@ -66,9 +66,9 @@ class Plan:
 
 PLANS = {
     "pocket-s": Plan(2800, 2000),
-    "pocket-m": Plan(700, 3500, rate=0.5),
-    "pocket-l": Plan(1000, 3500, rate=0.5),
-    "pocket-xl": Plan(440, 3000, rate=0.5),
+    "pocket-m": Plan(450, 3500, rate=0.5),
+    "pocket-l": Plan(700, 3500, rate=0.5),
+    "pocket-xl": Plan(300, 3000, rate=0.5),
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
@@ -248,6 +248,11 @@ def _widened(name: str, value: torch.Tensor, times: int, feed_forward: int) -> t
     return value if name.endswith(("q_norm", "k_norm")) else value.repeat(times)
 
 
+def place() -> tuple[int, int]:
+    """Return the number of this process and how many there are."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
 class Trainer:
     """Weights in float32 with their optimisers, and the bfloat16 copy that computes."""
 
@@ -261,6 +266,7 @@ class Trainer:
 
     def step(self, rows: list[Row], scale: float) -> float:
         """Take one step at `scale` of the learning rates; return the loss."""
+        rank, n = place()
         for opt, base in zip(self.opts, self.rates, strict=True):
             for group in opt.param_groups:
                 group["lr"] = base * scale
@@ -273,16 +279,27 @@ class Trainer:
         pairs = list(zip(self.net.parameters(), self.copy.parameters(), strict=True))
         for p, c in pairs:
             p.grad = torch.zeros_like(p) if c.grad is None else c.grad.float()
-        if dist.is_initialized():
-            whole = torch.cat([p.grad.ravel() for p in self.net.parameters() if p.grad is not None])
-            dist.all_reduce(whole)
-            for p, share in zip(self.net.parameters(), whole.split([p.numel() for p in self.net.parameters()]), strict=True):
-                p.grad = share.view_as(p) / dist.get_world_size()
+        self.share([p.grad for p in self.net.parameters() if p.grad is not None], 1 / n)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        # Muon is as much work as the gradients of a large network: each process updates its share of the matrices, where the others' stay 0
+        matrices = [p for group in self.opts[0].param_groups for p in group["params"]]
+        owned = {id(p) for p in matrices[rank::n]}
+        for p in matrices:
+            p.grad = p.grad if id(p) in owned else None
         for opt in self.opts:
             opt.step()
+        self.share([p.data if id(p) in owned else p.data.zero_() for p in matrices])
         self.refresh()
         return loss.item()
+
+    @staticmethod
+    def share(tensors: list[torch.Tensor], scale: float = 1.0) -> None:
+        """Set tensors to `scale` times their sum over all processes."""
+        if dist.is_initialized():
+            whole = torch.cat([t.ravel() for t in tensors])
+            dist.all_reduce(whole)
+            for t, part in zip(tensors, whole.split([t.numel() for t in tensors]), strict=True):
+                t.copy_(part.view_as(t) * scale)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -295,7 +312,7 @@ def each(value: Any) -> list[Any]:
     """Return what every process gave, in their order; just the value if there is one process."""
     if not dist.is_initialized():
         return [value]
-    found: list[Any] = [None] * dist.get_world_size()
+    found: list[Any] = [None] * place()[1]
     dist.all_gather_object(found, value)
     return found
 
@@ -315,9 +332,9 @@ def resume(trainer: Trainer, rng: Random, checkpoint: Path, plan: Plan, rank: in
     if saved["plan"] != repr(plan):
         raise SystemExit(f"{checkpoint} is of {saved['plan']}, asked for {plan}; remove it to begin anew.")
     trainer.net.load_state_dict(saved["weights"])
-    for opt, state in zip(trainer.opts, saved["optimizers"], strict=True):
+    (version, numbers, gauss), states = saved["states"][rank]
+    for opt, state in zip(trainer.opts, states, strict=True):
         opt.load_state_dict(state)
-    version, numbers, gauss = saved["rngs"][rank]
     rng.setstate((version, tuple(numbers), gauss))
     trainer.refresh()
     return saved["step"], saved["tokens"], saved["seconds"], saved["log"]
@@ -327,9 +344,9 @@ def train(
     name: str, plan: Plan, *, seed: int = 0, lr: float = 0.02, adam_lr: float = 3e-3, threads: int = 1, fused: bool = True
 ) -> dict[str, Any]:
     """Train one model, from its checkpoint if there is one, and return its log."""
-    if len(each(None)) != plan.processes:
-        raise SystemExit(f"{name} trains in {plan.processes} processes, got {len(each(None))}: see torchrun in the docstring.")
-    rank = dist.get_rank() if dist.is_initialized() else 0
+    rank, n = place()
+    if n != plan.processes:
+        raise SystemExit(f"{name} trains in {plan.processes} processes, got {n}: see torchrun in the docstring.")
     torch.manual_seed(seed)
     torch.set_num_threads(threads)  # sums differ between thread counts: part of what makes a run repeatable
     rng = Random(seed + 1 + 1000 * rank)
@@ -354,7 +371,7 @@ def train(
         if (step + 1) % EVERY == 0 or step + 1 == plan.steps:
             if not math.isfinite(loss):
                 raise SystemExit("training diverged")
-            rngs = each(rng.getstate())
+            states = each((rng.getstate(), [opt.state_dict() for opt in trainer.opts]))
             if rank:
                 continue
             by_k = {k: accuracy(trainer.copy, tok, seed=99, k=k, reasoned=bool(library)) for k in KS}
@@ -363,8 +380,8 @@ def train(
             said = "  ".join(f"k={k} " + " ".join(f"{n[:3]} {v:.2f}" for n, v in sorted(a.items())) for k, a in by_k.items())
             print(f"{step + 1:5d} loss {loss:.3f} {n_tokens / seconds:,.0f} tok/s {seconds:.0f}s  {said}", flush=True)
             saved = {
-                "plan": repr(plan), "step": step + 1, "tokens": n_tokens, "seconds": seconds, "log": log, "rngs": rngs,
-                "weights": trainer.net.state_dict(), "optimizers": [opt.state_dict() for opt in trainer.opts],
+                "plan": repr(plan), "step": step + 1, "tokens": n_tokens, "seconds": seconds, "log": log, "states": states,
+                "weights": trainer.net.state_dict(),
             }  # fmt: skip
             torch.save(saved, checkpoint.with_suffix(".new"))
             checkpoint.with_suffix(".new").replace(checkpoint)
