@@ -66,9 +66,9 @@ class Plan:
 
 PLANS = {
     "pocket-s": Plan(2800, 2000),
-    "pocket-m": Plan(450, 3500, rate=0.5),
+    "pocket-m": Plan(400, 3500, rate=0.5),
     "pocket-l": Plan(700, 3500, rate=0.5),
-    "pocket-xl": Plan(300, 3000, rate=0.5),
+    "pocket-xl": Plan(400, 3000, rate=0.5),
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
