@@ -263,9 +263,11 @@ def test_the_hosted_model_is_drilled_in_comparisons_that_say_why():
     assert n > 900
     tok = train.tokenizer()
     library = train.Library(tok)
-    for step in (1, 3):
-        rows = train.hosted_lessons(tok, rng, 3000, step, library)
-        assert all("wanted, so" in tok.decode(ids) for ids, _ in rows)
+    for step, begins in ((1, " The "), (train.WHOLE + 1, ", which is ")):
+        for ids, marks in train.hosted_lessons(tok, rng, 3000, step, library):
+            learned = tok.decode([token for token, mark in zip(ids, marks, strict=True) if mark == 1])
+            assert learned.startswith(begins)
+            assert " wanted, so it is the " in learned
     plain = [tok.decode(ids) for step in range(1, 30) for ids, _ in train.lessons(tok, rng, 3000, step, train.MOST, grown=True)]
     assert any("so it is the" in text for text in plain)
     assert not any("wanted, so" in text for text in plain)

@@ -68,10 +68,11 @@ PLANS = {
     "pocket-s": Plan(2800, 2000),
     "pocket-m": Plan(400, 3500, rate=0.5),
     "pocket-l": Plan(700, 3500, rate=0.5),
-    "pocket-xl": Plan(400, 3000, rate=0.5),
+    "pocket-xl": Plan(500, 3000, rate=0.5),
 }
 READS = "pocket-xl"  # the domains' manuals too, as a hosted model would have
 MOST = 6  # passages at most
+WHOLE = 200  # steps in which its drills are of whole answers
 KNOWN = 60  # invented contexts that the hosted model has read and is asked about
 KS = (1, 3, 6)  # looked at
 EVERY = 200  # steps between two looks at the accuracy, each with a checkpoint
@@ -160,26 +161,39 @@ class Library:
         return out
 
 
+def reasons(tok: Tokenizer, turn: corpus.Turn) -> Row:
+    """Return the token ids of a reasoned comparison without its passages; what is learned begins after both values."""
+    values, which, reason = turn.answer.partition(", which is ")
+    prompt = tok.encode(f"{build_prompt((), turn.question)}\nAnswer: {values}").ids
+    rest = [*tok.encode(which + reason).ids, 0]
+    return prompt + rest, [0] * len(prompt) + [1] * len(rest)
+
+
 def lessons(tok: Tokenizer, rng: Random, tokens: int, step: int, most: int, grown: bool) -> list[Row]:
     """Draw the rows of one step, all of one number of passages, `most` at most; none in every tenth step."""
     odds = corpus.HARDER if grown else corpus.KINDS
     k = 0 if step % 10 == 0 else rng.randint(1, most)
-    return _filled(tok, [], tokens, lambda: corpus.lesson(rng, k, n_turns=5, odds=odds))
+    return _filled([], tokens, lambda: [encode(tok, corpus.lesson(rng, k, n_turns=5, odds=odds))])
 
 
 def hosted_lessons(tok: Tokenizer, rng: Random, tokens: int, step: int, library: Library) -> list[Row]:
-    """Draw the rows of one step of the hosted model: drills in every other step, manuals and questions without passages in every fourth."""
+    """Draw the rows of one step of the hosted model: drills in every other step, manuals and questions without passages in every fourth.
+
+    Drills are of whole answers up to step `WHOLE`, then of reasons alone: which number is larger is one word of an answer of forty.
+    """
     if step % 2:
-        return _filled(tok, [], tokens, lambda: corpus.drill(rng))
+        if step < WHOLE:
+            return _filled([], tokens, lambda: [encode(tok, corpus.drill(rng))])
+        return _filled([], tokens, lambda: [reasons(tok, turn) for turn in corpus.drill(rng).turns])
     k, rows = rng.randint(1, MOST), []
     if step % 4 == 0:
         k, rows = 0, library.rows(rng, tokens * 3 // 4)
-    return _filled(tok, rows, tokens, lambda: corpus.lesson(rng, k, n_turns=5, odds=corpus.HARDER, reasoned=True))
+    return _filled(rows, tokens, lambda: [encode(tok, corpus.lesson(rng, k, n_turns=5, odds=corpus.HARDER, reasoned=True))])
 
 
-def _filled(tok: Tokenizer, rows: list[Row], tokens: int, draw: Callable[[], corpus.Lesson]) -> list[Row]:
+def _filled(rows: list[Row], tokens: int, draw: Callable[[], list[Row]]) -> list[Row]:
     while sum(len(ids) for ids, _ in rows) < tokens:
-        rows.append(encode(tok, draw()))
+        rows.extend(draw())
     return rows
 
 
