@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces import SIZES, Space, available, load, recorded, renewed, synthetic
+from benchmarks.spaces import SIZES, Space, available, edition, load, made_now, recorded, renewed, synthetic
 from ecollm_lab.cluster import find_clusters
 from ecollm_lab.emulator import Budget, Emulator, emulate
 from ecollm_lab.estimates import Estimates, slo_regret
@@ -278,7 +278,7 @@ def run_seed(name: str, seed: int, shares: tuple[float, ...], baselines: tuple[s
                 estimates = Estimates(space.path_ids, queries, space.embeddings, labels=labels, seed=seed)
                 estimates.update(*np.where(seen, space.tables, np.nan), iterations=12, n_draws=256)
                 records.append(where | {"method": f"{method}+ours"} | score_estimates(space, truth, estimates))
-    return records
+    return [record | made_now() | {"edition": edition(name)} for record in records]
 
 
 def _look_up(space: Space, pairs: list[tuple[str, str]]) -> list[Outcome]:
@@ -424,8 +424,8 @@ def kept(frame: pd.DataFrame) -> str:
         for share in (0.01, 0.05):
             others = medians[share].drop("ours")
             cells.append(f"{medians[share]['ours']:.2f} | {others.max():.2f} ({others.idxmax()})")
-        calls = part.loc[(part["method"] == "ours") & (part["budget_share"] == 0.05), "calls"].median()
-        rows.append(f"| {trace} | {calls:,.0f} | {' | '.join(cells)} |")
+        n_outcomes = part.loc[(part["method"] == "ours") & (part["budget_share"] == 0.05), "calls"].median()
+        rows.append(f"| {trace} | {n_outcomes:,.0f} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -439,9 +439,9 @@ def calls(frame: pd.DataFrame, share: float = 0.05) -> str:
     for trace, part in frame.groupby("trace", sort=False):
         ratio, exact = calls_ratio(part)
         medians = part[part["budget_share"] == share].groupby("method")[["heldout_kept", "optimism", "coverage"]].median()
-        means, ours = medians.reindex(["uniform", "uniform+ours"]), medians.loc["ours"]
+        sampled, ours = medians.reindex(["uniform", "uniform+ours"]), medians.loc["ours"]
         shown = [f"{value:.3f}" if np.isfinite(value) else "–" for value in (
-            means.loc["uniform+ours", "heldout_kept"], ours["heldout_kept"], ours["optimism"], means.loc["uniform", "optimism"],
+            sampled.loc["uniform+ours", "heldout_kept"], ours["heldout_kept"], ours["optimism"], sampled.loc["uniform", "optimism"],
             ours["coverage"])]  # fmt: skip
         rows.append(f"| {trace} | {'' if exact else 'more than '}{ratio:.1f} | {' | '.join(shown)} |")
     return "\n".join([*rows, "", *recorded(frame)])
@@ -480,7 +480,7 @@ def main() -> None:
     """Run, print the table and the aims, write records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--json", type=Path, required=True, help="where the records go; seeds it holds are not run again: remove it if a trace changed"
+        "--json", type=Path, required=True, help="where the records go; seeds it holds of the same trace file are not run again"
     )
     parser.add_argument("--parquet", type=Path, help="also write the records of the best trials here; those of other traces stay")
     parser.add_argument("--quick", action="store_true", help="two traces, two seeds, two budgets, no estimator on top: within a minute")
@@ -494,7 +494,8 @@ def main() -> None:
     baselines: tuple[str, ...] = BASELINES
     if options.quick:
         traces, seeds, shares, baselines = ["smart_home", "synthetic_300"], 2, (0.01, 0.05), ("uniform", "path_first", "racing", "tpe_20")
-    records = [r for r in json.loads(options.json.read_text()) if "seed" in r] if options.json.exists() else []
+    found = json.loads(options.json.read_text()) if options.json.exists() else []
+    records = [r for r in found if "seed" in r and r.get("edition") == edition(r["trace"])]
     have = {(record["trace"], record["seed"]) for record in records}
     with ProcessPoolExecutor(options.jobs) as pool:
         for name in traces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, replace
 from datetime import date
@@ -55,8 +56,8 @@ def available() -> list[str]:
 
 
 def renewed(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return new records with their date and revision, and those that a file holds of other traces, in the file's order of traces."""
-    frame = frame.assign(git_revision=git_revision(), measured_at=date.today().isoformat())
+    """Return new records, and those that a file holds of other traces, in the file's order of traces."""
+    frame = frame.assign(**{key: value for key, value in made_now().items() if key not in frame})
     if not file.exists():
         return frame
     before = pd.read_parquet(file)
@@ -71,6 +72,17 @@ def recorded(frame: pd.DataFrame) -> list[str]:
         return []
     runs = frame.groupby(["measured_at", "git_revision"], sort=False)["trace"].unique()
     return [f"Recorded {day} at revision {revision}: {', '.join(of)}." for (day, revision), of in runs.items()]
+
+
+def made_now() -> dict[str, str]:
+    """Return what every record says of its making: the revision and the date."""
+    return {"git_revision": git_revision(), "measured_at": date.today().isoformat()}
+
+
+def edition(name: str) -> str:
+    """Return a digest of the file that a trace comes from, "" for a synthetic one: records of another edition are not of this trace."""
+    file = (MEASURED if name in ("smart_home", "automotive") else RECORDED) / f"{name}.parquet"
+    return "" if name in SIZES else hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def load(name: str, seed: int) -> Space:

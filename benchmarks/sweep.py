@@ -30,6 +30,7 @@ from ecollm_lab.catalog import load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.models import MAX_TOKENS, ModelPool
+from ecollm_lab.models.gguf import without_amx
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import Outcome
 from ecollm_lab.space import PathSpace
@@ -47,14 +48,16 @@ def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
     encoder = default_encoder()
     with ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)
-        edge = [name for name, model in catalog.models.items() if model.placement == "edge"]
+        files = {name: model.file for name, model in catalog.models.items() if model.placement == "edge" and model.file}
+        edge = sorted(files, key=lambda name: files[name].stat().st_size)
         for name in (edge[0], edge[-1]):
             (path,) = PathSpace.over([name]).select([f"none/none/none/{name}"])
             prompts = [pipeline.prepare(query, path, {}).prompt for query in domain.queries]
             model = catalog[name]
-            bare = llama_cpp.Llama(
-                str(model.file), n_ctx=model.context, n_threads=1, n_threads_batch=1, flash_attn=True, verbose=False, seed=0
-            )
+            with without_amx():
+                bare = llama_cpp.Llama(
+                    str(model.file), n_ctx=model.context, n_threads=1, n_threads_batch=1, flash_attn=True, verbose=False, seed=0
+                )
             models[name]
             mark = fingerprints(domain, catalog, encoder.name, [path])
             shares, each = [], []

@@ -36,13 +36,13 @@ from ecollm_lab.embed import default_encoder
 from ecollm_lab.grading import grade
 from ecollm_lab.measuring import git_revision, live_check
 from ecollm_lab.models import ModelPool
-from ecollm_lab.records import Passage, Query
+from ecollm_lab.records import LabError, Passage, Query
 from ecollm_lab.stages.prompt import build_prompt
 from ecollm_lab.stages.retrieve import Retriever
+from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
 from scripts.judge import read
 
-DOMAINS = ("smart_home", "automotive")
 BOTH = "both"
 SIZES = ("pocket-s", "pocket-m", "pocket-l", "pocket-xl")
 GOLD_AIMS = {
@@ -207,6 +207,8 @@ def run(quick: bool, data: Path = Path("data")) -> list[Record]:
     with ModelPool(catalog) as models:
         for domain in domains:
             trace = Trace.load(data / "traces" / f"{domain.name}.parquet")
+            if trace.provenance.get("domain_digest") != domain.digest:
+                raise LabError(f"The trace of {domain.name} was measured on another edition of the domain; run: make sweep")
             records += [*committed(domain, trace, quick), *reading(domain, catalog, models, quick), *without_retrieval(trace, catalog)]
             records += [*oracles(trace), *sharing(trace)]
             records += again(trace, domain, catalog, quick)

@@ -84,7 +84,7 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
-    """Read labelled answers, JSON lines with `query_id`, `answer` and `label` in [0, 1].
+    """Read labelled answers, JSON lines with `query_id`, `answer` and `label` in [0, 1], and the `question` if it is to be checked.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"Cannot read the labels {file}: {error}.") from error
-    ids, rows = {query.id for query in domain.queries}, []
+    texts, rows = {query.id: query.text for query in domain.queries}, []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -105,8 +105,13 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
             query_id, answer, label = row["query_id"], str(row["answer"]), float(row["label"])
         except (ValueError, TypeError, KeyError) as error:
             raise LabError(f"{file}:{number}: must be a JSON object with query_id, answer and label, got {line[:80]!r}.") from error
-        if query_id not in ids:
+        if query_id not in texts:
             raise LabError(f"{file}:{number}: the domain {domain.name!r} has no query {query_id!r}; its ids stand in queries.jsonl.")
+        if row.get("question", texts[query_id]) != texts[query_id]:
+            raise LabError(
+                f"{file}:{number}: was an answer to {row['question']!r}, but the query {query_id!r} of {domain.name!r} is now "
+                f"{texts[query_id]!r}. Label answers to today's queries."
+            )
         if not 0 <= label <= 1:
             raise LabError(f"{file}:{number}: label must be within [0, 1], got {label!r}.")
         rows.append((query_id, answer, label))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -112,9 +113,9 @@ def sweep_domain(
     domain
         A folder, or the name of one of the lab's own domains.
     catalog_file, store_file, out
-        The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`). Each run that measured
-        anything adds a line to a log beside it, `<domain>.log.jsonl`: how long it took, and the stage executions it made and was spared.
-        The trace's provenance has these runs too, as `runs`.
+        The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`). Each run that came to its end
+        and measured anything adds a line to a log beside it, `<domain>.log.jsonl`: how long it took, and the stage executions it made and
+        was spared. The trace's provenance has those on the same domain, models and prices, as `runs`.
     path_ids
         The paths to run; all of the space if left out.
     limit, max_cost_usd, repeats, repeat_share, stop, on_progress
@@ -143,6 +144,7 @@ def sweep_domain(
         encoder = default_encoder()
         about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
         marks = fingerprints(loaded, catalog, encoder.name, space)
+        setup = setup_digest(loaded, catalog, encoder.name)
         pipeline = Pipeline(loaded, catalog, encoder, models)
         began = time.monotonic()
         with tqdm(disable=not show_progress, unit=" outcomes", smoothing=0.05, delay=0.5) as bar:
@@ -180,18 +182,24 @@ def sweep_domain(
     outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
     run = {
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "git_revision": about["git_revision"],
-        "domain_digest": loaded.digest, "seconds": round(seconds, 1),
+        "setup": setup, "seconds": round(seconds, 1),
         "outcomes": progress.done, "failed": progress.failed, "reused": progress.reused,
         "stage_executions": dict(pipeline.executions), "stage_executions_without_sharing": dict(pipeline.requests),
     }  # fmt: skip
-    about["runs"] = _logged(out.with_suffix(".log.jsonl"), run if progress.done + progress.failed else None, loaded.digest)
+    about["runs"] = _logged(out.with_suffix(".log.jsonl"), run if progress.done + progress.failed else None, setup)
     trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
     trace.save(out)
     return trace, out, progress
 
 
-def _logged(file: FilePath, run: dict[str, Any] | None, domain_digest: str) -> list[dict[str, Any]]:
-    """Add a run to the log beside a trace, and return all its runs on this edition of the domain; a line cut short is passed over."""
+def setup_digest(domain: Domain, catalog: Catalog, encoder_name: str) -> str:
+    """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes: two runs with one digest add up."""
+    marks = fingerprints(domain, catalog, encoder_name, catalog.space())
+    return hashlib.sha256(repr(sorted(set(marks.values()))).encode()).hexdigest()[:16]
+
+
+def _logged(file: FilePath, run: dict[str, Any] | None, setup: str) -> list[dict[str, Any]]:
+    """Add a run to the log beside a trace, and return all its runs with this setup; a line cut short is passed over."""
     text = file.read_text() if file.exists() else ""
     if run:
         with file.open("a") as log:
@@ -200,7 +208,7 @@ def _logged(file: FilePath, run: dict[str, Any] | None, domain_digest: str) -> l
     for line in text.splitlines():
         with contextlib.suppress(json.JSONDecodeError):
             known.append(json.loads(line))
-    return [old for old in (*known, *([run] if run else [])) if old["domain_digest"] == domain_digest]
+    return [old for old in (*known, *([run] if run else [])) if old.get("setup") == setup]
 
 
 def _estimate(

@@ -27,11 +27,10 @@ def is_valid(path: Path) -> bool:
     """Tell whether the stages of a path go together: each can matter, and is not known to do harm.
 
     - Without retrieval there is nothing to rewrite for or to refine.
-    - Keywords are for the lexical side (bm25, hybrid): on the lab's training queries they find 4 gold passages in 100 more with BM25 at
-      k = 1, and 5 fewer with the encoder, which is trained on whole sentences. A made-up answer (hyde) is for the dense side (dense,
+    - Keywords are for the lexical side (bm25, hybrid): the encoder is trained on whole sentences and finds less with them. A made-up answer (hyde) is for the dense side (dense,
       hybrid), where being worded like a passage counts; its made-up value would be a keyword to BM25.
-    - Rewriting and reranking are there to bring the right passage to the front. Among six passages it is anyway (98 in 100 or more on the
-      lab's training queries), so both are tried at k = 1 and 3.
+    - Rewriting and reranking are there to bring the right passage to the front. Among six passages it nearly always is anyway,
+      so both are tried at k = 1 and 3.
     - Reranking goes by the user's own words, and would undo the order that a rewritten text gave: it comes without a rewrite.
     - One passage is read whole: extracting sentences is for k = 3 and 6.
     """
@@ -58,7 +57,7 @@ def read_path(path_id: str) -> Path:
     """
     slugs = path_id.split("/")
     if len(slugs) != len(STAGES):
-        raise LabError(f"A path id has four parts, {'/'.join(STAGES)}, e.g. none/bm25-3/none/pocket-s; got {path_id!r}.")
+        raise LabError(f"A path id has four parts, {'/'.join(STAGES)}, e.g. none/bm25-3/none/pocket-xl; got {path_id!r}.")
     components = []
     for stage, slug in zip(STAGES, slugs, strict=True):
         name, _, k = slug.rpartition("-")

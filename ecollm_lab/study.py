@@ -111,8 +111,7 @@ def _figures(
     attained = figures.compute_attainment(shown, heldout, timed, embeddings=unseen)
     mix = figures.compute_choice_mix([by_name["ours"], by_name["best_single"], "oracle"], heldout, timed, embeddings=unseen)
     equal = figures.compute_equal([*fitted, "oracle"], heldout, priced, embeddings=unseen)
-    complete = trace.where(~np.isnan(trace.array("quality")).any(axis=1), "queries with all outcomes")
-    return {
+    drawn = {
         "front": figures.plot_front(front, all_source, slo, within["path_id"].iloc[0] if len(within) else None),
         "latency": figures.plot_latency(figures.compute_latency(trace), all_source),
         "attainment": figures.plot_attainment(attained, heldout_source),
@@ -125,8 +124,12 @@ def _figures(
         "contribution": figures.plot_contribution(figures.compute_contribution(trace), all_source),
         "stage_latency": figures.plot_stage_latency(figures.compute_stage_latency(trace), all_source),
         "interplay": figures.plot_interplay(figures.compute_interplay(trace), all_source),
-        "whole_paths": figures.plot_whole_paths(figures.compute_whole_paths(complete), all_source),
     }
+    answered = ~np.isnan(trace.array("quality")).any(axis=1)
+    if answered.any():
+        complete = trace.where(answered)
+        drawn["whole_paths"] = figures.plot_whole_paths(figures.compute_whole_paths(complete), complete.source_line)
+    return drawn
 
 
 def _training_figure(folder: FilePath) -> dict[str, go.Figure]:
@@ -142,7 +145,9 @@ def _budget_figures(file: FilePath) -> dict[str, go.Figure]:
         return {}
     records = pd.read_parquet(file)
     records = records[records["trace"].isin([*DOMAINS, "homeassistant"]) & ~records["method"].str.contains("+", regex=False)]
-    source = f"recorded by python -m benchmarks.emulator, revision {records['git_revision'].iloc[0]}, {records['measured_at'].iloc[0]}"
+    runs = records.groupby(["git_revision", "measured_at"], sort=False)["trace"].unique()
+    said = "; ".join(f"{', '.join(traces)} at revision {revision}, {day}" for (revision, day), traces in runs.items())
+    source = f"recorded by python -m benchmarks.emulator: {said}"
     return {metric: figures.plot_budget(figures.compute_budget(records, metric), source) for metric in figures.METRICS}
 
 

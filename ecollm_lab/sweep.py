@@ -128,6 +128,7 @@ def sweep(
     finally:
         if executor is None:
             pool.shutdown()
+        pipeline.ask_through(pipeline.models)  # not the calls of a store that may be closed by now
     return progress
 
 

@@ -107,6 +107,8 @@ def test_new_records_of_a_trace_replace_its_old_ones_alone(tmp_path):
     assert new[["trace", "value"]].values.tolist() == [["a", 4.0], ["b", 2.0], ["b", 3.0], ["c", 5.0]]
     assert [line.split(": ")[1] for line in recorded(new)] == ["a, c.", "b."]
     assert recorded(pd.DataFrame({"trace": ["a"]})) == []
+    kept = renewed(file, pd.DataFrame({"trace": ["d"], "git_revision": ["then"], "measured_at": ["2026-01-01"]}))
+    assert recorded(kept)[-1] == "Recorded 2026-01-01 at revision then: d."
 
 
 def test_the_synthetic_space_repeats_and_has_structure():

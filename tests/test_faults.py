@@ -450,11 +450,12 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
         assert (again.total, again.quarantined, model.died) == (0, 1, 2)
 
 
-def test_19_an_isolated_model_answers_as_one_in_this_process():
+def test_19_an_isolated_model_answers_as_one_in_this_process_and_ends_quietly(capfd):
     catalog = load_catalog("data/models.toml")
     with ModelPool(catalog) as here, ModelPool(catalog, isolate=True) as apart:
         one, other = (pool[SMALL].reply("Question: how heavy is the Halo bulb?") for pool in (here, apart))
     assert (one.text, one.tokens_in, one.tokens_out) == (other.text, other.tokens_in, other.tokens_out)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_key_echoed_by_the_endpoint_appears_nowhere(judge, tmp_path, monkeypatch):

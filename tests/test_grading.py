@@ -210,6 +210,7 @@ def test_graders_are_compared_on_labelled_answers_and_failures_stay_visible(doma
         ('{"query_id": "q9", "answer": "x", "label": 1}', "l.jsonl:2: the domain 'tiny' has no query 'q9'"),
         ('{"query_id": "q1", "answer": "x", "label": 2}', r"l.jsonl:2: label must be within \[0, 1\], got 2"),
         ("[]", "l.jsonl:2: must be a JSON object"),
+        ('{"query_id": "q1", "question": "old?", "answer": "x", "label": 1}', "l.jsonl:2: was an answer to 'old\\?', but the query 'q1'"),
         ("", "l.jsonl: no labelled"),
     ],
 )

@@ -1,14 +1,15 @@
 """Measuring a domain on a hosted endpoint: what fails stays visible, what it will owe is said before."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
-from ecollm_lab.catalog import Catalog
+from ecollm_lab.catalog import Catalog, load_catalog
 from ecollm_lab.domains import load_domain
 from ecollm_lab.emulator import Budget
 from ecollm_lab.exploring import emulate_domain
-from ecollm_lab.measuring import sweep_domain
+from ecollm_lab.measuring import _logged, setup_digest, sweep_domain
 from ecollm_lab.models import Reply
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.preflight import FIRST
@@ -36,6 +37,21 @@ def judge():
 def options(judge, place, remote):
     (place / "models.toml").write_text(CATALOG.format(base_url=judge.base_url, remote=remote))
     return {"catalog_file": place / "models.toml", "store_file": place / "s.sqlite", "out": place / "t.parquet"}
+
+
+def test_runs_add_up_only_with_the_same_domain_models_and_prices(tmp_path):
+    file = tmp_path / "t.log.jsonl"
+    assert _logged(file, {"setup": "a", "outcomes": 1}, "a") == [{"setup": "a", "outcomes": 1}]
+    assert _logged(file, {"setup": "b", "outcomes": 2}, "b") == [{"setup": "b", "outcomes": 2}]
+    with file.open("a") as log:
+        log.write('{"outcomes": 3}\n')  # of an older log
+    assert [run["outcomes"] for run in _logged(file, {"setup": "a", "outcomes": 4}, "a")] == [1, 4]
+    assert [run["outcomes"] for run in _logged(file, None, "b")] == [2]
+    catalog = load_catalog("data/models.toml")
+    digest = setup_digest(HOME, catalog, "letters")
+    assert digest == setup_digest(HOME, catalog, "letters")
+    dearer = replace(catalog, models={**catalog.models, "pocket-xl": replace(catalog["pocket-xl"], price_in_usd_per_mtok=9.0)})
+    assert len({digest, setup_digest(HOME, dearer, "letters"), setup_digest(HOME, catalog, "words")}) == 3
 
 
 def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_path):

@@ -182,6 +182,9 @@ def test_training_is_repeatable_and_goes_on_from_its_checkpoint(tmp_path, monkey
         assert all(torch.equal(weights[0][key], others[key]) for key in weights[0])
     with pytest.raises(SystemExit, match="remove it to begin anew"):
         train.train("pocket-s", train.Plan(5, 300, processes=1), fused=False)
+    known = train.described("pocket-m", plan)
+    torch.save({}, train.BUILD / "pocket-s.pt")  # trained anew: what grew out of the old one is not of this family
+    assert train.described("pocket-m", plan) != known
 
 
 TWO_PROCESSES = """
@@ -335,6 +338,10 @@ def test_the_family_is_exported_into_a_catalog_whose_models_answer(tmp_path, unt
     from ecollm_lab.models import ModelPool
     from scripts.pocket.family import export_family
 
+    (tmp_path / "odd.toml").write_text("[models.x]\n")
+    with pytest.raises(ValueError, match="must hold a line hyde_model"):
+        export_family(tmp_path / "odd.toml", tmp_path)
+    assert not (tmp_path / "models").exists()
     shutil.copy("data/models.toml", tmp_path)
     size = export_family(tmp_path / "models.toml", tmp_path)
     catalog = load_catalog(tmp_path / "models.toml")

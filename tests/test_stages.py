@@ -84,6 +84,23 @@ def test_rerank_brings_the_passage_with_the_best_sentence_to_the_front(encoder, 
         assert refiner.refine(rerank, question, shuffled, 3, embed) == texts
 
 
+def test_what_the_path_space_leaves_out_it_leaves_out_for_a_reason():
+    """On the training queries of the smart home: keywords help BM25 and harm the encoder, and six passages nearly always hold the right ones."""
+    encoder, home = default_encoder(), load_domain("data/smart_home")
+    retriever, keywords = Retriever(home.passages, encoder), Component("rewrite", "keywords")
+    queries = [query for query in home.split("train") if query.gold]
+    worded = {"none": [q.text for q in queries], "keywords": [rewrite(keywords, q.text) for q in queries]}
+    vectors = {text: vector for texts in worded.values() for text, vector in zip(texts, encoder.encode(texts), strict=True)}
+
+    def found(retrieve, rewriting, k):
+        best = [retriever.rank(retrieve, text, vectors.__getitem__)[:k] for text in worded[rewriting]]
+        return np.mean([np.mean([one in {p.id for p in some} for one in q.gold]) for q, some in zip(queries, best, strict=True)])
+
+    assert found("bm25", "keywords", 1) > found("bm25", "none", 1)
+    assert found("dense", "keywords", 1) < found("dense", "none", 1)
+    assert found("hybrid", "none", 6) > 0.95
+
+
 def test_reranking_finds_more_gold_passages_than_each_retriever_alone():
     """On the training queries of the smart home: the share of gold passages among the first one."""
     encoder, home = default_encoder(), load_domain("data/smart_home")

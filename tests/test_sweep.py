@@ -131,6 +131,8 @@ def test_the_call_that_rewrites_is_kept_and_timed_as_any_other(domain, encoder, 
         for i, query in enumerate(domain.queries, start=1):
             rewriting = [o.stage_latency_s[0] for o in store.outcomes("f") if o.query_id == query.id]
             assert rewriting == [i / 1000] * len(HYDE)  # what the call took, for those that found it in the store too
+    assert len(list(pipeline.run(domain.queries[0], HYDE))) == len(HYDE)  # the pipeline no longer asks the store, which is closed
+    assert models["h"].calls == 3
 
 
 def test_a_call_that_rewrites_and_fails_costs_its_pairs_and_is_made_once_a_query(domain, encoder, tmp_path):

@@ -42,12 +42,12 @@ def stage_slugs(path_ids: list[str]) -> pd.DataFrame:
 
 
 def compute_interplay(trace: Trace) -> pd.DataFrame:
-    """Return mean quality by kind of query, model, and number of passages read (retrieval by any method, no refinement)."""
+    """Return mean quality by kind of query, model, and number of passages read (any retrieval; no rewriting, no refinement)."""
     frame = trace.outcomes.merge(trace.queries[["query_id", "kind"]], on="query_id")
     slugs = stage_slugs(trace.path_ids).loc[frame["path_id"]].reset_index(drop=True)
     frame["model"] = slugs["generate"]
     frame["passages"] = slugs["retrieve"].str.extract(r"-(\d+)$", expand=False).fillna("0").astype(int)
-    frame = frame[slugs["refine"] == "none"]
+    frame = frame[(slugs["refine"] == "none") & (slugs["rewrite"] == "none")]
     return frame.groupby(["kind", "model", "passages"], sort=False)["quality"].agg(["mean", "count"]).reset_index()
 
 

@@ -47,8 +47,8 @@ def file_sha256(model: Model) -> str:
 def without_amx() -> Iterator[None]:
     """Load weights as they lie in the file where llama.cpp is built for Intel's AMX.
 
-    There it would repack quantised weights for AMX kernels, in which it then crashes (ggml-org/llama.cpp#20824; seen here with q8_0 and
-    q4_0). llama-cpp-python has no argument for it, so the default parameters are changed while a model loads.
+    There it would repack quantised weights for AMX kernels, in which it then crashes (ggml-org/llama.cpp#20824; seen with q8_0 and
+    q4_0 in llama-cpp-python 0.3.36). llama-cpp-python has no argument for it, so the default parameters are changed while a model loads.
     """
     from llama_cpp import llama_cpp as lib
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 from pathlib import Path
 
 from scripts.pocket.export import TYPES, export
@@ -36,19 +37,24 @@ network_delay_s = 0.08  # declared round trip and queueing, added to the measure
 
 def export_family(catalog: Path, build: Path = BUILD) -> int:
     """Write the GGUF files beside `catalog`, in `models`, and their tables into it; return the bytes of the files together."""
-    folder, tables, size = catalog.parent / "models", [], 0
+    text = re.sub(r'(?m)^hyde_model = ".*"$', f'hyde_model = "{HYDE}"', catalog.read_text())
+    marks = [text.find(mark) for mark in (f'hyde_model = "{HYDE}"', "[models.", "# ---- Examples")]
+    if marks != sorted(marks) or marks[0] < 0:
+        raise ValueError(f'{catalog} must hold a line hyde_model = "…", tables [models.…] and a line "# ---- Examples", in this order.')
+    folder, fresh, tables = catalog.parent / "models", build / "gguf", []
     folder.mkdir(exist_ok=True)
+    fresh.mkdir(parents=True, exist_ok=True)
     wanted = [(name, kind, f"{name}-{kind}") for name in EDGE for kind in TYPES] + [(CLOUD, CLOUD_TYPE, CLOUD)]
     for name, kind, model in wanted:
-        file = folder / f"{model}.gguf"
-        digest = export(name, file, kind, build)
-        size += file.stat().st_size
+        digest = export(name, fresh / f"{model}.gguf", kind, build)
         tables.append((CLOUD_TABLE if name == CLOUD else EDGE_TABLE).format(name=model, sha256=digest))
+    files = [fresh / f"{model}.gguf" for _, _, model in wanted]
+    size = sum(file.stat().st_size for file in files)
     if size > LIMIT_BYTES:
-        raise ValueError(f"The files in {folder} have {size:,} bytes together, more than {LIMIT_BYTES:,}.")
-    text = re.sub(r'(?m)^hyde_model = ".*"$', f'hyde_model = "{HYDE}"', catalog.read_text())
-    first, examples = text.index("[models."), text.index("# ---- Examples")
-    catalog.write_text(text[:first] + "\n".join(tables) + "\n" + text[examples:])
+        raise ValueError(f"The files in {fresh} have {size:,} bytes together, more than {LIMIT_BYTES:,}; {folder} was left as it was.")
+    for file in files:
+        shutil.move(file, folder / file.name)
+    catalog.write_text(text[: marks[1]] + "\n".join(tables) + "\n" + text[marks[2] :])
     return size
 
 

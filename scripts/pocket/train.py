@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import math
 import os
@@ -340,10 +341,16 @@ def untrained(name: str) -> Pocket:
     return grow(parent, SHAPES[name])
 
 
-def resume(trainer: Trainer, rng: Random, checkpoint: Path, plan: Plan, rank: int) -> tuple[int, int, float, list[dict[str, Any]]]:
+def described(name: str, plan: Plan) -> str:
+    """Say what a checkpoint is of: the plan, and the weights it grew out of."""
+    grown = hashlib.sha256((BUILD / f"{PARENTS[name]}.pt").read_bytes()).hexdigest()[:16] if name in PARENTS else "nothing"
+    return f"{plan!r} grown from {grown}"
+
+
+def resume(trainer: Trainer, rng: Random, checkpoint: Path, plan: str, rank: int) -> tuple[int, int, float, list[dict[str, Any]]]:
     """Set weights, optimisers and random numbers to those of a checkpoint; return its step, tokens, seconds and log."""
     saved = torch.load(checkpoint, weights_only=True)
-    if saved["plan"] != repr(plan):
+    if saved["plan"] != plan:
         raise SystemExit(f"{checkpoint} is of {saved['plan']}, asked for {plan}; remove it to begin anew.")
     trainer.net.load_state_dict(saved["weights"])
     (version, numbers, gauss), states = saved["states"][rank]
@@ -369,7 +376,7 @@ def train(
     trainer = Trainer(untrained(name), lr, adam_lr, fused)
     BUILD.mkdir(parents=True, exist_ok=True)
     checkpoint = BUILD / f"{name}.checkpoint"
-    start, n_tokens, before, log = resume(trainer, rng, checkpoint, plan, rank) if checkpoint.exists() else (0, 0, 0.0, [])
+    start, n_tokens, before, log = resume(trainer, rng, checkpoint, described(name, plan), rank) if checkpoint.exists() else (0, 0, 0.0, [])
     started = time.perf_counter() - before
     if rank == 0:
         print(f"{name}: {trainer.net.n_parameters():,} parameters, steps {start} to {plan.steps}", flush=True)
@@ -394,7 +401,7 @@ def train(
             said = "  ".join(f"k={k} " + " ".join(f"{n[:3]} {v:.2f}" for n, v in sorted(a.items())) for k, a in by_k.items())
             print(f"{step + 1:5d} loss {loss:.3f} {n_tokens / seconds:,.0f} tok/s {seconds:.0f}s  {said}", flush=True)
             saved = {
-                "plan": repr(plan), "step": step + 1, "tokens": n_tokens, "seconds": seconds, "log": log, "states": states,
+                "plan": described(name, plan), "step": step + 1, "tokens": n_tokens, "seconds": seconds, "log": log, "states": states,
                 "weights": trainer.net.state_dict(),
             }  # fmt: skip
             torch.save(saved, checkpoint.with_suffix(".new"))
