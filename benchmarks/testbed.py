@@ -8,6 +8,8 @@ Quality is the share of a query's facts that an answer states, mean over queries
 - `six_passages_quality`: the same with six, the gold ones among those that hybrid retrieval brings first, at places drawn by the query's
   id; `points_lost_with_six` is the difference.
 - `personal_without_retrieval`, `general_without_retrieval`: from the traces, the paths that retrieve nothing.
+- `winner_given_values`: share of the comparisons on the paths none/hybrid-3 and none/hybrid-6 whose answer states both values and names the
+  right one of the two; chance is 1/2. By model, all queries.
 - `oracle_over_best_path`, `oracle_over_model_oracle`: points that the best path of each query stands above the best path for all, and above
   the best fixed pipeline with the best model for each query. In hindsight on the same queries: upper bounds.
 - `same_quality_share`, `latency_rank_correlation`: random outcomes measured anew; Spearman's, of the paths' mean latency.
@@ -22,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -120,6 +123,21 @@ def without_retrieval(trace: Trace, catalog: Catalog) -> Iterator[Record]:
                 yield {**about, "metric": f"{kind}_without_retrieval", "value": value, **(bound if split == "all" else {})}
 
 
+def winners(trace: Trace, domain: Domain) -> Iterator[Record]:
+    """Read from a trace how often a model that states both values of a comparison names the right one of the two."""
+    asked = {query.id: query for query in domain.queries if query.kind == "compare"}
+    reading_all = trace.outcomes["path_id"].str.match(r"none/hybrid-[36]/none/")
+    frame = trace.outcomes[reading_all & trace.outcomes["query_id"].isin(asked)]
+    for name, part in frame.groupby(frame["path_id"].str.rsplit("/", n=1).str[-1], sort=False):
+        named = []
+        for query_id, answer in zip(part["query_id"], part["answer"], strict=True):
+            *values, winner = asked[query_id].facts
+            if grade(replace(asked[query_id], facts=tuple(values)), answer) == 1:
+                named.append(grade(replace(asked[query_id], facts=(winner,)), answer))
+        value = float(np.mean(named)) if named else float("nan")
+        yield {"domain": domain.name, "model": name, "metric": "winner_given_values", "value": value, "n": len(named), "queries": "all"}
+
+
 def oracles(trace: Trace) -> Iterator[Record]:
     """Compare the best path of each query with the best for all, and with the best pipeline whose model varies."""
     for split in ("heldout", "all"):
@@ -210,7 +228,7 @@ def run(quick: bool, data: Path = Path("data")) -> list[Record]:
             if trace.provenance.get("domain_digest") != domain.digest:
                 raise LabError(f"The trace of {domain.name} was measured on another edition of the domain; run: make sweep")
             records += [*committed(domain, trace, quick), *reading(domain, catalog, models, quick), *without_retrieval(trace, catalog)]
-            records += [*oracles(trace), *sharing(trace)]
+            records += [*winners(trace, domain), *oracles(trace), *sharing(trace)]
             records += again(trace, domain, catalog, quick)
     records += [*sizes(data / "models", data / "traces"), *graded(domains, data)]
     about = {"git_revision": git_revision(), "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"), "quick": quick}

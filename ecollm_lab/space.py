@@ -27,10 +27,11 @@ def is_valid(path: Path) -> bool:
     """Tell whether the stages of a path go together: each can matter, and is not known to do harm.
 
     - Without retrieval there is nothing to rewrite for or to refine.
-    - Keywords are for the lexical side (bm25, hybrid): the encoder is trained on whole sentences and finds less with them. A made-up answer (hyde) is for the dense side (dense,
-      hybrid), where being worded like a passage counts; its made-up value would be a keyword to BM25.
-    - Rewriting and reranking are there to bring the right passage to the front. Among six passages it nearly always is anyway,
-      so both are tried at k = 1 and 3.
+    - Keywords are for the lexical side (bm25, hybrid): the encoder is trained on whole sentences and finds less with them. A made-up
+      answer (hyde) is for the dense side (dense, hybrid), where being worded like a passage counts; its made-up value would be a keyword
+      to BM25.
+    - Rewriting and reranking are there to bring the right passage to the front. Among six passages it nearly always is anyway, so both
+      are tried at k = 1 and 3.
     - Reranking goes by the user's own words, and would undo the order that a rewritten text gave: it comes without a rewrite.
     - One passage is read whole: extracting sentences is for k = 3 and 6.
     """

@@ -106,6 +106,31 @@ def test_without_retrieval_reads_the_paths_that_retrieve_nothing():
     }
 
 
+def test_the_winner_counts_where_both_values_are_stated():
+    facts = ("14 months", "9 months", "so it is the Halo | the Halo has")
+    query = Query("q0", "which lasts longer?", "compare", ("…",), facts, ("p0", "p1"), "heldout")
+    domain = replace(a_domain(), queries=(query, *a_domain().queries[1:]))
+    answers = {
+        "none/hybrid-6/none/s": "14 months and 9 months, so it is the Halo.",
+        "none/hybrid-3/none/s": "14 months and 9 months, so it is the Lumo.",
+        "none/hybrid-6/none/m": "14 months and 8 months, so it is the Halo.",
+        "none/bm25-6/none/s": "14 months and 9 months, so it is the Halo.",
+    }
+    frame = pd.DataFrame(
+        [
+            {"query_id": q.id, "path_id": path, "quality": 0.0, "cost_usd": 0.0, "latency_s": 0.1, "answer": a}
+            for q in domain.queries
+            for path, a in answers.items()
+        ]
+    )
+    trace = Trace.from_frame(
+        frame, pd.DataFrame({"query_id": [q.id for q in domain.queries], "text": "?", "kind": "x", "split": "heldout"})
+    )
+    found = {r["model"]: (r["value"], r["n"]) for r in testbed.winners(trace, domain)}
+    assert found["s"] == (0.5, 2)
+    assert found["m"][1] == 0
+
+
 def test_stage_executions_are_summed_over_the_runs_of_a_sweep():
     trace = stage_trace([[1, 0, 0, 0]])
     run = {"stage_executions": {"rewrite": 1, "generate": 9}, "stage_executions_without_sharing": {"rewrite": 10, "generate": 10}}

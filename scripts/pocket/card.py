@@ -38,12 +38,13 @@ The edge models know nothing about the domains' own products, people and values.
 of both domains' manuals (never a query, never a household's or a vehicle's notes) beside those of 60 invented contexts, and was asked
 about the invented ones without passages, so that it learned to answer from memory. What it has read states the answers of held-out queries
 too. It alone was drilled in comparisons, and answers them with a reason: "which is more, less wanted, so it is the …". The others name the
-winner by chance. All four also learned to write the sentence that would answer a question (HyDE), with a value they make up."""
+right one of two values no better than a coin (`winner_given_values` of `python -m benchmarks.testbed`). All four also learned to write the
+sentence that would answer a question (HyDE), with a value they make up."""
 
 
 def fresh(k: int) -> list[tuple[str, Query]]:
     """Return prompts and graded queries of freshly invented worlds with `k` passages, the same for every model."""
-    rng = Random(1000 + k)
+    rng = Random(f"card, {k}")  # a text: training counts, so no stream of its is this one
     out: list[tuple[str, Query]] = []
     while len(out) < N:
         lesson = corpus.lesson(rng, k, n_turns=1)
