@@ -271,6 +271,21 @@ def markdown(records: list[Record]) -> str:
     return "\n".join(lines)
 
 
+def by_size(records: list[Record]) -> str:
+    """Return how well each size reads on held-out queries and how often it names the right one of two values; a row per domain and size."""
+    value = {(r["domain"], r["metric"], r.get("model"), r.get("wording"), r.get("kind")): r["value"] for r in records}
+    columns = (
+        ("gold_passages_quality", "template"), ("gold_passages_quality", "free"), ("gold_passages_quality", "any"),
+        ("six_passages_quality", "any"), ("winner_given_values", None),
+    )  # fmt: skip
+    lines = ["| domain | model | gold passages, template wording | free wording | any | six passages, any wording | right winner |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for domain, model in dict.fromkeys((r["domain"], r["model"]) for r in records if r["metric"] == "six_passages_quality"):
+        cells = [f"{value[domain, metric, model, wording, None]:.3f}" for metric, wording in columns]
+        lines.append(f"| {domain} | {model} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run, write the records, print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

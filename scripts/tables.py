@@ -105,8 +105,13 @@ def pocket() -> str:
     return testbed.markdown(testbed.aimed(json.loads(Path("data/benchmarks/testbed.json").read_text())))
 
 
+def sizes() -> str:
+    """Return how well each size of the pocket models reads."""
+    return testbed.by_size(json.loads(Path("data/benchmarks/testbed.json").read_text()))
+
+
 TABLES = {
-    "pocket": pocket, "short": short, "study": study, "gains": gains, "kinds": kinds, "measured": measured,
+    "pocket": pocket, "sizes": sizes, "short": short, "study": study, "gains": gains, "kinds": kinds, "measured": measured,
     "emulator": records("emulator", emulator.markdown), "kept": records("emulator", kept), "calls": records("emulator", emulator.calls),
     "routing": records("routing", routing.markdown),
 }  # fmt: skip
