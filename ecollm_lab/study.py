@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from ecollm_lab import figures
 from ecollm_lab.catalog import DATA, load_catalog
+from ecollm_lab.choices import placements
 from ecollm_lab.cluster import NOISE, Clusters, find_clusters
 from ecollm_lab.domains import load_domain
 from ecollm_lab.embed import CachedEncoder, default_encoder
@@ -31,13 +32,18 @@ def study_slos(train: Trace) -> dict[str, SLO]:
     """Return the SLO of each preference, set on the training split alone.
 
     The limits are the upper quartiles, over paths, of the 95th percentiles of latency and cost, moved into the middle of the gap
-    to the next path so that no path sits on a limit.
+    to the next path so that no path sits on a limit. Paths that generate on the edge and in the cloud have the same weight together,
+    however many there are of each: where both are, some of the cloud's paths keep a limit and some do not.
     """
+    place = placements(train)
+    weights = np.array([1 / place.count(one) for one in place]) / len(set(place))
     limits = {}
     for column in ("latency_s", "cost_usd"):
-        tails = np.unique(np.nanquantile(train.array(column), 0.95, axis=0))
-        i = min(int(0.75 * len(tails)), len(tails) - 2)
-        limits[column] = float(tails[i : i + 2].mean())
+        tails = np.nanquantile(train.array(column), 0.95, axis=0)
+        steps = np.unique(tails)
+        reached = np.array([weights[tails <= step].sum() for step in steps]).round(9)
+        i = min(int(np.searchsorted(reached, 0.75, side="right")), len(steps) - 2)
+        limits[column] = float(steps[i : i + 2].mean())
     return {
         "prefer_quality": SLO(max_latency_s=limits["latency_s"], max_cost_usd=limits["cost_usd"], prefer="quality"),
         "prefer_cost": SLO(max_latency_s=limits["latency_s"], prefer="cost"),

@@ -29,8 +29,9 @@ heldout = {name: trace.split("heldout") for name, trace in traces.items()}
 study_slos(train["smart_home"])
 
 # %% [markdown]
-# The limits come from the training split: the upper quartile, over paths, of the 95th percentile of latency and of cost. The oracle
-# below knows each outcome beforehand; its distance to everything else is what better prediction could still win.
+# The limits come from the training split: the upper quartile, over paths, of the 95th percentile of latency and of cost, where the paths
+# of the cloud weigh as much together as those of the edge. The oracle below knows each outcome beforehand; its distance to everything
+# else is what better prediction could still win.
 
 # %%
 fitted = {name: [fit_policy(train[name], policy, encoder=encoder) for policy in POLICIES] for name in traces}

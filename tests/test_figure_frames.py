@@ -61,6 +61,22 @@ def stage_trace(quality, cost=1e-6, latency=0.1):
 # Fronts
 
 
+def test_limits_of_the_study_weigh_edge_and_cloud_alike_however_many_paths_they_have():
+    """Nine edge paths of 1 to 9 s, three of the cloud of 10, 20, 30 s: the upper quartile is the middle one of the cloud."""
+    paths = [f"none/none/none/e{i}" for i in range(9)] + [f"none/none/none/c{i}" for i in range(3)]
+    seconds = [*range(1, 10), 10, 20, 30]
+    rows = [("q", path, 1.0, 0.1 * s, float(s)) for path, s in zip(paths, seconds, strict=True)]
+    frame = pd.DataFrame(rows, columns=["query_id", "path_id", "quality", "cost_usd", "latency_s"]).assign(
+        text="?", kind="k", split="train"
+    )
+    models = {path.rsplit("/", 1)[1]: {"placement": "cloud" if "/c" in path else "edge"} for path in paths}
+    slos = study_slos(Trace.from_frame(frame, provenance={"source": "recorded", "models": models}))
+    assert slos["prefer_cost"].max_latency_s == 25  # in the gap above it
+    assert slos["prefer_latency"].max_cost_usd == pytest.approx(2.5)
+    alone = study_slos(Trace.from_frame(frame))  # nothing is said of models: all paths alike
+    assert alone["prefer_quality"].max_latency_s == 15
+
+
 def test_a_paired_bootstrap_knows_that_a_path_is_always_worse_though_the_intervals_overlap():
     better = np.random.default_rng(0).random((30, 1)) * 0.8 + 0.1
     frame = figures.compute_front(make_trace(np.hstack([better, better - 0.05]), 1.0, 1.0), n_resamples=200).set_index("path_id")
