@@ -26,6 +26,7 @@ bench: .venv/dev  ## everything with a number, against its competitors (over an 
 	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
 	$(BIN)/python -m benchmarks.explorer --json build/benchmarks/explorer.json
 	$(BIN)/python -m benchmarks.sweep --json build/benchmarks/sweep.json
+	$(BIN)/python -m benchmarks.testbed --json data/benchmarks/testbed.json
 	$(BIN)/python -m benchmarks.routing --json build/benchmarks/routing.json --parquet data/benchmarks/routing.parquet
 	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet
 
@@ -36,10 +37,9 @@ sweep: .venv/study  ## measure both domains again, all paths; stop and start it 
 notebooks: .venv/dev  ## pair the .ipynb files with their reviewed text, execute all, render them to build/notebooks/*.html
 	$(BIN)/python -m scripts.notebooks
 
-models: .venv/dev  ## train the pocket models again and export them (about half an hour on two cores)
-	for m in pocket-s pocket-m pocket-xl; do \
-	  $(BIN)/python -m scripts.pocket.train $$m && $(BIN)/python -m scripts.pocket.export $$m data/models/$$m.gguf || exit 1; \
-	done
+models: .venv/dev  ## train the pocket models again and export them (about two hours on two cores); goes on where it stopped: remove build/pocket to begin anew
+	for m in pocket-s pocket-m pocket-l pocket-xl; do $(BIN)/torchrun --nproc-per-node 2 -m scripts.pocket.train $$m || exit 1; done
+	$(BIN)/python -m scripts.pocket.family data/models.toml
 	$(BIN)/python -m scripts.pocket.card
 
 pictures: reproduce  ## the figures as PNG; needs Chromium

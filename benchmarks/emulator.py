@@ -21,7 +21,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces import SIZES, Space, available, load, synthetic
+from benchmarks.spaces import SIZES, Space, available, edition, load, made_now, recorded, renewed, synthetic
 from ecollm_lab.cluster import find_clusters
 from ecollm_lab.emulator import Budget, Emulator, emulate
 from ecollm_lab.estimates import Estimates, slo_regret
 from ecollm_lab.fitting import fit_policy
-from ecollm_lab.measuring import git_revision
 from ecollm_lab.pareto import OBJECTIVES, hypervolume, is_on_front
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, InfeasibleSLO, Outcome
@@ -280,7 +278,7 @@ def run_seed(name: str, seed: int, shares: tuple[float, ...], baselines: tuple[s
                 estimates = Estimates(space.path_ids, queries, space.embeddings, labels=labels, seed=seed)
                 estimates.update(*np.where(seen, space.tables, np.nan), iterations=12, n_draws=256)
                 records.append(where | {"method": f"{method}+ours"} | score_estimates(space, truth, estimates))
-    return records
+    return [record | made_now() | {"edition": edition(name)} for record in records]
 
 
 def _look_up(space: Space, pairs: list[tuple[str, str]]) -> list[Outcome]:
@@ -416,6 +414,39 @@ def markdown(frame: pd.DataFrame, share: float = 0.05) -> str:
     return "\n".join(rows)
 
 
+def kept(frame: pd.DataFrame) -> str:
+    """Return a table of the held-out quality that a policy keeps at 1 and 5 % of the outcomes, medians over seeds."""
+    rows = ["| trace | outcomes at 5 % | ours, 1 % | best other, 1 % | ours, 5 % | best other, 5 % |", "|---|---|---|---|---|---|"]
+    raw = frame[~frame["method"].str.contains("+", regex=False)]
+    for trace, part in raw.groupby("trace", sort=False):
+        medians = part.groupby(["budget_share", "method"])["heldout_kept"].median()
+        cells = []
+        for share in (0.01, 0.05):
+            others = medians[share].drop("ours")
+            cells.append(f"{medians[share]['ours']:.2f} | {others.max():.2f} ({others.idxmax()})")
+        n_outcomes = part.loc[(part["method"] == "ours") & (part["budget_share"] == 0.05), "calls"].median()
+        rows.append(f"| {trace} | {n_outcomes:,.0f} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def calls(frame: pd.DataFrame, share: float = 0.05) -> str:
+    """Return what ours saves at one budget, where the gain comes from, and how far its estimates are off; medians over seeds."""
+    rows = [
+        "| trace | calls that the best other method needs for as much, × ours | kept by ours on a uniform sample | by ours "
+        "| front too good by: ours | uniform | 90 % intervals that hold |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for trace, part in frame.groupby("trace", sort=False):
+        ratio, exact = calls_ratio(part)
+        medians = part[part["budget_share"] == share].groupby("method")[["heldout_kept", "optimism", "coverage"]].median()
+        sampled, ours = medians.reindex(["uniform", "uniform+ours"]), medians.loc["ours"]
+        shown = [f"{value:.3f}" if np.isfinite(value) else "–" for value in (
+            sampled.loc["uniform+ours", "heldout_kept"], ours["heldout_kept"], ours["optimism"], sampled.loc["uniform", "optimism"],
+            ours["coverage"])]  # fmt: skip
+        rows.append(f"| {trace} | {'' if exact else 'more than '}{ratio:.1f} | {' | '.join(shown)} |")
+    return "\n".join([*rows, "", *recorded(frame)])
+
+
 def timing(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return what deciding costs: share of the time of the outcomes it asked for, and seconds per batch."""
     ours = frame[(frame["method"] == "ours") & (frame["budget_share"] == 0.05)]
@@ -448,8 +479,10 @@ def large_batch(n_queries: int = 1000, n_batches: int = 4) -> list[dict[str, Any
 def main() -> None:
     """Run, print the table and the aims, write records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="where the records go; seeds that it holds are not run again")
-    parser.add_argument("--parquet", type=Path, help="also write the records of the best trials here, for notebook 02")
+    parser.add_argument(
+        "--json", type=Path, required=True, help="where the records go; seeds it holds of the same trace file are not run again"
+    )
+    parser.add_argument("--parquet", type=Path, help="also write the records of the best trials here; those of other traces stay")
     parser.add_argument("--quick", action="store_true", help="two traces, two seeds, two budgets, no estimator on top: within a minute")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--traces", nargs="+", default=available())
@@ -461,7 +494,8 @@ def main() -> None:
     baselines: tuple[str, ...] = BASELINES
     if options.quick:
         traces, seeds, shares, baselines = ["smart_home", "synthetic_300"], 2, (0.01, 0.05), ("uniform", "path_first", "racing", "tpe_20")
-    records = [r for r in json.loads(options.json.read_text()) if "seed" in r] if options.json.exists() else []
+    found = json.loads(options.json.read_text()) if options.json.exists() else []
+    records = [r for r in found if "seed" in r and r.get("edition") == edition(r["trace"])]
     have = {(record["trace"], record["seed"]) for record in records}
     with ProcessPoolExecutor(options.jobs) as pool:
         for name in traces:
@@ -478,7 +512,7 @@ def main() -> None:
     frame = best_of_trials(pd.DataFrame(records))
     if options.parquet:
         options.parquet.parent.mkdir(parents=True, exist_ok=True)
-        frame.assign(git_revision=git_revision(), measured_at=date.today().isoformat()).to_parquet(options.parquet, index=False)
+        renewed(options.parquet, frame).to_parquet(options.parquet, index=False)
     summary = finish(frame)
     summary += [] if options.quick else large_batch()
     options.json.write_text(json.dumps(records + summary, indent=0))

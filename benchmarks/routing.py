@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces import MEASURED, RECORDED
+from benchmarks.spaces import MEASURED, RECORDED, recorded, renewed
 from ecollm_lab.choices import Decision, choose, keeps, oracle_choice
 from ecollm_lab.embed import CachedEncoder, Encoder, default_encoder, static_encoder
 from ecollm_lab.fitting import POLICIES, fit_policy
@@ -314,7 +314,7 @@ def main() -> None:
     """Run, write records and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--parquet", type=Path)
+    parser.add_argument("--parquet", type=Path, help="also write the records here; those of other traces stay")
     parser.add_argument("--quick", action="store_true", help="fewer queries of recorded traces, folds and limits; ends within a minute")
     parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
     args = parser.parse_args()
@@ -329,7 +329,7 @@ def main() -> None:
     args.json.write_text(json.dumps([{k: v for k, v in row.items() if v is not None} for row in plain], indent=1) + "\n")
     frame = pd.DataFrame(plain)
     if args.parquet:
-        frame.to_parquet(args.parquet, index=False)
+        renewed(args.parquet, frame).to_parquet(args.parquet, index=False)
     print(markdown(frame))
 
 
@@ -351,7 +351,8 @@ def markdown(frame: pd.DataFrame) -> str:
         of = " (giving up nothing)" if row.policy == "ours_giving_up_nothing" else ""
         if bounds:
             lines.append(f"| {row.trace} | {row.metric}{of} | {row.value:.3f}{ci} | {' and '.join(bounds)} |")
-    return "\n".join(lines)
+    said = recorded(frame)
+    return "\n".join([*lines, *([""] if said else []), *said])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.embed import default_encoder
+from ecollm_lab.measuring import git_revision
 from ecollm_lab.traces import Trace
 
 MEASURED, RECORDED = Path("data/traces"), Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces"))
@@ -50,6 +53,36 @@ def available() -> list[str]:
     names = [name for name in ("smart_home", "automotive") if (MEASURED / f"{name}.parquet").exists()]
     names += [name for name in ("homeassistant", "hotpotqa_rag") if (RECORDED / f"{name}.parquet").exists()]
     return names + list(SIZES)
+
+
+def renewed(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return new records, and those that a file holds of other traces, in the file's order of traces."""
+    frame = frame.assign(**{key: value for key, value in made_now().items() if key not in frame})
+    if not file.exists():
+        return frame
+    before = pd.read_parquet(file)
+    order = list(dict.fromkeys([*before["trace"], *frame["trace"]]))
+    both = [part for part in (before[~before["trace"].isin(frame["trace"])], frame) if len(part)]
+    return pd.concat(both).sort_values("trace", key=lambda names: names.map(order.index), kind="stable", ignore_index=True)
+
+
+def recorded(frame: pd.DataFrame) -> list[str]:
+    """Return when and at which revision the records of which traces were made, a line each."""
+    if "measured_at" not in frame:
+        return []
+    runs = frame.groupby(["measured_at", "git_revision"], sort=False)["trace"].unique()
+    return [f"Recorded {day} at revision {revision}: {', '.join(of)}." for (day, revision), of in runs.items()]
+
+
+def made_now() -> dict[str, str]:
+    """Return what every record says of its making: the revision and the date."""
+    return {"git_revision": git_revision(), "measured_at": date.today().isoformat()}
+
+
+def edition(name: str) -> str:
+    """Return a digest of the file that a trace comes from, "" for a synthetic one: records of another edition are not of this trace."""
+    file = (MEASURED if name in ("smart_home", "automotive") else RECORDED) / f"{name}.parquet"
+    return "" if name in SIZES else hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def load(name: str, seed: int) -> Space:

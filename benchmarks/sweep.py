@@ -30,11 +30,12 @@ from ecollm_lab.catalog import load_catalog
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.models import MAX_TOKENS, ModelPool
+from ecollm_lab.models.gguf import without_amx
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import Outcome
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.sweep import fingerprints, sweep
 from tests.rig import cloud, rig
 from tests.scripted_server import Judge
 
@@ -42,20 +43,23 @@ IN_FLIGHT, DELAY_S = 16, 0.2
 
 
 def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
-    """Sweep a bare path on each edge model and compare with a loop of calls on the same prompts."""
+    """Sweep a bare path on the smallest and the largest edge model and compare with a loop of calls on the same prompts."""
     catalog, records = load_catalog("data/models.toml"), []
     encoder = default_encoder()
     with ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)
-        for name in ("pocket-s", "pocket-m"):
+        files = {name: model.file for name, model in catalog.models.items() if model.placement == "edge" and model.file}
+        edge = sorted(files, key=lambda name: files[name].stat().st_size)
+        for name in (edge[0], edge[-1]):
             (path,) = PathSpace.over([name]).select([f"none/none/none/{name}"])
             prompts = [pipeline.prepare(query, path, {}).prompt for query in domain.queries]
             model = catalog[name]
-            bare = llama_cpp.Llama(
-                str(model.file), n_ctx=model.context, n_threads=1, n_threads_batch=1, flash_attn=True, verbose=False, seed=0
-            )
+            with without_amx():
+                bare = llama_cpp.Llama(
+                    str(model.file), n_ctx=model.context, n_threads=1, n_threads_batch=1, flash_attn=True, verbose=False, seed=0
+                )
             models[name]
-            mark = {name: fingerprint(domain, catalog, encoder.name, name)}
+            mark = fingerprints(domain, catalog, encoder.name, [path])
             shares, each = [], []
             for turn in range(3 if quick else 7):
                 began = time.perf_counter()
@@ -112,7 +116,7 @@ def writes(place: Path, quick: bool) -> list[dict[str, Any]]:
     """Commit outcomes in groups and one at a time."""
     n = 4000 if quick else 20_000
     outcome = Outcome(
-        "q", "none/hybrid-3/extract-3/pocket-m", 0.5, 1e-6, 0.1, 300, 20, "an answer of some length, as they are", (0.1, 0.1, 0.1, 0.1)
+        "q", "none/hybrid-3/extract-3/m", 0.5, 1e-6, 0.1, 300, 20, "an answer of some length, as they are", (0.1, 0.1, 0.1, 0.1)
     )
     outcomes = [dataclasses.replace(outcome, query_id=f"q{i}") for i in range(n)]
     with Store(place / "writes.sqlite") as store:
@@ -133,11 +137,11 @@ def writes(place: Path, quick: bool) -> list[dict[str, Any]]:
 def reuse(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
     """Sweep the whole space of the pocket testbed on a few queries and count what sharing saved."""
     catalog = load_catalog("data/models.toml")
-    space = PathSpace.over(list(catalog.models))
+    space = catalog.space()
     some = domain.queries[:: len(domain.queries) // (2 if quick else 8)][: 2 if quick else 8]
     with Store(place / "reuse.sqlite") as store, ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, default_encoder(), models)
-        marks = {name: fingerprint(domain, catalog, "all-MiniLM-L6-v2", name) for name in catalog.models}
+        marks = fingerprints(domain, catalog, "all-MiniLM-L6-v2", space)
         began = time.perf_counter()
         done = sweep(pipeline, some, space.paths, store, marks).done
         wall = time.perf_counter() - began
@@ -157,7 +161,7 @@ def isolation(domain: Domain, quick: bool) -> list[dict[str, Any]]:
             seconds = []
             for prompt in prompts:
                 began = time.perf_counter()
-                models["pocket-s"].reply(prompt)
+                models[next(iter(catalog.models))].reply(prompt)
                 seconds.append(time.perf_counter() - began)
             medians.append(float(np.median(seconds)))
     return [{"metric": "isolation_s", "value": medians[1] - medians[0], "bare_call_s": medians[0], "calls": len(prompts)}]

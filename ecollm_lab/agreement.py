@@ -12,7 +12,7 @@ from scipy.stats import binomtest, rankdata
 
 from ecollm_lab.domains import Domain, Grading
 from ecollm_lab.embed import Encoder
-from ecollm_lab.grading import make_grader
+from ecollm_lab.grading import Grader, make_grader
 from ecollm_lab.judging import Models
 from ecollm_lab.records import LabError
 
@@ -84,7 +84,7 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
-    """Read labelled answers, JSON lines with `query_id`, `answer` and `label` in [0, 1].
+    """Read labelled answers, JSON lines with `query_id`, `answer` and `label` in [0, 1], and the `question` if it is to be checked.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"Cannot read the labels {file}: {error}.") from error
-    ids, rows = {query.id for query in domain.queries}, []
+    texts, rows = {query.id: query.text for query in domain.queries}, []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -105,8 +105,13 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
             query_id, answer, label = row["query_id"], str(row["answer"]), float(row["label"])
         except (ValueError, TypeError, KeyError) as error:
             raise LabError(f"{file}:{number}: must be a JSON object with query_id, answer and label, got {line[:80]!r}.") from error
-        if query_id not in ids:
+        if query_id not in texts:
             raise LabError(f"{file}:{number}: the domain {domain.name!r} has no query {query_id!r}; its ids stand in queries.jsonl.")
+        if row.get("question", texts[query_id]) != texts[query_id]:
+            raise LabError(
+                f"{file}:{number}: was an answer to {row['question']!r}, but the query {query_id!r} of {domain.name!r} is now "
+                f"{texts[query_id]!r}. Label answers to today's queries."
+            )
         if not 0 <= label <= 1:
             raise LabError(f"{file}:{number}: label must be within [0, 1], got {label!r}.")
         rows.append((query_id, answer, label))
@@ -137,6 +142,37 @@ def compare_graders(
         figures = agreement(scores, known, seed=seed) if scores else {}
         rows.append({"grader": grading.slug, "n": len(scores), "n_failed": len(failures), "failure": (failures or [""])[0], **figures})
     return pd.DataFrame(rows)
+
+
+def disagreements(domain: Domain, labels: pd.DataFrame, grader: Grader) -> pd.DataFrame:
+    """Return the labelled answers whose score is not their label, worst first.
+
+    Parameters
+    ----------
+    domain
+        Whose queries were answered.
+    labels
+        As `read_labels` returns them: query_id, answer, label.
+    grader
+        As `grading.make_grader` returns it.
+
+    Returns
+    -------
+    The rows in which one says "right" (0.5 or more) and the other "wrong", `verdict_differs` being True, and those that differ by more than
+    1/4: query_id, kind, question, reference, answer, label, score, verdict_differs.
+
+    """
+    queries = {query.id: query for query in domain.queries}
+    asked = [queries[str(query_id)] for query_id in labels["query_id"]]
+    frame = labels.assign(
+        kind=[query.kind for query in asked], question=[query.text for query in asked], reference=[query.references[0] for query in asked],
+        score=[grader(query, answer) for query, answer in zip(asked, labels["answer"], strict=True)],
+    )  # fmt: skip
+    apart = (frame["score"] - frame["label"]).abs()
+    frame["verdict_differs"] = (frame["score"] >= 0.5) != (frame["label"] >= 0.5)
+    apart = apart[frame["verdict_differs"] | (apart > 0.25)].sort_values(ascending=False, kind="stable")
+    columns = ["query_id", "kind", "question", "reference", "answer", "label", "score", "verdict_differs"]
+    return frame.loc[apart.index, columns].reset_index(drop=True)
 
 
 def report(table: pd.DataFrame) -> str:

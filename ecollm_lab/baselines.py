@@ -45,8 +45,8 @@ def _ours(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, path_ids:
     if gained.mean() <= gained.std() / len(gained) ** 0.5:
         return Means(mean), np.broadcast_to(mean, table.shape), {"sharing": "flat", "errors": errors}
     slopes = weights[1] * linear.landmarks.T @ linear.coefficients + weights[2] * factors.queries @ factors.paths
-    u, s, vt = np.linalg.svd(slopes, full_matrices=False)
-    directions, paths = u[:, :MOST_DIRECTIONS] * s[:MOST_DIRECTIONS], vt[:MOST_DIRECTIONS]
+    paths = _leading(slopes, MOST_DIRECTIONS)
+    directions = slopes @ paths.T
     offset = weights[0] * radial.offset + weights[1] * linear.offset - weights[2] * factors.centre @ factors.queries @ factors.paths
     predictor = Blend(
         mean + offset, np.hstack([radial.landmarks.T, directions]).astype(embeddings.dtype),
@@ -86,8 +86,7 @@ def _factorised(embeddings: np.ndarray, table: np.ndarray, mean: np.ndarray, pat
         centred, centre = x - x.mean(axis=0), x.mean(axis=0)
         u, s, vt = np.linalg.svd(centred, full_matrices=False)
         weights = (vt.T * (s / (s**2 + ridge / 10))) @ (u.T @ (y - y.mean(axis=0)))
-        _, _, paths = np.linalg.svd(centred @ weights, full_matrices=False)
-        paths = paths[:rank]
+        paths = _leading(centred @ weights, rank)
         return LowRank(y.mean(axis=0), centre, weights @ paths.T, paths)
 
     return _tuned([{"rank": r, "ridge": a} for r in RANKS for a in RIDGES], fit, embeddings, table, groups, seed)
@@ -152,6 +151,11 @@ def fit_gate(
     confidence = np.tile(mean, (len(quality), 1))
     confidence[rows, columns] += told[best]
     return centre, weights, confidence, {"ridge": best, "errors": errors}
+
+
+def _leading(matrix: np.ndarray, n: int) -> np.ndarray:
+    """Return the first `n` right singular vectors, a row each; where many paths are alike, LAPACK's own SVD may not converge."""
+    return np.linalg.eigh(matrix.T @ matrix)[1][:, ::-1][:, :n].T
 
 
 def _folds(groups: np.ndarray, seed: int) -> np.ndarray:

@@ -100,7 +100,7 @@ class Calls:
         return parts[0] if times == 1 else _median(parts)
 
     def once(self, name: str, prompt: str) -> Future[Reply]:
-        """As `get`, for a reply that grades: it is never repeated, for nobody looks at its latency, and counts as no generation."""
+        """As `get`, for a reply that grades or rewrites: it is measured once and counts as no generation."""
         return self._one(name, prompt, self.key(name, prompt), generates=False)
 
     def _one(self, name: str, prompt: str, key: str, *, generates: bool = True) -> Future[Reply]:
@@ -129,7 +129,7 @@ class Calls:
         return future
 
     def __getitem__(self, name: str) -> ChatModel:
-        """Return a model that grades: its replies come from the store, or from a call that is journalled."""
+        """Return a model that grades or rewrites: its replies come from the store, or from a call that is kept, and journalled if paid."""
         return _Through(self, name)
 
     def withdraw(self) -> None:

@@ -10,7 +10,8 @@ from datetime import date
 from pathlib import Path as FilePath
 from typing import Any
 
-from ecollm_lab.records import LabError, Placement, require_choice
+from ecollm_lab.records import LabError, Path, Placement, require_choice
+from ecollm_lab.space import PathSpace
 
 DATA = FilePath(__file__).resolve().parent.parent / "data"  # the lab's own domains, models and traces, wherever it is used from
 
@@ -58,13 +59,26 @@ class Model:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every model by name, the hourly price of the edge device for the stages before generation, and the table's date."""
+    """Every model by name, the hourly price of the edge device for the stages before generation, and the table's date.
+
+    `hyde_model` names the edge model that rewrites on paths with hyde; None = there are no such paths.
+    """
 
     models: dict[str, Model]
     edge_price_usd_per_hour: float
     date: str
     source: str
     digest: str
+    hyde_model: str | None = None
+
+    def space(self) -> PathSpace:
+        """Return every path over the models of this catalog."""
+        return PathSpace.over(list(self.models), hyde=self.hyde_model is not None)
+
+    def called_on(self, path: Path) -> tuple[str, ...]:
+        """Return the names of the models that a path calls: the one that rewrites, if it has one, and the one that answers."""
+        rewrites = path.components[0].name == "hyde" and self.hyde_model
+        return (rewrites, path.model) if rewrites else (path.model,)
 
     def __getitem__(self, name: str) -> Model:
         if name not in self.models:
@@ -118,7 +132,7 @@ def load_catalog(file: FilePath | str) -> Catalog:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LabError(f"The model catalog {file} is not valid TOML: {error}.") from error
     for key in table:
-        require_choice(f"{file}: top-level key", key, ("pocket_models", "prices", "models"))
+        require_choice(f"{file}: top-level key", key, ("pocket_models", "hyde_model", "prices", "models"))
     prices = table.get("prices", {})
     for key in prices:
         require_choice(f"{file}: [prices] key", key, ("date", "source", "edge_usd_per_hour"))
@@ -137,7 +151,15 @@ def load_catalog(file: FilePath | str) -> Catalog:
     models |= {name: _model(name, row, file, prices) for name, row in rows.items()}
     if not models:
         raise LabError(f"{file}: no [models.NAME] table; declare at least one model.")
-    return Catalog(models, edge_price, prices["date"], prices["source"], hashlib.sha256(data).hexdigest()[:16])
+    hyde_model = _hyde_model(table["hyde_model"], models, file) if "hyde_model" in table else None
+    return Catalog(models, edge_price, prices["date"], prices["source"], hashlib.sha256(data).hexdigest()[:16], hyde_model)
+
+
+def _hyde_model(name: object, models: dict[str, Model], file: FilePath) -> str:
+    edge = [model.name for model in models.values() if model.placement == "edge"]
+    if not isinstance(name, str) or name not in edge:
+        raise LabError(f"{file}: hyde_model must name an edge model of this catalog ({', '.join(edge) or 'it has none'}), got {name!r}.")
+    return name
 
 
 def _text(value: object, what: str) -> str:

@@ -181,6 +181,13 @@ def sweep(
         f"{progress.done} outcomes measured, {', '.join(c for c in counts if c[:2] != '0 ' or 'reused' in c)}, {progress.cost_usd:.6f} USD "
         f"(declared prices). Trace of {len(trace.outcomes)} outcomes: {file}"
     )
+    if progress.done + progress.failed:
+        run = trace.provenance["runs"][-1]
+        ran, asked = (sum(run[key].values()) for key in ("stage_executions", "stage_executions_without_sharing"))
+        typer.echo(
+            f"{run['seconds']:g} s; {ran} stage executions instead of {asked}, which is {ran / asked:.2f}: paths with the same beginning "
+            f"share it, and the same prompt is asked once. Log of all runs: {file.with_suffix('.log.jsonl')}"
+        )
     if p["failures"]:
         one = p["failures"][0]
         typer.echo(f"Failed, for example {one['query_id']} on {one['path_id']} after {one['attempts']} attempts: {one['error']}", err=True)

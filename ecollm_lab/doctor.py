@@ -12,6 +12,7 @@ from ecollm_lab.catalog import Catalog, Model
 from ecollm_lab.models import ModelPool
 from ecollm_lab.records import LabError
 from ecollm_lab.stages.prompt import build_prompt
+from ecollm_lab.stages.rewrite import build_hyde_prompt
 
 STALE_DAYS = 180
 QUESTION = "How long may I keep a book?"
@@ -59,10 +60,10 @@ class Diagnosis:
 
 def diagnose(catalog: Catalog, names: Sequence[str], models: ModelPool, today: date) -> list[Diagnosis]:
     """Check the named models one after the other: file, key, one small call, price. A model at fault spoils no other."""
-    return [_diagnose(catalog[name], models, today) for name in names]
+    return [_diagnose(catalog[name], models, today, hyde=name == catalog.hyde_model) for name in names]
 
 
-def _diagnose(model: Model, models: ModelPool, today: date) -> Diagnosis:
+def _diagnose(model: Model, models: ModelPool, today: date, *, hyde: bool) -> Diagnosis:
     facts = {"file": str(model.file)} if model.file else {"endpoint": f"{model.base_url}, model {model.remote_name!r}"}
     if model.api_key_env:
         facts["key"] = f"from {model.api_key_env}, not shown"
@@ -76,11 +77,14 @@ def _diagnose(model: Model, models: ModelPool, today: date) -> Diagnosis:
         facts["template"] = getattr(opened, "template", "unknown")
         facts["opened in"] = f"{time.perf_counter() - started:.2f} s"
         reply = opened.reply(PROMPT)
+        made_up = opened.reply(build_hyde_prompt(QUESTION)) if hyde else None
     except LabError as error:
         problem = str(error).partition(" Nothing was recorded")[0]  # there is no outcome here
         return Diagnosis(model.name, model.placement, facts, warnings, problem, _mend(model, problem))
     facts["question"] = f"{QUESTION!r}, with three short passages"
     facts["answer"] = f"{reply.text[:60]!r}; {reply.tokens_in} tokens read, {reply.tokens_out} written, {reply.latency_s:.3f} s"
+    if made_up:
+        facts["hyde"] = f"{made_up.text[:60]!r} is what it would search for; {made_up.latency_s:.3f} s"
     cost = 1000 * model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out)
     per = (
         f"{model.price_usd_per_hour:g} USD per hour of this device"

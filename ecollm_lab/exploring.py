@@ -22,7 +22,7 @@ from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import Progress, fingerprint, sweep
+from ecollm_lab.sweep import Progress, fingerprints, sweep
 from ecollm_lab.traces import Trace
 
 
@@ -75,7 +75,7 @@ def emulate_domain(
 
     """
     loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
-    space = PathSpace.over(list(catalog.models))
+    space = catalog.space()
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
     if (budget_share is None) == (budget is None):
@@ -158,15 +158,15 @@ def _live(
 ) -> Callable[[list[tuple[str, str]]], list[Outcome]]:
     """Open store and models, let the emulator recall what the store holds, and return the `run` that measures pairs."""
     store, models = stack.enter_context(Store(store_file)), stack.enter_context(ModelPool(catalog))
-    names = list(dict.fromkeys(path.model for path in space))
-    models.check(names)
+    models.check(list(dict.fromkeys(name for path in space for name in catalog.called_on(path))))
     encoder = default_encoder()
-    marks = {name: fingerprint(domain, catalog, encoder.name, name) for name in names}
+    marks = fingerprints(domain, catalog, encoder.name, space)
+    kept_under = list(dict.fromkeys(marks.values()))
     queries = domain.split("train")
     pipeline = Pipeline(domain, catalog, encoder, models)
 
     def stored(pairs: set[tuple[str, str]]) -> list[Outcome]:
-        return [o for mark in marks.values() for o in store.outcomes(mark) if (o.query_id, o.path_id) in pairs]
+        return [o for mark in kept_under for o in store.outcomes(mark) if (o.query_id, o.path_id) in pairs]
 
     emulator.recall(stored({(query.id, path.id) for query in queries for path in space}))
 
@@ -186,7 +186,7 @@ def _live(
         except BudgetSpent:
             if not emulator.n_told:
                 raise
-        given_up = [f for mark in marks.values() for f in store.failures(mark) if (f.query_id, f.path_id) in set(pairs)]
+        given_up = [f for mark in kept_under for f in store.failures(mark) if (f.query_id, f.path_id) in set(pairs)]
         return stored(set(pairs)) + [Outcome(f.query_id, f.path_id, nan, nan, nan, 0, 0) for f in given_up]
 
     return run

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,9 +28,9 @@ from ecollm_lab.models import ModelPool
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.preflight import Estimate, estimate, first_calls, missing_pairs
 from ecollm_lab.records import LabError, Query
-from ecollm_lab.space import PathSpace
+from ecollm_lab.space import PathSpace, read_path
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import Progress, fingerprint, sweep
+from ecollm_lab.sweep import Progress, fingerprints, sweep
 from ecollm_lab.traces import Trace
 
 
@@ -54,6 +58,7 @@ def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str,
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "encoder": encoder_name,
         "models": models,
+        "hyde_model": catalog.hyde_model,
         "price_date": catalog.date,
         "price_source": catalog.source,
         "edge_price_usd_per_hour": catalog.edge_price_usd_per_hour,
@@ -108,7 +113,9 @@ def sweep_domain(
     domain
         A folder, or the name of one of the lab's own domains.
     catalog_file, store_file, out
-        The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`).
+        The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`). Each run that came to its end
+        and measured anything adds a line to a log beside it, `<domain>.log.jsonl`: how long it took, and the stage executions it made and
+        was spared. The trace's provenance has those on the same domain, models and prices, as `runs`.
     path_ids
         The paths to run; all of the space if left out.
     limit, max_cost_usd, repeats, repeat_share, stop, on_progress
@@ -126,9 +133,9 @@ def sweep_domain(
     """
     loaded = load_domain(domain_folder(domain))
     catalog = load_catalog(catalog_file)
-    space = PathSpace.over(list(catalog.models))
+    space = catalog.space()
     space = space.select(path_ids) if path_ids else space
-    names = list(dict.fromkeys(path.model for path in space))
+    names = list(dict.fromkeys(name for path in space for name in catalog.called_on(path)))
     out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
     require_parquet(out)
     require_writable(out)
@@ -136,8 +143,10 @@ def sweep_domain(
         models.check(names)
         encoder = default_encoder()
         about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
-        marks = {name: fingerprint(loaded, catalog, encoder.name, name) for name in names}
+        marks = fingerprints(loaded, catalog, encoder.name, space)
+        setup = setup_digest(loaded, catalog, encoder.name)
         pipeline = Pipeline(loaded, catalog, encoder, models)
+        began = time.monotonic()
         with tqdm(disable=not show_progress, unit=" outcomes", smoothing=0.05, delay=0.5) as bar:
 
             def show(progress: Progress) -> None:
@@ -154,6 +163,7 @@ def sweep_domain(
             if on_estimate and limit is None:
                 ahead = _estimate(pipeline, space, store, marks, options, on_estimate)
             progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, **options)
+        seconds = time.monotonic() - began
         progress.done, progress.total, progress.reused = (
             progress.done + ahead.done,
             progress.total + ahead.done,
@@ -161,19 +171,44 @@ def sweep_domain(
         )
         progress.cost_usd, progress.retried = progress.cost_usd + ahead.cost_usd, progress.retried + ahead.retried
         wanted = {path.id for path in space}
-        outcomes = [o for mark in marks.values() for o in store.outcomes(mark) if o.path_id in wanted]
-        failures = [f for mark in marks.values() for f in store.failures(mark) if f.path_id in wanted]
+        kept_under = list(dict.fromkeys(marks.values()))
+        outcomes = [o for mark in kept_under for o in store.outcomes(mark) if o.path_id in wanted]
+        failures = [f for mark in kept_under for f in store.failures(mark) if f.path_id in wanted]
         about["sweep"] = {
             "n": len(outcomes), "failed": len(failures), "retried": store.retried(loaded.name),
             "charged_usd": store.spending(loaded.name).charged_usd, "failures": [asdict(failure) for failure in failures],
         }  # fmt: skip
     order = {path.id: i for i, path in enumerate(space)}
     outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
-    ran, asked = sum(pipeline.executions.values()), sum(pipeline.requests.values())
-    about |= {"stage_executions": ran, "stage_executions_without_sharing": asked}
+    run = {
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "git_revision": about["git_revision"],
+        "setup": setup, "seconds": round(seconds, 1),
+        "outcomes": progress.done, "failed": progress.failed, "reused": progress.reused,
+        "stage_executions": dict(pipeline.executions), "stage_executions_without_sharing": dict(pipeline.requests),
+    }  # fmt: skip
+    about["runs"] = _logged(out.with_suffix(".log.jsonl"), run if progress.done + progress.failed else None, setup)
     trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
     trace.save(out)
     return trace, out, progress
+
+
+def setup_digest(domain: Domain, catalog: Catalog, encoder_name: str) -> str:
+    """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes: two runs with one digest add up."""
+    marks = fingerprints(domain, catalog, encoder_name, catalog.space())
+    return hashlib.sha256(repr(sorted(set(marks.values()))).encode()).hexdigest()[:16]
+
+
+def _logged(file: FilePath, run: dict[str, Any] | None, setup: str) -> list[dict[str, Any]]:
+    """Add a run to the log beside a trace, and return all its runs with this setup; a line cut short is passed over."""
+    text = file.read_text() if file.exists() else ""
+    if run:
+        with file.open("a") as log:
+            log.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(run) + "\n")
+    known = []
+    for line in text.splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            known.append(json.loads(line))
+    return [old for old in (*known, *([run] if run else [])) if old.get("setup") == setup]
 
 
 def _estimate(
@@ -221,25 +256,27 @@ def live_check(trace: Trace, domain: Domain, catalog: Catalog, n: int, seed: int
 
     Returns
     -------
-    `n_outcomes`, `quality_agreement_rate` (share with the same quality), `answer_agreement_rate`, and `latency_ratio_median`
-    (measured now over measured then; another machine differs here).
+    `n_outcomes`, `quality_agreement_rate` (share with the same quality), `answer_agreement_rate`, `latency_ratio_median` (measured
+    now over measured then; another machine differs here), and `latency_rank_correlation`: Spearman's, of the mean latency of each path
+    in the sample, then and now; NaN for fewer than two paths.
 
     """
     rng = np.random.default_rng(seed)
     then = trace.outcomes.iloc[np.sort(rng.choice(len(trace.outcomes), min(n, len(trace.outcomes)), replace=False))]
     queries = {query.id: query for query in domain.queries}
-    paths = {path.id: path for path in PathSpace.over(list(catalog.models))}
     with ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, default_encoder(), models)
         now = {
             (outcome.query_id, outcome.path_id): outcome
             for query_id, part in then.groupby("query_id", sort=False)
-            for outcome in pipeline.run(queries[str(query_id)], [paths[p] for p in part["path_id"]])
+            for outcome in pipeline.run(queries[str(query_id)], [read_path(path_id) for path_id in part["path_id"]])
         }
     pairs = [(now[row.query_id, row.path_id], row) for row in then.itertuples()]
+    both = then[["path_id", "latency_s"]].assign(now_s=[o.latency_s for o, _ in pairs]).groupby("path_id")[["latency_s", "now_s"]].mean()
     return {
         "n_outcomes": len(now),
         "quality_agreement_rate": float(np.mean([o.quality == row.quality for o, row in pairs])),
         "answer_agreement_rate": float(np.mean([o.answer == row.answer for o, row in pairs])),
         "latency_ratio_median": float(np.median([o.latency_s / row.latency_s for o, row in pairs])),
+        "latency_rank_correlation": float(both["latency_s"].corr(both["now_s"], method="spearman")) if len(both) > 1 else float("nan"),
     }

@@ -41,10 +41,13 @@ def missing_pairs(
     catalog: Catalog,
     judge: str | None = None,
 ) -> dict[str, list[tuple[str, str]]]:
-    """Return the pairs that the store lacks, by the hosted model that answers; a hosted judge is asked about every pair."""
-    have = {name: store.pairs(mark) for name, mark in fingerprints.items()}
-    missing = [(q.id, path) for q in queries for path in paths if (q.id, path.id) not in have[path.model]]
-    lacking: dict[str, list[tuple[str, str]]] = {name: [] for name in [*fingerprints, *([judge] if judge else [])]}
+    """Return the pairs that the store lacks, by the hosted model that answers; a hosted judge is asked about every pair.
+
+    The model that rewrites runs on the edge and owes nobody anything.
+    """
+    have = {mark: store.pairs(mark) for mark in {fingerprints[path.id] for path in paths}}
+    missing = [(q.id, path) for q in queries for path in paths if (q.id, path.id) not in have[fingerprints[path.id]]]
+    lacking: dict[str, list[tuple[str, str]]] = {name: [] for name in [*(path.model for path in paths), *([judge] if judge else [])]}
     for query_id, path in missing:
         lacking[path.model].append((query_id, path.id))
         if judge:

@@ -56,7 +56,7 @@ class Component:
 
     @property
     def slug(self) -> str:
-        """Readable, stable name: `bm25-3`, `none`, `pocket-s`."""
+        """Readable, stable name: `bm25-3`, `none`, `pocket-s-q8_0`."""
         return f"{self.name}-{self.k}" if self.k else self.name
 
 
@@ -68,7 +68,7 @@ class Path:
 
     @property
     def id(self) -> str:
-        """Stage slugs joined by "/": `none/bm25-3/extract-3/pocket-s`."""
+        """Stage slugs joined by "/": `none/bm25-3/extract-3/pocket-s-q8_0`."""
         return "/".join(component.slug for component in self.components)
 
     @property

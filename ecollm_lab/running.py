@@ -95,6 +95,12 @@ class Run:
     def _pair(self, query: Query, path: Path, memo: Memo, overlap: bool) -> None:
         try:
             prepared = self.pipeline.prepare(query, path, memo)
+        except CallFailed as error:  # the call that rewrites: it costs the pairs that need it, not the sweep
+            failed: Future[Reply] = Future()
+            failed.set_exception(error)
+            self.started += 1
+            self.inbox.put(_Result(Prepared(query, path, "", (0.0, 0.0, 0.0)), "", failed))
+            return
         except LabError as error:
             raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
         key = self.calls.key(path.model, prepared.prompt)
@@ -155,12 +161,12 @@ class Run:
         if error is None:
             try:
                 outcome = self.pipeline.finish(result.prepared, result.future.result())
-                return outcome, self.store.put(self.fingerprints[path.model], outcome, result.key)
+                return outcome, self.store.put(self.fingerprints[path.id], outcome, result.key)
             except CallFailed as failed:  # the judge's reply is no score
                 error = failed
         if isinstance(error, CallFailed):
             failure = Failure(result.prepared.query.id, path.id, error.state, error.attempts, str(error))
-            return failure, self.store.fail(self.fingerprints[path.model], failure)
+            return failure, self.store.fail(self.fingerprints[path.id], failure)
         if isinstance(error, BudgetSpent):
             self._halt(str(error))
         elif isinstance(error, EndpointClosed):

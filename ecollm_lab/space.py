@@ -10,19 +10,61 @@ from ecollm_lab.records import STAGES, Component, LabError, Path
 
 KS = (1, 3, 6)
 COMPONENTS: dict[str, tuple[Component, ...]] = {
-    "rewrite": (Component("rewrite", "none"), Component("rewrite", "keywords")),
+    "rewrite": tuple(Component("rewrite", name) for name in ("none", "keywords", "hyde")),
     "retrieve": (
         Component("retrieve", "none"),
         *(Component("retrieve", name, k) for name in ("bm25", "dense", "hybrid") for k in KS),
     ),
-    "refine": (Component("refine", "none"), Component("refine", "extract", 3)),
+    "refine": (Component("refine", "none"), Component("refine", "rerank"), Component("refine", "extract", 3)),
 }
+NO_HYDE = (
+    "A path with hyde needs a model that rewrites: name an edge model of the catalog at the top of models.toml, "
+    'hyde_model = "NAME", above [prices].'
+)
 
 
 def is_valid(path: Path) -> bool:
-    """Tell whether every stage of a path can act: without retrieval there is nothing to rewrite for or to refine."""
+    """Tell whether the stages of a path go together: each can matter, and is not known to do harm.
+
+    - Without retrieval there is nothing to rewrite for or to refine.
+    - Keywords are for the lexical side (bm25, hybrid): the encoder is trained on whole sentences and finds less with them. A made-up
+      answer (hyde) is for the dense side (dense, hybrid), where being worded like a passage counts; its made-up value would be a keyword
+      to BM25.
+    - Rewriting and reranking are there to bring the right passage to the front. Among six passages it nearly always is anyway, so both
+      are tried at k = 1 and 3.
+    - Reranking goes by the user's own words, and would undo the order that a rewritten text gave: it comes without a rewrite.
+    - One passage is read whole: extracting sentences is for k = 3 and 6.
+    """
     rewrite, retrieve, refine, _ = path.components
-    return retrieve.name != "none" or (rewrite.name == "none" and refine.name == "none")
+    if retrieve.name == "none":
+        return rewrite.name == "none" and refine.name == "none"
+    if (rewrite.name, retrieve.name) in (("keywords", "dense"), ("hyde", "bm25")):
+        return False
+    if retrieve.k == max(KS) and (rewrite.name != "none" or refine.name == "rerank"):
+        return False
+    if rewrite.name != "none" and refine.name == "rerank":
+        return False
+    return not (retrieve.k == 1 and refine.name == "extract")
+
+
+def read_path(path_id: str) -> Path:
+    """Return the path that an id names, be it in today's space or in that of an older trace.
+
+    Raises
+    ------
+    LabError
+        If the id has not one part per stage.
+
+    """
+    slugs = path_id.split("/")
+    if len(slugs) != len(STAGES):
+        raise LabError(f"A path id has four parts, {'/'.join(STAGES)}, e.g. none/bm25-3/none/pocket-xl; got {path_id!r}.")
+    components = []
+    for stage, slug in zip(STAGES, slugs, strict=True):
+        name, _, k = slug.rpartition("-")
+        counted = stage != "generate" and name and k.isdigit()
+        components.append(Component(stage, name, int(k)) if counted else Component(stage, slug))
+    return Path(tuple(components))
 
 
 @dataclass(frozen=True)
@@ -32,10 +74,14 @@ class PathSpace:
     paths: tuple[Path, ...]
 
     @classmethod
-    def over(cls, models: Sequence[str]) -> PathSpace:
-        """Cross all components with the given generating models, prefix by prefix, and keep the valid paths."""
+    def over(cls, models: Sequence[str], *, hyde: bool = False) -> PathSpace:
+        """Cross all components with the given generating models, prefix by prefix, and keep the valid paths.
+
+        Paths with hyde are among them if there is a model to rewrite (`hyde`): a catalog's `hyde_model`.
+        """
         generate = [Component("generate", model) for model in models]
-        combined = product(COMPONENTS["rewrite"], COMPONENTS["retrieve"], COMPONENTS["refine"], generate)
+        rewrite = [component for component in COMPONENTS["rewrite"] if hyde or component.name != "hyde"]
+        combined = product(rewrite, COMPONENTS["retrieve"], COMPONENTS["refine"], generate)
         return cls(tuple(path for path in map(Path, combined) if is_valid(path)))
 
     def select(self, ids: Iterable[str]) -> PathSpace:
@@ -56,14 +102,18 @@ class PathSpace:
         return PathSpace(tuple(path for path in self.paths if path.id in chosen))
 
     def _why_unknown(self, path_id: str) -> str:
-        slugs = path_id.split("/")
-        if len(slugs) != len(STAGES):
-            return f"A path id has four parts, {'/'.join(STAGES)}, e.g. {self.paths[0].id}; got {path_id!r}."
+        slugs = [component.slug for component in read_path(path_id).components]
         for i, (stage, slug) in enumerate(zip(STAGES, slugs, strict=True)):
             allowed = list(dict.fromkeys(path.components[i].slug for path in self.paths))
             if slug not in allowed:
+                if slug == "hyde":
+                    return f"{path_id!r}: {NO_HYDE}"
                 return f"Unknown {stage} component {slug!r} in path {path_id!r}; known: {', '.join(allowed)}."
-        return f"Path {path_id!r} is not valid: without retrieval there is nothing to rewrite for or to refine."
+        return (
+            f"Path {path_id!r} is not in the space: its stages do not go together. Without retrieval nothing is rewritten or refined; "
+            "keywords go with bm25 and hybrid, hyde with dense and hybrid; both, like rerank, with 1 or 3 passages; rerank without a "
+            "rewrite; extract with 3 or 6 passages."
+        )
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from ecollm_lab import figures
 from ecollm_lab.catalog import DATA, load_catalog
+from ecollm_lab.choices import placements
 from ecollm_lab.cluster import NOISE, Clusters, find_clusters
 from ecollm_lab.domains import load_domain
 from ecollm_lab.embed import CachedEncoder, default_encoder
@@ -31,13 +32,18 @@ def study_slos(train: Trace) -> dict[str, SLO]:
     """Return the SLO of each preference, set on the training split alone.
 
     The limits are the upper quartiles, over paths, of the 95th percentiles of latency and cost, moved into the middle of the gap
-    to the next path so that no path sits on a limit.
+    to the next path so that no path sits on a limit. Paths that generate on the edge and in the cloud have the same weight together,
+    however many there are of each: where both are, some of the cloud's paths keep a limit and some do not.
     """
+    place = placements(train)
+    weights = np.array([1 / place.count(one) for one in place]) / len(set(place))
     limits = {}
     for column in ("latency_s", "cost_usd"):
-        tails = np.unique(np.nanquantile(train.array(column), 0.95, axis=0))
-        i = min(int(0.75 * len(tails)), len(tails) - 2)
-        limits[column] = float(tails[i : i + 2].mean())
+        tails = np.nanquantile(train.array(column), 0.95, axis=0)
+        steps = np.unique(tails)
+        reached = np.array([weights[tails <= step].sum() for step in steps]).round(9)
+        i = min(int(np.searchsorted(reached, 0.75, side="right")), len(steps) - 2)
+        limits[column] = float(steps[i : i + 2].mean())
     return {
         "prefer_quality": SLO(max_latency_s=limits["latency_s"], max_cost_usd=limits["cost_usd"], prefer="quality"),
         "prefer_cost": SLO(max_latency_s=limits["latency_s"], prefer="cost"),
@@ -86,6 +92,7 @@ def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcome
             },
         }
         drawn[name] = _figures(trace, (seen, unseen), clusters, fitted, tables)
+    drawn["pocket"] = _training_figure(DATA / "models")
     drawn["emulator"] = _budget_figures(DATA / "benchmarks/emulator.parquet")
     figures.write_pages(drawn, out)
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -110,7 +117,7 @@ def _figures(
     attained = figures.compute_attainment(shown, heldout, timed, embeddings=unseen)
     mix = figures.compute_choice_mix([by_name["ours"], by_name["best_single"], "oracle"], heldout, timed, embeddings=unseen)
     equal = figures.compute_equal([*fitted, "oracle"], heldout, priced, embeddings=unseen)
-    return {
+    drawn = {
         "front": figures.plot_front(front, all_source, slo, within["path_id"].iloc[0] if len(within) else None),
         "latency": figures.plot_latency(figures.compute_latency(trace), all_source),
         "attainment": figures.plot_attainment(attained, heldout_source),
@@ -124,6 +131,18 @@ def _figures(
         "stage_latency": figures.plot_stage_latency(figures.compute_stage_latency(trace), all_source),
         "interplay": figures.plot_interplay(figures.compute_interplay(trace), all_source),
     }
+    answered = ~np.isnan(trace.array("quality")).any(axis=1)
+    if answered.any():
+        complete = trace.where(answered)
+        drawn["whole_paths"] = figures.plot_whole_paths(figures.compute_whole_paths(complete), complete.source_line)
+    return drawn
+
+
+def _training_figure(folder: FilePath) -> dict[str, go.Figure]:
+    """Return the figure of the pocket models' training logs; none if there is no log."""
+    logs = [json.loads(file.read_text()) for file in sorted(folder.glob("*.training.json"))]
+    source = "recorded by python -m scripts.pocket.train, data/models/*.training.json"
+    return {"training": figures.plot_training(figures.compute_training(logs), source)} if logs else {}
 
 
 def _budget_figures(file: FilePath) -> dict[str, go.Figure]:
@@ -132,7 +151,9 @@ def _budget_figures(file: FilePath) -> dict[str, go.Figure]:
         return {}
     records = pd.read_parquet(file)
     records = records[records["trace"].isin([*DOMAINS, "homeassistant"]) & ~records["method"].str.contains("+", regex=False)]
-    source = f"recorded by python -m benchmarks.emulator, revision {records['git_revision'].iloc[0]}, {records['measured_at'].iloc[0]}"
+    runs = records.groupby(["git_revision", "measured_at"], sort=False)["trace"].unique()
+    said = "; ".join(f"{', '.join(traces)} at revision {revision}, {day}" for (revision, day), traces in runs.items())
+    source = f"recorded by python -m benchmarks.emulator: {said}"
     return {metric: figures.plot_budget(figures.compute_budget(records, metric), source) for metric in figures.METRICS}
 
 

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import cache
 from math import ceil
 from threading import Event
 
 from ecollm_lab.calls import Calls, identity
 from ecollm_lab.catalog import Catalog
 from ecollm_lab.domains import Domain
-from ecollm_lab.models import BudgetSpent, most_usd
+from ecollm_lab.models import BudgetSpent, CallFailed, most_usd
 from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.progress import Progress
 from ecollm_lab.records import LabError, Path, Query
 from ecollm_lab.running import Run
 from ecollm_lab.store import Store
 
-COMPONENTS_VERSION = 2  # raise it whenever a stage, the prompt or the grading changes what an outcome would be
+COMPONENTS_VERSION = 3  # raise it whenever a stage, the prompt or the grading changes what an outcome would be, its latency included
 
 
-def fingerprint(domain: Domain, catalog: Catalog, encoder_name: str, model_name: str) -> str:
-    """Digest all that determines an outcome beside its query and path: domain, model, prices, encoder, component version."""
-    model = catalog[model_name]
-    prices = model.price_usd_per_hour, model.price_in_usd_per_mtok, model.price_out_usd_per_mtok, model.network_delay_s
-    parts: tuple[object, ...] = (domain.digest, identity(model), prices, catalog.edge_price_usd_per_hour, encoder_name, COMPONENTS_VERSION)
-    if domain.grading.judge_model:
-        parts += (identity(catalog[domain.grading.judge_model]),)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+def fingerprints(domain: Domain, catalog: Catalog, encoder_name: str, paths: Iterable[Path]) -> dict[str, str]:
+    """Digest, for each path id, all that determines an outcome beside its query and path.
+
+    That is domain, encoder, component version, the price of the edge device, and the models: the one that answers, with its prices, the one
+    that rewrites on a path with hyde, and the judge, if there is one.
+    """
+    judge, digest = domain.grading.judge_model, domain.digest
+
+    @cache
+    def known(name: str) -> str:
+        return identity(catalog[name])
+
+    @cache
+    def mark(names: tuple[str, ...]) -> str:
+        *others, name = names
+        model = catalog[name]
+        prices = model.price_usd_per_hour, model.price_in_usd_per_mtok, model.price_out_usd_per_mtok, model.network_delay_s
+        parts: tuple[object, ...] = (digest, known(name), prices, catalog.edge_price_usd_per_hour, encoder_name, COMPONENTS_VERSION)
+        parts += (known(judge),) if judge else ()
+        parts += tuple(("hyde", known(other)) for other in others)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    return {path.id: mark(catalog.called_on(path)) for path in paths}
 
 
 def sweep(
@@ -57,7 +73,7 @@ def sweep(
     pipeline, queries, paths
         What to run; the paths of one query run together, so that shared prefixes are shared.
     store, fingerprints
-        Where outcomes go, and the fingerprint for each model name.
+        Where outcomes go, and the fingerprint for each path id; see `fingerprints`.
     only
         Run these (query_id, path_id) pairs alone; all of queries × paths if left out.
     executor
@@ -87,10 +103,11 @@ def sweep(
         raise LabError(f"repeats must be at least 1 and repeat_share within [0, 1], got {repeats} and {repeat_share}.")
     if max_cost_usd is not None and not max_cost_usd >= 0:
         raise LabError(f"max_cost_usd must be a number of US dollars >= 0 or None, got {max_cost_usd!r}.")
-    have = {model: store.pairs(mark) for model, mark in fingerprints.items()}
-    shut = {(f.query_id, f.path_id) for mark in fingerprints.values() for f in store.failures(mark) if f.state == "quarantined"}
+    marks = {fingerprints[path.id] for path in paths}
+    have = {mark: store.pairs(mark) for mark in marks}
+    shut = {(f.query_id, f.path_id) for mark in marks for f in store.failures(mark) if f.state == "quarantined"}
     wanted = [(q, [p for p in paths if only is None or (q.id, p.id) in only]) for q in queries]
-    lacking = [(q, [p for p in some if (q.id, p.id) not in have[p.model]]) for q, some in wanted]
+    lacking = [(q, [p for p in some if (q.id, p.id) not in have[fingerprints[p.id]]]) for q, some in wanted]
     work = [(q, [p for p in some if (q.id, p.id) not in shut]) for q, some in lacking]
     missing, asked = sum(len(todo) for _, todo in work), sum(len(some) for _, some in wanted)
     progress = Progress(missing if limit is None else min(limit, missing))
@@ -101,7 +118,7 @@ def sweep(
         max_cost_usd=float("inf") if max_cost_usd is None else max_cost_usd,
     )  # fmt: skip
     plan = [(query, todo) for query, todo in _first(work, progress.total) if todo]
-    pipeline.grade_through(calls)
+    pipeline.ask_through(calls)
     if max_cost_usd is not None:
         _require_one_call(pipeline, plan, calls, store.spending(pipeline.domain.name).charged_usd, max_cost_usd)
     run = Run(pipeline, calls, store, fingerprints, progress, stop or Event(), on_progress)
@@ -111,6 +128,7 @@ def sweep(
     finally:
         if executor is None:
             pool.shutdown()
+        pipeline.ask_through(pipeline.models)  # not the calls of a store that may be closed by now
     return progress
 
 
@@ -120,7 +138,10 @@ def _require_one_call(pipeline: Pipeline, plan: list[tuple[Query, list[Path]]], 
     for query, todo in plan:
         for path in todo:
             if path.model in priced:
-                prompt = pipeline.prepare(query, path, {}).prompt
+                try:
+                    prompt = pipeline.prepare(query, path, {}).prompt
+                except CallFailed:  # the call that rewrites: the sweep will record its pairs as failed
+                    continue
                 if not calls.affords(path.model, prompt):
                     usd = most_usd(pipeline.catalog[path.model], prompt)
                     raise BudgetSpent(

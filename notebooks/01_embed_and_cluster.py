@@ -13,7 +13,7 @@
 #
 # **Question.** Do the queries of a domain fall into groups, and do the groups need different treatment?
 #
-# **Inputs.** `data/smart_home` and its measured trace, both committed. **Run time** about 15 s. **Cost** nothing: the encoder is local,
+# **Inputs.** `data/smart_home` and its measured trace, both committed. **Run time** under a minute. **Cost** nothing: the encoder is local,
 # outcomes are looked up.
 
 # %%
@@ -25,13 +25,14 @@ from ecollm_lab.embed import default_encoder
 
 domain = load_domain("../data/smart_home")
 trace = Trace.load("../data/traces/smart_home.parquet")
-print(f"{len(domain.passages)} passages, {len(domain.queries)} queries")
+kinds = ", ".join(f"{n} {kind}" for kind, n in trace.queries["kind"].value_counts().items())
+print(f"{len(domain.passages)} passages, {len(domain.queries)} queries: {kinds}")
 trace.queries.sample(6, random_state=1)[["text", "kind", "wording", "split"]]
 
 # %% [markdown]
-# Five kinds of query. `lookup` wants one fact from a manual, `compare` two facts, `diagnose` the action for a symptom, `personal`
-# something only the household's notes know, and `general` needs no passage at all. `wording: free` marks texts whose pattern no
-# training example of the pocket models had.
+# Seven kinds of query. `lookup` wants one fact from a manual, `compare` two facts, `diagnose` the action for a symptom, `procedure`
+# one step of several, `personal` something only the household's notes know; `general` needs no passage at all, and what is
+# `unanswerable` no passage states. `wording: free` marks texts whose pattern no training example of the pocket models had.
 #
 # ## Groups
 #

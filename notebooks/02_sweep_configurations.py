@@ -15,7 +15,7 @@
 # having?
 #
 # **Inputs.** `data/smart_home`, the pocket models, the committed exhaustive trace, and the benchmark's records in `data/benchmarks`.
-# **Run time** about 40 s, a good part of it a live sweep of four paths. **Cost** below 0.01 USD at the declared prices, and nothing
+# **Run time** a minute or two, a part of it a live sweep of four paths. **Cost** below 0.01 USD at the declared prices, and nothing
 # really: all models run here.
 
 # %%
@@ -25,12 +25,12 @@ from pathlib import Path
 import pandas as pd
 
 from ecollm_lab import Budget, Emulator, Trace, emulate, figures, sweep_live
+from ecollm_lab.catalog import load_catalog
 from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import replay_from
 
 place = Path(tempfile.mkdtemp())
-files = {"store_file": place / "outcomes.sqlite", "out": place / "trace.parquet"}
-options = {"catalog_file": Path("../data/models.toml"), **files}
+options = {"catalog_file": Path("../data/models.toml"), "store_file": place / "o.sqlite", "out": place / "t.parquet"}
 
 # %% [markdown]
 # ## Measuring paths
@@ -39,11 +39,12 @@ options = {"catalog_file": Path("../data/models.toml"), **files}
 # moves, the table shows the front so far, and *Stop* ends it after what is in flight, without losing an outcome.
 
 # %%
+small, *_, large = load_catalog(options["catalog_file"]).models
 options["path_ids"] = [
-    "none/none/none/pocket-s",
-    "none/hybrid-3/none/pocket-s",
-    "none/hybrid-3/extract-3/pocket-s",
-    "none/hybrid-3/none/pocket-xl",
+    f"none/none/none/{small}",
+    f"none/hybrid-3/none/{small}",
+    f"none/hybrid-3/extract-3/{small}",
+    f"none/hybrid-3/none/{large}",
 ]
 first = sweep_live("../data/smart_home", limit=40, **options)
 first
@@ -86,9 +87,9 @@ print(f"quality as in the committed trace: {agree:.1%} of {len(same)} outcomes")
 figures.plot_interplay(figures.compute_interplay(trace), trace.source_line)
 
 # %% [markdown]
-# Without passages only `general` questions can be answered. More passages find more but also offer more wrong facts to copy, and the
-# smaller the model, the more of those it takes. The next figure says how much of all the differences between paths each stage explains
-# alone, and how much only stages together do.
+# Without passages a model can only answer what it has read in training. More passages find more but also offer more wrong facts to
+# copy: look how far the lines fall to the right, and whether those of the smaller models fall further. The next figure says how much of
+# all the differences between paths each stage explains alone, and how much only stages together do.
 
 # %%
 figures.plot_contribution(figures.compute_contribution(trace), trace.source_line)
@@ -185,5 +186,5 @@ measures = ["hypervolume_ratio", "slo_loss", "heldout_kept", "optimism", "covera
 five.groupby(["trace", "method"])[measures].median().round(3)
 
 # %% [markdown]
-# Where a plain method with `+ours` comes close to `ours`, the estimator does most of the work there. These are medians; the README
-# gives the cases in which others are better beyond the paired interval.
+# Where a plain method with `+ours` comes close to `ours`, the estimator does most of the work there. These are medians;
+# docs/emulator.md gives the cases in which others are better beyond the paired interval.

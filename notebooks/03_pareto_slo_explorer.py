@@ -13,7 +13,7 @@
 #
 # **Question.** Under a latency and a cost limit, which paths remain, which one wins, and why not another?
 #
-# **Inputs.** The committed smart-home trace. **Run time** about 20 s. **Cost** nothing: outcomes are looked up.
+# **Inputs.** The committed smart-home trace. **Run time** under a minute. **Cost** nothing: outcomes are looked up.
 
 # %%
 import pandas as pd

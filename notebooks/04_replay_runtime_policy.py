@@ -14,7 +14,7 @@
 # **Question.** Does choosing the path per query keep the SLO at lower cost or better quality than any fixed choice?
 #
 # **Inputs.** Both committed traces. Policies learn from the training split; everything below is scored on the held-out split, whose
-# products and people occur nowhere in training. **Run time** about 40 s. **Cost** nothing: outcomes are looked up.
+# products and people occur nowhere in training. **Run time** about two minutes. **Cost** nothing: outcomes are looked up.
 
 # %%
 from ecollm_lab import SLO, Trace, figures, fit_policy, replay_all
@@ -29,8 +29,9 @@ heldout = {name: trace.split("heldout") for name, trace in traces.items()}
 study_slos(train["smart_home"])
 
 # %% [markdown]
-# The limits come from the training split: the upper quartile, over paths, of the 95th percentile of latency and of cost. The oracle
-# below knows each outcome beforehand; its distance to everything else is what better prediction could still win.
+# The limits come from the training split: the upper quartile, over paths, of the 95th percentile of latency and of cost, where the paths
+# of the cloud weigh as much together as those of the edge. The oracle below knows each outcome beforehand; its distance to everything
+# else is what better prediction could still win.
 
 # %%
 fitted = {name: [fit_policy(train[name], policy, encoder=encoder) for policy in POLICIES] for name in traces}
@@ -60,7 +61,7 @@ figures.plot_policies(figures.compute_policies(tables["smart_home"]), sources["s
 figures.plot_policies(figures.compute_policies(tables["automotive"]), sources["automotive"])
 
 # %% [markdown]
-# About a hundred held-out queries a domain leave intervals of several points: a policy that looks better by less than that may not be.
+# A few hundred held-out queries leave intervals of several points: a policy that looks better by less than that may not be.
 #
 # ## Does a policy keep what it is asked for?
 #

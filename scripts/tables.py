@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import emulator, routing
-from ecollm_lab.study import headline
+from benchmarks import emulator, routing, testbed
+from ecollm_lab.study import DOMAINS, headline
+from ecollm_lab.traces import Trace
 
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")))
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -41,13 +42,78 @@ def study() -> str:
     return f"```\n{headline(json.loads(Path('figures/summary.json').read_text()))}\n```"
 
 
+def gains() -> str:
+    """Return how far ours, the best other policy and the oracle are above the best single path in held-out quality."""
+    lines = [
+        "| held-out queries of | best single path | ours | best other policy | oracle | limits broken: ours | the other |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in json.loads(Path("figures/summary.json").read_text())["domains"].items():
+        for prefer, policies in one["heldout"].items():
+            single = policies["best_single"]["quality"]
+            others = {policy: row for policy, row in policies.items() if policy not in ("ours", "best_single", "oracle")}
+            best = max(others, key=lambda policy: others[policy]["quality"])
+            ours, other, oracle = policies["ours"], others[best], policies["oracle"]
+            gained = [f"{row['quality'] - single:+.3f}" for row in (ours, other, oracle)]
+            broken = " | ".join(f"{row['slo_violation_rate']:.1%}" for row in (ours, other))
+            lines.append(f"| {name}, {prefer} | {single:.3f} | {gained[0]} | {gained[1]} ({best}) | {gained[2]} | {broken} |")
+    return "\n".join(lines)
+
+
+def kinds() -> str:
+    """Return the best path and its quality for each kind of query, a row per kind and domain."""
+    lines = ["| kind | domain | best path | quality |", "|---|---|---|---|"]
+    domains = json.loads(Path("figures/summary.json").read_text())["domains"]
+    for kind in dict.fromkeys(kind for one in domains.values() for kind in one["best_path_by_kind"]):
+        for name, one in domains.items():
+            if best := one["best_path_by_kind"].get(kind):
+                lines.append(f"| {kind} | {name} | `{best['path_id']}` | {best['quality']:.3f} |")
+    return "\n".join(lines)
+
+
+def measured() -> str:
+    """Return what the committed traces hold, how long measuring them took, and how much work sharing prefixes saved."""
+    lines = [
+        "| domain | queries (held out) | paths | outcomes | hours | stages executed, of those needed | measured | machine |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in DOMAINS:
+        trace = Trace.load(f"data/traces/{name}.parquet")
+        p, heldout = trace.provenance, int((trace.queries["split"] == "heldout").sum())
+        run = next(testbed.sharing(trace), None)
+        hours = f"{run['sweep_seconds'] / 3600:.2f}" if run else "not logged"
+        shared = f"{run['executions']:,} of {run['without_sharing']:,} ({run['value']:.2f})" if run else "not logged"
+        lines.append(
+            f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(trace.path_ids):,} | {len(trace.outcomes):,} | {hours} "
+            f"| {shared} | {p['measured_at']} | {p['machine']} |"
+        )
+    return "\n".join(lines)
+
+
 def records(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], str]:
     """Return a function that turns the records of a benchmark into rows."""
     return lambda: markdown(pd.read_parquet(f"data/benchmarks/{name}.parquet"))
 
 
+def kept(frame: pd.DataFrame) -> str:
+    """Return what a policy keeps of its held-out quality on the lab's own domains, at each share of the outcomes."""
+    return emulator.kept(frame[frame["trace"].isin(DOMAINS)])
+
+
+def pocket() -> str:
+    """Return what the testbed was asked to reach and does, and the answers on which grader and person differ."""
+    return testbed.markdown(testbed.aimed(json.loads(Path("data/benchmarks/testbed.json").read_text())))
+
+
+def sizes() -> str:
+    """Return how well each size of the pocket models reads."""
+    return testbed.by_size(json.loads(Path("data/benchmarks/testbed.json").read_text()))
+
+
 TABLES = {
-    "short": short, "study": study, "emulator": records("emulator", emulator.markdown), "routing": records("routing", routing.markdown),
+    "pocket": pocket, "sizes": sizes, "short": short, "study": study, "gains": gains, "kinds": kinds, "measured": measured,
+    "emulator": records("emulator", emulator.markdown), "kept": records("emulator", kept), "calls": records("emulator", emulator.calls),
+    "routing": records("routing", routing.markdown),
 }  # fmt: skip
 
 

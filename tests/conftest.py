@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -8,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecollm_lab.catalog import load_catalog
 from ecollm_lab.records import Passage, Query
 from ecollm_lab.traces import Trace
 
 ROOT = Path(__file__).parent.parent
+MODELS = list(load_catalog(ROOT / "data/models.toml").models)  # the edge models by size, then the one that plays the cloud
+SMALL, MEDIUM, LARGE = MODELS[0], MODELS[len(MODELS) // 2], MODELS[-1]
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +72,7 @@ def encoder():
     return LetterEncoder()
 
 
-def make_trace(quality, cost, latency, *, split="train", models=("pocket-s", "pocket-xl")):
+def make_trace(quality, cost, latency, *, split="train", models=(SMALL, LARGE)):
     """A trace from (queries, paths) arrays; path j runs on model j % len(models)."""
     quality = np.asarray(quality, dtype=float)
     n, p = quality.shape
@@ -82,7 +86,7 @@ def make_trace(quality, cost, latency, *, split="train", models=("pocket-s", "po
     queries = pd.DataFrame(
         {"query_id": [f"q{i}" for i in range(n)], "text": [f"text {i}" for i in range(n)], "kind": "lookup", "split": split}
     )
-    provenance = {"source": "recorded", "models": {"pocket-s": {"placement": "edge"}, "pocket-xl": {"placement": "cloud"}}}
+    provenance = {"source": "recorded", "models": {SMALL: {"placement": "edge"}, LARGE: {"placement": "cloud"}}}
     return Trace.from_frame(pd.DataFrame(rows), queries, provenance)
 
 
@@ -90,3 +94,14 @@ def make_trace(quality, cost, latency, *, split="train", models=("pocket-s", "po
 def measured():
     """The committed exhaustive trace of the smart home."""
     return Trace.load(ROOT / "data/traces/smart_home.parquet")
+
+
+def thinned(trace, n_queries, n_paths):
+    """Return a part of a trace, some more than so many queries and paths evenly from the whole, each pipeline with all its models."""
+    queries = np.zeros(len(trace.query_ids), dtype=bool)
+    queries[:: max(1, len(queries) // n_queries)] = True
+    pipelines = list(dict.fromkeys(path.rpartition("/")[0] for path in trace.path_ids))
+    kept = pipelines[:: max(1, len(trace.path_ids) // n_paths)]
+    part = trace.where(queries)
+    inside = part.outcomes["path_id"].str.rpartition("/")[0].isin(kept)
+    return replace(part, outcomes=part.outcomes[inside].reset_index(drop=True))

@@ -19,7 +19,7 @@ from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import Passage, Query
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.sweep import fingerprints, sweep
 from tests.conftest import LetterEncoder
 
 FAST = Patience(wait_initial_s=0.01, wait_max_s=0.1, wait_jitter_s=0.02)
@@ -61,13 +61,13 @@ def rig(store_file, models, n=20, *, probe_s=30.0, wait_s=0.0, grading="facts"):
     home = domain(n, grading)
     with Store(store_file, wait_s=wait_s) as store, Pool(catalog, probe_s) as pool:
         pipeline = Pipeline(home, catalog, LetterEncoder(), pool)
-        marks = {model.name: fingerprint(home, catalog, "letters", model.name) for model in models}
-        paths = PathSpace.over(list(marks)).select([f"none/none/none/{name}" for name in marks]).paths
+        paths = PathSpace.over(list(catalog.models)).select([f"none/none/none/{name}" for name in catalog.models]).paths
+        marks = fingerprints(home, catalog, "letters", paths)
 
         def go(**options):
             return sweep(pipeline, home.queries, paths, store, marks, **options)
 
-        go.marks, go.pipeline = marks, pipeline
+        go.marks, go.by_path, go.pipeline = {path.model: marks[path.id] for path in paths}, marks, pipeline
         yield go, store
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.emulator import BASELINES, Truth, _cells, aims, beaten_by, best_of_trials, calls_ratio, recommend, score_raw
-from benchmarks.spaces import Space, synthetic
+from benchmarks.spaces import Space, recorded, renewed, synthetic
 
 
 def a_space(seed=0, n=12):
@@ -97,6 +97,18 @@ def test_aims_carry_their_bound():
     records = aims(best_of_trials(some_records().assign(optimism=0.01, coverage=0.9)))
     one = next(r for r in records if r["metric"] == "heldout_kept_at_0.05")
     assert one == {"metric": "heldout_kept_at_0.05", "trace": "smart_home", "value": pytest.approx(0.9), "at_least": 0.97}
+
+
+def test_new_records_of_a_trace_replace_its_old_ones_alone(tmp_path):
+    file = tmp_path / "r.parquet"
+    old = renewed(file, pd.DataFrame({"trace": ["a", "b", "b"], "value": [1.0, 2.0, 3.0]})).assign(git_revision="old")
+    old.to_parquet(file)
+    new = renewed(file, pd.DataFrame({"trace": ["a", "c"], "value": [4.0, 5.0]}))
+    assert new[["trace", "value"]].values.tolist() == [["a", 4.0], ["b", 2.0], ["b", 3.0], ["c", 5.0]]
+    assert [line.split(": ")[1] for line in recorded(new)] == ["a, c.", "b."]
+    assert recorded(pd.DataFrame({"trace": ["a"]})) == []
+    kept = renewed(file, pd.DataFrame({"trace": ["d"], "git_revision": ["then"], "measured_at": ["2026-01-01"]}))
+    assert recorded(kept)[-1] == "Recorded 2026-01-01 at revision then: d."
 
 
 def test_the_synthetic_space_repeats_and_has_structure():

@@ -5,6 +5,7 @@ import pytest
 
 from ecollm_lab.catalog import load_catalog
 from ecollm_lab.records import LabError
+from tests.conftest import LARGE, MEDIUM, SMALL
 
 HEAD = '[prices]\ndate = "2026-01-01"\nsource = "test"\nedge_usd_per_hour = 0.36\n'
 EDGE = '[models.s]\nplacement = "edge"\nfile = "s.gguf"\n'
@@ -58,8 +59,11 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
         ("[prices", "not valid TOML"),
         ("models = 3\n" + HEAD, r"models must be tables, \[models\.NAME\]"),
         (HEAD.replace("2026-01-01", "last week") + EDGE, "date must be a date such as 2026-11-23, got 'last week'"),
+        ("hyde_model = 's'\n" + HEAD + CLOUD, r"hyde_model must name an edge model of this catalog \(it has none\), got 's'"),
+        ("hyde_model = 'c'\n" + HEAD + EDGE + CLOUD, r"hyde_model must name an edge model of this catalog \(s\), got 'c'"),
+        ("hyde_model = 3\n" + HEAD + EDGE, "hyde_model must name an edge model"),
         ("pocket_model = true\n" + HEAD + EDGE, "top-level key must be one of pocket_models.*got 'pocket_model'"),
-        ("pocket_models = true\n" + HEAD + EDGE.replace("models.s", "models.pocket-s"), "has the name of a pocket model"),
+        ("pocket_models = true\n" + HEAD + EDGE.replace("models.s", f"models.{SMALL}"), "has the name of a pocket model"),
         (HEAD + EDGE + "file = 3\n".replace("file", "sha256"), "sha256 must be a text"),
         (HEAD + EDGE + "gpu_layers = -2\n", "gpu_layers must be a whole number >= -1"),
         (HEAD + EDGE + 'chat_template = "none.jinja"\n', r"cannot read the template file none\.jinja"),
@@ -73,6 +77,17 @@ def test_a_bad_catalog_says_what_to_mend(tmp_path, text, says):
         load(tmp_path, text)
 
 
+def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_path):
+    assert not [path for path in load(tmp_path, HEAD + EDGE + CLOUD).space() if path.id.startswith("hyde/")]
+    catalog = load(tmp_path, "hyde_model = 's'\n" + HEAD + EDGE + CLOUD)
+    (path,) = catalog.space().select(["hyde/dense-1/none/c"])
+    assert catalog.called_on(path) == ("s", "c")
+    (path,) = catalog.space().select(["none/dense-1/none/c"])
+    assert catalog.called_on(path) == ("c",)
+    borrowed = load(tmp_path, f"hyde_model = '{SMALL}'\npocket_models = true\n" + HEAD + CLOUD)
+    assert (borrowed.hyde_model, load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD).hyde_model) == (SMALL, None)
+
+
 def test_unknown_model_and_missing_file(tmp_path):
     with pytest.raises(LabError, match="Unknown model 'gpt'; the catalog has: s"):
         load(tmp_path, HEAD + EDGE)["gpt"]
@@ -80,11 +95,12 @@ def test_unknown_model_and_missing_file(tmp_path):
         load_catalog(tmp_path / "none.toml")
 
 
-def test_the_shipped_catalog_has_two_edge_sizes_and_a_cloud_model():
-    catalog = load_catalog("data/models.toml")
-    placements = sorted(model.placement for model in catalog.models.values())
-    assert placements == ["cloud", "edge", "edge"]
-    assert all(model.sha256 for model in catalog.models.values())
+def test_the_shipped_catalog_has_edge_models_by_size_and_a_cloud_model():
+    models = load_catalog("data/models.toml").models
+    assert [name for name, model in models.items() if model.placement == "cloud"] == [LARGE]
+    assert len({model.sha256 for model in models.values()} - {None}) == len(models) >= 3
+    size = {name: models[name].file.stat().st_size for name in (SMALL, MEDIUM, LARGE)}
+    assert size[SMALL] < size[LARGE] > size[MEDIUM]
 
 
 def test_a_path_may_be_relative_absolute_or_in_the_home_folder(tmp_path, monkeypatch):
@@ -120,10 +136,10 @@ def test_the_pocket_models_join_an_own_catalog_at_their_own_prices(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     catalog = load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD)
     assert list(catalog.models) == [*shipped.models, "c"]
-    assert catalog["pocket-s"] == shipped["pocket-s"]
-    assert catalog["pocket-s"].file.is_file()
+    assert catalog[SMALL] == shipped[SMALL]
+    assert catalog[SMALL].file.is_file()
     assert catalog.edge_price_usd_per_hour == 0.36
-    assert len(load(tmp_path, "pocket_models = true\n" + HEAD).models) == 3
+    assert load(tmp_path, "pocket_models = true\n" + HEAD).models == shipped.models
 
 
 @pytest.mark.parametrize(

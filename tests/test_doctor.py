@@ -6,7 +6,9 @@ from datetime import date, timedelta
 import pytest
 from typer.testing import CliRunner
 
+from ecollm_lab.catalog import load_catalog
 from ecollm_lab.cli import app
+from tests.conftest import SMALL
 from tests.endpoint import Endpoint
 
 KEY = "sk-PLANTED-doctor-0123456789"
@@ -55,13 +57,16 @@ def test_a_model_that_answers_is_reported_with_what_it_would_cost(tmp_path, endp
     assert endpoint.requests["fine"] == 1
 
 
-def test_the_shipped_models_answer_and_name_their_template(tmp_path):
+def test_the_shipped_models_answer_and_name_their_template():
+    n = len(load_catalog("data/models.toml").models)
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 0, done.output
-    assert done.output.count(": answers") == 3
-    assert done.output.count("sha256 as declared") == 3
-    assert done.output.count("the GGUF's own") == 3
+    assert f"{n} of {n} models answer" in done.output
+    assert done.output.count(": answers") == n
+    assert done.output.count("sha256 as declared") == n
+    assert done.output.count("the GGUF's own") == n
     assert "0.0159 USD per hour of this device" in done.output
+    assert done.output.count("is what it would search for") == 1
 
 
 @pytest.mark.parametrize(
@@ -94,9 +99,7 @@ def test_each_fault_of_an_endpoint_is_named_with_its_mend_and_the_others_are_sti
 def test_each_fault_of_a_file_is_named(tmp_path, endpoint, damage, problem):
     file, digest = tmp_path / "m.gguf", ""
     if damage != "missing":
-        from ecollm_lab.catalog import DATA
-
-        data = (DATA / "models/pocket-s.gguf").read_bytes()
+        data = load_catalog("data/models.toml")[SMALL].file.read_bytes()
         file.write_bytes(b"<html>" if damage == "text" else data[: len(data) // 2])
     if damage == "sha256":
         digest = 'sha256 = "74623c2f"\n'

@@ -8,7 +8,7 @@ import pytest
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
 from ecollm_lab.pareto import is_on_front
 from ecollm_lab.records import LabError, Outcome
-from tests.conftest import make_trace
+from tests.conftest import LARGE, SMALL, make_trace, thinned
 
 N, P = 40, 12
 
@@ -153,7 +153,7 @@ def test_recalled_outcomes_count_and_are_not_asked_again():
 
 
 def an_outcome(query="q0", path=0, **changes):
-    trace_path = f"none/bm25-{path + 1}/none/{('pocket-s', 'pocket-xl')[path % 2]}"
+    trace_path = f"none/bm25-{path + 1}/none/{(SMALL, LARGE)[path % 2]}"
     values = {"query_id": query, "path_id": trace_path, "quality": 1.0, "cost_usd": 1e-6, "latency_s": 0.1, "tokens_in": 1, "tokens_out": 1}
     return Outcome(**values | changes)
 
@@ -259,7 +259,7 @@ def test_impossible_requests_are_refused(call, says):
 
 
 def test_on_a_measured_domain_a_twentieth_of_the_outcomes_beats_as_many_at_random(measured):
-    train = measured.split("train")
+    train = thinned(measured.split("train"), 160, 110)
     from ecollm_lab.embed import default_encoder
     from ecollm_lab.estimates import Estimates
 

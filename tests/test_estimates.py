@@ -4,7 +4,7 @@ import pytest
 from ecollm_lab.estimates import Estimates, slo_regret
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, LabError
-from tests.conftest import make_trace
+from tests.conftest import SMALL, make_trace
 
 
 def a_space(seed, n=60, seen=1.0):
@@ -124,7 +124,7 @@ def test_a_policy_fitted_on_estimates_knows_paths_that_were_never_run():
     part = type(trace).from_frame(part.outcomes.sample(frac=0.6, random_state=0), part.queries, trace.provenance)
     embeddings = rng.standard_normal((len(part.query_ids), 5))
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    estimates = Estimates.of(part, embeddings, path_ids=[*trace.path_ids, "none/bm25-9/none/pocket-s"])
+    estimates = Estimates.of(part, embeddings, path_ids=[*trace.path_ids, f"none/bm25-9/none/{SMALL}"])
     policy = fit_policy(part, estimates=estimates)
     assert list(policy.path_ids) == estimates.path_ids
     assert policy.select(embeddings[:3], SLO()).shape == (3,)

@@ -55,7 +55,9 @@ def test_means_tails_and_front_are_those_of_the_other_rooms(measured):
     for column in ("quality", "cost_usd", "latency_s", "latency_p95_s", "n"):
         np.testing.assert_allclose(frame[column], front.loc[frame.index, column], rtol=1e-12)
     assert frame["on_front"].equals(front.loc[frame.index, "on_front"])
-    assert ((frame["quality_low"] < frame["quality"]) & (frame["quality"] < frame["quality_high"])).all()
+    inner = frame[frame["quality"].between(0, 1, inclusive="neither")]
+    assert len(inner) > len(frame) / 2
+    assert ((inner["quality_low"] < inner["quality"]) & (inner["quality"] < inner["quality_high"])).all()
 
 
 def test_a_filter_rethresholds_everything(measured):
@@ -258,7 +260,7 @@ def test_on_the_measured_trace_every_change_wins_and_dominated_paths_have_none_b
     board = Board(measured)
     view = board.view()
     moment = judge(view, SLO(max_latency_s=0.05, max_cost_usd=1e-5))
-    for i in range(0, len(view.path_ids), 7):
+    for i in range(0, len(view.path_ids), len(view.path_ids) // 16):
         told = why_not(moment, i, board.latency[i])
         assert (told.change is None) or judge(view, told.change).chosen == i
         if view.state[i] == FRONT:
@@ -334,15 +336,17 @@ def test_the_hover_card_has_six_lines_units_and_rank(measured):
     cards = words.hover_cards(Board(measured).view(), measured.source_line)
     assert {card.count("<br>") for card in cards} == {5}
     best = cards[int(Board(measured).view().quality.argmax())]
-    for part in ("best of 111", "USD/1k", "p95", "272 of 272 queries", "measured"):
+    n = len(measured.query_ids)
+    for part in (f"best of {len(measured.path_ids)}", "USD/1k", "p95", f"{n} of {n} queries", "measured"):
         assert part in best
 
 
 def test_labels_do_not_overlap_and_stand_on_the_front_only(measured):
     view = Board(measured).view()
     c = canvas(view, ("edge", "mixed", "cloud"))
+    assert sum(len(labelled) for labelled, _ in c.labels) > 0  # where there is no room in a panel, it has none
     for labelled, sides in c.labels:
-        assert 0 < len(labelled) == len(sides)
+        assert len(labelled) == len(sides)
         assert (view.state[labelled] == FRONT).all()
     for panel, width in ((0, 330), (1, 260)):  # pixels at the narrowest, where letters are about 5.6 wide and 12 high
         labelled, sides = c.labels[panel]
@@ -368,15 +372,17 @@ def test_zero_costs_stand_in_a_strip_and_are_not_dropped():
     assert 0 in c.drawn
 
 
-def test_a_few_paths_far_below_stand_in_a_strip(measured):
-    view = Board(measured).view()
+def test_a_few_paths_far_below_stand_in_a_strip():
+    view = Board(noisy([0.04, 0.045, 0.05, *np.linspace(0.4, 0.7, 36)], latency=np.geomspace(0.01, 0.3, 39))).view()
     c = canvas(view, ("edge", "mixed", "cloud"))
     far = view.quality < 0.1
     assert c.sunk is not None
     assert ((c.y[far] > c.sunk[0]) & (c.y[far] < c.sunk[1])).all()
     assert (c.y[~far] == view.quality[~far]).all()
     assert c.y[~far].min() > c.sunk[1]
-    assert any("3 paths far below: quality 0.04 to 0.05" in note.text for note in draw(c, judge(view, SLO()), "here").layout.annotations)
+    low, high = view.quality[far].min(), view.quality[far].max()
+    said = f"3 paths far below: quality {low:.2f} to {high:.2f}"
+    assert any(said in note.text for note in draw(c, judge(view, SLO()), "here").layout.annotations)
 
 
 def test_beyond_a_limit_the_cloud_is_a_density_and_says_so():
@@ -423,7 +429,7 @@ def test_the_figure_names_units_and_source_and_moves_only_short_lists(measured):
     assert shown == set(np.flatnonzero(moment.within))
     outlines = {number for (kind, _), number in c.names.items() if kind.startswith("cloud")}  # sent only while a box hides some
     lists = [v for number, part in traces.items() if number not in outlines for v in part.values() if isinstance(v, np.ndarray)]
-    assert sum(v.nbytes for v in lists) < 5_000
+    assert sum(v.nbytes for v in lists) < 45 * len(view.path_ids)
     assert json.dumps(figure.layout.to_plotly_json()["shapes"], allow_nan=False)
 
 
@@ -464,7 +470,7 @@ def test_the_queries_behind_a_path_come_worst_regret_first():
 def test_a_page_shows_text_answer_reference_cost_latency_and_stages(measured):
     board = Board(measured)
     view = board.view("heldout", "lookup")
-    i = view.path_ids.index("none/bm25-3/extract-3/pocket-m")
+    i = len(view.path_ids) // 2
     rows, regret = queries.behind(board, view, i)
     shown = queries.page(board, i, rows, regret, 0)
     query = measured.queries.iloc[rows[0]]
@@ -529,20 +535,20 @@ def test_toml_reads_back_with_slo_choice_and_provenance(measured):
 
 def test_a_policy_is_replayed_kind_by_kind_on_held_out_queries(measured):
     board = Board(measured)
-    policy = fit_policy(measured.split("train"), "best_single", embeddings=np.eye(167, 2, dtype=np.float32))
-    embeddings = np.zeros((272, 2), dtype=np.float32)
+    policy = fit_policy(measured.split("train"), "best_single")
+    embeddings = np.zeros((len(measured.query_ids), 2), dtype=np.float32)
+    heldout = (measured.queries["split"] == "heldout").to_numpy()
     slo = SLO(max_latency_s=0.1)
     made = policy_replay.choices(board, board.view(), policy, slo, embeddings)
-    assert len(made) == 105
+    assert len(made) == heldout.sum()
     chosen = policy.select(embeddings[:1], slo)[0]
     assert set(made["path_id"]) == {chosen}
     column = measured.path_ids.index(chosen)
-    heldout = (measured.queries["split"] == "heldout").to_numpy()
     assert made["quality"].mean() == pytest.approx(measured.array("quality")[heldout, column].mean())
     assert made["kept"].mean() == pytest.approx((measured.array("latency_s")[heldout, column] <= 0.1).mean())
     shown = policy_replay.table(board, board.view(), policy, slo, embeddings)
     assert "personal" in shown
-    assert "105 held-out queries" in shown
+    assert f"{heldout.sum()} held-out queries" in shown
     assert "No policy was given" in policy_replay.table(board, board.view(), None, slo)
 
 

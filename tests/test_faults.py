@@ -25,9 +25,9 @@ from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.sweep import fingerprints, sweep
 from ecollm_lab.traces import Trace
-from tests.conftest import LetterEncoder
+from tests.conftest import LARGE, SMALL, LetterEncoder
 from tests.rig import Child, cloud, domain, rig
 from tests.scripted_server import Judge
 
@@ -438,23 +438,24 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
                 self._pool.submit(_crash).result()
             return super()._ask(prompt)
 
-    with Store(tmp_path / "s.sqlite") as store, Fragile(catalog["pocket-s"]) as model:
-        pipeline = Pipeline(home, catalog, LetterEncoder(), {"pocket-s": model})
-        marks = {"pocket-s": fingerprint(home, catalog, "letters", "pocket-s")}
-        paths = PathSpace.over(["pocket-s"]).select(["none/none/none/pocket-s"]).paths
+    with Store(tmp_path / "s.sqlite") as store, Fragile(catalog[SMALL]) as model:
+        pipeline = Pipeline(home, catalog, LetterEncoder(), {SMALL: model})
+        paths = PathSpace.over([SMALL]).select([f"none/none/none/{SMALL}"]).paths
+        marks = fingerprints(home, catalog, "letters", paths)
         progress = sweep(pipeline, home.queries, paths, store, marks)
         assert (progress.done, progress.failed, model.died) == (5, 1, 2)
-        (failure,) = store.failures(marks["pocket-s"])
+        (failure,) = store.failures(marks[paths[0].id])
         assert (failure.query_id, failure.state) == ("q00003", "quarantined")
         again = sweep(pipeline, home.queries, paths, store, marks)
         assert (again.total, again.quarantined, model.died) == (0, 1, 2)
 
 
-def test_19_an_isolated_model_answers_as_one_in_this_process():
+def test_19_an_isolated_model_answers_as_one_in_this_process_and_ends_quietly(capfd):
     catalog = load_catalog("data/models.toml")
     with ModelPool(catalog) as here, ModelPool(catalog, isolate=True) as apart:
-        one, other = (pool["pocket-s"].reply("Question: how heavy is the Halo bulb?") for pool in (here, apart))
+        one, other = (pool[SMALL].reply("Question: how heavy is the Halo bulb?") for pool in (here, apart))
     assert (one.text, one.tokens_in, one.tokens_out) == (other.text, other.tokens_in, other.tokens_out)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_key_echoed_by_the_endpoint_appears_nowhere(judge, tmp_path, monkeypatch):
@@ -488,7 +489,7 @@ def test_the_real_server_and_llama_cpp_survive_kill_9(tmp_path):
         sys.executable, "-c", "from ecollm_lab.cli import app; app()", "sweep", "--domain", "data/smart_home",
         "--store", str(tmp_path / "s.sqlite"),
         "--out", str(tmp_path / "t.parquet"), "--limit", "60",
-        "--paths", "none/none/none/pocket-s,none/bm25-1/none/pocket-s,none/none/none/pocket-xl,none/bm25-1/none/pocket-xl",
+        "--paths", ",".join(f"none/{found}/none/{model}" for model in (SMALL, LARGE) for found in ("none", "bm25-1")),
     ]  # fmt: skip
     counted = []
     for _ in range(2):

@@ -15,10 +15,11 @@ from ecollm_lab.figures import style
 from ecollm_lab.figures.policies import _cost_at, _quality_at
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
+from ecollm_lab.study import study_slos
 from ecollm_lab.traces import Trace
 from scripts.browser import find_chromium
 from scripts.pictures import WIDTH, main
-from tests.conftest import make_trace
+from tests.conftest import LARGE, SMALL, make_trace, thinned
 
 EMBEDDINGS = np.eye(300, dtype=np.float32)
 
@@ -47,17 +48,33 @@ def declared_trace(quality=(0.5, 1.0), tokens=1000):
     trace.outcomes["tokens_in"] = np.tile([0, tokens], 4)
     trace.outcomes["tokens_out"] = 0
     cloud = {"placement": "cloud", "price_in_usd_per_mtok": 1.0, "price_out_usd_per_mtok": 4.0, "network_delay_s": 0.08}
-    return priced(trace, **{"pocket-s": {"placement": "edge", "network_delay_s": 0.0}, "pocket-xl": cloud})
+    return priced(trace, **{SMALL: {"placement": "edge", "network_delay_s": 0.0}, LARGE: cloud})
 
 
 def stage_trace(quality, cost=1e-6, latency=0.1):
-    """One outcome per path of a 2 × 2 grid: retrieve bm25-1 or bm25-3, generate pocket-s or pocket-xl, in that order."""
+    """One outcome per path of a 2 × 2 grid: retrieve bm25-1 or bm25-3, generate the small or the large model, in that order."""
     trace = make_trace(quality, cost, latency)
-    names = [f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in ("pocket-s", "pocket-xl")]
+    names = [f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in (SMALL, LARGE)]
     return replace(trace, outcomes=trace.outcomes.assign(path_id=np.tile(names, len(quality))))
 
 
 # Fronts
+
+
+def test_limits_of_the_study_weigh_edge_and_cloud_alike_however_many_paths_they_have():
+    """Nine edge paths of 1 to 9 s, three of the cloud of 10, 20, 30 s: the upper quartile is the middle one of the cloud."""
+    paths = [f"none/none/none/e{i}" for i in range(9)] + [f"none/none/none/c{i}" for i in range(3)]
+    seconds = [*range(1, 10), 10, 20, 30]
+    rows = [("q", path, 1.0, 0.1 * s, float(s)) for path, s in zip(paths, seconds, strict=True)]
+    frame = pd.DataFrame(rows, columns=["query_id", "path_id", "quality", "cost_usd", "latency_s"]).assign(
+        text="?", kind="k", split="train"
+    )
+    models = {path.rsplit("/", 1)[1]: {"placement": "cloud" if "/c" in path else "edge"} for path in paths}
+    slos = study_slos(Trace.from_frame(frame, provenance={"source": "recorded", "models": models}))
+    assert slos["prefer_cost"].max_latency_s == 25  # in the gap above it
+    assert slos["prefer_latency"].max_cost_usd == pytest.approx(2.5)
+    alone = study_slos(Trace.from_frame(frame))  # nothing is said of models: all paths alike
+    assert alone["prefer_quality"].max_latency_s == 15
 
 
 def test_a_paired_bootstrap_knows_that_a_path_is_always_worse_though_the_intervals_overlap():
@@ -84,14 +101,14 @@ def test_the_slo_box_shades_the_forbidden_side(measured):
     figure = figures.plot_front(figures.compute_front(measured), "here", SLO(max_latency_s=0.1))
     (box,) = [s for s in figure.layout.shapes if s.type == "rect"]
     assert (box.x0, box.xref) == (0.1, "x2")
-    assert box.x1 > 0.25
+    assert box.x1 > measured.summary()["latency_s"].max()
 
 
 def test_a_free_path_stands_in_a_strip_and_unrecorded_cost_is_said():
     free = figures.compute_front(make_trace([[0.5, 0.9]], [[0.0, 4e-3]], [[1.0, 2.0]]))
     figure = figures.plot_front(free, "here")
     points = {t.customdata[0]: t.x[0] for t in figure.data if t.customdata is not None and t.xaxis == "x"}
-    assert points["none/bm25-1/none/pocket-s"] == pytest.approx(1.0)  # a quarter of the cheapest other
+    assert points[f"none/bm25-1/none/{SMALL}"] == pytest.approx(1.0)  # a quarter of the cheapest other
     assert "0" in [a.text for a in figure.layout.annotations]
     unknown = figures.plot_front(figures.compute_front(make_trace([[0.5, 0.9]], np.nan, [[1.0, 2.0]])), "here")
     assert "not recorded" in [a.text for a in unknown.layout.annotations]
@@ -102,7 +119,7 @@ def test_a_free_path_stands_in_a_strip_and_unrecorded_cost_is_said():
 
 def test_latency_has_median_tail_and_the_declared_network():
     trace = declared_trace()
-    trace.outcomes.loc[trace.outcomes["path_id"].str.endswith("xl"), "latency_s"] = [0.2, 0.3, 0.3, 0.5]
+    trace.outcomes.loc[trace.outcomes["path_id"].str.endswith(LARGE), "latency_s"] = [0.2, 0.3, 0.3, 0.5]
     frame = figures.compute_latency(trace).set_index("placement")
     assert frame.loc["mixed", "latency_p50_s"] == pytest.approx(0.3)
     assert frame.loc["mixed", "latency_p95_s"] == pytest.approx(0.47)
@@ -129,7 +146,7 @@ def test_stage_latency_adds_up_to_latency(measured):
     np.testing.assert_allclose(sums["share"], 1)
     figure = figures.plot_stage_latency(frame, "here")
     shown = {label.split()[0] for label in figure.data[0].y}
-    assert set(frame.loc[frame["on_front"], "path_id"]) < shown  # and the best that leaves the edge
+    assert set(frame.loc[frame["on_front"], "path_id"]) <= shown  # and the best that leaves the edge
     network = next(t for t in figure.data if t.name.startswith("network"))
     assert max(network.x) == pytest.approx(0.08)
     with pytest.raises(LabError, match=r"no latency by stage \(missing: rewrite_s"):
@@ -357,11 +374,11 @@ def test_contributions_of_an_additive_grid_are_worked_by_hand():
     frame = figures.compute_contribution(trace, n_resamples=20)
     cells = frame.set_index(["metric", "stage", "component"])
     assert cells.loc[("quality", "retrieve", "bm25-3"), "effect"] == pytest.approx(0.1)
-    assert cells.loc[("quality", "generate", "pocket-s"), "effect"] == pytest.approx(-0.3)
+    assert cells.loc[("quality", "generate", SMALL), "effect"] == pytest.approx(-0.3)
     assert cells.loc[("quality", "retrieve", "bm25-1"), "share"] == pytest.approx(0.1)  # 0.1² of 0.1² + 0.3²
     assert cells.loc[("quality", "together", ""), "share"] == pytest.approx(0, abs=1e-9)
-    assert cells.loc[("cost_usd", "generate", "pocket-xl"), "effect"] == pytest.approx(10.0)
-    assert cells.loc[("cost_usd", "generate", "pocket-s"), "share"] == pytest.approx(1.0)
+    assert cells.loc[("cost_usd", "generate", LARGE), "effect"] == pytest.approx(10.0)
+    assert cells.loc[("cost_usd", "generate", SMALL), "share"] == pytest.approx(1.0)
     assert "rewrite" not in frame["stage"].tolist()  # nothing varies there
     figure = figures.plot_contribution(frame, "here")
     bars = {t.name: t.x[0] for t in figure.data if t.type == "bar" and t.xaxis == "x"}
@@ -421,13 +438,12 @@ def test_a_narrow_logarithmic_axis_has_more_ticks():
 @pytest.fixture(scope="module")
 def drawn():
     """Every compute/plot pair on a part of the measured trace: name → (frame, plot)."""
-    trace = Trace.load("data/traces/smart_home.parquet")
-    trace = trace.where(np.arange(len(trace.query_ids)) % 4 == 0)
+    trace = thinned(Trace.load("data/traces/smart_home.parquet"), 70, 100)
     embeddings = np.random.default_rng(0).normal(size=(len(trace.query_ids), 6)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     clusters = find_clusters(embeddings)
     policies = [fit_policy(trace, name, embeddings=embeddings) for name in ("ours", "best_single", "random")]
-    slo = SLO(max_latency_s=0.17, max_cost_usd=4e-5)
+    slo = study_slos(trace)["prefer_quality"]
     priced_slos = [*figures.slo_grid(trace, "cost_usd", n=3), SLO()]
     timed = figures.slo_grid(trace, n=3)
     frames = {
@@ -442,6 +458,7 @@ def drawn():
         "sensitivity": figures.compute_sensitivity(trace, slo),
         "contribution": figures.compute_contribution(trace, n_resamples=20),
         "interplay": figures.compute_interplay(trace),
+        "whole_paths": figures.compute_whole_paths(trace, n_budgets=10),
     }
     return {name: (frame, getattr(figures, f"plot_{name}")) for name, frame in frames.items()}
 
@@ -463,7 +480,7 @@ def test_every_figure_asks_a_question_names_its_units_and_its_source(drawn):
 
 def test_hover_says_how_many_queries(drawn):
     n = str(len(drawn["cluster_map"][0]))
-    for name in ("front", "latency", "stage_latency", "attainment", "choice_mix", "equal", "sensitivity", "contribution"):
+    for name in ("front", "latency", "stage_latency", "attainment", "choice_mix", "equal", "sensitivity", "contribution", "whole_paths"):
         frame, plot = drawn[name]
         cards = [
             str(np.asarray(part, dtype=object).tolist())

@@ -6,7 +6,7 @@ from ecollm_lab import figures
 from ecollm_lab.cluster import find_clusters
 from ecollm_lab.pareto import is_on_front
 from ecollm_lab.records import SLO, LabError
-from tests.conftest import make_trace
+from tests.conftest import LARGE, SMALL, make_trace
 from tests.test_cluster import blobs
 
 
@@ -29,7 +29,7 @@ def test_the_front_figure_shows_every_path_in_both_panels(measured):
 
 def test_a_cloud_model_after_work_on_the_edge_is_mixed():
     trace = make_trace(np.ones((1, 1)), 1.0, 1.0)
-    paths = ["none/none/none/pocket-xl", "none/bm25-1/none/pocket-xl", "keywords/bm25-1/none/pocket-s", "a/b", "pocket-xl"]
+    paths = [f"none/none/none/{LARGE}", f"none/bm25-1/none/{LARGE}", f"keywords/bm25-1/none/{SMALL}", "a/b", LARGE]
     assert figures.path_placements(trace, paths) == ["cloud", "mixed", "edge", "not stated", "cloud"]
 
 
@@ -42,13 +42,13 @@ def test_the_staircase_is_the_front_of_two_objectives():
 
 def test_the_interplay_figure_averages_by_kind_model_and_passages(measured):
     frame = figures.compute_interplay(measured)
-    row = frame[(frame["kind"] == "lookup") & (frame["model"] == "pocket-s") & (frame["passages"] == 3)].iloc[0]
+    row = frame[(frame["kind"] == "lookup") & (frame["model"] == SMALL) & (frame["passages"] == 3)].iloc[0]
     lookup = measured.where(measured.queries["kind"] == "lookup")
-    columns = [i for i, p in enumerate(lookup.path_ids) if p.split("/")[1].endswith("-3") and p.endswith("none/pocket-s")]
-    assert len(columns) == 6  # two rewrites, three retrievers
+    columns = [i for i, p in enumerate(lookup.path_ids) if p in {f"none/{found}-3/none/{SMALL}" for found in ("bm25", "dense", "hybrid")}]
+    assert len(columns) == 3  # not those that rewrite
     assert row["mean"] == pytest.approx(lookup.array("quality")[:, columns].mean())
     figure = figures.plot_interplay(frame, "here")
-    assert {t.name for t in figure.data} == set(frame["model"])
+    assert {t.name for t in figure.data if t.showlegend is False} == set(frame["model"])
     assert source_of(figure) == "Source: here"
 
 
@@ -114,3 +114,24 @@ def test_the_tightening_figure_has_a_panel_per_budget():
     assert [a.text for a in figure.layout.annotations[:2]] == ["10 outcomes", "2,000 outcomes"]
     assert all(t.customdata.tolist() == ["a", "b"] for t in figure.data)
     assert "latency (s" in figure.layout.xaxis.title.text
+
+
+def a_log(name, parameters, grown_from=None, **row):
+    log = [{"step": step, "loss": 1 / step, "accuracy": {"1": {"all": step / 10}, "6": {"all": step / 20}}, **row} for step in (5, 10)]
+    return {"name": name, "parameters": parameters, "tokens": 1000, "steps": 10, "grown_from": grown_from, "log": log}
+
+
+def test_the_training_figure_adds_a_parents_tokens_and_orders_by_size():
+    frame = figures.compute_training([a_log("pocket-m", 2e6, "pocket-s"), a_log("pocket-s", 1e6)])
+    assert frame["model"].tolist() == ["pocket-s"] * 4 + ["pocket-m"] * 4
+    assert frame.loc[frame["passages"] == 6, "tokens"].tolist() == [500, 1000, 1500, 2000]
+    assert frame.loc[frame["passages"] == 6, "accuracy"].tolist() == [0.25, 0.5] * 2
+    assert set(figures.compute_training([a_log("pocket-s", 1e6, tokens=77)])["tokens"]) == {77}  # what was recorded comes first
+    figure = figures.plot_training(frame, "here")
+    assert [t.name for t in figure.data if t.showlegend] == ["pocket-s (1.0 M parameters)", "pocket-m (2.0 M parameters)"]
+    assert [t.y.tolist() for t in figure.data if t.legendgroup == "pocket-s"] == [[0.5, 1.0], [0.25, 0.5]]
+    assert source_of(figure) == "Source: here"
+    with pytest.raises(LabError, match=r"lacks 'pocket-s'.*training.json"):
+        figures.compute_training([a_log("pocket-m", 2e6, "pocket-s")])
+    with pytest.raises(LabError, match="nothing to draw"):
+        figures.plot_training(figures.compute_training([]), "here")

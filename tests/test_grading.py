@@ -17,8 +17,9 @@ from ecollm_lab.pipeline import Pipeline
 from ecollm_lab.records import LabError, Query
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.sweep import fingerprints, sweep
 from ecollm_lab.traces import Trace
+from tests.conftest import LARGE, SMALL
 from tests.endpoint import Endpoint
 
 
@@ -125,8 +126,8 @@ def test_the_judge_asks_once_per_answer_and_what_an_answer_says_stays_inside_its
 
 
 def test_the_pipeline_grades_as_the_domain_says(domain, encoder):
-    catalog, path = load_catalog("data/models.toml"), PathSpace.over(["pocket-s"]).select(["none/none/none/pocket-s"]).paths
-    models = {"pocket-s": ScriptedModel({"Question: how heavy is the Halo bulb?": "about 90 grams, I think"})}
+    catalog, path = load_catalog("data/models.toml"), PathSpace.over([SMALL]).select([f"none/none/none/{SMALL}"]).paths
+    models = {SMALL: ScriptedModel({"Question: how heavy is the Halo bulb?": "about 90 grams, I think"})}
     qualities = {}
     for grading in (Grading(), Grading("token_f1")):
         graded = dataclasses.replace(domain, grading=grading)
@@ -143,7 +144,7 @@ def test_another_grader_is_another_outcome(domain):
     assert len(digests) == 4
 
 
-@pytest.mark.parametrize("bad", [("bleu", None), ("judge", None), ("facts", "pocket-xl")])
+@pytest.mark.parametrize("bad", [("bleu", None), ("judge", None), ("facts", LARGE)])
 def test_an_impossible_grading_is_an_error(bad):
     with pytest.raises(LabError, match="grading"):
         Grading(*bad)
@@ -209,6 +210,7 @@ def test_graders_are_compared_on_labelled_answers_and_failures_stay_visible(doma
         ('{"query_id": "q9", "answer": "x", "label": 1}', "l.jsonl:2: the domain 'tiny' has no query 'q9'"),
         ('{"query_id": "q1", "answer": "x", "label": 2}', r"l.jsonl:2: label must be within \[0, 1\], got 2"),
         ("[]", "l.jsonl:2: must be a JSON object"),
+        ('{"query_id": "q1", "question": "old?", "answer": "x", "label": 1}', "l.jsonl:2: was an answer to 'old\\?', but the query 'q1'"),
         ("", "l.jsonl: no labelled"),
     ],
 )
@@ -251,11 +253,11 @@ def judged(domain, tmp_path):
 def sweep_judged(judged, encoder, file, **options):
     domain, catalog, _ = judged
     space = PathSpace.over(["right", "mixed"]).select(["none/none/none/right", "none/bm25-1/none/right", "none/none/none/mixed"])
-    marks = {name: fingerprint(domain, catalog, encoder.name, name) for name in ("right", "mixed")}
+    marks = fingerprints(domain, catalog, encoder.name, space)
     with Store(file) as store, ModelPool(catalog) as models:
         progress = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, space.paths, store, marks, **options)
-        outcomes = {(o.query_id, o.path_id): o.quality for mark in marks.values() for o in store.outcomes(mark)}
-        failures = [f for mark in marks.values() for f in store.failures(mark)]
+        outcomes = {(o.query_id, o.path_id): o.quality for mark in set(marks.values()) for o in store.outcomes(mark)}
+        failures = [f for mark in set(marks.values()) for f in store.failures(mark)]
         return progress, outcomes, failures, store.spending(domain.name).charged_usd
 
 
@@ -281,8 +283,8 @@ def test_a_judge_is_asked_through_the_sweeps_journalled_calls_once_per_answer(ju
 
 def test_a_judge_is_asked_once_where_calls_are_repeated_and_is_no_generation(judged, encoder, tmp_path):
     domain, catalog, server = judged
-    mark = {"right": fingerprint(domain, catalog, encoder.name, "right")}
     paths = PathSpace.over(["right"]).select(["none/none/none/right"]).paths
+    mark = fingerprints(domain, catalog, encoder.name, paths)
     with Store(tmp_path / "s.sqlite") as store, ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)
         sweep(pipeline, domain.queries, paths, store, mark, repeats=3, repeat_share=1.0)
@@ -295,11 +297,11 @@ def test_a_hosted_judge_grades_what_the_edge_answers(domain, encoder, tmp_path):
         (tmp_path / "models.toml").write_text("pocket_models = true" + JUDGED + hosted("judge", server.base_url, 1.0))
         catalog = load_catalog(tmp_path / "models.toml")
         domain = dataclasses.replace(domain, grading=Grading("judge", "judge"))
-        mark = {"pocket-s": fingerprint(domain, catalog, encoder.name, "pocket-s")}
-        paths = PathSpace.over(["pocket-s"]).select(["none/bm25-1/none/pocket-s"]).paths
+        paths = PathSpace.over([SMALL]).select([f"none/bm25-1/none/{SMALL}"]).paths
+        mark = fingerprints(domain, catalog, encoder.name, paths)
         with Store(tmp_path / "s.sqlite") as store, ModelPool(catalog) as models:
             progress = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, mark)
-            assert [o.quality for o in store.outcomes(mark["pocket-s"])] == [0.5, 0.5]
+            assert [o.quality for o in store.outcomes(mark[paths[0].id])] == [0.5, 0.5]
         assert (progress.done, server.requests["judge"]) == (2, 2)
 
 
@@ -315,16 +317,17 @@ def test_the_judges_calls_count_towards_the_cap(judged, encoder, tmp_path):
 
 def test_a_judge_on_the_edge_device_is_refused_before_anything_runs(domain, encoder):
     catalog = load_catalog("data/models.toml")
-    with pytest.raises(LabError, match="'pocket-s' runs on the edge device"):
-        Pipeline(dataclasses.replace(domain, grading=Grading("judge", "pocket-s")), catalog, encoder, {})
+    with pytest.raises(LabError, match=f"'{SMALL}' runs on the edge device"):
+        Pipeline(dataclasses.replace(domain, grading=Grading("judge", SMALL)), catalog, encoder, {})
 
 
 def test_another_judge_is_another_fingerprint(judged, encoder):
     domain, catalog, _ = judged
     moved = dataclasses.replace(catalog, models={**catalog.models, "judge": dataclasses.replace(catalog["judge"], remote_name="judge-2")})
-    assert fingerprint(domain, catalog, "e", "right") != fingerprint(domain, moved, "e", "right")
+    space = PathSpace.over(["right"])
+    assert not set(fingerprints(domain, catalog, "e", space).values()) & set(fingerprints(domain, moved, "e", space).values())
     plain = dataclasses.replace(domain, grading=Grading())
-    assert fingerprint(plain, catalog, "e", "right") == fingerprint(plain, moved, "e", "right")
+    assert fingerprints(plain, catalog, "e", space) == fingerprints(plain, moved, "e", space)
 
 
 def test_the_estimate_before_a_sweep_holds_the_judges_calls(judged, tmp_path):

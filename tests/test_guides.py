@@ -18,6 +18,7 @@ from ecollm_lab.measuring import git_revision
 from ecollm_lab.models import ModelPool
 from ecollm_lab.own_domain import hints, write_skeleton
 from ecollm_lab.traces import Trace
+from tests.conftest import LARGE, MODELS
 
 GUIDES = ("docs/own_domain.md", "docs/own_models.md")
 HUT = Path("docs/hiking_hut")
@@ -57,7 +58,7 @@ def test_the_catalog_in_the_guide_loads(tmp_path):
     (text,) = re.findall(r"```toml\n(pocket_models.*?)```", Path("docs/own_models.md").read_text(), re.DOTALL)
     assert "models" in tomllib.loads(text)
     (tmp_path / "models.toml").write_text(text)
-    assert list(load_catalog(tmp_path / "models.toml").models) == ["pocket-s", "pocket-m", "pocket-xl", "qwen2_5-1_5b", "gpt-4o-mini"]
+    assert list(load_catalog(tmp_path / "models.toml").models) == [*MODELS, "qwen2_5-1_5b", "gpt-4o-mini"]
 
 
 def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
@@ -75,7 +76,7 @@ def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
 def test_the_pocket_model_is_no_judge_and_says_so(hut):
     labels = read_labels(HUT / "labels.jsonl", hut).head(6)
     with ModelPool(load_catalog("data/models.toml")) as models:
-        table = compare_graders(hut, labels, [Grading("judge", "pocket-xl")], default_encoder(), models)
+        table = compare_graders(hut, labels, [Grading("judge", LARGE)], default_encoder(), models)
     assert table[["n", "n_failed"]].values.tolist() == [[0, 6]]
     assert "did not reply with" in table["failure"][0]
 

@@ -11,8 +11,9 @@ from ecollm_lab.live import emulate_live, sweep_live
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.store import Store
 from ecollm_lab.sweep import Progress
+from tests.conftest import SMALL
 
-PATHS = ["none/none/none/pocket-s", "none/bm25-1/none/pocket-s"]
+PATHS = [f"none/none/none/{SMALL}", f"none/bm25-1/none/{SMALL}"]
 
 
 @pytest.fixture

@@ -1,24 +1,30 @@
 """Measuring a domain on a hosted endpoint: what fails stays visible, what it will owe is said before."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
-from ecollm_lab.catalog import Catalog
+from ecollm_lab.catalog import Catalog, load_catalog
+from ecollm_lab.domains import load_domain
 from ecollm_lab.emulator import Budget
 from ecollm_lab.exploring import emulate_domain
-from ecollm_lab.measuring import sweep_domain
+from ecollm_lab.measuring import _logged, setup_digest, sweep_domain
 from ecollm_lab.models import Reply
 from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.preflight import FIRST
 from ecollm_lab.records import LabError
 from ecollm_lab.space import PathSpace
 from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprint, sweep
+from ecollm_lab.sweep import fingerprints, sweep
 from ecollm_lab.traces import Trace
 from tests.conftest import LetterEncoder
 from tests.rig import Pool, cloud, domain
 from tests.scripted_server import Judge
 from tests.test_faults import CATALOG
+
+HOME = load_domain("data/smart_home")
+N_QUERIES = len(HOME.queries)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +39,21 @@ def options(judge, place, remote):
     return {"catalog_file": place / "models.toml", "store_file": place / "s.sqlite", "out": place / "t.parquet"}
 
 
+def test_runs_add_up_only_with_the_same_domain_models_and_prices(tmp_path):
+    file = tmp_path / "t.log.jsonl"
+    assert _logged(file, {"setup": "a", "outcomes": 1}, "a") == [{"setup": "a", "outcomes": 1}]
+    assert _logged(file, {"setup": "b", "outcomes": 2}, "b") == [{"setup": "b", "outcomes": 2}]
+    with file.open("a") as log:
+        log.write('{"outcomes": 3}\n')  # of an older log
+    assert [run["outcomes"] for run in _logged(file, {"setup": "a", "outcomes": 4}, "a")] == [1, 4]
+    assert [run["outcomes"] for run in _logged(file, None, "b")] == [2]
+    catalog = load_catalog("data/models.toml")
+    digest = setup_digest(HOME, catalog, "letters")
+    assert digest == setup_digest(HOME, catalog, "letters")
+    dearer = replace(catalog, models={**catalog.models, "pocket-xl": replace(catalog["pocket-xl"], price_in_usd_per_mtok=9.0)})
+    assert len({digest, setup_digest(HOME, dearer, "letters"), setup_digest(HOME, catalog, "words")}) == 3
+
+
 def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_path):
     said, seen = [], []
     trace, out, progress = sweep_domain(
@@ -41,16 +62,16 @@ def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_
     )  # fmt: skip
     told = Trace.load(out).provenance["sweep"]
     assert 0 < told["failed"] == len(told["failures"]) < told["n"] == len(trace.outcomes)
-    assert told["n"] + told["failed"] == progress.total + progress.reused == 272
-    assert progress.done + progress.failed == 272
+    assert told["n"] + told["failed"] == progress.total + progress.reused == N_QUERIES
+    assert progress.done + progress.failed == N_QUERIES
     assert progress.cost_usd == pytest.approx(trace.outcomes["cost_usd"].sum())  # that of the calls made ahead is in it
     assert all("not allowed" in failure["error"] and failure["attempts"] >= 1 for failure in told["failures"])
     assert f"{told['failed']} pairs failed" in trace.source_line
     assert {"queue_s", "retry_s", "repeats", "latency_spread_s", "truncated"} <= set(trace.outcomes)
     (estimate,) = said
     assert estimate.low_usd <= estimate.usd <= estimate.high_usd
-    assert estimate.pairs == 264
-    assert len(seen) >= 272
+    assert estimate.pairs == N_QUERIES - FIRST
+    assert len(seen) >= N_QUERIES
 
 
 def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
@@ -60,7 +81,7 @@ def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
         "data/smart_home", budget=Budget(outcomes=60), path_ids=ids, on_progress=lambda p: seen.append((p.done, p.failed)),
         **options(judge, tmp_path, "perm:20"),
     )  # fmt: skip
-    assert "60 of 501 outcomes" in report
+    assert f"60 of {len(ids) * len(HOME.split('train'))} outcomes" in report
     assert "budget spent" in report
     done, failed = seen[-1]
     assert failed > 0
@@ -100,8 +121,8 @@ def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
     def wall(attempt):
         with Store(tmp_path / f"{attempt}.sqlite") as store, Models(catalog) as models:
             pipeline = Pipeline(home, catalog, LetterEncoder(), models)
-            marks = {name: fingerprint(home, catalog, "letters", name) for name in catalog.models}
-            paths = PathSpace.over(list(marks)).select([f"none/none/none/{name}" for name in marks]).paths
+            paths = PathSpace.over(list(catalog.models)).select([f"none/none/none/{name}" for name in catalog.models]).paths
+            marks = fingerprints(home, catalog, "letters", paths)
             assert models["ok:40"]
             began = time.monotonic()
             assert sweep(pipeline, home.queries, paths, store, marks).done == 200

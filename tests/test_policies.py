@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecollm_lab.baselines import _leading
 from ecollm_lab.choices import choose, placements
 from ecollm_lab.fitting import POLICIES, fit_policy, router_paths
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
@@ -90,6 +91,15 @@ def test_every_policy_keeps_the_limits_it_is_given():
                 continue
             done = replay(policy, trace, slo, embeddings=embeddings)
             assert done["slo_violation_rate"] == 0.0, (name, slo)
+
+
+def test_leading_directions_are_those_of_the_decomposition_also_where_paths_are_copies():
+    rng = np.random.default_rng(0)
+    matrix = np.tile(rng.standard_normal((50, 6)) * [9, 5, 3, 1, 0.5, 0.1], 40)
+    u, s, vt = np.linalg.svd(matrix, full_matrices=False)
+    rows = _leading(matrix, 3)
+    np.testing.assert_allclose(rows @ rows.T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(matrix @ rows.T @ rows, u[:, :3] * s[:3] @ vt[:3], atol=1e-7)
 
 
 def test_static_baselines_by_hand():

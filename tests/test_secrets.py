@@ -25,6 +25,7 @@ from ecollm_lab.models import Account, ModelPool, cloud
 from ecollm_lab.models.secrets import read_key, redact
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
+from tests.conftest import LARGE
 from tests.endpoint import Endpoint
 
 KEY = "sk-PLANTED/7+key=with&odd~chars-0123456789"
@@ -33,7 +34,7 @@ KEY = "sk-PLANTED/7+key=with&odd~chars-0123456789"
 @pytest.fixture
 def model(monkeypatch):
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    return dataclasses.replace(load_catalog("data/models.toml")["pocket-xl"], api_key_env="PLANTED_KEY")
+    return dataclasses.replace(load_catalog("data/models.toml")[LARGE], api_key_env="PLANTED_KEY")
 
 
 @pytest.mark.parametrize(

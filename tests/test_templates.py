@@ -11,6 +11,7 @@ from ecollm_lab.models.cloud import CloudModel
 from ecollm_lab.models.edge import EdgeModel
 from ecollm_lab.models.templates import set_template
 from ecollm_lab.records import LabError
+from tests.conftest import LARGE, SMALL
 
 LOUD = "{% for message in messages %}{{ 'Loud: ' + message['content'] }}{% endfor %}{{ ' Answer:' }}"
 PROMPT = "Passages:\n- The weight of the Trub lamp is 45 grams.\nQuestion: how heavy is the Trub lamp?"
@@ -39,7 +40,7 @@ def copy_gguf(source, target, template):
 
 @pytest.fixture(scope="module")
 def pocket():
-    return load_catalog("data/models.toml")["pocket-s"]
+    return load_catalog("data/models.toml")[SMALL]
 
 
 def with_file(model, file, **changes):
@@ -92,7 +93,7 @@ def test_no_template_or_a_broken_one_is_an_error_not_a_guess(pocket, tmp_path, t
 
 def test_a_served_gguf_uses_its_own_template_or_a_named_one(pocket, tmp_path):
     served = dataclasses.replace(
-        load_catalog("data/models.toml")["pocket-xl"], file=copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD), sha256=None
+        load_catalog("data/models.toml")[LARGE], file=copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD), sha256=None
     )
     with EdgeModel(with_file(pocket, served.file)) as edge, CloudModel(served) as cloud:
         assert cloud.template == "the GGUF's own"

@@ -90,13 +90,12 @@ def test_the_input_frame_is_not_changed():
 def test_the_committed_traces_are_exhaustive_measured_and_of_the_shipped_domains(name):
     from ecollm_lab.catalog import load_catalog
     from ecollm_lab.domains import load_domain
-    from ecollm_lab.space import PathSpace
 
     trace, domain = Trace.load(f"data/traces/{name}.parquet"), load_domain(f"data/{name}")
     assert trace.provenance["source"] == "measured"
     assert trace.provenance["domain_digest"] == domain.digest
     assert not np.isnan(trace.array("quality")).any()
-    assert trace.path_ids == [path.id for path in PathSpace.over(list(load_catalog("data/models.toml").models))]
+    assert trace.path_ids == [path.id for path in load_catalog("data/models.toml").space()]
     assert trace.query_ids == [query.id for query in domain.queries]
 
 

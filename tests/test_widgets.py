@@ -15,12 +15,13 @@ from plotly.basedatatypes import Undefined
 from benchmarks.explorer import made_up, moves
 from ecollm_lab import explore
 from ecollm_lab.choices import choose
+from ecollm_lab.explorer.queries import PER_PAGE
 from ecollm_lab.explorer.resampling import FRONT
 from ecollm_lab.fitting import fit_policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 from scripts.browser import FLAGS, find_chromium
-from tests.conftest import make_trace
+from tests.conftest import SMALL, make_trace
 from tests.test_explorer import HOSTILE, some, without
 
 
@@ -96,14 +97,15 @@ def test_axes_zoom_and_the_table_stay_while_a_slider_moves(explorer):
 
 def test_an_infeasible_slo_says_so_takes_the_halo_away_and_offers_two_ways_out(explorer):
     f = explorer.frame
-    explorer.apply(SLO(max_latency_s=float(f["latency_s"].min() * 1.01), min_quality=0.7))
+    slo = SLO(max_latency_s=float(f["latency_s"].min() * 1.01), min_quality=round(0.95 * f["quality"].max(), 2))
+    explorer.apply(slo)
     assert explorer.chosen is None
     assert "Infeasible" in explorer.sentence.value
     assert not any(len(t.x) for t in traces(explorer, "chosen"))
     offers = [b for b in explorer.controls.offers if b.layout.display != "none"]
     assert len(offers) == 2
     for k, offer in enumerate(offers):
-        explorer.apply(SLO(max_latency_s=float(f["latency_s"].min() * 1.01), min_quality=0.7))
+        explorer.apply(slo)
         assert ("latency" in offer.description, "quality" in offer.description).count(True) == 1
         explorer.controls.offers[k].click()
         assert explorer.chosen is not None
@@ -138,11 +140,13 @@ def test_exact_values_can_be_typed(explorer):
 
 def test_why_not_and_the_button_that_lets_a_path_win(explorer):
     explorer.apply(SLO(max_latency_s=0.03))
-    beyond = explorer.frame[explorer.frame["on_front"] & (explorer.frame["latency_s"] > 0.03)]["path_id"].iloc[0]
+    front = explorer.frame[explorer.frame["on_front"]].set_index("path_id")["latency_s"]
+    beyond = front[front > 0.03].index[0]
     explorer.select(beyond)
     assert "Why not this one?</b> breaks latency" in explorer.controls.card.value
     assert explorer.controls.win.layout.display != "none"
-    assert "latency limit 40" in explorer.controls.win.description
+    asked = re.search(r"latency limit ([\d.]+) (ms|s)", explorer.controls.win.description)
+    assert float(asked[1]) / {"ms": 1000, "s": 1}[asked[2]] == pytest.approx(front[beyond], rel=0.01)
     explorer.controls.win.click()
     assert explorer.chosen == beyond
 
@@ -160,10 +164,11 @@ def test_a_click_shows_the_queries_behind_the_path_in_place(explorer, measured):
     first = re.search(r"<tr><td>(.*?)<br>", page)[1]
     worst = measured.queries[measured.queries["query_id"].isin(outcomes[outcomes["quality"] == 0]["query_id"])]["text"]
     assert first in set(worst.map(lambda t: __import__("html").escape(t)))
-    assert "page 1 of 68" in explorer.controls.queries_head.value
+    n_pages = -(-len(measured.query_ids) // PER_PAGE)
+    assert f"page 1 of {n_pages}" in explorer.controls.queries_head.value
     explorer._turn(1)
     assert explorer.controls.queries.value != page
-    assert "page 2 of 68" in explorer.controls.queries_head.value
+    assert f"page 2 of {n_pages}" in explorer.controls.queries_head.value
     explorer._turn(-1)
     assert explorer.controls.queries.value == page
 
@@ -184,8 +189,9 @@ def words_of(path_id):
 
 
 def test_the_table_selects_too_and_a_wrong_path_is_refused(explorer):
-    explorer.path.value = "none/bm25-3/none/pocket-s"
-    assert explorer.state["selected"] == "none/bm25-3/none/pocket-s"
+    path_id = explorer.view.path_ids[9]
+    explorer.path.value = path_id
+    assert explorer.state["selected"] == path_id
     explorer.select(None)
     assert explorer.path.value is None
     with pytest.raises(LabError, match="no path 'x'"):
@@ -194,7 +200,7 @@ def test_the_table_selects_too_and_a_wrong_path_is_refused(explorer):
 
 def test_nothing_vanishes_unless_it_is_hidden(explorer):
     explorer.apply(SLO(max_latency_s=0.03))
-    assert sum(len(t.x) for t in traces(explorer, "cloud")) == 111
+    assert sum(len(t.x) for t in traces(explorer, "cloud")) == len(explorer.view.path_ids)
     assert outlined(explorer) == set(explorer.frame["path_id"])
     before = shown(explorer)
     states = explorer.frame.set_index("path_id")["state"]
@@ -248,7 +254,7 @@ def test_undo_redo_and_start_name_their_steps(explorer):
 def test_a_state_is_small_json_and_restores_exactly(explorer, measured):
     explorer.apply(SLO(max_latency_s=0.0512345678901, max_cost_usd=3.3e-7, min_quality=0.41, prefer="latency"))
     explorer.statistic.value, explorer.split.value, explorer.kind.value = "p95", "heldout", "lookup"
-    explorer.select("none/bm25-3/none/pocket-s")
+    explorer.select(measured.path_ids[9])
     explorer.pin()
     explorer._turn(1)
     text = json.dumps(explorer.state)
@@ -265,7 +271,7 @@ def test_a_state_is_small_json_and_restores_exactly(explorer, measured):
 def test_what_of_a_state_no_longer_fits_is_named(measured):
     state = {
         "selected": "gone/path",
-        "pins": ["gone/too", "none/bm25-3/none/pocket-s"],
+        "pins": ["gone/too", measured.path_ids[9]],
         "kind": "song",
         "max_latency_s": 1e9,
         "prefer": "cost",
@@ -274,7 +280,7 @@ def test_what_of_a_state_no_longer_fits_is_named(measured):
     said = "; ".join(explorer.forgotten)
     for part in ("gone/path", "gone/too", "kind 'song'", "latency"):
         assert part in said
-    assert explorer.state["pins"] == ["none/bm25-3/none/pocket-s"]
+    assert explorer.state["pins"] == [measured.path_ids[9]]
     assert explorer.prefer.value == "cost"
     assert "gone/path" in explorer.sentence.value
     with pytest.raises(LabError, match="unknown keys"):
@@ -318,7 +324,7 @@ def test_the_over_share_is_of_held_out_queries(explorer, measured):
     explorer.apply(SLO(max_latency_s=0.05))
     heldout = (measured.queries["split"] == "heldout").to_numpy()
     latency = measured.array("latency_s")[heldout, measured.path_ids.index(explorer.chosen)]
-    assert f"{(latency > 0.05).mean():.0%} of 105 held-out queries over the SLO" in explorer.sentence.value
+    assert f"{(latency > 0.05).mean():.0%} of {heldout.sum()} held-out queries over the SLO" in explorer.sentence.value
 
 
 def test_what_is_slow_waits_for_the_end_of_a_drag(measured):
@@ -339,7 +345,7 @@ def test_what_is_slow_waits_for_the_end_of_a_drag(measured):
 
 
 def test_a_policy_is_replayed_when_its_tab_is_open(measured):
-    embeddings = np.random.default_rng(0).standard_normal((272, 8)).astype(np.float32)
+    embeddings = np.random.default_rng(0).standard_normal((len(measured.query_ids), 8)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     train = (measured.queries["split"] == "train").to_numpy()
     explorer = explore(measured, fit_policy(measured.split("train"), "cluster", embeddings=embeddings[train]), embeddings=embeddings)
@@ -347,7 +353,7 @@ def test_a_policy_is_replayed_when_its_tab_is_open(measured):
     explorer.controls.tabs.selected_index = 2
     explorer.settle()
     first = explorer.controls.policy.value
-    assert "105 held-out queries" in first
+    assert f"{(~train).sum()} held-out queries" in first
     explorer.apply(SLO(max_latency_s=0.02))
     assert explorer.controls.policy.value != first
 
@@ -378,7 +384,8 @@ def test_the_page_is_one_offline_file(explorer, tmp_path):
 def test_the_page_decides_as_the_library_does(measured, tmp_path):
     best = int(measured.array("quality").mean(axis=0).argmax())
     right = np.flatnonzero(measured.array("quality")[:, best] == 1)[:5]
-    few = without(measured, [(q, best) for q in range(272) if q not in right])  # perfect on five queries: too few to win
+    others = set(range(len(measured.query_ids))) - set(right)
+    few = without(measured, [(q, best) for q in others])  # perfect on five queries: too few to win
     explorer = explore(few)
     explorer.apply(SLO())
     page = explorer.to_html(tmp_path / "page.html")
@@ -403,7 +410,7 @@ def test_the_page_decides_as_the_library_does(measured, tmp_path):
 
 def test_one_path_is_enough():
     explorer = explore(make_trace([[1.0], [0.0]], 1e-6, 0.1))
-    assert explorer.chosen == "none/bm25-1/none/pocket-s"
+    assert explorer.chosen == f"none/bm25-1/none/{SMALL}"
     assert "only feasible path" in explorer.sentence.value
 
 

@@ -74,6 +74,8 @@ def _value(value: Any) -> str:
         return repr(value)  # nan and inf are TOML too
     if isinstance(value, int):
         return repr(value)
+    if isinstance(value, dict):  # inside a list
+        return f"{{{', '.join(f'{_key(key)} = {_value(one)}' for key, one in value.items() if one is not None)}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_value(v) for v in value)}]"
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")

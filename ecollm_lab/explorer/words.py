@@ -16,6 +16,7 @@ from ecollm_lab.figures import LOOKS as PLACEMENTS
 from ecollm_lab.records import SLO
 
 HALO, LIT = CHOSEN, PALETTE[5]
+MOST_KINDS = 7  # that a line for each has room
 _MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 LOOKS = {place: (colour, _MARKS[symbol], symbol) for place, colour, symbol in PLACEMENTS}  # by placement: colour, in text, in plotly
 STATE_WORDS = {
@@ -246,12 +247,12 @@ def mix(moment: Moment) -> str:
     for kind, share, i in zip(view.kinds, view.kind_share, moment.by_kind, strict=True):
         place = "infeasible" if i < 0 else str(view.placement[i])
         shares[place] = shares.get(place, 0.0) + float(share)
-        if len(rows) < 6:
+        if len(rows) < MOST_KINDS:
             colour, mark, _ = LOOKS.get(place, ("#999999", "∅", ""))
             name = "none keeps the limits" if i < 0 else f"{cut(short(view.path_ids[i]), 27)}"
             rows.append(f"<span class='ecl-kind'><b>{cut(kind, 20)}</b> <span style='color:{colour}'>{mark}</span> {name}</span>")
-    if len(view.kinds) > 6:
-        rows.append(f"<span class='ecl-kind'>and {len(view.kinds) - 6} more kinds</span>")
+    if len(view.kinds) > MOST_KINDS:
+        rows.append(f"<span class='ecl-kind'>and {len(view.kinds) - MOST_KINDS} more kinds</span>")
     bars = "".join(
         f"<span style='width:{100 * shares[place]:.1f}%;background:{LOOKS.get(place, ('#BBBBBB',))[0]}'>{place} {shares[place]:.0%}</span>"
         for place in (*LOOKS, "infeasible") if place in shares
@@ -276,16 +277,16 @@ def misfits(lost: Sequence[str]) -> str:
 
 def table_head() -> str:
     """Return the head of the paths table, in the columns of `table_row`."""
-    return f"{'path':<40} {'quality [95 %]':>20} {'USD/1k':>9} {'mean':>9} {'p95':>9} {'n':>6}  state"
+    return f"{'path':<42} {'quality [95 %]':>20} {'USD/1k':>9} {'mean':>9} {'p95':>9} {'n':>6}  state"
 
 
 def table_row(view: View, i: int) -> str:
     """Return one line of the paths table, columns aligned for a monospaced face."""
     interval = f"{view.quality[i]:.3f} [{view.low[i]:.3f}, {view.high[i]:.3f}]"
     name = str(view.path_ids[i])
-    name = name if len(name) <= 40 else name[:39] + "…"
+    name = name if len(name) <= 42 else name[:41] + "…"
     latency, tail = (f"{1000 * x:.4g} ms" if x < 1 else f"{1000 * x:,.0f} ms" for x in (view.latency_s[i], view.latency_p95_s[i]))
-    cells = f"{name:<40} {interval:>20} {1000 * view.cost_usd[i]:>9.3g} {latency:>9} {tail:>9} {int(view.n[i]):>6}"
+    cells = f"{name:<42} {interval:>20} {1000 * view.cost_usd[i]:>9.3g} {latency:>9} {tail:>9} {int(view.n[i]):>6}"
     return f"{cells}  {STATE_WORDS[STATES[view.state[i]]]} · {view.placement[i]}".replace(" ", "\u00a0")
 
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from ecollm_lab.cluster import NOISE, Clusters
 from ecollm_lab.figures.paths import bootstrap_counts, interval, resampled_means
-from ecollm_lab.figures.style import FAINT, INK, PALETTE, SYMBOLS, aside, finish, plain, require_rows
+from ecollm_lab.figures.style import FAINT, INK, PALETTE, SYMBOLS, aside, finish, plain, require_rows, split_model
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
 
@@ -39,7 +39,8 @@ def plot_cluster_map(frame: pd.DataFrame, source: str) -> go.Figure:
         )  # fmt: skip
     figure.update_xaxes(title="first principal component of the embeddings (no unit)", zeroline=False)
     figure.update_yaxes(title="second principal component (no unit)", zeroline=False)
-    return aside(finish(figure, "What do people ask about?", source))
+    height = max(470, 180 + 20 * frame["cluster"].nunique())  # all of the legend
+    return aside(finish(figure, "What do people ask about?", source, height=height))
 
 
 def compute_cluster_winners(
@@ -124,14 +125,18 @@ def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
         zmax=max(0.1, float(wide.max(axis=None))), xgap=2, ygap=2, textfont={"color": INK},
         colorbar={"title": "regret<br>(quality lost)", "thickness": 12, "outlinewidth": 0},
     )  # fmt: skip
-    ticks = [plain(path).replace("/", "<br>") + ("<br><b>best of all</b>" if path == overall else "") for path in order]
+    parts = [[*stages, *filter(None, split_model(model))] for *stages, model in (path.split("/") for path in order)]
+    ticks = [
+        "<br>".join(map(plain, slugs)) + ("<br><b>best of all</b>" if path == overall else "")
+        for path, slugs in zip(order, parts, strict=True)
+    ]
     figure.update_xaxes(
         tickvals=list(range(len(order))), ticktext=ticks, tickangle=0, tickfont={"size": 10}, showgrid=False, zeroline=False,
         title="path: rewrite, retrieve, refine, generate (★ = wins the cluster; bold = regret whose 95 % interval is above 0)",
     )  # fmt: skip
     figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False, title="cluster (queries)")
     title = "Which path answers each cluster best, and what do the others lose there?"
-    return finish(figure, title, source, height=max(380, 270 + 30 * len(wide)), foot=128)
+    return finish(figure, title, source, height=max(394, 284 + 30 * len(wide)), foot=142)
 
 
 def _require_fit(trace: Trace, embeddings: np.ndarray, clusters: Clusters) -> None:

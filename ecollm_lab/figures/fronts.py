@@ -82,7 +82,7 @@ def plot_front(frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen:
                 text=hover(part), hovertemplate="%{text}<extra></extra>", row=1, col=column,
             )  # fmt: skip
         picked = frame[frame["path_id"] == chosen]
-        left = bool((picked[x] < frame[x].median()).any())  # the label points to where there is room
+        left = bool((picked[x] ** 2 < frame[x].min() * frame[x].max()).any())  # of the axis: the label points to where there is room
         figure.add_scatter(
             x=picked[x], y=picked["quality"], mode="markers+text", name="chosen", textposition="top right" if left else "top left",
             text=picked["path_id"].map(plain) if column == 1 else None, showlegend=column == 1 and chosen is not None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the 
 QUALITY = "quality (share of facts stated, higher is better)"
 COST = "cost (USD per 1,000 queries, log)"
 LATENCY = "latency (s, mean, log)"
+_FILE_TYPE = re.compile(r"[-.](bf16|f16|f32|i?q\d\w*)$", re.IGNORECASE)  # of a GGUF, at the end of a model's name
 FOOT = 58  # pixels between the lowest axis and the source line
 
 
@@ -59,6 +61,49 @@ def mark_zero(figure: go.Figure, at: float, column: int) -> None:
         text="0", x=np.log10(at), y=0.01, xref=f"x{axis}", yref=f"y{axis} domain", showarrow=False, yanchor="bottom",
         font={"size": 11, "color": "#666666"},
     )  # fmt: skip
+
+
+def split_model(name: str) -> tuple[str, str]:
+    """Return a model's name without its file type, and that type ("" if it names none).
+
+    Examples
+    --------
+    >>> split_model("pocket-s-q8_0"), split_model("gpt-4o-mini")
+    (('pocket-s', 'q8_0'), ('gpt-4o-mini', ''))
+
+    """
+    found = _FILE_TYPE.search(name)
+    return (name[: found.start()], found[1]) if found else (name, "")
+
+
+def model_looks(models: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+    """Return colour, symbol and dash of each model: colour and symbol tell models apart, the dash the file types of one."""
+    names, types = (list(dict.fromkeys(part)) for part in zip(*map(split_model, models), strict=True))
+    types = [kind for kind in types if kind]
+    colours = (EDGE, "#56B4E9", CLOUD, "#E69F00", MIXED, CHOSEN, *PALETTE[6:])
+    symbols = ("circle", "square", "diamond", "x", *SYMBOLS[4:])
+    dashes = ("solid", "dash", "dot", "dashdot", "longdash")
+    looks = {}
+    for model in models:
+        name, kind = split_model(model)
+        i, dash = names.index(name), dashes[types.index(kind) % len(dashes)] if kind else "solid"
+        looks[model] = (colours[i % len(colours)], symbols[i % len(symbols)], dash)
+    return looks
+
+
+def add_model_keys(figure: go.Figure, looks: Mapping[str, tuple[str, str, str]]) -> None:
+    """Add a legend entry per model, whatever its file types, and one per file type if there are several."""
+    parts = {model: split_model(model) for model in looks}
+    for name in dict.fromkeys(name for name, _ in parts.values()):
+        colour, symbol, _ = next(look for model, look in looks.items() if parts[model][0] == name)
+        figure.add_scatter(
+            x=[None], y=[None], mode="lines+markers", name=name, legendgroup=name, line={"color": colour},
+            marker={"symbol": symbol, "size": 8},
+        )  # fmt: skip
+    types = dict.fromkeys(kind for _, kind in parts.values() if kind)
+    for kind in types if len(types) > 1 else ():
+        dash = next(look[2] for model, look in looks.items() if parts[model][1] == kind)
+        figure.add_scatter(x=[None], y=[None], mode="lines", name=kind, line={"color": "#777777", "dash": dash})
 
 
 def require_rows(frame: pd.DataFrame, what: str) -> None:

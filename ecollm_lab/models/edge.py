@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from ecollm_lab.catalog import Model
 from ecollm_lab.models import MAX_TOKENS, CallFailed, Reply
-from ecollm_lab.models.gguf import check_file
+from ecollm_lab.models.gguf import check_file, without_amx
 from ecollm_lab.models.templates import set_template
 from ecollm_lab.records import LabError
 
@@ -26,10 +26,11 @@ class EdgeModel:
                 f"Model {model.name!r} runs on llama-cpp-python, which is not installed. Run: pip install 'ecollm_lab[edge]'"
             ) from error
         try:
-            self._llama = llama_cpp.Llama(
-                file, n_ctx=model.context, n_threads=model.threads, n_threads_batch=model.threads, n_gpu_layers=model.gpu_layers,
-                flash_attn=True, verbose=False, seed=0,
-            )  # fmt: skip
+            with without_amx():
+                self._llama = llama_cpp.Llama(
+                    file, n_ctx=model.context, n_threads=model.threads, n_threads_batch=model.threads, n_gpu_layers=model.gpu_layers,
+                    flash_attn=True, verbose=False, seed=0,
+                )  # fmt: skip
         except (ValueError, RuntimeError) as error:
             raise LabError(f"Model {model.name!r}: llama.cpp cannot load {file}: {error}. Restore the file or name another.") from error
         self.name = model.name

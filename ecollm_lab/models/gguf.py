@@ -1,8 +1,12 @@
-"""Checks on GGUF files that give a clear error before llama.cpp gives an obscure one."""
+"""GGUF files: checks that give a clear error before llama.cpp gives an obscure one, and a safe way to load them."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
 
 from ecollm_lab.catalog import Model
 from ecollm_lab.records import LabError
@@ -37,3 +41,26 @@ def file_sha256(model: Model) -> str:
         raise LabError(f"Model {model.name!r} has no file in the catalog.")
     with model.file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def without_amx() -> Iterator[None]:
+    """Load weights as they lie in the file where llama.cpp is built for Intel's AMX.
+
+    There it would repack quantised weights for AMX kernels, in which it then crashes (ggml-org/llama.cpp#20824; seen with q8_0 and
+    q4_0 in llama-cpp-python 0.3.36). llama-cpp-python has no argument for it, so the default parameters are changed while a model loads.
+    """
+    from llama_cpp import llama_cpp as lib
+
+    params = lib.llama_model_default_params
+    if b"AMX_INT8 = 1" not in lib.llama_print_system_info():
+        yield
+        return
+
+    def changed() -> Any:
+        own = params()
+        own.use_extra_bufts = False
+        return own
+
+    with patch.object(lib, "llama_model_default_params", changed):
+        yield

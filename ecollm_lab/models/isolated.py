@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,7 @@ def _begin(model: Model) -> None:
     if parent:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _here.append(EdgeModel(model))
+    atexit.register(_here[0].__exit__, None, None, None)  # while llama_cpp is still there to free it
 
 
 def _end_with(parent: Any) -> None:

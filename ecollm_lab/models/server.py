@@ -22,7 +22,9 @@ _CHILD = (
     "import os, sys, threading\n"
     "threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()\n"
     "from llama_cpp.server.__main__ import main\n"
-    "main()\n"
+    "from ecollm_lab.models.gguf import without_amx\n"
+    "with without_amx():\n"
+    "    main()\n"
 )
 
 

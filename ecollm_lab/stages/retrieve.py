@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import bm25s
 import numpy as np
 
 from ecollm_lab.embed import Encoder
-from ecollm_lab.records import Component, LabError, Passage
+from ecollm_lab.records import LabError, Passage
 
 RRF_CONSTANT = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
-POOL = 20  # candidates of each ranking that fusion looks at
+POOL = 20  # candidates of each ranking that fusion looks at, and that a reranker gets to see
+
+Embed = Callable[[str], np.ndarray]  # a text to its unit embedding, shape (dimension,)
 
 
 class Retriever:
-    """Finds passages of one domain; titles are searched with the text."""
+    """Ranks passages of one domain; titles are searched with the text."""
 
     def __init__(self, passages: Sequence[Passage], encoder: Encoder) -> None:
         self.passages = tuple(passages)
         texts = [f"{passage.title}. {passage.text}" for passage in passages]
         self._bm25 = LexicalIndex(texts)
-        self._encoder = encoder
         self._matrix = encoder.encode(texts)
 
-    def find(self, component: Component, text: str) -> tuple[Passage, ...]:
-        """Return the `component.k` best passages for a search text, best first; none for "none"."""
-        match component.name:
+    def rank(self, name: str, text: str, embed: Embed) -> tuple[Passage, ...]:
+        """Return the 20 best passages for a search text by the retriever `name`, best first; none for "none".
+
+        How many of them are read, a component's `k`, is for the refine stage to cut: one ranking serves every k.
+        """
+        match name:
             case "none":
                 return ()
             case "bm25":
                 order = best_first(self._bm25.scores(text))
             case "dense":
-                order = best_first(self._dense(text))
+                order = best_first(self._matrix @ embed(text))
             case "hybrid":
-                ranks = [best_first(self._bm25.scores(text)), best_first(self._dense(text))]
+                ranks = [best_first(self._bm25.scores(text)), best_first(self._matrix @ embed(text))]
                 order = best_first(reciprocal_rank_fusion(ranks, len(self.passages)))
             case _:
-                raise LabError(f"Unknown retrieve component {component.name!r}; known: none, bm25, dense, hybrid.")
-        return tuple(self.passages[i] for i in order[: component.k])
-
-    def _dense(self, text: str) -> np.ndarray:
-        return self._matrix @ self._encoder.encode([text])[0]
+                raise LabError(f"Unknown retrieve component {name!r}; known: none, bm25, dense, hybrid.")
+        return tuple(self.passages[i] for i in order[:POOL])
 
 
 class LexicalIndex:

@@ -1,6 +1,9 @@
-"""Write a trained pocket model as GGUF (float16, architecture lfm2) that llama.cpp runs.
+"""Write a trained pocket model as GGUF (architecture lfm2) that llama.cpp runs, in float16 or quantised.
 
-python -m scripts.pocket.export pocket-s data/models/pocket-s.gguf
+    python -m scripts.pocket.export pocket-s data/models/pocket-s-q4_0.gguf --type q4_0
+
+Quantised are the matrices between embedding and output: to blocks of 32 weights of 8 bits (q8_0) or 4 bits (q4_0) and a float16 scale.
+Embedding and output have 8 bits in both, as errors there go into every token; convolutions and norms, which are small, stay float32.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ import json
 from pathlib import Path
 
 import gguf
-import numpy as np
 import torch
 
 from scripts.pocket.model import Pocket
@@ -25,6 +27,11 @@ NAMES = {
     "operator.q": "attn_q", "operator.k": "attn_k", "operator.v": "attn_v", "operator.out": "attn_output",
     "operator.q_norm": "attn_q_norm", "operator.k_norm": "attn_k_norm",
 }  # fmt: skip
+TYPES = {  # type of the file, of the matrices in blocks, of embedding and output
+    "f16": (gguf.LlamaFileType.MOSTLY_F16, gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F16),
+    "q8_0": (gguf.LlamaFileType.MOSTLY_Q8_0, gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q8_0),
+    "q4_0": (gguf.LlamaFileType.MOSTLY_Q4_0, gguf.GGMLQuantizationType.Q4_0, gguf.GGMLQuantizationType.Q8_0),
+}
 TOP = {"embed": "token_embd", "norm": "token_embd_norm", "output": "output"}
 
 
@@ -37,25 +44,27 @@ def tensor_name(name: str) -> str:
     return f"blk.{block}.{NAMES[rest]}.weight"
 
 
-def export(name: str, out: Path, build: Path = BUILD) -> str:
-    """Write `out` and return its sha256."""
+def export(name: str, out: Path, kind: str = "f16", build: Path = BUILD) -> str:
+    """Write `out` in one of `TYPES` and return its sha256."""
+    file_type, inner, outer = TYPES[kind]
     shape = SHAPES[name]
     net = Pocket(shape)
     net.load_state_dict(torch.load(build / f"{name}.pt", weights_only=True))
     vocabulary = json.loads((build / "tokenizer.json").read_text())["model"]
     writer = gguf.GGUFWriter(out, "lfm2")
-    writer.add_name(name)
+    writer.add_name(f"{name}-{kind}")
     writer.add_vocab_size(shape.vocab)
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.width)
     writer.add_block_count(len(shape.layers))
     writer.add_feed_forward_length(shape.feed_forward)
     writer.add_head_count(shape.heads)
-    writer.add_head_count_kv([shape.kv_heads if kind == "a" else 0 for kind in shape.layers])
+    writer.add_head_count_kv([shape.kv_heads if layer == "a" else 0 for layer in shape.layers])
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_shortconv_l_cache(shape.kernel)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(file_type)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     tokens = sorted(vocabulary["vocab"], key=vocabulary["vocab"].__getitem__)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
@@ -70,7 +79,13 @@ def export(name: str, out: Path, build: Path = BUILD) -> str:
     for key, value in net.state_dict().items():
         array = value.float().numpy()
         matrix = array.ndim == 2 and not key.endswith(".conv")
-        writer.add_tensor(tensor_name(key), array.astype(np.float16) if matrix else array)
+        if not matrix:
+            writer.add_tensor(tensor_name(key), array)
+            continue
+        chosen = inner if key.startswith("blocks.") else outer
+        if array.shape[1] % 32 and chosen != gguf.GGMLQuantizationType.F16:
+            raise ValueError(f"{key} has rows of {array.shape[1]}; {kind} needs a multiple of 32.")
+        writer.add_tensor(tensor_name(key), gguf.quants.quantize(array, chosen), raw_dtype=chosen)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -83,9 +98,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=SHAPES)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--type", choices=TYPES, default="f16")
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    print(export(args.name, args.out))
+    print(export(args.name, args.out, args.type))
 
 
 if __name__ == "__main__":

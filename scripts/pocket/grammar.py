@@ -1,362 +1,440 @@
-"""How the two domains speak: facts, symptoms, settings, general knowledge, and the ways people ask.
+"""How the two domains speak: the sentences of their passages and the frames that people's questions fit into.
 
 `make_domains` renders hand-named entities with it; `corpus` renders freshly invented ones for training.
-The wording is shared, the entities and values never are: see `corpus.RESERVED`.
+The wording is shared, and so are the ranges that values are drawn from; entities and owners never are: see `corpus.RESERVED` and
+`corpus.PLACES`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from random import Random
+from scripts.pocket import automotive, smart_home
 
-
-@dataclass(frozen=True)
-class Attribute:
-    """A measurable property: its name, unit, value range and the ways people ask for it ({e} = the entity)."""
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    step: float
-    more: str  # comparative for the larger value
-    less: str
-    asks: tuple[str, ...]
-
-    def draw(self, rng: Random) -> float:
-        """Draw one value on the attribute's grid."""
-        steps = round((self.high - self.low) / self.step)
-        return round(self.low + self.step * rng.randint(0, steps), 2)
-
-    def show(self, value: float) -> str:
-        """Write a value with its unit, as a manual prints it."""
-        return f"{value:g} {self.unit}"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A personal setting: its name, how a value is drawn, and the ways its owner asks for it ({o} = whose)."""
-
-    name: str
-    values: str  # "clock", "percent", "degrees", "code", "number" or words separated by "/"
-    asks: tuple[str, ...]
-
-    def draw(self, rng: Random) -> str:
-        """Draw one value."""
-        match self.values:
-            case "clock":
-                return f"{rng.randint(5, 23)}:{rng.choice(['00', '15', '30', '45'])}"
-            case "percent":
-                return f"{5 * rng.randint(1, 20)} percent"
-            case "degrees":
-                return f"{rng.randint(15, 25)} degrees"
-            case "code":
-                return str(rng.randint(1000, 9999))
-            case "number":
-                return f"number {rng.randint(1, 30)}"
-        return rng.choice(self.values.split("/"))
-
-
-@dataclass(frozen=True)
-class Speech:
-    """Everything a domain can talk about."""
-
-    attributes: tuple[Attribute, ...]
-    symptoms: dict[str, tuple[str, ...]]  # as the manual says it -> as people report it ({e} = the entity)
-    actions: tuple[str, ...]
-    settings: tuple[Setting, ...]
-    owners: tuple[str, ...]
-    types: tuple[str, ...]
-    general: tuple[tuple[str, str, tuple[str, ...]], ...]  # answer sentence, its fact, questions; the last is kept for the domain
-
-
-def _attributes(rows: str) -> tuple[Attribute, ...]:
-    out = []
-    for row in rows.strip().splitlines():
-        name, unit, span, words, *asks = [cell.strip() for cell in row.split("|")]
-        low, high, step = map(float, span.split())
-        more, less = words.split("/")
-        out.append(Attribute(name, unit, low, high, step, more, less, tuple(asks)))
-    return tuple(out)
-
-
-def _settings(rows: str) -> tuple[Setting, ...]:
-    cells = ([cell.strip() for cell in row.split("|")] for row in rows.strip().splitlines())
-    return tuple(Setting(name, values, tuple(asks)) for name, values, *asks in cells)
-
-
-def _symptoms(rows: str) -> dict[str, tuple[str, ...]]:
-    cells = ([cell.strip() for cell in row.split("|")] for row in rows.strip().splitlines())
-    return {name: tuple(reports) for name, *reports in cells}
-
-
-def _general(rows: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    cells = ([cell.strip() for cell in row.split("|")] for row in rows.strip().splitlines())
-    return tuple((answer, fact, tuple(questions)) for answer, fact, *questions in cells)
-
+SMART_HOME, AUTOMOTIVE = smart_home.SPEECH, automotive.SPEECH
+SPEECH = {"smart_home": SMART_HOME, "automotive": AUTOMOTIVE}
 
 FACT = "The {name} of the {entity} is {value}."
 PERSONAL = "The {name} for {owner} is {value}."
 SYMPTOM = "If the {entity} {symptom}, {action}."
 COMPARE = "The {name} of the {a} is {va} and the {name} of the {b} is {vb}, so it is the {winner}."
+REASONED = "The {name} of the {a} is {va} and the {name} of the {b} is {vb}, which is {second}, {wanted} wanted, so it is the {winner}."
+PROCEDURE = "Step {n} to {goal} the {entity} is to {action}."
+NOT_SAID = "The manual does not say."
+NO_PASSAGE = "I have no passage about that."
 
-LOOKUP_ASKS = (
-    "what is the {name} of {e}?",
-    "what's the {name} of {e}?",
-    "tell me the {name} of {e}",
-    "can you look up the {name} for {e}?",
-    "{e}, what {name} does it have?",
-)
-COMPARE_ASKS = (
-    "which has the {adj} {name}, {a} or {b}?",
-    "between {a} and {b}, which one has the {adj} {name}?",
-    "does {a} or {b} have the {adj} {name}?",
-    "i'm choosing between {a} and {b}, which has a {adj} {name}?",
-    "who wins on {adj} {name}, {a} or {b}?",
-)
-DIAGNOSE_TAILS = (
-    "what should i do?",
-    "what now?",
-    "how do i fix that?",
-    "any idea?",
-    "what does the manual say?",
-)
-PERSONAL_ASKS = (
-    "what is the {name} for {o}?",
-    "what {name} did we set for {o}?",
-    "remind me of the {name} for {o}",
-    "what did i choose as {name} for {o}?",
-)
-OPENERS = ("", "", "", "", "hey, ", "ok, ", "quick question, ", "please, ", "um, ")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+ADJECTIVES = {  # comparative -> what people say for it, the same as superlatives, and as an amount
+    "longer": (("longer", "longer", "greater"), ("longest", "greatest"), "more"),
+    "higher": (("higher", "higher", "greater", "larger", "bigger"), ("highest", "greatest", "biggest"), "more"),
+    "bigger": (("bigger", "larger", "greater"), ("biggest", "largest", "greatest"), "more"),
+    "shorter": (("shorter", "shorter", "smaller"), ("shortest", "smallest"), "less"),
+    "lower": (("lower", "lower", "smaller"), ("lowest", "smallest"), "less"),
+    "smaller": (("smaller", "smaller", "lower"), ("smallest", "lowest"), "less"),
+}
 
-SMART_HOME = Speech(
-    attributes=_attributes("""
-battery life     | months   | 3 36 1    | longer/shorter | how long does the battery of {e} last? | how many months does {e} run on one battery? | when will i have to change the battery of {e}?
-wireless range   | metres   | 5 95 5    | longer/shorter | how far away can {e} be from the hub? | how far does the signal of {e} reach?
-reset time       | seconds  | 2 30 1    | longer/shorter | how long do i hold the button to reset {e}? | how many seconds for a reset of {e}?
-warranty         | years    | 2 10 1    | longer/shorter | for how many years is {e} covered? | how long is {e} under guarantee?
-power draw       | watts    | 2 98 1    | higher/lower   | how much electricity does {e} use? | how many watts does {e} take?
-charging time    | hours    | 2 12 0.5  | longer/shorter | how long until {e} is fully charged? | how many hours does {e} need on the charger?
-noise level      | decibels | 15 75 1   | higher/lower   | how loud is {e}? | how many decibels does {e} make?
-weight           | grams    | 50 950 10 | higher/lower   | how heavy is {e}? | how many grams does {e} weigh?
-pairing time     | minutes  | 2 15 1    | longer/shorter | how long does it take to pair {e}? | how many minutes until {e} is connected to the app?
-memory           | gigabytes | 2 128 2  | bigger/smaller | how many gigabytes can {e} store? | how much can {e} record?
-"""),
-    symptoms=_symptoms("""
-blinks red               | {e} keeps blinking red | there is a red light blinking on {e}
-beeps twice              | {e} beeped twice | i hear two beeps from {e}
-shows error 4            | {e} says error 4 | error 4 came up on {e}
-shows error 7            | {e} says error 7 | error 7 came up on {e}
-does not pair            | i can't pair {e} | {e} won't connect to the app
-turns off by itself      | {e} switches itself off all the time | {e} keeps turning off on its own
-hums                     | {e} is humming | there's a humming noise from {e}
-feels hot                | {e} is really hot | {e} got very warm
-loses its connection     | {e} keeps going offline | {e} drops the connection
-shows the wrong time     | the clock on {e} is wrong | {e} tells the wrong time
-stays dark               | {e} won't light up | nothing lights up on {e}
-reacts slowly            | {e} is so slow | {e} takes ages to react
-"""),
-    actions=(
-        "replace the battery",
-        "hold the reset button",
-        "clean the lens",
-        "update the firmware",
-        "move it closer to the hub",
-        "tighten the mount",
-        "unplug it for one minute",
-        "call the support line",
-        "check the fuse",
-        "lower the brightness",
-        "remove the cover",
-        "pair it again",
-        "restart the router",
-        "wipe the sensor",
-    ),
-    settings=_settings("""
-bedtime brightness | percent | how bright should it be at bedtime for {o}? | how dim are the lights at night for {o}?
-heating start      | clock   | when does the heating come on for {o}? | what time does it get warm for {o}?
-night temperature  | degrees | how warm is it at night for {o}? | how cold does it get at night for {o}?
-wake-up alarm      | clock   | when does the alarm go off for {o}? | what time is the wake-up for {o}?
-door code          | code    | which code opens the door for {o}? | what do i type at the door for {o}?
-speaker volume     | percent | how loud is the music for {o}? | how loud did we set the speaker for {o}?
-light colour       | warm white/amber/sky blue/rose/pale green/violet | what colour are the lights for {o}? | which colour did we pick for {o}?
-cleaning day       | Monday/Tuesday/Wednesday/Thursday/Friday/Saturday | on which day does the vacuum run for {o}? | when is it cleaned for {o}?
-"""),
-    owners=(
-        "the kitchen",
-        "the nursery",
-        "the study",
-        "the hallway",
-        "the guest room",
-        "the garage",
-        "the attic",
-        "the bathroom",
-        "the cellar",
-        "the porch",
-        "Mia",
-        "Tom",
-        "Grandma",
-        "Jonas",
-        "Lena",
-        "Omar",
-        "the twins",
-        "the den",
-    ),
-    types=(
-        "bulb",
-        "plug",
-        "lamp",
-        "thermostat",
-        "camera",
-        "lock",
-        "sensor",
-        "blind",
-        "speaker",
-        "hub",
-        "vacuum",
-        "doorbell",
-        "fan",
-        "heater",
-        "alarm",
-        "remote",
-        "display",
-        "kettle",
-    ),
-    general=_general("""
-A radiator valve sets how warm one room gets. | how warm one room gets | what does a radiator valve do? | what is a radiator valve for? | why would i want a radiator valve?
-A kilowatt hour is one thousand watts for one hour. | one thousand watts for one hour | what is a kilowatt hour? | how big is a kilowatt hour? | explain a kilowatt hour to me
-LED lamps need less power than halogen lamps. | LED lamps need less | which lamps need less power, LED or halogen? | do LED or halogen lamps save power? | is LED or halogen better for my power bill?
-A bedroom is comfortable at 18 degrees. | 18 degrees | how warm should a bedroom be? | what is a good bedroom temperature? | which temperature is good for sleeping?
-Wi-Fi works on 2.4 and 5 gigahertz. | 2.4 and 5 gigahertz | on which bands does Wi-Fi work? | what frequencies does Wi-Fi use? | what gigahertz is Wi-Fi on?
-A smoke alarm should be tested every month. | every month | how often should i test a smoke alarm? | when do smoke alarms need a test? | how regularly do i check the smoke alarm?
-A smoke alarm lasts ten years. | ten years | how long does a smoke alarm last? | when is a smoke alarm too old? | how old may a smoke alarm get?
-A hub connects devices to the home network. | connects devices | what does a hub do? | what is a hub for? | why do i need a hub at all?
-Motion sensors see warmth that moves. | warmth that moves | what do motion sensors see? | how does a motion sensor notice me? | what exactly does a motion sensor detect?
-A scene sets many devices at once. | many devices at once | what is a scene? | what does a scene do? | what happens when i run a scene?
-A firmware update mends faults in a device. | mends faults | why update the firmware? | what does a firmware update do? | is there a point in firmware updates?
-A mesh network passes messages from device to device. | from device to device | what is a mesh network? | how does a mesh network work? | how do messages travel in a mesh?
-Geofencing acts when your phone leaves or comes home. | leaves or comes home | what is geofencing? | when does geofencing act? | how does geofencing know what to do?
-An air filter should be changed every three months. | every three months | how often should i change an air filter? | when is a new air filter due? | how long can an air filter stay in?
-A router should stand in the middle of the home. | in the middle of the home | where should a router stand? | what is the best place for a router? | where do i put the router?
-Two-step sign-in asks for a second proof. | a second proof | what is two-step sign-in? | what does two-step sign-in ask for? | what else do i need with two-step sign-in?
-Humidity at home should be about 50 percent. | 50 percent | how humid should a home be? | what humidity is healthy at home? | what is the right humidity indoors?
-A dimmer changes how bright a lamp is. | how bright a lamp is | what does a dimmer do? | what is a dimmer for? | what can i change with a dimmer?
-"""),
-)
 
-AUTOMOTIVE = Speech(
-    attributes=_attributes("""
-tyre pressure      | bar         | 1.8 3.6 0.1    | higher/lower   | how much air goes into the tyres of {e}? | how many bar do the tyres of {e} need?
-tank size          | litres      | 30 95 1        | bigger/smaller | how much fuel fits into {e}? | how many litres can i fill into {e}?
-oil interval       | kilometres  | 8000 30000 500 | longer/shorter | after how many kilometres does {e} need new oil? | how far can {e} go between oil changes?
-towing limit       | kilograms   | 400 3500 50    | higher/lower   | how heavy a trailer can {e} pull? | how much can i tow with {e}?
-boot space         | litres      | 180 880 10     | bigger/smaller | how much luggage fits into {e}? | how big is the trunk of {e}?
-charge time        | minutes     | 18 95 1        | longer/shorter | how long does {e} need at a fast charger? | how many minutes until {e} is charged?
-wheel torque       | newton metres | 80 180 5     | higher/lower   | how tight do the wheel bolts of {e} have to be? | how firmly do i tighten the wheels of {e}?
-roof load          | kilograms   | 40 120 5       | higher/lower   | how much weight can the roof of {e} carry? | what may i put on the roof of {e}?
-driving range      | kilometres  | 210 950 10     | longer/shorter | how far does {e} get on one charge or tank? | how many kilometres can {e} drive in one go?
-wading depth       | centimetres | 20 90 5        | bigger/smaller | how deep may the water be for {e}? | how deep can i drive {e} through water?
-"""),
-    symptoms=_symptoms("""
-shows a yellow light      | {e} has a yellow light on | there's a yellow light in {e}
-shows a red triangle      | a red triangle came on in {e} | {e} has the red triangle lit
-pulls to the left         | {e} drifts to the left | {e} doesn't go straight, it goes left
-vibrates at speed         | {e} shakes when i go fast | there is a vibration in {e} on the motorway
-starts slowly             | {e} is hard to start | {e} takes long to start in the morning
-squeals when braking      | the brakes of {e} squeal | {e} makes a squeal when i brake
-smells of fuel            | i smell petrol in {e} | there's a fuel smell in {e}
-shows code 12             | {e} reports code 12 | code 12 is on the screen of {e}
-shows code 31             | {e} reports code 31 | code 31 is on the screen of {e}
-loses pressure            | a tyre of {e} keeps going flat | {e} lost tyre pressure again
-blows warm air            | the air in {e} won't get cold | the air conditioning of {e} is warm
-will not lock             | i can't lock {e} | {e} doesn't lock anymore
-"""),
-    actions=(
-        "check the oil",
-        "fill in coolant",
-        "change the fuse",
-        "have the wheels balanced",
-        "replace the key battery",
-        "stop at once",
-        "clean the contacts",
-        "drive to a workshop",
-        "replace the filter",
-        "tighten the fuel cap",
-        "reset the computer",
-        "check the tyres",
-        "charge the battery",
-        "call road service",
-    ),
-    settings=_settings("""
-seat position     | number  | which seat memory is right for {o}? | how is the seat set for {o}?
-cabin temperature | degrees | how warm is the cabin for {o}? | what do we heat the car to for {o}?
-departure time    | clock   | when does the car have to be ready for {o}? | what time do we leave for {o}?
-radio volume      | percent | how loud is the radio for {o}? | how loud may the music be for {o}?
-garage code       | code    | which code opens the garage for {o}? | what do i type at the gate for {o}?
-charge limit      | percent | how full do we charge for {o}? | where does charging stop for {o}?
-parking spot      | number  | where do we park for {o}? | which spot is ours for {o}?
-service day       | Monday/Tuesday/Wednesday/Thursday/Friday/Saturday | on which day is the service for {o}? | when do we go to the workshop for {o}?
-"""),
-    owners=(
-        "the commute",
-        "the school run",
-        "the holiday trip",
-        "the weekend",
-        "the airport",
-        "the orchard",
-        "the dog",
-        "night drives",
-        "the market",
-        "the lake house",
-        "Mia",
-        "Tom",
-        "Grandpa",
-        "Jonas",
-        "Lena",
-        "Omar",
-        "the learner",
-        "the choir",
-    ),
-    types=(
-        "hatchback",
-        "estate",
-        "van",
-        "coupe",
-        "pickup",
-        "roadster",
-        "minibus",
-        "crossover",
-        "camper",
-        "saloon",
-        "cabrio",
-        "buggy",
-        "wagon",
-        "scooter",
-        "truck",
-        "limousine",
-        "tricycle",
-        "jeep",
-    ),
-    general=_general("""
-ABS keeps the wheels from locking. | keeps the wheels from locking | what does ABS do? | what is ABS for? | why does my car have ABS?
-A tyre needs 1.6 millimetres of tread. | 1.6 millimetres | how much tread does a tyre need? | when is a tyre too worn? | what is the least tread a tyre may have?
-Winter tyres stay soft in the cold. | soft in the cold | why use winter tyres? | what is special about winter tyres? | how do winter tyres differ from others?
-Tyre pressure is measured on cold tyres. | cold tyres | when do i measure tyre pressure? | are tyres measured warm or cold? | should i check the pressure before or after driving?
-Coolant carries heat away from the engine. | heat away from the engine | what does coolant do? | what is coolant for? | why is there coolant in a car?
-Brake fluid should be changed every two years. | every two years | how often is brake fluid changed? | when is new brake fluid due? | how long does brake fluid stay good?
-Regenerative braking charges the battery. | charges the battery | what is regenerative braking? | what does regenerative braking do? | where does the energy of regenerative braking go?
-A heat pump warms the cabin with less power. | with less power | what does a heat pump do in a car? | why does an electric car have a heat pump? | is a heat pump in the car any good?
-Cold weather lowers the range of an electric car. | lowers the range | what does cold do to an electric car? | how does winter change electric range? | why do i get less far in winter?
-A spare wheel should be driven at 80 at most. | 80 at most | how fast may i drive on a spare wheel? | what is the limit on a spare wheel? | what speed is ok with the spare wheel on?
-Lane assist steers gently between the lines. | gently between the lines | what does lane assist do? | what is lane assist? | what happens when lane assist is on?
-Cruise control keeps the speed steady. | keeps the speed steady | what does cruise control do? | what is cruise control? | why would i turn on cruise control?
-A child seat belongs in the back. | in the back | where does a child seat belong? | where do i put a child seat? | which row is right for a child seat?
-A warning triangle stands 100 metres behind the car. | 100 metres behind | where does a warning triangle stand? | how far behind goes the warning triangle? | where do i place the triangle after a breakdown?
-Diesel and petrol must not be mixed. | must not be mixed | can diesel and petrol be mixed? | may i mix diesel and petrol? | is some petrol in a diesel tank a problem?
-The octane number says how well fuel resists knocking. | resists knocking | what is the octane number? | what does the octane number say? | what does 95 at the pump mean?
-A cabin filter cleans the air inside. | cleans the air inside | what does a cabin filter do? | what is a cabin filter for? | why change the cabin filter?
-Worn wipers leave streaks on the glass. | streaks on the glass | how do i notice worn wipers? | what do worn wipers do? | when do my wipers need replacing?
-"""),
-)
+def _frames(text: str) -> tuple[str, ...]:
+    """Read one frame a line."""
+    return tuple(line.strip() for line in text.strip().splitlines())
 
-SPEECH = {"smart_home": SMART_HOME, "automotive": AUTOMOTIVE}
+
+LOOKUP_ASKS = _frames("""
+what is the {name} of {e}?
+what's the {name} of {e}?
+tell me the {name} of {e}
+can you look up the {name} for {e}?
+{e}, what {name} does it have?
+what {name} does {e} have?
+what is the {name} for {e}?
+i need the {name} of {e}
+i need to know the {name} of {e}
+do you know the {name} of {e}?
+could you tell me the {name} of {e}?
+can you find the {name} of {e}?
+find me the {name} of {e}
+give me the {name} of {e}
+look up the {name} of {e} for me
+how much is the {name} of {e}?
+what does the manual say about the {name} of {e}?
+what do they give as {name} for {e}?
+what {name} is listed for {e}?
+what can you tell me about the {name} of {e}?
+how about {e}, what is its {name}?
+about {e}: what's the {name}?
+for {e}, what would the {name} be?
+i'm looking for the {name} of {e}
+i wonder what the {name} of {e} is
+i forgot the {name} of {e}
+any idea what the {name} of {e} is?
+which {name} does {e} come with?
+which {name} should i expect from {e}?
+the {name} of {e} is what again?
+the {name} of {e} please
+and the {name} of {e}?
+is there a {name} given for {e}?
+what sort of {name} does {e} have?
+what kind of {name} can i expect with {e}?
+what figure is printed for the {name} of {e}?
+where does {e} stand on {name}?
+does the manual mention the {name} of {e}?
+remind me what {name} {e} has
+my question is about the {name} of {e}
+how is {e} on {name}?
+""")
+LOOKUP_TERSE = _frames("""
+{name} {e}
+{e} {name}
+{e} {name}?
+{name} of {e}
+{name} for {e}
+{e}: {name}
+{name}, {e}
+{e} - {name}?
+{e} {name} how much
+manual {e} {name}
+{e} what {name}
+spec {name} {e}
+""")
+COMPARE_ASKS = _frames("""
+which has the {adj} {name}, {a} or {b}?
+between {a} and {b}, which one has the {adj} {name}?
+does {a} or {b} have the {adj} {name}?
+i'm choosing between {a} and {b}, which has a {adj} {name}?
+who wins on {adj} {name}, {a} or {b}?
+which of the two has the {adj} {name}, {a} or {b}?
+{a} or {b}, which has the {adj} {name}?
+{a} or {b}: which one comes with the {adj} {name}?
+is the {name} {adj} with {a} or with {b}?
+is the {name} of {a} {adj} than that of {b}?
+does {a} have a {adj} {name} than {b}?
+compare {a} and {b}: which has the {adj} {name}?
+compare the {name} of {a} and {b}, which is {adj}?
+of {a} and {b}, which has the {best} {name}?
+which one has the {best} {name}, {a} or {b}?
+who has the {best} {name}: {a} or {b}?
+where is the {name} {adj}, {a} or {b}?
+which would give me a {adj} {name}, {a} or {b}?
+i want the {adj} {name}, should i get {a} or {b}?
+if i need a {adj} {name}, is it {a} or {b}?
+{a} against {b}, where do i get the {adj} {name}?
+{a} versus {b}, whose {name} is {adj}?
+whose {name} is {adj}, {a} or {b}?
+looking at {name}, which is {adj}, {a} or {b}?
+when it comes to {name}, is {a} or {b} {adj}?
+which has {more} {name}, {a} or {b}?
+has {a} or {b} got {more} {name}?
+i can't decide, {a} or {b}, i want the {adj} {name}
+tell me which has the {adj} {name}, {a} or {b}
+should i take {a} or {b} for a {adj} {name}?
+""")
+COMPARE_WINS = _frames("""
+which one {win}, {a} or {b}?
+which {win}, {a} or {b}?
+{a} or {b}, which one {win}?
+{a} or {b}: which {win}?
+between {a} and {b}, which one {win}?
+of {a} and {b}, which {win}?
+what {win}, {a} or {b}?
+is it {a} or {b} that {win}?
+i want the one that {win}, {a} or {b}?
+i need the one that {win}, should i get {a} or {b}?
+comparing {a} with {b}, which one {win}?
+{a} versus {b}, which {win}?
+who {win}, {a} or {b}?
+tell me which one {win}, {a} or {b}
+which of the two {win}, {a} or {b}?
+i have {a} and {b} in mind, which one {win}?
+we have both {a} and {b}, which one {win}?
+do you know which one {win}, {a} or {b}?
+would you say {a} or {b} is the one that {win}?
+i can't decide between {a} and {b}, which one {win}?
+""")
+COMPARE_TERSE = _frames("""
+{adj} {name} {a} or {b}
+{a} or {b} {adj} {name}
+{a} vs {b} {adj} {name}
+{a} vs {b}, {adj} {name}?
+{name}: {a} or {b}, which {adj}
+{adj} {name}: {a} / {b}?
+{best} {name} {a} {b}
+{more} {name} {a} or {b}
+{a} vs {b} which {win}
+{win}, {a} or {b}
+""")
+DIAGNOSE_HEADS = _frames("""
+what do i do if {report}?
+what should i do when {report}?
+what can i do if {report}?
+what do i do when {report}?
+what helps when {report}?
+what helps if {report}?
+what if {report}?
+how do i fix it when {report}?
+how can i help myself if {report}?
+help, {report}
+help! {report}
+i have a problem: {report}
+i've got an issue, {report}
+the problem is that {report}
+the trouble is {report}
+there is something wrong, {report}
+why is it that {report}?
+what does the manual say if {report}?
+what does it mean when {report}?
+what does the manual want me to do if {report}?
+what am i supposed to do if {report}?
+any advice? {report}
+any idea what to do when {report}?
+do you know what to do if {report}?
+tell me what to do if {report}
+how do i get rid of it if {report}?
+how do i deal with it when {report}?
+how come {report}?
+so {report}
+since this morning {report}
+all of a sudden {report}
+now {report}
+i think {report}
+i noticed that {report}
+my wife says {report}
+it looks like {report}
+what is the fix if {report}?
+what's the remedy when {report}?
+is there a trick when {report}?
+what is going on, {report}
+""")
+DIAGNOSE_TAILS = _frames("""
+what should i do?
+what now?
+how do i fix that?
+any idea?
+what does the manual say?
+what can i do?
+what do i do?
+what to do?
+how do i stop it?
+how can i fix this?
+how do i solve this?
+what helps?
+help
+please help
+any tips?
+what's wrong?
+what is the matter?
+why?
+what does that mean?
+is there a fix?
+what's the fix?
+how do i get it to stop?
+how do i get it right again?
+do you know what to do?
+what would you do?
+can you help me?
+what am i supposed to do?
+now what?
+and now?
+how do i deal with it?
+what do you suggest?
+what do i try first?
+is it broken?
+what next?
+i don't know why
+it is driving me mad
+""")
+DIAGNOSE_VERBS = _frames("""
+why does {e} {bare}?
+what makes {e} {bare}?
+what should i do about {e} {ing}?
+{e} keeps {ing}, what now?
+{e} is {ing}
+how do i stop {e} from {ing}?
+what to do with {e} {ing}?
+problem with {e}: it {symptom}
+trouble with {e}, it {symptom}
+about {e}: it {symptom}, what do i do?
+{e} acts up, it {symptom}
+something is wrong with {e}. it {symptom}
+what is the fix for {e} {ing}?
+any idea why {e} {symptom}?
+do you know why {e} {symptom}?
+when {e} {symptom}, what do i do?
+if {e} {symptom}, what should i do?
+if {e} {symptom}, what then?
+""")
+DIAGNOSE_TERSE = _frames("""
+{e} {symptom}
+{e} {symptom} fix
+{e} {ing}
+{e} {ing} help
+{symptom} {e}
+{ing} {e}
+{e}: {symptom}?
+{e} {ing} what to do
+fix {e} {symptom}
+{e} problem {symptom}
+""")
+PERSONAL_ASKS = _frames("""
+what is the {name} for {o}?
+what {name} did we set for {o}?
+remind me of the {name} for {o}
+what did i choose as {name} for {o}?
+what's the {name} for {o}?
+what is {o}'s {name}?
+what was the {name} for {o}?
+tell me the {name} for {o}
+which {name} did we pick for {o}?
+which {name} is set for {o}?
+what {name} do we use for {o}?
+what {name} do we have for {o}?
+what did we agree on as {name} for {o}?
+what have we got down as {name} for {o}?
+i forgot the {name} for {o}
+i can't remember the {name} for {o}
+do you remember the {name} for {o}?
+do you know the {name} for {o}?
+what do my notes say about the {name} for {o}?
+what did i write down as {name} for {o}?
+look up the {name} for {o}
+give me the {name} for {o}
+for {o}, what is the {name}?
+for {o}, which {name} did we say?
+when it's about {o}, what {name} do we use?
+how did we set the {name} for {o}?
+what should the {name} be for {o}?
+what is our {name} for {o}?
+and the {name} for {o}?
+{o} needs a {name}, what was it?
+check the {name} for {o}
+i need the {name} for {o}
+""")
+OWNER_FIRST = _frames("""
+for {o}, {ask}?
+{o}: {ask}?
+about {o}, {ask}?
+this is for {o}, {ask}?
+it's for {o}. {ask}?
+when it comes to {o}, {ask}?
+{o} again, {ask}?
+{ask} when it's for {o}?
+{ask} if it is {o}?
+{ask} again for {o}?
+""")
+PERSONAL_TERSE = _frames("""
+{name} {o}
+{o} {name}
+{name} for {o}
+{o} {name}?
+{o}: {name}
+our {name} {o}
+{name}, {o}
+notes {o} {name}
+""")
+PROCEDURE_ASKS = _frames("""
+what is step {n} to {way}?
+what's step {n} if i want to {way}?
+what is the {nth} step to {way}?
+i want to {way}, what is step {n}?
+how do i {way}, what comes {nth}?
+what do i do in step {n} to {way}?
+what do i do {nth} to {way}?
+what do i have to do in the {nth} step when i {way}?
+when i {way}, what is the {nth} step?
+when i {way}, what is step {n}?
+to {way}, what is the {nth} thing to do?
+to {way}, what comes {nth}?
+i'd like to {way}, tell me step {n}
+i'm about to {way}, what's the {nth} step?
+i am trying to {way}, what does step {n} say?
+which step is number {n} to {way}?
+tell me step {n} to {way}
+give me the {nth} step to {way}
+read me step {n}, i want to {way}
+what's the {nth} step for {ing}?
+what is step {n} of {ing}?
+what is step {n} when {ing}?
+{ing}: what is step {n}?
+when {ing}, what do i do {nth}?
+what do you do {nth} when {ing}?
+step {n} of {ing} please
+i'm {ing}, what is step {n}?
+for {ing}, what is the {nth} step?
+help me with {ing}, what does step {n} say?
+what does the manual say as step {n} to {way}?
+what does the {nth} step say if i want to {way}?
+number {n} on the list to {way}?
+""")
+PROCEDURE_FIRST = _frames("""
+what comes first when i {way}?
+what do i do first to {way}?
+how do i start to {way}?
+how do i begin to {way}?
+where do i start if i want to {way}?
+what is the first thing to do to {way}?
+i want to {way}, what is first?
+i want to {way}, how do i begin?
+what do i start with when {ing}?
+how do i begin with {ing}?
+how does {ing} start?
+before anything else, what do i do to {way}?
+""")
+PROCEDURE_NEXT = _frames("""
+what do i do after step {m} to {way}?
+i'm done with step {m} to {way}, what is next?
+i have finished step {m} of {ing}, what now?
+i am at step {m} of {ing}, what comes next?
+step {m} to {way} is done, what's next?
+what follows after step {m} when i {way}?
+""")
+PROCEDURE_AFTER = _frames("""
+what do i do after i {before} to {way}?
+what comes after i {before} when i {way}?
+what is next after {before_ing} when i {way}?
+what comes after {before_ing} to {way}?
+i want to {way}, what do i do once i {before}?
+i {before} to {way}, and then?
+to {way} i have to {before}, what comes after that?
+after {before_ing}, what is the next step to {way}?
+when {ing}, what comes after {before_ing}?
+when {ing}, i {before}, what then?
+which step follows {before_ing} when {ing}?
+""")
+PROCEDURE_BEFORE = _frames("""
+what do i do right before i {after} to {way}?
+what comes just before {after_ing} when i {way}?
+when {ing}, what do i do just before i {after}?
+to {way}, which step is right before {after_ing}?
+""")
+PROCEDURE_LAST = _frames("""
+what is the last step to {way}?
+what do i do last when i {way}?
+what comes last when {ing}?
+how do i finish when i {way}?
+what is the final step of {ing}?
+""")
+PROCEDURE_TERSE = _frames("""
+{way} step {n}
+step {n} {way}
+{nth} step {way}
+{ing} step {n}
+{ing} {nth} step
+{way}, {nth} step?
+{way} {nth}?
+step {n}: {ing}
+""")
+OPENERS = (*("",) * 14, "hey, ", "ok, ", "quick question, ", "please, ", "um, ", "so, ", "hi, ", "well, ", "hello, ", "sorry, ")
+INDIRECT = _frames("""
+do you know {ask}?
+can you tell me {ask}?
+could you tell me {ask}?
+i'd like to know {ask}
+i want to know {ask}
+i wonder {ask}
+i have no idea {ask}
+tell me {ask}
+does the manual say {ask}?
+please check {ask}
+any idea {ask}?
+i'm not sure {ask}
+find out {ask}
+remind me {ask}
+""")

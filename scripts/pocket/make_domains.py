@@ -1,166 +1,242 @@
-"""Write `data/smart_home` and `data/automotive` from hand-named entities and seeded values.
+"""Write `data/smart_home` and `data/automotive`, cards included, from hand-named products, hand-written wordings and seeded values.
 
     python -m scripts.pocket.make_domains
 
-Entities are split by family (every "Halo …" is on one side), owners by name, general questions by subject. Wordings marked
-`free` are written below and occur nowhere in training; the others share their patterns with the training corpus.
+Products are split by family (every "Halo …" is on one side), owners by name, general questions by subject, free wordings one by one.
+Products and free wordings are in `wordings/`; template wordings share their patterns with the training corpus.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from scripts.pocket import corpus
+import numpy as np
+
+from ecollm_lab.embed import default_encoder
+from scripts.pocket import corpus, domain_card
 from scripts.pocket import grammar as g
 
 DATA = Path("data")
-ENTITIES = {
-    "smart_home": {
-        "train": (
-            "Halo bulb, Halo Mini bulb, Halo lamp, Lumo bulb, Lumo Max lamp, Brisk vacuum, Brisk Pro vacuum, Nova plug, Nova Duo plug, "
-            "Ember thermostat, Ember heater, Ember Eco heater, Tilda kettle, Orbit camera, Orbit Pro camera, Orbit doorbell, "
-            "Sonar speaker, Sonar Mini speaker, Fenn hub, Fenn Plus hub, Quill remote, Quill display"
-        ),
-        "heldout": (
-            "Pico sensor, Pico Plus sensor, Velum blind, Velum Max blind, Kestrel lock, Kestrel Pro lock, Mistral fan, "
-            "Mistral Eco fan, Juno display, Juno remote, Arbor alarm, Arbor Mini alarm, Zephyr fan, Zephyr heater"
-        ),
-    },
-    "automotive": {
-        "train": (
-            "Vela hatchback, Vela Sport hatchback, Vela estate, Tarn van, Tarn Max van, Tarn camper, Corvo coupe, Corvo cabrio, "
-            "Arden estate, Arden Plus estate, Arden saloon, Solis crossover, Solis Eco crossover, Drift roadster, Onyx limousine, "
-            "Rally pickup, Rally Pro pickup, Fjord jeep, Fjord wagon, Lynx hatchback, Lynx Mini hatchback, Mesa truck"
-        ),
-        "heldout": (
-            "Sierra wagon, Sierra Plus wagon, Altus minibus, Altus Max minibus, Bora scooter, Bora Sport scooter, Cirro coupe, "
-            "Cirro Eco coupe, Delta saloon, Delta cabrio, Pampa pickup, Pampa Duo pickup, Juniper van, Juniper camper"
-        ),
-    },
-}
+WORDINGS = Path(__file__).parent / "wordings"
+SHARES = {"train": 0.6, "heldout": 0.4}
+COUNTS = {"lookup": 190, "compare": 95, "diagnose": 105, "procedure": 85, "personal": 75, "unanswerable": 65}  # general: all there are
+FREE_SHARE = 0.42
+MOST_USES = 3  # of one free wording in one split
+NEAR = 0.85  # held-out queries with this cosine or more to a training query are left out
+MARGIN = 1e-4  # none may be so close to NEAR that another machine's rounding would decide
 NOTES = {"smart_home": "Household notes", "automotive": "Vehicle notes"}
 
-# Wordings that no training pattern produces.
-FREE_LOOKUP = {
-    "battery life": ("{e} battery, how many months is it good for", "so what battery life can i expect from {e}"),
-    "wireless range": ("whats the range like on {e}, in metres", "how many metres does {e} reach wireless"),
-    "reset time": ("i need to reset {e}. how long must i press", "reset {e}, seconds needed?"),
-    "warranty": ("is there still warranty on {e}? how many years do we get", "years of warranty on {e} pls"),
-    "power draw": ("the power {e} draws, in watts", "how many watts is {e} pulling"),
-    "charging time": ("when charging {e}, how many hours should i plan", "{e} is empty, how long on the charger"),
-    "noise level": ("is {e} noisy? give me decibels", "decibels of {e} pls"),
-    "weight": ("weight of {e} in grams", "i want to hang up {e}, what does it weigh"),
-    "pairing time": ("i am pairing {e}, how many minutes will this take", "pairing {e} takes how long"),
-    "memory": ("how much memory is in {e}", "{e} storage in gigabytes"),
-    "tyre pressure": ("whats the right pressure in the tyres of {e}", "pumping up {e}, how many bar"),
-    "tank size": ("how large is the fuel tank on {e}", "tank of {e} in litres"),
-    "oil interval": ("when is the next oil due on {e}, in kilometres", "oil change {e} every how many kilometres"),
-    "towing limit": ("can {e} tow my caravan? whats the limit", "max kilograms {e} may tow"),
-    "boot space": ("how many litres of boot has {e}", "will the pram fit in the boot of {e}, how much space is there"),
-    "charge time": ("fast charging {e}, minutes?", "how long am i stuck at the charger with {e}"),
-    "wheel torque": ("torque for the wheels on {e}", "how many newton metres on the wheel bolts of {e}"),
-    "roof load": ("roof box on {e}, how many kilograms are ok", "what load is allowed on the roof of {e}"),
-    "driving range": ("whats the range of {e} in kilometres", "full charge on {e} gets me how far"),
-    "wading depth": ("how many centimetres of water can {e} take", "wading with {e}, how deep is ok"),
-}
-FREE_COMPARE = ("{a} or {b}, which one wins on {name} if i want it {adj}", "give me the one with the {adj} {name}: {a} or {b}")
-FREE_DIAGNOSE = (
-    "help, {e} {symptom}",
-    "{e} {symptom} again since this morning. what can i try",
-    "my partner says {e} {symptom}. is there a fix",
-)
-FREE_PERSONAL = ("{name} for {o} again? i forgot", "need our {name}, the one for {o}", "{o}: {name}?")
+
+@dataclass(frozen=True)
+class Item:
+    """A template question with its gold passages, and the free wordings that ask the same, by what fills them."""
+
+    turn: corpus.Turn
+    gold: tuple[str, ...]
+    free: dict[str, dict[str, str]]  # wording -> fields
+    withheld: str = ""  # the sentence that would answer, where the domain does not state it
+
+    def row(self, split: str, wording: str | None) -> dict[str, Any]:
+        """Return the query's record without its id."""
+        facts = [f"{f} | {f.removeprefix('so it is ')} has" if f.startswith("so it is") else f for f in self.turn.facts]
+        return {
+            "text": wording.format(**self.free[wording]) if wording else self.turn.question,
+            "kind": self.turn.kind,
+            "wording": "free" if wording else "template",
+            "references": [self.turn.answer],
+            "facts": facts,
+            "gold": list(self.gold),
+            "split": split,
+        }
 
 
-def fact_row(turn: corpus.Turn, gold: list[str], free: str | None) -> dict:
-    """Turn a question into a query record without id and split."""
-    question = free or turn.question
-    facts = [f"{f} | {f.removeprefix('so it is ')} has" if f.startswith("so it is") else f for f in turn.facts]
-    return {
-        "text": question,
-        "kind": turn.kind,
-        "wording": "free" if free else "template",
-        "references": [turn.answer],
-        "facts": facts,
-        "gold": gold,
-    }
+@dataclass
+class Book:
+    """One domain in the making: its passages, and what can be asked by split and kind."""
+
+    name: str
+    rng: Random
+    passages: list[dict[str, str]] = field(default_factory=list)
+    items: dict[tuple[str, str], list[Item]] = field(default_factory=lambda: defaultdict(list))
+    uses: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.speech = g.SPEECH[self.name]
+        self.words = wordings(self.name)
+
+    def add(self, title: str, source: str, turns: list[corpus.Turn]) -> tuple[str]:
+        """Add a passage that states the turns' answers; return its id as gold."""
+        text = " ".join(turn.answer for turn in turns)
+        self.passages.append({"id": f"p{len(self.passages) + 1:03d}", "title": title, "source": source, "text": text})
+        return (self.passages[-1]["id"],)
+
+    def hold(self, split: str, turn: corpus.Turn, gold: tuple[str, ...], free: dict[str, dict[str, str]]) -> None:
+        """Keep a question for the draw; what is no general knowledge and has no gold passage is unanswerable."""
+        withheld = "" if gold or turn.kind == "general" else turn.answer
+        asked = corpus.ask_unsaid(turn) if withheld else turn
+        self.items[split, asked.kind].append(Item(asked, gold, free, withheld))
 
 
-def maybe(rng: Random, patterns: tuple[str, ...]) -> str | None:
-    """Choose a free wording in three cases of ten."""
-    return rng.choice(patterns) if rng.random() < 0.3 else None
+def wordings(name: str) -> dict[str, Any]:
+    """Return the products and free wordings of one domain, as written."""
+    return tomllib.loads((WORDINGS / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def build(name: str, rng: Random) -> tuple[list[dict], list[dict]]:
-    """Return the passages and queries of one domain."""
-    speech = g.SPEECH[name]
-    passages: list[dict] = []
-    queries: list[dict] = []
+def split_of(i: int) -> str:
+    """Return the split of the item at place `i` of a list: of every five in a row three are for training, two are held out."""
+    return "train" if i % 5 < 3 else "heldout"
 
-    def add_passage(title: str, source: str, sentences: list[str]) -> str:
-        passages.append({"id": f"p{len(passages) + 1:03d}", "title": title, "source": source, "text": " ".join(sentences)})
-        return passages[-1]["id"]
 
-    for split, listed in ENTITIES[name].items():
-        measured: dict[str, list[tuple[str, float, str]]] = {}
-        for entity in listed.split(", "):
-            chosen = rng.sample(speech.attributes, 6)
-            for title, part in (("specifications", chosen[:3]), ("everyday use", chosen[3:])):
-                values = [(a, a.draw(rng)) for a in part]
-                turns = [corpus.ask_lookup(rng, a, entity, v) for a, v in values]
-                gold = add_passage(f"{entity}: {title}", "manual", [t.answer for t in turns])
-                for (attribute, value), turn in zip(values, turns, strict=True):
-                    measured.setdefault(attribute.name, []).append((entity, value, gold))
-                    if rng.random() < 0.5:
-                        free = maybe(rng, FREE_LOOKUP[attribute.name])
-                        row = fact_row(turn, [gold], free and free.format(e=f"the {entity}"))
-                        queries.append(row | {"split": split})
-            symptoms = rng.sample(list(speech.symptoms), 3)
-            turns = [corpus.ask_diagnose(rng, speech, entity, s, rng.choice(speech.actions)) for s in symptoms]
-            gold = add_passage(f"{entity}: troubleshooting", "manual", [t.answer for t in turns])
-            for symptom, turn in zip(symptoms, turns, strict=True):
-                if rng.random() < 0.5:
-                    free = maybe(rng, FREE_DIAGNOSE)
-                    row = fact_row(turn, [gold], free and free.format(e=f"the {entity}", symptom=symptom))
-                    queries.append(row | {"split": split})
-        pairs = [(a, x, y) for a in speech.attributes for x in measured.get(a.name, []) for y in measured.get(a.name, []) if x[1] != y[1]]
-        for attribute, x, y in rng.sample(pairs, 30 if split == "train" else 20):
-            turn = corpus.ask_compare(rng, attribute, x[:2], y[:2])
-            free = maybe(rng, FREE_COMPARE)
-            if free:
-                larger = (x if x[1] > y[1] else y)[0] == turn.facts[2].removeprefix("so it is the ")
-                adjective = attribute.more if larger else attribute.less
-                free = free.format(a=f"the {x[0]}", b=f"the {y[0]}", name=attribute.name, adj=adjective)
-            queries.append(fact_row(turn, [x[2], y[2]], free) | {"split": split})
-    for i, owner in enumerate(speech.owners):
-        settings = rng.sample(speech.settings, 4)
-        turns = [corpus.ask_personal(rng, s, owner, s.draw(rng)) for s in settings]
-        gold = add_passage(f"{NOTES[name]}: {owner}", "notes", [t.answer for t in turns])
-        for setting, turn in list(zip(settings, turns, strict=True))[:3]:
-            free = maybe(rng, FREE_PERSONAL)
-            row = fact_row(turn, [gold], free and free.format(o=owner, name=setting.name))
-            queries.append(row | {"split": "train" if i % 5 < 3 else "heldout"})
-    for i, (answer, fact, questions) in enumerate(speech.general):
-        turn = corpus.Turn("general", corpus.say(rng, questions[-1]), answer, (fact,))
-        queries.append(fact_row(turn, [], None) | {"wording": "free", "split": "train" if i % 5 < 3 else "heldout"})
-    return passages, queries
+def of_split(items: list[str] | tuple[str, ...], split: str) -> list[str]:
+    """Return the items of one split."""
+    return [item for i, item in enumerate(items) if split_of(i) == split]
+
+
+def named(entity: str) -> dict[str, str]:
+    """Return the fields of a free wording about one product."""
+    return {"e": entity, "l": entity.lower()}
+
+
+def lookups(book: Book, split: str, entity: str, stated: dict[str, list[tuple[str, float, tuple[str, ...]]]]) -> None:
+    """Write an entity's two fact passages, and ask for what they state and for what they do not."""
+    chosen = book.rng.sample(book.speech.attributes, 6)
+    asks = {a.name: dict.fromkeys(of_split(book.words["lookup"][a.name], split), named(entity)) for a in book.speech.attributes}
+    for title, part in (("specifications", chosen[:3]), ("everyday use", chosen[3:])):
+        values = [a.draw(book.rng) for a in part]
+        turns = [corpus.ask_lookup(book.rng, a, entity, v) for a, v in zip(part, values, strict=True)]
+        gold = book.add(f"{entity}: {title}", "manual", turns)
+        for attribute, value, turn in zip(part, values, turns, strict=True):
+            book.hold(split, turn, gold, asks[attribute.name])
+            stated[attribute.name].append((entity, value, gold))
+    for attribute in book.rng.sample([a for a in book.speech.attributes if a not in chosen], 2):
+        book.hold(split, corpus.ask_lookup(book.rng, attribute, entity, attribute.low), (), asks[attribute.name])
+
+
+def diagnoses(book: Book, split: str, entity: str) -> None:
+    """Write an entity's troubleshooting passage, and ask about its symptoms and about one that it leaves out."""
+    *symptoms, other = book.rng.sample(list(book.speech.symptoms), 4)
+    turns = [corpus.ask_diagnose(book.rng, book.speech, entity, s, book.rng.choice(book.speech.actions)) for s in (*symptoms, other)]
+    gold = book.add(f"{entity}: troubleshooting", "manual", turns[:-1])
+    for symptom, turn in zip((*symptoms, other), turns, strict=True):
+        reports = of_split(book.words["diagnose"]["reports"][symptom], split)
+        frames = of_split(book.words["diagnose"]["frames"], split)
+        free = {frame: {"r": book.rng.choice(reports).format(**named(entity))} for frame in frames}
+        book.hold(split, turn, () if symptom == other else gold, free)
+
+
+def procedures(book: Book, split: str, entity: str, n: int) -> None:
+    """Write `n` procedures of an entity, and ask for their steps and for one of a procedure that the manual leaves out."""
+    words = {key: of_split(frames, split) for key, frames in book.words["procedure"].items()}
+    *described, other = book.rng.sample(book.speech.procedures, n + 1)
+    for procedure in (*described, other):
+        steps = book.rng.sample(book.speech.steps, book.rng.choice((3, 4, 5)))
+        turns = [corpus.ask_procedure(book.rng, procedure, entity, steps, i, whole=procedure != other) for i in range(1, len(steps) + 1)]
+        gold = () if procedure == other else book.add(f"{entity}: how to {procedure.goal} it", "manual", turns)
+        asked = (book.rng.randrange(len(steps)),) if procedure == other else range(len(steps))
+        for i in asked:
+            fields = named(entity) | {"goal": procedure.goal, "n": str(i + 1), "nth": g.ORDINALS[i], "word": g.NUMBERS[i]}
+            frames = words["any"] + ([] if procedure == other else words["after"] if i else words["first"])
+            free = dict.fromkeys(frames, fields | {"prev": steps[i - 1]})
+            book.hold(split, turns[i], gold, free)
+
+
+def comparable(a: str, b: str) -> bool:
+    """Return whether two entities are of one family or of one type: others are rarely compared."""
+    return a.split(maxsplit=1)[0] == b.split(maxsplit=1)[0] or a.rsplit(maxsplit=1)[-1] == b.rsplit(maxsplit=1)[-1]
+
+
+def comparisons(book: Book, split: str, stated: dict[str, list[tuple[str, float, tuple[str, ...]]]]) -> None:
+    """Ask which of two entities has more, or less, of what is stated of both, if they are comparable."""
+    for attribute in book.speech.attributes:
+        holders = stated[attribute.name]
+        for x, y in ((x, y) for x in holders for y in holders if x[1] != y[1] and comparable(x[0], y[0])):
+            turn = corpus.ask_compare(book.rng, attribute, x[:2], y[:2])
+            larger = turn.facts[2].removeprefix("so it is the ") == (x if x[1] > y[1] else y)[0]
+            fields = {"a": x[0], "b": y[0], "la": x[0].lower(), "lb": y[0].lower()}
+            phrase = book.words["compare"]["phrases"][attribute.name][0 if larger else 1]
+            free = dict.fromkeys(of_split(book.words["compare"]["frames"], split), fields | {"phrase": phrase})
+            book.hold(split, turn, x[2] + y[2], free)
+
+
+def notes(book: Book) -> None:
+    """Write the owners' notes, and ask for what they say and for what they do not."""
+    for i, owner in enumerate(book.speech.owners):
+        split = split_of(i)
+        *settings, other = book.rng.sample(book.speech.settings, 5)
+        turns = [corpus.ask_personal(book.rng, s, owner, s.draw(book.rng)) for s in (*settings, other)]
+        gold = book.add(f"{NOTES[book.name]}: {owner}", "notes", turns[:-1])
+        for setting, turn in zip((*settings, other), turns, strict=True):
+            free = {wording: {"o": owner} for wording in of_split(book.words["personal"][setting.name], split)}
+            book.hold(split, turn, () if setting == other else gold, free)
+
+
+def write_book(name: str) -> Book:
+    """Return one domain's passages and all that could be asked about them."""
+    book = Book(name, Random(f"{name}-2"))  # the second edition
+    for split, entities in book.words["products"].items():
+        stated: dict[str, list[tuple[str, float, tuple[str, ...]]]] = defaultdict(list)
+        for i, entity in enumerate(entities):
+            lookups(book, split, entity, stated)
+            diagnoses(book, split, entity)
+            procedures(book, split, entity, 2 if i % 8 == 0 else 1)
+        comparisons(book, split, stated)
+    notes(book)
+    for i, (answer, fact, questions) in enumerate(book.speech.general):
+        for question in (questions[-1], book.words["general"][answer]):
+            turn = corpus.Turn("general", question, answer, (fact,))
+            book.hold(split_of(i), turn, (), {question: {}})
+    return book
+
+
+def draw(book: Book) -> Iterator[dict[str, Any]]:
+    """Draw the queries: so many of a kind and split, a fixed share of them in free wording, no text twice."""
+    seen: set[str] = set()
+    for (split, kind), items in sorted(book.items.items()):
+        wanted = round(COUNTS[kind] * SHARES[split]) if kind in COUNTS else len(items)
+        n_free = round(wanted * FREE_SHARE) if kind in COUNTS else wanted
+        for item in book.rng.sample(items, len(items)):
+            unused = [w for w in item.free if book.uses[w] < MOST_USES] if n_free > 0 else []
+            wording = book.rng.choice([w for w in unused if book.uses[w] == min(book.uses[u] for u in unused)]) if unused else None
+            row = item.row(split, wording)
+            if wanted and row["text"].lower() not in seen:
+                seen.add(row["text"].lower())
+                wanted, n_free = wanted - 1, n_free - bool(wording)
+                book.uses.update([wording] if wording else [])
+                yield row
+
+
+def nearest(queries: list[dict[str, Any]]) -> np.ndarray:
+    """Return for each held-out query its largest cosine to a training query, under the lab's default encoder."""
+    held, trained = ([q["text"] for q in queries if q["split"] == split] for split in ("heldout", "train"))
+    encoder = default_encoder()
+    return (encoder.encode(held) @ encoder.encode(trained).T).max(axis=1)
 
 
 def main() -> None:
     """Write both domains."""
-    for name in ENTITIES:
-        passages, queries = build(name, Random(f"{name}-1"))
-        seen: set[str] = set()
-        queries = [q for q in queries if not (q["text"] in seen or seen.add(q["text"]))]  # type: ignore[func-returns-value]
+    for name in g.SPEECH:
+        book = write_book(name)
+        drawn = list(draw(book))
+        held, trained = ([q for q in drawn if q["split"] == split] for split in ("heldout", "train"))
+        cosines = nearest(drawn)
+        if np.abs(cosines - NEAR).min() < MARGIN:
+            raise SystemExit(f"{name}: a held-out query is within {MARGIN} of NEAR = {NEAR}; choose another NEAR")
+        queries = trained + [query for query, cosine in zip(held, cosines, strict=True) if cosine < NEAR]
         rows = [{"id": f"q{i:03d}", **query} for i, query in enumerate(queries, start=1)]
         folder = DATA / name
         folder.mkdir(parents=True, exist_ok=True)
-        for file, records in (("passages.jsonl", passages), ("queries.jsonl", rows)):
+        for file, records in (("passages.jsonl", book.passages), ("queries.jsonl", rows)):
             text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
             (folder / file).write_text(text, encoding="utf-8")
-        print(f"{folder}: {len(passages)} passages, {len(rows)} queries")
+        (folder / "CARD.md").write_text(domain_card.card(name, book.passages, rows, cosines, NEAR), encoding="utf-8")
+        print(f"{folder}: {len(book.passages)} passages, {len(rows)} queries, {len(drawn) - len(rows)} near-duplicates left out")
 
 
 if __name__ == "__main__":
