@@ -495,7 +495,7 @@ def main() -> None:
     if options.quick:
         traces, seeds, shares, baselines = ["smart_home", "synthetic_300"], 2, (0.01, 0.05), ("uniform", "path_first", "racing", "tpe_20")
     found = json.loads(options.json.read_text()) if options.json.exists() else []
-    records = [r for r in found if "seed" in r and r.get("edition") == edition(r["trace"])]
+    records = [r for r in found if "seed" in r and (r["trace"] not in traces or r.get("edition") == edition(r["trace"]))]
     have = {(record["trace"], record["seed"]) for record in records}
     with ProcessPoolExecutor(options.jobs) as pool:
         for name in traces:
