@@ -281,6 +281,11 @@ def run_seed(name: str, seed: int, shares: tuple[float, ...], baselines: tuple[s
     return [record | made_now() | {"edition": edition(name)} for record in records]
 
 
+def reusable(records: list[dict[str, Any]], traces: list[str]) -> list[dict[str, Any]]:
+    """Return the records of seeds that stand: those of traces not asked for, and of the asked ones those on today's edition."""
+    return [r for r in records if "seed" in r and (r["trace"] not in traces or r.get("edition") == edition(r["trace"]))]
+
+
 def _look_up(space: Space, pairs: list[tuple[str, str]]) -> list[Outcome]:
     column = {path_id: i for i, path_id in enumerate(space.path_ids)}
     cells = ((query, path, space.tables[:, int(query), column[path]]) for query, path in pairs)
@@ -495,7 +500,7 @@ def main() -> None:
     if options.quick:
         traces, seeds, shares, baselines = ["smart_home", "synthetic_300"], 2, (0.01, 0.05), ("uniform", "path_first", "racing", "tpe_20")
     found = json.loads(options.json.read_text()) if options.json.exists() else []
-    records = [r for r in found if "seed" in r and (r["trace"] not in traces or r.get("edition") == edition(r["trace"]))]
+    records = reusable(found, traces)
     have = {(record["trace"], record["seed"]) for record in records}
     with ProcessPoolExecutor(options.jobs) as pool:
         for name in traces:

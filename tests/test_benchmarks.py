@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.emulator import BASELINES, Truth, _cells, aims, beaten_by, best_of_trials, calls_ratio, recommend, score_raw
+from benchmarks.emulator import BASELINES, Truth, _cells, aims, beaten_by, best_of_trials, calls_ratio, recommend, reusable, score_raw
 from benchmarks.spaces import Space, recorded, renewed, synthetic
 
 
@@ -109,6 +109,15 @@ def test_new_records_of_a_trace_replace_its_old_ones_alone(tmp_path):
     assert recorded(pd.DataFrame({"trace": ["a"]})) == []
     kept = renewed(file, pd.DataFrame({"trace": ["d"], "git_revision": ["then"], "measured_at": ["2026-01-01"]}))
     assert recorded(kept)[-1] == "Recorded 2026-01-01 at revision then: d."
+
+
+def test_seeds_on_another_edition_of_a_trace_are_run_again_and_other_traces_are_left_alone(monkeypatch):
+    monkeypatch.setattr("benchmarks.emulator.edition", lambda name: {"a": "new"}[name])
+    records = [
+        {"trace": "a", "seed": 0, "edition": "old"}, {"trace": "a", "seed": 1, "edition": "new"}, {"trace": "a", "seed": 2},
+        {"trace": "b", "seed": 0, "edition": "old"}, {"trace": "a", "metric": "a summary"},
+    ]  # fmt: skip
+    assert [(r["trace"], r["seed"]) for r in reusable(records, ["a"])] == [("a", 1), ("b", 0)]
 
 
 def test_the_synthetic_space_repeats_and_has_structure():

@@ -131,6 +131,23 @@ def test_the_winner_counts_where_both_values_are_stated():
     assert found["m"][1] == 0
 
 
+def test_sizes_stand_side_by_side():
+    read = {"domain": "tiny", "model": "m"}
+    records = [
+        {**read, "metric": metric, "wording": wording, "value": value}
+        for metric, wording, value in (
+            ("gold_passages_quality", "template", 0.75), ("gold_passages_quality", "free", 0.5), ("gold_passages_quality", "any", 0.625),
+            ("six_passages_quality", "any", 0.25),
+        )
+    ]  # fmt: skip
+    records += [{**read, "metric": "gold_passages_quality", "kind": "lookup", "value": 0.9}]
+    records += [
+        {**read, "metric": "winner_given_values", "value": 0.125},
+        {**read, "model": "x", "metric": "winner_given_values", "value": 1.0},
+    ]
+    assert testbed.by_size(records).splitlines()[2:] == ["| tiny | m | 0.750 | 0.500 | 0.625 | 0.250 | 0.125 |"]
+
+
 def test_stage_executions_are_summed_over_the_runs_of_a_sweep():
     trace = stage_trace([[1, 0, 0, 0]])
     run = {"stage_executions": {"rewrite": 1, "generate": 9}, "stage_executions_without_sharing": {"rewrite": 10, "generate": 10}}
