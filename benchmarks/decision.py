@@ -24,8 +24,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import synthetic
-from ecollm_lab.embed import Encoder, default_encoder, static_encoder
-from ecollm_lab.fitting import fit_policy
+from ecollm_lab.models import Encoder, default_encoder
+from ecollm_lab.models.encoders import static_encoder
+from ecollm_lab.policies import fit_policy
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 

@@ -29,14 +29,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import SIZES, Space, available, edition, load, made_now, recorded, renewed, synthetic
-from ecollm_lab.cluster import find_clusters
-from ecollm_lab.emulator import Budget, Emulator, emulate
-from ecollm_lab.estimates import Estimates, slo_regret
-from ecollm_lab.fitting import fit_policy
-from ecollm_lab.pareto import OBJECTIVES, hypervolume, is_on_front
-from ecollm_lab.policies import Policy
+from ecollm_lab.domains import find_clusters
+from ecollm_lab.emulator import Budget, Emulator, Estimates, emulate
+from ecollm_lab.emulator.estimates import slo_regret
+from ecollm_lab.policies import Policy, fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, Outcome
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import OBJECTIVES, Trace, hypervolume, is_on_front
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 ON_TOP = (0.01, 0.05)  # budgets at which our estimator is also tried on what the others saw

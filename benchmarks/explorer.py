@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 from comm import DummyComm
 
+from ecollm_lab.explorer import Explorer, explore
 from ecollm_lab.traces import Trace
-from ecollm_lab.widgets import Explorer, explore
 from scripts.browser import find_chromium, measure
 
 MOVES = 200

@@ -29,15 +29,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import MEASURED, RECORDED, recorded, renewed
-from ecollm_lab.choices import Decision, choose, keeps, oracle_choice
-from ecollm_lab.embed import CachedEncoder, Encoder, default_encoder, static_encoder
-from ecollm_lab.fitting import POLICIES, fit_policy
-from ecollm_lab.importers import import_outcomes
-from ecollm_lab.mixed import path_factors
-from ecollm_lab.policies import Policy
+from ecollm_lab.emulator.mixed import path_factors
+from ecollm_lab.models import CachedEncoder, Encoder, default_encoder
+from ecollm_lab.models.encoders import static_encoder
+from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy, oracle_choice
+from ecollm_lab.policies.choosing import choose, keeps
+from ecollm_lab.policies.replays import outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO
-from ecollm_lab.replays import outcomes_of, recorded_answers
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import Trace, import_outcomes
 
 DOMAINS = ("smart_home", "automotive")
 LONG: dict[str, dict[str, Any]] = {

@@ -26,18 +26,15 @@ import llama_cpp
 import numpy as np
 import openai
 
-from ecollm_lab.catalog import load_catalog
 from ecollm_lab.domains import Domain, load_domain
-from ecollm_lab.embed import default_encoder
-from ecollm_lab.models import MAX_TOKENS, ModelPool
-from ecollm_lab.models.gguf import without_amx
-from ecollm_lab.pipeline import Pipeline
+from ecollm_lab.models import ModelPool, default_encoder, load_catalog
+from ecollm_lab.models.edge.gguf import without_amx
+from ecollm_lab.models.replies import MAX_TOKENS
+from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import Outcome
-from ecollm_lab.space import PathSpace
-from ecollm_lab.store import Store
-from ecollm_lab.sweep import fingerprints, sweep
-from tests.rig import cloud, rig
-from tests.scripted_server import Judge
+from ecollm_lab.sweeps import Store, fingerprints, sweep
+from tests.support.rig import cloud, rig
+from tests.support.scripted_server import Judge
 
 IN_FLIGHT, DELAY_S = 16, 0.2
 

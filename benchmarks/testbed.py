@@ -32,17 +32,15 @@ from typing import Any
 
 import numpy as np
 
-from ecollm_lab.agreement import agreement, disagreements, read_labels
-from ecollm_lab.catalog import Catalog, load_catalog
-from ecollm_lab.domains import Domain, load_domain
-from ecollm_lab.embed import default_encoder
-from ecollm_lab.grading import grade
-from ecollm_lab.measuring import git_revision, live_check
-from ecollm_lab.models import ModelPool
+from ecollm_lab.domains import Domain, grade, load_domain
+from ecollm_lab.domains.agreement import agreement, disagreements, read_labels
+from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
+from ecollm_lab.paths.stages.prompt import build_prompt
+from ecollm_lab.paths.stages.retrieve import Retriever
 from ecollm_lab.records import LabError, Passage, Query
-from ecollm_lab.stages.prompt import build_prompt
-from ecollm_lab.stages.retrieve import Retriever
 from ecollm_lab.study import DOMAINS
+from ecollm_lab.sweeps import live_check
+from ecollm_lab.sweeps.domains import git_revision
 from ecollm_lab.traces import Trace
 from scripts.judge import read
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ecollm_lab.catalog import DATA, load_catalog
-from ecollm_lab.records import LabError
+from ecollm_lab.models import load_catalog
+from ecollm_lab.records import DATA, LabError
 
 CatalogFile = Annotated[FilePath, typer.Option(help="The model catalog.", show_default="the lab's own", envvar="ECOLLM_CATALOG")]
 
@@ -52,7 +52,9 @@ def check_domain(
     folder: Annotated[FilePath, typer.Argument(help="Folder with passages.jsonl and queries.jsonl, or smart_home, automotive.")],
 ) -> None:
     """Check a domain folder and print every fault with its file and line."""
-    from ecollm_lab import domains, measuring, own_domain
+    from ecollm_lab.domains import domain as domains
+    from ecollm_lab.domains import skeleton as own_domain
+    from ecollm_lab.sweeps import domains as measuring
 
     folder = measuring.domain_folder(str(folder))
     faults = domains.check_domain(folder)
@@ -98,7 +100,7 @@ def new_domain(
     queries: Annotated[FilePath | None, typer.Option(help="Take queries from a .csv file with the columns text and reference.")] = None,
 ) -> None:
     """Write a commented skeleton of a domain of your own; nothing is overwritten."""
-    from ecollm_lab.own_domain import write_skeleton
+    from ecollm_lab.domains import write_skeleton
 
     files = write_skeleton(name, passages=passages, queries=queries)
     typer.echo(f"Written: {', '.join(map(str, files))}\nFill them in as {files[-1]} says, then run: ecollm-lab check-domain {name}")
@@ -115,10 +117,9 @@ def grade_agreement(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Say how far graders agree with reference labels: agreement rate, Cohen's kappa, rank correlation, with 95 % intervals."""
-    from ecollm_lab import agreement, measuring
-    from ecollm_lab.domains import Grading, load_domain
-    from ecollm_lab.embed import default_encoder
-    from ecollm_lab.models import ModelPool
+    from ecollm_lab.domains import Grading, agreement, load_domain
+    from ecollm_lab.models import ModelPool, default_encoder
+    from ecollm_lab.sweeps import domains as measuring
 
     if "judge" in (grading or []) and not judge_model:
         raise LabError("--grading judge asks a model of the catalog: add --judge-model NAME.")
@@ -139,8 +140,9 @@ def doctor(
     """Check each model with one small call: what would be used, at what price, or what is wrong and how to mend it."""
     from datetime import UTC, datetime
 
-    from ecollm_lab.doctor import diagnose, report
     from ecollm_lab.models import ModelPool
+    from ecollm_lab.sweeps import diagnose
+    from ecollm_lab.sweeps.doctor import report
 
     loaded = load_catalog(catalog)
     with ModelPool(loaded) as pool:
@@ -167,7 +169,7 @@ def sweep(
     out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/traces/<domain>.parquet.")] = None,
 ) -> None:
     """Measure paths on a domain's queries, outcome by outcome, and export the trace. Stop and start it as you like."""
-    from ecollm_lab import measuring
+    from ecollm_lab.sweeps import domains as measuring
 
     with _stoppable(store) as stop:
         trace, file, progress = measuring.sweep_domain(
@@ -240,8 +242,8 @@ def import_recorded(
     seed: Annotated[int, typer.Option(help="Seed of that split.")] = 0,
 ) -> None:
     """Turn recorded outcomes of real systems into a trace; what they do not record stays unknown."""
-    from ecollm_lab.importers import import_outcomes
-    from ecollm_lab.measuring import require_parquet
+    from ecollm_lab.sweeps.domains import require_parquet
+    from ecollm_lab.traces import import_outcomes
 
     require_parquet(out)
     trace = import_outcomes(
@@ -285,8 +287,8 @@ def emulate(
     seed: Annotated[int, typer.Option(help="Seed of the exploration.")] = 0,
 ) -> None:
     """Find the Pareto front from a fraction of the outcomes: measure where they can still change it, on the training queries."""
-    from ecollm_lab import exploring
     from ecollm_lab.emulator import Budget
+    from ecollm_lab.emulator import domains as exploring
 
     given = (max_outcomes, max_cost_usd, seconds)
     with _stoppable(store) as stop:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Literal
 
 Placement = Literal["edge", "cloud"]
 Prefer = Literal["quality", "cost", "latency"]
+DATA = FilePath(__file__).resolve().parent.parent / "data"  # the lab's own domains, models and traces, wherever it is used from
 STAGES = ("rewrite", "retrieve", "refine", "generate")
 
 

@@ -12,18 +12,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.catalog import DATA, load_catalog
-from ecollm_lab.choices import placements
-from ecollm_lab.cluster import NOISE, Clusters, find_clusters
-from ecollm_lab.domains import load_domain
-from ecollm_lab.embed import CachedEncoder, default_encoder
-from ecollm_lab.fitting import POLICIES, fit_policy
-from ecollm_lab.measuring import git_revision, live_check, require_writable
-from ecollm_lab.pareto import pareto_front
-from ecollm_lab.policies import Policy
-from ecollm_lab.records import SLO, LabError
-from ecollm_lab.replays import replay_all
-from ecollm_lab.traces import Trace
+from ecollm_lab.domains import NOISE, Clusters, find_clusters, load_domain
+from ecollm_lab.models import CachedEncoder, default_encoder, load_catalog
+from ecollm_lab.policies import POLICIES, Policy, fit_policy, replay_all
+from ecollm_lab.policies.choosing import placements
+from ecollm_lab.records import DATA, SLO, LabError
+from ecollm_lab.sweeps import live_check
+from ecollm_lab.sweeps.domains import git_revision, require_writable
+from ecollm_lab.traces import Trace, pareto_front
 
 DOMAINS = ("smart_home", "automotive")
 

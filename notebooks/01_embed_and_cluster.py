@@ -20,8 +20,8 @@
 import pandas as pd
 
 from ecollm_lab import Trace, figures, load_domain
-from ecollm_lab.cluster import find_clusters
-from ecollm_lab.embed import default_encoder
+from ecollm_lab.domains import find_clusters
+from ecollm_lab.models import default_encoder
 
 domain = load_domain("../data/smart_home")
 trace = Trace.load("../data/traces/smart_home.parquet")

@@ -25,9 +25,8 @@ from pathlib import Path
 import pandas as pd
 
 from ecollm_lab import Budget, Emulator, Trace, emulate, figures, sweep_live
-from ecollm_lab.catalog import load_catalog
-from ecollm_lab.embed import default_encoder
 from ecollm_lab.emulator import replay_from
+from ecollm_lab.models import default_encoder, load_catalog
 
 place = Path(tempfile.mkdtemp())
 options = {"catalog_file": Path("../data/models.toml"), "store_file": place / "o.sqlite", "out": place / "t.parquet"}

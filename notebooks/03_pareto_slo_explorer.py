@@ -20,7 +20,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from ecollm_lab import SLO, Trace, explore, fit_policy, pareto_front
-from ecollm_lab.embed import CachedEncoder, default_encoder
+from ecollm_lab.models import CachedEncoder, default_encoder
 
 trace = Trace.load("../data/traces/smart_home.parquet")
 front = pareto_front(trace)

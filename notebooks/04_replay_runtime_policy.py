@@ -18,8 +18,8 @@
 
 # %%
 from ecollm_lab import SLO, Trace, figures, fit_policy, replay_all
-from ecollm_lab.embed import CachedEncoder, default_encoder
-from ecollm_lab.fitting import POLICIES
+from ecollm_lab.models import CachedEncoder, default_encoder
+from ecollm_lab.policies import POLICIES
 from ecollm_lab.study import study_slos
 
 encoder = CachedEncoder(default_encoder())

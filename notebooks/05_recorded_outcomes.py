@@ -27,7 +27,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecollm_lab import SLO, figures, fit_policy, import_outcomes, replay_all
-from ecollm_lab.embed import CachedEncoder, default_encoder
+from ecollm_lab.models import CachedEncoder, default_encoder
 
 records = pd.read_parquet("../data/benchmarks/routing.parquet")
 one = records[records["trace"] == "homeassistant"]

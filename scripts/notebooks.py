@@ -24,7 +24,7 @@ from ecollm_lab.figures import CONFIG
 
 NOTEBOOKS, OUT = Path("notebooks"), Path("build/notebooks")
 WIDGET, PLOT, PAGE = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json", "text/html"
-EXPLORER_STYLE = Path(__file__).parent.parent / "ecollm_lab/explorer/style.css"
+EXPLORER_STYLE = Path(__file__).parent.parent / "ecollm_lab/explorer/saved/style.css"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
 

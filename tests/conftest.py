@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecollm_lab.catalog import load_catalog
+from ecollm_lab.models import load_catalog
 from ecollm_lab.records import Passage, Query
 from ecollm_lab.traces import Trace
 

@@ -1,1 +1,5 @@
-"""What the SLO explorer shows, without widgets: tables of a selection of queries, verdicts under an SLO, words, pictures, pages."""
+"""The SLO explorer: sliders over the fronts of a trace, in a notebook or as one offline page."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,16 +2,15 @@
 
 from ecollm_lab.figures.budgets import METRICS, compute_budget, plot_budget, plot_samples, plot_tightening
 from ecollm_lab.figures.clusters import compute_cluster_map, compute_cluster_winners, plot_cluster_map, plot_cluster_winners
+from ecollm_lab.figures.contribution import compute_contribution, compute_interplay, plot_contribution, plot_interplay
 from ecollm_lab.figures.fronts import compute_front, hover, marker_style, plot_front, slo_limits, staircase
-from ecollm_lab.figures.interplay import compute_whole_paths, plot_whole_paths
 from ecollm_lab.figures.latencies import compute_latency, compute_stage_latency, plot_latency, plot_stage_latency
 from ecollm_lab.figures.pages import write_pages
 from ecollm_lab.figures.paths import declared_delays, path_placements
 from ecollm_lab.figures.policies import compute_equal, compute_policies, plot_equal, plot_policies
 from ecollm_lab.figures.sensitivity import compute_sensitivity, plot_sensitivity
 from ecollm_lab.figures.slos import compute_attainment, compute_choice_mix, plot_attainment, plot_choice_mix, slo_grid
-from ecollm_lab.figures.stages import compute_contribution, compute_interplay, plot_contribution, plot_interplay
-from ecollm_lab.figures.style import (
+from ecollm_lab.figures.style import (  # fmt: skip
     CHOSEN,
     CLOUD,
     CONFIG,
@@ -28,8 +27,9 @@ from ecollm_lab.figures.style import (
     SYMBOLS,
     finish,
     plain,
-)  # fmt: skip
+)
 from ecollm_lab.figures.training import compute_training, plot_training
+from ecollm_lab.figures.whole_paths import compute_whole_paths, plot_whole_paths
 
 __all__ = [
     "CHOSEN", "CLOUD", "CONFIG", "COST", "EDGE", "FAINT", "INK", "LATENCY", "LOG", "LOOKS", "METRICS", "MIXED", "PALETTE", "QUALITY",

@@ -9,9 +9,8 @@ from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.paths import bootstrap_counts, interval, path_placements, resampled_means
 from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LATENCY, LOG, LOOKS, QUALITY, add_keys, finish, lifted, mark_zero, plain
-from ecollm_lab.pareto import OBJECTIVES, is_on_front, pareto_front
 from ecollm_lab.records import SLO
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front, pareto_front
 
 PANELS = ("usd_per_1k", "latency_s")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ecollm_lab.choices import placements
+from ecollm_lab.policies.choosing import placements
 from ecollm_lab.traces import Trace
 
 IDLE = "none"  # the slug of a component that does nothing

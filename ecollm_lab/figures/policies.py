@@ -26,8 +26,8 @@ from ecollm_lab.figures.style import (
     mark_zero,
     require_rows,
 )
-from ecollm_lab.fitting import STATIC
 from ecollm_lab.policies import Policy
+from ecollm_lab.policies.fitting.fit import STATIC
 from ecollm_lab.records import SLO, LabError, require_choice
 from ecollm_lab.traces import Trace
 

@@ -11,12 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.choices import Decision, oracle_choice
 from ecollm_lab.figures.paths import path_placements
 from ecollm_lab.figures.style import CHOSEN, FAINT, INK, LOOKS, PALETTE, SYMBOLS, aside, decades, finish, require_rows
-from ecollm_lab.policies import Policy
+from ecollm_lab.policies import Decision, Policy, oracle_choice, replay
+from ecollm_lab.policies.replays import outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, require_choice
-from ecollm_lab.replays import outcomes_of, recorded_answers, replay
 from ecollm_lab.traces import Trace
 
 

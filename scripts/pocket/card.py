@@ -10,12 +10,11 @@ from collections import defaultdict
 from pathlib import Path
 from random import Random
 
-from ecollm_lab.catalog import load_catalog
-from ecollm_lab.domains import load_domain
-from ecollm_lab.grading import grade
-from ecollm_lab.models.edge import EdgeModel
+from ecollm_lab.domains import grade, load_domain
+from ecollm_lab.models import load_catalog
+from ecollm_lab.models.edge.llama import EdgeModel
+from ecollm_lab.paths.stages.prompt import build_prompt
 from ecollm_lab.records import Query
-from ecollm_lab.stages.prompt import build_prompt
 from ecollm_lab.study import DOMAINS
 from scripts.pocket import corpus
 from scripts.pocket.domain_card import KINDS

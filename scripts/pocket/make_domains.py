@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ecollm_lab.embed import default_encoder
+from ecollm_lab.models import default_encoder
 from scripts.pocket import corpus, domain_card
 from scripts.pocket import grammar as g
 

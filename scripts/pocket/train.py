@@ -36,8 +36,8 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from ecollm_lab.domains import load_domain
-from ecollm_lab.stages.prompt import build_prompt
-from ecollm_lab.stages.rewrite import build_hyde_prompt
+from ecollm_lab.paths.stages.prompt import build_prompt
+from ecollm_lab.paths.stages.rewrite import build_hyde_prompt
 from ecollm_lab.study import DOMAINS
 from scripts.pocket import corpus
 from scripts.pocket.model import Pocket, Shape, optimizers

@@ -1,0 +1,400 @@
+"""Budgeted exploration: ask for the (query, path) pairs that can still change a front, tell their outcomes, read the fronts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecollm_lab.emulator.estimates import Estimates, slo_regret
+from ecollm_lab.records import LabError, Outcome, Path, Query
+from ecollm_lab.traces import Trace, is_on_front
+
+PER_QUERY = 4  # paths asked together on one query: they are compared on the same question, and prefixes they share run once
+FLOOR = 0.05  # share of the questions that goes to any path, set aside or not, in case the model is wrong
+N_BOXES = 25  # SLOs, each limit the cost or latency of a random path, that paths compete for in each posterior draw
+SET_ASIDE = 0.01  # a path less probable than this to be on the front, overall and in every cluster, is set aside
+GROWTH, SMALLEST_BATCH = 0.2, 16  # a batch is this share of the outcomes so far: fits stay few however long the sweep
+LARGE = 500_000  # with more cells than this, one step of learning variances per batch
+FAILURES = 3  # so many failed outcomes and no good one: the path is given up
+
+Pair = tuple[str, str]
+
+
+class Emulator:
+    """Chooses which paths to measure on which queries, and says what the outcomes imply.
+
+    First every path is asked once. From then on the posterior of all paths' means is drawn; a path gets a vote from a draw
+    for being on the front, and one for each SLO it would serve best, over all queries and within each cluster. Its
+    share of the next questions is its votes times the standard deviation of its quality.
+
+    Parameters
+    ----------
+    space
+        Paths, or their ids.
+    queries
+        Queries, or their ids: those to explore, never held-out ones.
+    embeddings
+        Unit embeddings of the queries, shape (queries, dimension).
+    labels
+        Cluster of each query; found if left out.
+    seed
+        Same seed, same questions for the same answers.
+
+    """
+
+    def __init__(
+        self,
+        space: Iterable[Path | str],
+        queries: Sequence[Query | str],
+        embeddings: np.ndarray,
+        *,
+        labels: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.path_ids = [path.id if isinstance(path, Path) else str(path) for path in space]
+        self.query_ids = [query.id if isinstance(query, Query) else str(query) for query in queries]
+        self.estimates = Estimates(self.path_ids, self.query_ids, embeddings, labels=labels, seed=seed)
+        self.labels = self.estimates.labels
+        self._rng = np.random.default_rng(seed)
+        self._row = {query_id: i for i, query_id in enumerate(self.query_ids)}
+        self._column = {path_id: i for i, path_id in enumerate(self.path_ids)}
+        shape = (len(self.query_ids), len(self.path_ids))
+        self._tables = np.full((3, *shape), np.nan)
+        self._asked, self._told = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        self._outcomes: list[Outcome] = []
+        self._current = False
+        self.cost_usd = 0.0
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The outcomes told, failed ones (NaN quality) left out."""
+        return [outcome for outcome in self._outcomes if not np.isnan(outcome.quality)]
+
+    @property
+    def n_told(self) -> int:
+        """How many outcomes were told, failed ones included."""
+        return len(self._outcomes)
+
+    @property
+    def given_up(self) -> np.ndarray:
+        """Tell which paths only ever failed, shape (paths,)."""
+        good = ~np.isnan(self._tables[0])
+        return (self._told.sum(axis=0) >= FAILURES) & ~good.any(axis=0)
+
+    def ask(self, n: int) -> list[Pair]:
+        """Return up to `n` (query_id, path_id) pairs to measure next; none when all have been asked.
+
+        While there are paths never asked, only those are returned, once each, so there may be fewer than n.
+
+        Pairs on the same query stand together. A pair is asked once; tell its outcome before long, for until then it
+        counts for nothing.
+
+        Raises
+        ------
+        LabError
+            If n is below 1.
+
+        """
+        if n < 1:
+            raise LabError(f"n must be at least 1, got {n}.")
+        fresh = np.flatnonzero(~self._asked.any(axis=0))
+        if len(fresh):
+            return self._first_questions(self._rng.permutation(fresh)[:n])
+        weights, given_up = self._weights(), self.given_up
+        pairs: list[Pair] = []
+        while len(pairs) < n:
+            before = len(pairs)
+            for q in self._least_asked(-(-(n - len(pairs)) // PER_QUERY)):
+                share = np.where(self._asked[q] | given_up, 0.0, weights[self.labels[q]])
+                k = min(PER_QUERY, n - len(pairs), int((share > 0).sum()))
+                if k:
+                    pairs += self._take(q, self._rng.choice(len(share), k, replace=False, p=share / share.sum()))
+            if len(pairs) == before:
+                break
+        order = {query_id: i for i, query_id in enumerate(dict.fromkeys(query_id for query_id, _ in pairs))}
+        return sorted(pairs, key=lambda pair: (order[pair[0]], self._column[pair[1]]))
+
+    def _first_questions(self, paths: np.ndarray) -> list[Pair]:
+        groups = [paths[i : i + PER_QUERY] for i in range(0, len(paths), PER_QUERY)]
+        queries = self._least_asked(len(groups))
+        return [pair for i, group in enumerate(groups) for pair in self._take(queries[i % len(queries)], np.sort(group))]
+
+    def _take(self, q: int, columns: np.ndarray) -> list[Pair]:
+        self._asked[q, columns] = True
+        return [(self.query_ids[q], self.path_ids[p]) for p in columns]
+
+    def _least_asked(self, k: int) -> list[int]:
+        """Return up to k queries with something left to ask: those asked least, clusters by turns, chance among equals."""
+        count = self._asked.sum(axis=1)
+        chance = self._rng.random(len(count))
+        turn = np.empty(len(count))
+        for label in np.unique(self.labels):
+            rows = np.flatnonzero(self.labels == label)
+            turn[rows[np.argsort(chance[rows])]] = (np.arange(len(rows)) + 0.5) / len(rows)
+        order = np.lexsort((turn, count))
+        return [int(q) for q in order if count[q] < len(self.path_ids)][:k]
+
+    def _weights(self) -> np.ndarray:
+        """Return each path's share of the next questions on queries of each cluster, shape (clusters, paths)."""
+        self.refresh()
+        overall = self._share(self.estimates.draws())
+        out = np.tile(overall, (int(self.labels.max()) + 1, 1))
+        known = np.unique(self.labels)
+        for label in known if len(known) > 1 else ():
+            out[label] = (overall + self._share(self.estimates.draws(np.flatnonzero(self.labels == label)))) / 2
+        return (1 - FLOOR) * out + FLOOR / len(self.path_ids)
+
+    def _share(self, draws: np.ndarray) -> np.ndarray:
+        weight = self._votes(draws) * draws[:, :, 0].std(axis=0)
+        weight[self.given_up] = 0.0
+        return weight / weight.sum() if weight.sum() > 0 else np.full(len(weight), 1 / len(weight))
+
+    def _votes(self, draws: np.ndarray) -> np.ndarray:
+        """Return votes for paths that are on the front or serve an SLO best, each kind half, shape (paths,), sum 1."""
+        masks = np.array([is_on_front(draw) for draw in draws])
+        front = (masks / masks.sum(axis=1, keepdims=True)).sum(axis=0)
+        by_limit = np.sort(draws[:, :, 1:], axis=1)
+        draw = np.arange(len(draws))[:, None]
+        at = self._rng.integers(draws.shape[1], size=(2, len(draws), N_BOXES))
+        kept = draws[:, None, :, 1] <= by_limit[draw, at[0], 0][:, :, None]
+        kept &= draws[:, None, :, 2] <= by_limit[draw, at[1], 1][:, :, None]
+        best = np.where(kept, draws[:, None, :, 0], -1.0).argmax(axis=2)[kept.any(axis=2)]
+        served = np.bincount(best, minlength=draws.shape[1])
+        return (front / front.sum() + served / max(served.sum(), 1)) / 2
+
+    def tell(self, outcomes: Iterable[Outcome]) -> None:
+        """Take in outcomes of pairs that were asked; NaN quality means that the attempt failed.
+
+        Raises
+        ------
+        LabError
+            If a pair was never asked or is told twice, if quality is outside [0, 1], or cost or latency is negative or missing for
+            an outcome that did not fail. Then none of these outcomes is taken in.
+
+        """
+        told = list(outcomes)
+        self._check(told)
+        unasked = next((o for o in told if not self._asked[self._row[o.query_id], self._column[o.path_id]]), None)
+        if unasked is not None:
+            raise LabError(
+                f"({unasked.query_id}, {unasked.path_id}) was told but never asked; outcomes from an earlier run go through recall()."
+            )
+        self._add(told)
+
+    def recall(self, outcomes: Iterable[Outcome]) -> None:
+        """Take in outcomes that are already there, from a store or a trace, without asking; raises as `tell` does."""
+        told = list(outcomes)
+        self._check(told)
+        self._add(told)
+
+    def _check(self, told: list[Outcome]) -> None:
+        twice = Counter((o.query_id, o.path_id) for o in told)
+        for o in told:
+            where = f"({o.query_id}, {o.path_id})"
+            if o.query_id not in self._row or o.path_id not in self._column:
+                kind = "query" if o.query_id not in self._row else "path"
+                raise LabError(f"{where} was told, but its {kind} is not among those explored.")
+            if self._told[self._row[o.query_id], self._column[o.path_id]] or twice[o.query_id, o.path_id] > 1:
+                raise LabError(f"{where} was told twice; a pair has one outcome.")
+            if np.isnan(o.quality):
+                continue
+            if not 0 <= o.quality <= 1:
+                raise LabError(f"quality must be within [0, 1], or NaN for a failed attempt; got {o.quality} for {where}.")
+            for name in ("cost_usd", "latency_s"):
+                if not 0 <= getattr(o, name) < np.inf:
+                    raise LabError(f"{name} must be >= 0 and finite; got {getattr(o, name)} for {where}.")
+
+    def _add(self, told: list[Outcome]) -> None:
+        for o in told:
+            q, p = self._row[o.query_id], self._column[o.path_id]
+            self._asked[q, p] = self._told[q, p] = True
+            if not np.isnan(o.quality):
+                self._tables[:, q, p] = o.quality, o.cost_usd, o.latency_s
+            self.cost_usd += o.cost_usd if o.cost_usd > 0 else 0.0
+        self._outcomes += told
+        self._current = self._current and not told
+
+    def refresh(self, *, thorough: bool = False) -> Estimates:
+        """Bring `estimates` up to date with what was told; `thorough` fits longer and draws more, for final results."""
+        if thorough or not self._current:
+            if np.isnan(self._tables[0]).all():
+                raise LabError("There is nothing to estimate from: no outcome was told, or every attempt failed.")
+            steps = 1 if self._told.size > LARGE else 8 if self.estimates.n_outcomes.sum() == 0 else 2
+            if thorough:  # in a large space two steps: a single one would leave the spread of cost and latency as it was
+                steps = 20 if self._told.size <= LARGE else 2
+            self.estimates.update(*self._tables, iterations=steps, n_draws=256 if thorough else 64)
+            self._current = True
+        return self.estimates
+
+    def expected_regret(self) -> float:
+        """Return the quality that knowing every path exactly would still add, averaged over SLOs; lower is surer.
+
+        Limits are 5 × 5 quantiles of the estimated costs and latencies; see `estimates.slo_regret`.
+        """
+        draws = self.refresh().draws()
+        levels = (np.arange(5) + 0.5) / 5
+        costs, latencies = (np.quantile(draws[:, :, i].mean(axis=0), levels) for i in (1, 2))
+        return slo_regret(draws, np.array([(c, t) for c in costs for t in latencies]))[0]
+
+    def fronts(self) -> pd.DataFrame:
+        """Return `Estimates.fronts`, with `status` and `because`.
+
+        Status is "kept"; "set aside" if in every scope the path has less than one chance in a hundred to be on the front (because names
+        the path that most probably dominates it); or "failed" if every attempt on it failed.
+        """
+        frame = self.refresh(thorough=True).fronts()
+        best = frame.groupby("path_id")["front_probability"].max()
+        aside = best[best < SET_ASIDE].index
+        draws = self.estimates.draws()
+        status = dict.fromkeys(self.path_ids, "kept") | dict.fromkeys(aside, "set aside")
+        status |= {path_id: "failed" for path_id, failed in zip(self.path_ids, self.given_up, strict=True) if failed}
+        because = {path_id: self._dominator(draws, self._column[path_id]) for path_id in aside if status[path_id] == "set aside"}
+        because |= {path_id: "every attempt on it failed" for path_id, what in status.items() if what == "failed"}
+        frame["status"], frame["because"] = frame["path_id"].map(status), frame["path_id"].map(because).fillna("")
+        frame.loc[frame["status"] == "failed", "on_front"] = False
+        return frame
+
+    def _dominator(self, draws: np.ndarray, p: int) -> str:
+        own = draws[:, [p], :]
+        sign = np.array([-1.0, 1.0, 1.0])
+        worse = (sign * draws <= sign * own).all(axis=2) & (draws != own).any(axis=2)
+        probability = worse.mean(axis=0)
+        by = int(probability.argmax())
+        return f"{self.path_ids[by]} is at least as good in quality, cost and latency with probability {probability[by]:.2f}"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much an exploration may spend in all: outcomes, US dollars, seconds; at least one of them.
+
+    Outcomes and dollars count what was recalled from earlier runs too; seconds count this run, and are looked at between batches.
+    """
+
+    outcomes: int | None = None
+    cost_usd: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in ("outcomes", "cost_usd", "seconds") if getattr(self, name) is not None}
+        if not given:
+            raise LabError("A budget needs outcomes, cost_usd or seconds; all are None.")
+        for name, value in given.items():
+            if not value > 0:
+                raise LabError(f"Budget {name} must be positive, got {value!r}.")
+
+
+def emulate(
+    emulator: Emulator,
+    run: Callable[[list[Pair]], Iterable[Outcome]],
+    budget: Budget,
+    *,
+    stop_at_regret: float | None = None,
+    on_batch: Callable[[dict[str, Any]], None] | None = None,
+) -> pd.DataFrame:
+    """Ask, run and tell in growing batches until the budget is spent, nothing is left to ask, or the front is stable.
+
+    Parameters
+    ----------
+    emulator
+        Goes on from what it knows.
+    run
+        Measures pairs and returns their outcomes, in any order; fewer than asked means that it had to stop.
+    budget
+        A batch that would probably cost more dollars than are left is cut short; `run` may stop within a batch.
+    stop_at_regret
+        Stop once `Emulator.expected_regret` has been at most this after two batches in a row; None = spend the budget.
+    on_batch
+        Called after each batch with its row of the result.
+
+    Returns
+    -------
+    One row per batch: outcomes, cost_usd (in all so far), expected_regret, deciding_s, running_s (of this batch), and stopped: ""
+    or, in the last, "budget spent", "front stable", "everything measured", "nothing left to ask" (what is left was given up) or
+    "run stopped early".
+
+    Raises
+    ------
+    LabError
+        If the budget allows fewer outcomes than there are paths not yet measured.
+
+    """
+    fresh = int((~emulator._asked.any(axis=0)).sum())
+    left = np.inf if budget.outcomes is None else budget.outcomes - emulator.n_told
+    if 0 < left < fresh:
+        raise LabError(
+            f"A budget of {budget.outcomes} outcomes leaves {left} for {fresh} paths that were never measured; each needs one. "
+            f"Give at least {emulator.n_told + fresh}, or choose fewer paths."
+        )
+    started = time.monotonic()
+    rows: list[dict[str, Any]] = []
+    why = ""
+    while not why:
+        began = time.monotonic()
+        size = max(SMALLEST_BATCH, fresh, int(GROWTH * emulator.n_told))
+        pairs = _affordable(emulator, budget, size)
+        decided = time.monotonic()
+        outcomes = list(run(pairs)) if pairs else []
+        emulator.tell(outcomes)
+        ran = time.monotonic()
+        regret = emulator.expected_regret() if emulator.outcomes else np.inf
+        fresh = 0
+        seconds = time.monotonic() - started
+        if emulator.n_told == len(emulator.query_ids) * len(emulator.path_ids):
+            why = "everything measured"
+        elif _spent(emulator, budget, seconds):
+            why = "budget spent"
+        elif len(outcomes) < len(pairs) or not pairs:
+            why = "run stopped early" if pairs else "nothing left to ask"
+        elif stop_at_regret is not None and rows and max(regret, rows[-1]["expected_regret"]) <= stop_at_regret:
+            why = "front stable"
+        row = {
+            "outcomes": emulator.n_told, "cost_usd": emulator.cost_usd, "expected_regret": regret,
+            "deciding_s": decided - began + time.monotonic() - ran, "running_s": ran - decided, "stopped": why,
+        }  # fmt: skip
+        rows.append(row)
+        if on_batch:
+            on_batch(row)
+    return pd.DataFrame(rows)
+
+
+def replay_from(trace: Trace) -> Callable[[list[Pair]], list[Outcome]]:
+    """Return a `run` for `emulate` that looks outcomes up in a trace instead of measuring them.
+
+    Raises
+    ------
+    LabError
+        When a pair is asked for that the trace has no complete outcome for.
+
+    """
+    known = {(row.query_id, row.path_id): row for row in trace.outcomes.itertuples() if row.quality == row.quality}
+
+    def run(pairs: list[Pair]) -> list[Outcome]:
+        missing = [pair for pair in pairs if pair not in known]
+        if missing:
+            raise LabError(f"The trace has no outcome of {missing[0]}; exploring by replay needs one for every pair that may be asked.")
+        rows = (known[pair] for pair in pairs)
+        return [Outcome(r.query_id, r.path_id, r.quality, r.cost_usd, r.latency_s, r.tokens_in, r.tokens_out) for r in rows]
+
+    return run
+
+
+def _spent(emulator: Emulator, budget: Budget, seconds: float) -> bool:
+    used = {"outcomes": emulator.n_told, "cost_usd": emulator.cost_usd, "seconds": seconds}
+    return any(limit is not None and used[name] >= limit for name, limit in vars(budget).items())
+
+
+def _affordable(emulator: Emulator, budget: Budget, size: int) -> list[Pair]:
+    """Ask for the next batch, no larger than the outcomes left (nor leaving a crumb), nor than the dollars left at the mean cost so far."""
+    if budget.outcomes is not None:
+        left = budget.outcomes - emulator.n_told
+        size = left if left < 1.5 * size else size
+    if budget.cost_usd is not None and emulator.n_told:
+        each = max(emulator.cost_usd / emulator.n_told, 1e-12)
+        size = min(size, int((budget.cost_usd - emulator.cost_usd) / each) + 1) if budget.cost_usd > emulator.cost_usd else 0
+    return emulator.ask(size) if size > 0 else []

@@ -1,0 +1,1 @@
+from .canvas import Canvas as Canvas

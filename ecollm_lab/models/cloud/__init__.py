@@ -1,0 +1,5 @@
+"""Models behind an OpenAI-compatible endpoint, and the loopback server that serves a GGUF file as one."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

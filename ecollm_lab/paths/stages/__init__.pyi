@@ -1,0 +1,1 @@
+from .prompt import build_prompt as build_prompt

@@ -1,0 +1,10 @@
+from .choosing import Decision as Decision
+from .choosing import oracle_choice as oracle_choice
+from .explanations import Explanation as Explanation
+from .fitting.fit import POLICIES as POLICIES
+from .fitting.fit import fit_policy as fit_policy
+from .policy import Policy as Policy
+from .replays import replay as replay
+from .replays import replay_all as replay_all
+from .saving import load_policy as load_policy
+from .saving import save_policy as save_policy

@@ -1,1 +1,0 @@
-"""The stages before generation, one small room each, and the message they build."""

@@ -1,0 +1,197 @@
+"""A model's reply to a prompt, from the store, from a call in flight, or from one new call that is journalled if it is paid."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, fields, replace
+from threading import Lock
+from typing import Any, cast
+
+import numpy as np
+
+from ecollm_lab.models import Catalog, ChatModel, Model, ModelPool, Reply
+from ecollm_lab.models.edge.gguf import file_sha256
+from ecollm_lab.models.replies import MAX_TOKENS, Account, RemoteModel, most_usd
+from ecollm_lab.sweeps.store.store import Store
+
+CALLS_VERSION = 1  # raise it whenever the way a model is called changes what it would answer
+# What a model is called, costs or is declared to take changes none of its answers.
+_NO_PART = {
+    "name",
+    "file",
+    "sha256",
+    "api_key_env",
+    "network_delay_s",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "max_in_flight",
+    "timeout_s",
+}
+
+
+def identity(model: Model) -> str:
+    """Digest all of a model that determines its answers: the weights' sha256 or the endpoint and its model, and how it is run."""
+    own = {f.name: getattr(model, f.name) for f in fields(model) if f.name not in _NO_PART and not f.name.startswith("price")}
+    own["weights"] = None if model.file is None else model.sha256 or file_sha256(model)
+    return _digest({name: value for name, value in own.items() if value is not None})
+
+
+def call_key(model_identity: str, prompt: str) -> str:
+    """Digest everything that determines a reply: prompt, parameters, model and component version; not its price."""
+    return _digest([CALLS_VERSION, model_identity, {"temperature": 0.0, "seed": 0, "max_tokens": MAX_TOKENS}, prompt])
+
+
+def _digest(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Calls:
+    """Every call of one sweep.
+
+    Parameters
+    ----------
+    store, catalog, models
+        Where replies are kept, what calls cost, and who answers.
+    sweep
+        Name in the ledger; the cap covers all attempts under it, those of earlier runs included.
+    max_cost_usd
+        The cap in US dollars.
+    repeats, repeat_share
+        Measure this share of the calls so many times; their latency is the median. Each time of a paid call is paid.
+
+    """
+
+    def __init__(
+        self, store: Store, catalog: Catalog, models: ModelPool, sweep: str, *, max_cost_usd: float = float("inf"), repeats: int = 1,
+        repeat_share: float = 0.05,
+    ) -> None:  # fmt: skip
+        self._store, self._catalog, self._models = store, catalog, models
+        self._sweep, self._cap_usd = sweep, max_cost_usd
+        self._repeats, self._share = repeats, repeat_share
+        self._flying: dict[str, Future[Reply]] = {}
+        self._guard = Lock()
+        self._identity: dict[str, str] = {}
+        self._remote: dict[str, RemoteModel] = {}
+        self.made = self.retried = 0
+
+    def key(self, name: str, prompt: str) -> str:
+        """Return the content key of a call; see `call_key`."""
+        if name not in self._identity:
+            self._identity[name] = identity(self._catalog[name])
+        return call_key(self._identity[name], prompt)
+
+    def affords(self, name: str, prompt: str) -> bool:
+        """Tell whether the cap leaves room for one such call, or it needs no money."""
+        usd = most_usd(self._catalog[name], prompt)
+        known = not usd or self._store.reply(self.key(name, prompt)) is not None
+        return known or self._store.spending(self._sweep).charged_usd + usd <= self._cap_usd
+
+    def get(self, name: str, prompt: str) -> Future[Reply]:
+        """Return the reply to come; on return it is there unless the model's calls may overlap.
+
+        Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent`, `Withdrawn`, or `LabError` if the store cannot be written.
+        """
+        key = self.key(name, prompt)
+        times = self._repeats if int(key[:8], 16) < self._share * 16**8 else 1
+        parts = [self._one(name, prompt, key if i == 0 else f"{key}/{i}") for i in range(times)]
+        return parts[0] if times == 1 else _median(parts)
+
+    def once(self, name: str, prompt: str) -> Future[Reply]:
+        """As `get`, for a reply that grades or rewrites: it is measured once and counts as no generation."""
+        return self._one(name, prompt, self.key(name, prompt), generates=False)
+
+    def _one(self, name: str, prompt: str, key: str, *, generates: bool = True) -> Future[Reply]:
+        with self._guard:
+            if key in self._flying:
+                return self._flying[key]
+            future: Future[Reply] = Future()
+            known = self._store.reply(key)
+            if known:
+                future.set_result(known)
+                return future
+            self._flying[key] = future
+            self.made += generates
+        try:
+            model = self._models[name]
+        except BaseException as error:
+            self._flying.pop(key, None)
+            future.set_exception(error)
+            return future
+        if hasattr(model, "submit"):  # asking whether it is an instance of the protocol takes longer than the rest of this method
+            model = self._remote[name] = cast("RemoteModel", model)
+            account = Account(lambda usd: self._store.reserve(self._sweep, key, name, usd, self._cap_usd), self._store.settle)
+            model.submit(prompt, account).add_done_callback(lambda done: self._end(key, future, done))
+        else:
+            self._run_here(model, name, prompt, key, future)
+        return future
+
+    def __getitem__(self, name: str) -> ChatModel:
+        """Return a model that grades or rewrites: its replies come from the store, or from a call that is kept, and journalled if paid."""
+        return _Through(self, name)
+
+    def withdraw(self) -> None:
+        """Give up calls that wait for a turn or for another attempt; those being answered are finished."""
+        for model in list(self._remote.values()):
+            model.withdraw()
+
+    def _end(self, key: str, future: Future[Reply], done: Future[Reply]) -> None:
+        self._flying.pop(key, None)
+        error = done.exception()
+        attempts = getattr(error, "attempts", 1) if error else done.result().attempts
+        with self._guard:  # each model's calls end in a thread of its own
+            self.retried += max(0, attempts - 1)
+        future.set_exception(error) if error else future.set_result(done.result())
+
+    def _run_here(self, model: ChatModel, name: str, prompt: str, key: str, future: Future[Reply]) -> None:
+        """Answer in this thread; a model with prices is journalled as any other."""
+        usd, number = most_usd(self._catalog[name], prompt), 0
+        try:
+            while usd and not (number := self._store.reserve(self._sweep, key, name, usd, self._cap_usd).result()):
+                time.sleep(0.02)
+            reply = model.reply(prompt)
+        except BaseException as error:
+            if number:
+                self._store.settle(number, usd, str(error), None)
+            self._flying.pop(key, None)
+            future.set_exception(error)
+            return
+        paid = self._catalog[name].cost_usd(0.0, reply.tokens_in, reply.tokens_out)
+        written = self._store.settle(number, paid, "", reply) if number else self._store.record(key, name, reply)
+        written.add_done_callback(lambda _: self._flying.pop(key, None))
+        future.set_result(reply)
+
+
+@dataclass(frozen=True, slots=True)
+class _Through:
+    calls: Calls
+    name: str
+
+    def reply(self, prompt: str) -> Reply:
+        return self.calls.once(self.name, prompt).result()
+
+
+def _median(parts: list[Future[Reply]]) -> Future[Reply]:
+    """Combine repeated measurements: the first reply with the median of their latencies and its spread."""
+    combined: Future[Reply] = Future()
+    left = [len(parts)]
+    guard = Lock()
+
+    def count(_: Future[Reply]) -> None:
+        with guard:
+            left[0] -= 1
+            if left[0]:
+                return
+        error = next((part.exception() for part in parts if part.exception()), None)
+        if error:
+            combined.set_exception(error)
+            return
+        first, latencies = parts[0].result(), [part.result().latency_s for part in parts]
+        low, middle, high = np.quantile(latencies, [0.25, 0.5, 0.75])
+        combined.set_result(replace(first, latency_s=float(middle), repeats=len(parts), spread_s=float(high - low)))
+
+    for part in parts:
+        part.add_done_callback(count)
+    return combined

@@ -1,0 +1,279 @@
+"""Measuring a domain: its whole sweep, or a sample anew; with store, models and provenance in place."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path as FilePath
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ecollm_lab.domains import Domain, load_domain
+from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
+from ecollm_lab.paths import PathSpace, Pipeline, read_path
+from ecollm_lab.records import DATA, LabError, Query
+from ecollm_lab.sweeps.pairs import Progress, fingerprints, sweep
+from ecollm_lab.sweeps.preflight import Estimate, estimate, first_calls, missing_pairs
+from ecollm_lab.sweeps.store.store import Store
+from ecollm_lab.traces import Trace
+
+
+def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
+    """Return the queries table of a trace: query_id, text, kind, split, wording and the reference answer."""
+    return pd.DataFrame(
+        [
+            {"query_id": q.id, "text": q.text, "kind": q.kind, "split": q.split, "wording": q.wording, "reference": q.references[0]}
+            for q in queries
+        ]
+    )
+
+
+def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str, Any]:
+    """Say where a measured trace comes from: domain, models, declared prices and delays, versions, machine, revision, date."""
+    models = {
+        name: {key: value for key, value in asdict(model).items() if key not in ("name", "file") and value is not None}
+        for name, model in catalog.models.items()
+    }
+    return {
+        "source": "measured",
+        "domain": domain.name,
+        "domain_digest": domain.digest,
+        "grading": domain.grading.slug,
+        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "encoder": encoder_name,
+        "models": models,
+        "hyde_model": catalog.hyde_model,
+        "price_date": catalog.date,
+        "price_source": catalog.source,
+        "edge_price_usd_per_hour": catalog.edge_price_usd_per_hour,
+        "seed": 0,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("ecollm_lab", "llama_cpp_python", "openai", "sentence-transformers", "bm25s")},
+        },
+        "git_revision": git_revision(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def git_revision() -> str:
+    """Return the lab's checked-out revision, "+" appended if its tree has uncommitted changes, or "unknown" outside a checkout."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True, cwd=DATA.parent
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def sweep_domain(
+    domain: str,
+    *,
+    catalog_file: FilePath,
+    store_file: FilePath,
+    out: FilePath | None = None,
+    path_ids: Sequence[str] | None = None,
+    limit: int | None = None,
+    max_cost_usd: float | None = None,
+    repeats: int = 1,
+    repeat_share: float = 0.05,
+    isolate: bool = False,
+    stop: Event | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_estimate: Callable[[list[Estimate]], None] | None = None,
+    show_progress: bool = False,
+) -> tuple[Trace, FilePath, Progress]:
+    """Sweep a domain into a store and export the trace of all that the store holds of it.
+
+    Parameters
+    ----------
+    domain
+        A folder, or the name of one of the lab's own domains.
+    catalog_file, store_file, out
+        The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`). Each run that came to its end
+        and measured anything adds a line to a log beside it, `<domain>.log.jsonl`: how long it took, and the stage executions it made and
+        was spared. The trace's provenance has those on the same domain, models and prices, as `runs`.
+    path_ids
+        The paths to run; all of the space if left out.
+    limit, max_cost_usd, repeats, repeat_share, stop, on_progress
+        See `sweep.sweep`.
+    isolate
+        Run each edge model in a process of its own; see `models.ModelPool`.
+    on_estimate
+        Called before the sweep with what it will owe to hosted models; a few pairs are measured ahead where nothing is known.
+
+    Raises
+    ------
+    LabError
+        For anything the user can mend; outcomes measured before stay in the store.
+
+    """
+    loaded = load_domain(domain_folder(domain))
+    catalog = load_catalog(catalog_file)
+    space = catalog.space()
+    space = space.select(path_ids) if path_ids else space
+    names = list(dict.fromkeys(name for path in space for name in catalog.called_on(path)))
+    out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
+    require_parquet(out)
+    require_writable(out)
+    with Store(store_file) as store, ModelPool(catalog, isolate=isolate) as models:
+        models.check(names)
+        encoder = default_encoder()
+        about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
+        marks = fingerprints(loaded, catalog, encoder.name, space)
+        setup = setup_digest(loaded, catalog, encoder.name)
+        pipeline = Pipeline(loaded, catalog, encoder, models)
+        began = time.monotonic()
+        with tqdm(disable=not show_progress, unit=" outcomes", smoothing=0.05, delay=0.5) as bar:
+
+            def show(progress: Progress) -> None:
+                bar.total = progress.total
+                bar.set_postfix_str(f"{progress.cost_usd:.6f} USD", refresh=False)
+                bar.update()
+                if on_progress:
+                    on_progress(progress)
+
+            options: dict[str, Any] = {
+                "max_cost_usd": max_cost_usd, "repeats": repeats, "repeat_share": repeat_share, "stop": stop, "on_progress": show,
+            }  # fmt: skip
+            ahead = Progress(0)
+            if on_estimate and limit is None:
+                ahead = _estimate(pipeline, space, store, marks, options, on_estimate)
+            progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, **options)
+        seconds = time.monotonic() - began
+        progress.done, progress.total, progress.reused = (
+            progress.done + ahead.done,
+            progress.total + ahead.done,
+            progress.reused - ahead.done,
+        )
+        progress.cost_usd, progress.retried = progress.cost_usd + ahead.cost_usd, progress.retried + ahead.retried
+        wanted = {path.id for path in space}
+        kept_under = list(dict.fromkeys(marks.values()))
+        outcomes = [o for mark in kept_under for o in store.outcomes(mark) if o.path_id in wanted]
+        failures = [f for mark in kept_under for f in store.failures(mark) if f.path_id in wanted]
+        about["sweep"] = {
+            "n": len(outcomes), "failed": len(failures), "retried": store.retried(loaded.name),
+            "charged_usd": store.spending(loaded.name).charged_usd, "failures": [asdict(failure) for failure in failures],
+        }  # fmt: skip
+    order = {path.id: i for i, path in enumerate(space)}
+    outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
+    run = {
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "git_revision": about["git_revision"],
+        "setup": setup, "seconds": round(seconds, 1),
+        "outcomes": progress.done, "failed": progress.failed, "reused": progress.reused,
+        "stage_executions": dict(pipeline.executions), "stage_executions_without_sharing": dict(pipeline.requests),
+    }  # fmt: skip
+    about["runs"] = _logged(out.with_suffix(".log.jsonl"), run if progress.done + progress.failed else None, setup)
+    trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
+    trace.save(out)
+    return trace, out, progress
+
+
+def setup_digest(domain: Domain, catalog: Catalog, encoder_name: str) -> str:
+    """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes: two runs with one digest add up."""
+    marks = fingerprints(domain, catalog, encoder_name, catalog.space())
+    return hashlib.sha256(repr(sorted(set(marks.values()))).encode()).hexdigest()[:16]
+
+
+def _logged(file: FilePath, run: dict[str, Any] | None, setup: str) -> list[dict[str, Any]]:
+    """Add a run to the log beside a trace, and return all its runs with this setup; a line cut short is passed over."""
+    text = file.read_text() if file.exists() else ""
+    if run:
+        with file.open("a") as log:
+            log.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(run) + "\n")
+    known = []
+    for line in text.splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            known.append(json.loads(line))
+    return [old for old in (*known, *([run] if run else [])) if old.get("setup") == setup]
+
+
+def _estimate(
+    pipeline: Pipeline, space: PathSpace, store: Store, marks: dict[str, str], options: dict[str, Any],
+    on_estimate: Callable[[list[Estimate]], None],
+) -> Progress:  # fmt: skip
+    """Say what the sweep will owe, after a few first calls where nothing is known; return how far those came."""
+    queries = pipeline.domain.queries
+    missing = missing_pairs(queries, space.paths, store, marks, pipeline.catalog, pipeline.domain.grading.judge_model)
+    first = first_calls(missing, store)
+    ahead = sweep(pipeline, queries, space.paths, store, marks, only=first, **options) if first else Progress(0)
+    left = {name: len([pair for pair in pairs if pair not in first]) for name, pairs in missing.items()}
+    on_estimate(estimate(left, store))
+    return ahead
+
+
+def domain_folder(domain: str) -> FilePath:
+    """Return the folder named so, or else the lab's own domain of that name. Raises `LabError` if there is neither."""
+    found = next((folder for folder in (FilePath(domain), DATA / domain) if folder.is_dir()), None)
+    if found is None:
+        own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
+        raise LabError(f"There is no domain or folder {domain!r}. The lab's own domains: {own}. For one of yours: ecollm-lab new-domain.")
+    return found
+
+
+def require_parquet(file: FilePath) -> None:
+    """Raise unless a trace's name says that it is Parquet."""
+    if file.suffix != ".parquet":
+        raise LabError(f"A trace is written as Parquet: give a name that ends in .parquet, got {file}.")
+
+
+def require_writable(file: FilePath) -> None:
+    """Raise before anything is measured if a result could not be written."""
+    folder = file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"Cannot create {folder}: {error.strerror}. Name a writable place.") from error
+    if not os.access(folder, os.W_OK) or file.is_dir():
+        raise LabError(f"Cannot write {file}: the folder is read-only or the name is taken by a folder. Name a writable place.")
+
+
+def live_check(trace: Trace, domain: Domain, catalog: Catalog, n: int, seed: int) -> dict[str, float]:
+    """Measure `n` random outcomes of a trace anew and compare.
+
+    Returns
+    -------
+    `n_outcomes`, `quality_agreement_rate` (share with the same quality), `answer_agreement_rate`, `latency_ratio_median` (measured
+    now over measured then; another machine differs here), and `latency_rank_correlation`: Spearman's, of the mean latency of each path
+    in the sample, then and now; NaN for fewer than two paths.
+
+    """
+    rng = np.random.default_rng(seed)
+    then = trace.outcomes.iloc[np.sort(rng.choice(len(trace.outcomes), min(n, len(trace.outcomes)), replace=False))]
+    queries = {query.id: query for query in domain.queries}
+    with ModelPool(catalog) as models:
+        pipeline = Pipeline(domain, catalog, default_encoder(), models)
+        now = {
+            (outcome.query_id, outcome.path_id): outcome
+            for query_id, part in then.groupby("query_id", sort=False)
+            for outcome in pipeline.run(queries[str(query_id)], [read_path(path_id) for path_id in part["path_id"]])
+        }
+    pairs = [(now[row.query_id, row.path_id], row) for row in then.itertuples()]
+    both = then[["path_id", "latency_s"]].assign(now_s=[o.latency_s for o, _ in pairs]).groupby("path_id")[["latency_s", "now_s"]].mean()
+    return {
+        "n_outcomes": len(now),
+        "quality_agreement_rate": float(np.mean([o.quality == row.quality for o, row in pairs])),
+        "answer_agreement_rate": float(np.mean([o.answer == row.answer for o, row in pairs])),
+        "latency_ratio_median": float(np.median([o.latency_s / row.latency_s for o, row in pairs])),
+        "latency_rank_correlation": float(both["latency_s"].corr(both["now_s"], method="spearman")) if len(both) > 1 else float("nan"),
+    }

@@ -1,0 +1,198 @@
+"""One sweep under way: what this machine does in turn, what flies meanwhile, and what is written when it has come in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Event
+
+from ecollm_lab.domains.judge import build_judge_prompt
+from ecollm_lab.models import BudgetSpent, CallFailed, EndpointClosed, Model, Reply
+from ecollm_lab.models.replies import Withdrawn
+from ecollm_lab.paths import Pipeline, Prepared
+from ecollm_lab.paths.pipeline import Memo
+from ecollm_lab.records import LabError, Outcome, Path, Query
+from ecollm_lab.sweeps.calls import Calls
+from ecollm_lab.sweeps.progress import Progress
+from ecollm_lab.sweeps.store.store import Failure, Store
+
+BACKLOG = 2000  # calls that may wait for an endpoint before the stages pause
+GATHER_S = 0.02  # so long results are gathered to be written together: each waking of the calling thread costs the one that measures
+
+
+def overlaps(model: Model) -> bool:
+    """Tell whether calls to a model may be in flight while this machine measures: only a hosted endpoint's may."""
+    return model.base_url is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A pair whose call has ended, well or not."""
+
+    prepared: Prepared
+    key: str
+    future: Future[Reply]
+    judged: Future[Reply] | None = None
+
+    def error(self) -> BaseException | None:
+        """Return what kept the pair from an outcome: its own call's error, or its judge's."""
+        return self.future.exception() or (self.judged.exception() if self.judged else None)
+
+
+class Run:
+    """One sweep: the device's thread runs stages and calls; the calling thread grades, commits and reports."""
+
+    def __init__(
+        self, pipeline: Pipeline, calls: Calls, store: Store, fingerprints: Mapping[str, str], progress: Progress, stop: Event,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:  # fmt: skip
+        self.pipeline, self.calls, self.store, self.fingerprints = pipeline, calls, store, fingerprints
+        self.progress, self.stop, self.on_progress = progress, stop, on_progress
+        self.inbox: SimpleQueue[_Result | Exception | None] = SimpleQueue()
+        self.tasks: list[Future[None]] = []
+        self.closed: dict[str, str] = {}
+        self.fatal: BaseException | None = None
+        self.halted = Event()
+        self.tasks_ended = self.started = self.ended = 0
+
+    def go(self, pool: Executor, plan: list[tuple[Query, list[Path]]]) -> None:
+        """Run the plan; returns or raises only when nothing is in flight any more, unless interrupted twice."""
+        self.tasks = [pool.submit(self._device, query, todo) for query, todo in plan]
+        for task in self.tasks:
+            task.add_done_callback(lambda _: self.inbox.put(None))
+        try:
+            self._collect()
+        except BaseException:  # an interrupt: nothing new starts, and what is in flight is still committed
+            self._halt("interrupted")
+            self.on_progress = None
+            self._collect()
+            raise
+        finally:
+            self.pipeline.executions["generate"] += self.calls.made
+        if self.fatal:
+            raise self.fatal
+        self.progress.stopped = self.progress.stopped or " ".join(self.closed.values())
+
+    # -- in the device's thread --------------------------------------------------------------------------------------------------
+
+    def _device(self, query: Query, todo: list[Path]) -> None:
+        memo: Memo = {}
+        overlap = {path.model: overlaps(self.pipeline.catalog[path.model]) for path in todo}
+        try:
+            for path in sorted(todo, key=lambda p: not overlap[p.model]):  # calls that fly while this machine works come first
+                while overlap[path.model] and self.started - self.ended >= BACKLOG and not self.halted.is_set():
+                    time.sleep(0.01)
+                if self.halted.is_set() or self.stop.is_set():
+                    return
+                if path.model not in self.closed:
+                    self._pair(query, path, memo, overlap[path.model])
+        except Exception as error:  # raised by the calling thread
+            self.inbox.put(error)
+
+    def _pair(self, query: Query, path: Path, memo: Memo, overlap: bool) -> None:
+        try:
+            prepared = self.pipeline.prepare(query, path, memo)
+        except CallFailed as error:  # the call that rewrites: it costs the pairs that need it, not the sweep
+            failed: Future[Reply] = Future()
+            failed.set_exception(error)
+            self.started += 1
+            self.inbox.put(_Result(Prepared(query, path, "", (0.0, 0.0, 0.0)), "", failed))
+            return
+        except LabError as error:
+            raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
+        key = self.calls.key(path.model, prepared.prompt)
+        self.started += 1
+        self.pipeline.requests["generate"] += 1
+        try:
+            future = self.calls.get(path.model, prepared.prompt)
+        except BaseException:
+            self.started -= 1  # it never will end
+            raise
+        future.add_done_callback(lambda done: self._landed(prepared, key, done))
+        if not overlap:
+            future.exception()  # waits: whatever runs on this machine runs alone
+
+    def _landed(self, prepared: Prepared, key: str, done: Future[Reply]) -> None:
+        """Hand a reply over, once its judge, if the domain has one, has replied too: a call like any other."""
+        judge = self.pipeline.domain.grading.judge_model
+        if judge is None or done.exception():
+            self.inbox.put(_Result(prepared, key, done))
+            return
+        judged: Future[Reply] = Future()
+        try:
+            judged = self.calls.once(judge, build_judge_prompt(prepared.query, done.result().text))
+        except Exception as error:  # a callback's error reaches nobody: it travels with the result
+            judged.set_exception(error)
+        judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))
+
+    # -- in the calling thread ---------------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        while self.tasks_ended < len(self.tasks) or self.ended < self.started:
+            if self.stop.is_set() or self.fatal:
+                self._halt("stopped on request")
+            with suppress(Empty):
+                items = [self.inbox.get(timeout=0.05)]
+                time.sleep(GATHER_S)
+                while not self.inbox.empty():
+                    items.append(self.inbox.get())
+                self._take(items)
+
+    def _take(self, items: list[_Result | Exception | None]) -> None:
+        """Write what has come in, wait until all of it is on disk, and only then count it."""
+        self.tasks_ended += items.count(None)
+        results = [item for item in items if isinstance(item, _Result)]
+        self.ended += len(results)
+        self.fatal = self.fatal or next((item for item in items if isinstance(item, Exception)), None)
+        written = [pair for pair in map(self._write, results) if pair]
+        for what, future in written:
+            try:
+                future.result()
+            except LabError as error:  # the store cannot be written: nothing more is paid
+                self.fatal = self.fatal or error
+            else:
+                self._count(what)
+
+    def _write(self, result: _Result) -> tuple[Outcome | Failure, Future[None]] | None:
+        path, error = result.prepared.path, result.error()
+        if error is None:
+            try:
+                outcome = self.pipeline.finish(result.prepared, result.future.result())
+                return outcome, self.store.put(self.fingerprints[path.id], outcome, result.key)
+            except CallFailed as failed:  # the judge's reply is no score
+                error = failed
+        if isinstance(error, CallFailed):
+            failure = Failure(result.prepared.query.id, path.id, error.state, error.attempts, str(error))
+            return failure, self.store.fail(self.fingerprints[path.id], failure)
+        if isinstance(error, BudgetSpent):
+            self._halt(str(error))
+        elif isinstance(error, EndpointClosed):
+            self.closed[path.model] = str(error)
+        elif not isinstance(error, Withdrawn):
+            self.fatal = self.fatal or error
+        return None
+
+    def _count(self, what: Outcome | Failure) -> None:
+        progress = self.progress
+        progress.retried = self.calls.retried
+        if isinstance(what, Failure):
+            progress.failed += 1
+        else:
+            progress.done += 1
+            progress.cost_usd += what.cost_usd
+            progress.latest = what
+        if self.on_progress:
+            self.on_progress(progress)
+
+    def _halt(self, why: str) -> None:
+        """Admit nothing more; calls that wait for a turn are given up, those in flight are finished."""
+        if not self.halted.is_set():
+            self.progress.stopped = why
+            self.halted.set()
+            for task in self.tasks:
+                task.cancel()
+        self.calls.withdraw()

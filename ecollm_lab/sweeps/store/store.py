@@ -1,0 +1,247 @@
+"""The sweep's memory in SQLite: calls, the ledger of paid attempts, outcomes and failures; what is acknowledged survives a crash."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path as FilePath
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import Any
+
+from ecollm_lab.models import BudgetSpent, Reply
+from ecollm_lab.records import LabError, Outcome
+from ecollm_lab.sweeps.store import ledger
+from ecollm_lab.sweeps.store.file import Owner, open_file
+from ecollm_lab.sweeps.store.ledger import Spending
+
+GROUP = 256  # at most so many writes share one commit
+_OUTCOME = [column.name for column in fields(Outcome)]
+Write = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A pair that was given up: `state` is "failed" (the next sweep tries again) or "quarantined" (it killed two workers)."""
+
+    query_id: str
+    path_id: str
+    state: str
+    attempts: int
+    error: str
+
+
+class Store:
+    """Everything a sweep must not lose, in one file that one process at a time owns.
+
+    Writes are queued to one thread, which commits all that wait together; a write's future is done once it is on disk.
+
+    Parameters
+    ----------
+    file
+        The SQLite file; created if missing. A store of version 1 is migrated, the old file kept beside it.
+    wait_s
+        Seconds to wait for another process that has it open.
+
+    Raises
+    ------
+    LabError
+        If the file cannot be opened or written, is in use, is no store, is damaged, or is of a newer version. It is never changed then.
+
+    """
+
+    def __init__(self, file: FilePath | str, *, wait_s: float = 0.0) -> None:
+        self.file = FilePath(file)
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LabError(f"Cannot create the folder of the store {self.file}: {error.strerror}. Name another with --store.") from error
+        try:
+            if self.file.is_dir():
+                raise IsADirectoryError(21, "it is a folder")
+            self._owner = Owner(self.file, wait_s)
+        except OSError as error:
+            raise LabError(f"Cannot open the store {self.file}: {error.strerror}. Name a writable one with --store.") from error
+        try:
+            self._db, self._reader = open_file(self.file), sqlite3.connect(self.file, timeout=30, check_same_thread=False)
+            ledger.close_open_attempts(self._db)
+        except sqlite3.OperationalError as error:
+            self._owner.release()
+            raise LabError(f"Cannot open the store {self.file}: {error}. Name a writable one with --store.") from error
+        except sqlite3.DatabaseError as error:
+            self._owner.release()
+            raise LabError(
+                f"The store {self.file} is damaged or no store ({error}). It was left as it is: move it aside to keep it, "
+                "or name another with --store."
+            ) from error
+        except BaseException:
+            self._owner.release()
+            raise
+        self._failed: LabError | None = None
+        self._writes: SimpleQueue[tuple[Write, Future[Any]] | None] = SimpleQueue()
+        self._later: deque[tuple[Write, Future[Any]]] = deque()
+        self._writer = Thread(target=self._write, name="store", daemon=True)
+        self._writer.start()
+
+    def _write(self) -> None:
+        while (item := self._writes.get()) is not None:
+            group = [item]
+            while len(group) < GROUP:
+                try:
+                    more = self._writes.get_nowait()
+                except Empty:
+                    break
+                if more is None:
+                    self._writes.put(None)
+                    break
+                group.append(more)
+            self._commit(self._with_later(group))
+        self._commit(self._with_later([]))
+
+    def _with_later(self, group: list[tuple[Write, Future[Any]]]) -> list[tuple[Write, Future[Any]]]:
+        """Put what may wait before what may not: an outcome is never on disk without its call."""
+        return [self._later.popleft() for _ in range(len(self._later))] + group
+
+    def _commit(self, group: list[tuple[Write, Future[Any]]]) -> None:
+        try:
+            if self._failed:
+                raise self._failed
+            self._db.execute("BEGIN IMMEDIATE")
+            results = [write(self._db) for write, _ in group]
+            self._db.execute("COMMIT")
+        except Exception as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._failed = self._failed or LabError(
+                f"Cannot write to the store {self.file}: {error}. What it holds is kept; make room or name another with --store, "
+                "then run the same command again."
+            )
+            for _, future in group:
+                future.set_exception(self._failed)
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            future.set_result(result)
+
+    def submit(self, write: Write) -> Future[Any]:
+        """Queue a write; its future gives what it returned, once that is committed, or raises `LabError`."""
+        return self._queued(write, self._writes.put)
+
+    def _queued(self, write: Write, put: Callable[[tuple[Write, Future[Any]]], None]) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # a write that is queued happens
+        put((write, future))
+        return future
+
+    # -- outcomes and failures ---------------------------------------------------------------------------------------------------
+
+    def put(self, fingerprint: str, outcome: Outcome, call_key: str | None = None) -> Future[None]:
+        """Queue an outcome. One already there is kept; a failure of the same pair is forgotten."""
+        row = list(astuple(outcome))
+        row[_OUTCOME.index("stage_latency_s")] = json.dumps(outcome.stage_latency_s)
+        pair = (fingerprint, outcome.query_id, outcome.path_id)
+
+        def write(db: sqlite3.Connection) -> None:
+            columns = ", ".join(("fingerprint", *_OUTCOME, "call_key"))
+            db.execute(
+                f"INSERT OR IGNORE INTO outcomes ({columns}) VALUES ({', '.join('?' * (len(row) + 2))})", (fingerprint, *row, call_key)
+            )
+            db.execute("DELETE FROM failures WHERE fingerprint = ? AND query_id = ? AND path_id = ?", pair)
+
+        return self.submit(write)
+
+    def add(self, fingerprint: str, outcome: Outcome, call_key: str | None = None) -> None:
+        """Commit one outcome; on return it survives a crash."""
+        self.put(fingerprint, outcome, call_key).result()
+
+    def fail(self, fingerprint: str, failure: Failure) -> Future[None]:
+        """Queue a failure; attempts of earlier sweeps on the pair are added up."""
+        row = (fingerprint, *astuple(failure))
+        same = "ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, attempts = attempts + excluded.attempts"
+        return self.submit(lambda db: _none(db.execute(f"INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?) {same}", row)))
+
+    def pairs(self, fingerprint: str) -> set[tuple[str, str]]:
+        """Return the (query_id, path_id) pairs already there under a fingerprint."""
+        return set(self._reader.execute("SELECT query_id, path_id FROM outcomes WHERE fingerprint = ?", (fingerprint,)))
+
+    def outcomes(self, fingerprint: str) -> Iterator[Outcome]:
+        """Yield the outcomes under a fingerprint, ordered by query and path."""
+        rows = self._reader.execute(
+            f"SELECT {', '.join(_OUTCOME)} FROM outcomes WHERE fingerprint = ? ORDER BY query_id, path_id", (fingerprint,)
+        )
+        for row in rows.fetchall():
+            values = dict(zip(_OUTCOME, row, strict=True))
+            values["stage_latency_s"] = tuple(json.loads(values["stage_latency_s"]))
+            values["truncated"] = bool(values["truncated"])
+            yield Outcome(**values)
+
+    def failures(self, fingerprint: str) -> list[Failure]:
+        """Return the pairs that were given up under a fingerprint."""
+        columns = "query_id, path_id, state, attempts, error"
+        rows = self._reader.execute(f"SELECT {columns} FROM failures WHERE fingerprint = ? ORDER BY 1, 2", (fingerprint,))
+        return [Failure(*row) for row in rows.fetchall()]
+
+    # -- calls and the ledger ----------------------------------------------------------------------------------------------------
+
+    def reply(self, key: str) -> Reply | None:
+        """Return the reply of a call made before, None if there was none."""
+        return ledger.reply(self._reader, key)
+
+    def record(self, key: str, model: str, reply: Reply) -> Future[None]:
+        """Queue the reply of a call that nobody bills; it is committed with the next write, which is mostly its outcome, or on closing."""
+        return self._queued(lambda db: ledger.insert_call(db, key, model, reply, 0.0), self._later.append)
+
+    def reserve(self, sweep: str, key: str, model: str, usd: float, cap_usd: float) -> Future[int]:
+        """Queue an attempt with the most it can cost; see `ledger.reserve`. Its future raises the `BudgetSpent` found there."""
+        return _unwrapped(self.submit(lambda db: ledger.reserve(db, sweep, key, model, usd, cap_usd)))
+
+    def settle(self, attempt: int, usd: float, error: str = "", reply: Reply | None = None) -> Future[None]:
+        """Queue what an attempt cost in the end, together with the reply it brought."""
+        return self.submit(lambda db: ledger.settle(db, attempt, usd, error, reply))
+
+    def spending(self, sweep: str) -> Spending:
+        """Return what a sweep has been charged so far, over all its runs."""
+        return ledger.spending(self._reader, sweep)
+
+    def retried(self, sweep: str) -> int:
+        """Return how many attempts of a sweep were further ones at the same call."""
+        return ledger.retried(self._reader, sweep)
+
+    def prices_paid(self, model: str) -> list[float]:
+        """Return the price in US dollars of every answered attempt at a model."""
+        return ledger.prices_paid(self._reader, model)
+
+    def close(self) -> None:
+        """Commit what is queued, close the file and let the next process have it."""
+        self._writes.put(None)
+        self._writer.join()
+        self._reader.close()
+        self._db.close()
+        self._owner.release()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _none(_: object) -> None:
+    return None
+
+
+def _unwrapped(inner: Future[Any]) -> Future[int]:
+    """Turn a returned `BudgetSpent` into a raised one: raising inside a write would undo the commit it shares."""
+    outer: Future[int] = Future()
+    outer.set_running_or_notify_cancel()
+
+    def pass_on(done: Future[Any]) -> None:
+        error = done.exception() or (done.result() if isinstance(done.result(), BudgetSpent) else None)
+        outer.set_exception(error) if error else outer.set_result(done.result())
+
+    inner.add_done_callback(pass_on)
+    return outer

@@ -1,0 +1,1 @@
+from .outcomes import import_outcomes as import_outcomes

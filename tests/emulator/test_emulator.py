@@ -1,0 +1,280 @@
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
+from ecollm_lab.records import LabError, Outcome
+from ecollm_lab.traces import is_on_front
+from tests.conftest import LARGE, SMALL, make_trace, thinned
+
+N, P = 40, 12
+
+
+def a_trace(seed=0, n=N):
+    """Twelve structured paths: dearer is better, up to a point; half the paths are dominated on purpose."""
+    rng = np.random.default_rng(seed)
+    chance = np.tile([0.2, 0.4, 0.6, 0.7, 0.8, 0.85], 2) - np.repeat([0.0, 0.2], 6)
+    cost = np.tile(np.geomspace(1e-6, 1e-4, 6), 2) * np.repeat([1.0, 3.0], 6) * np.exp(0.1 * rng.standard_normal((n, P)))
+    return make_trace(rng.random((n, P)) < chance, cost, cost * 1e4 * np.exp(0.1 * rng.standard_normal((n, P))))
+
+
+def an_emulator(trace, seed=0, **changes):
+    rng = np.random.default_rng(99)
+    labels = np.arange(len(trace.query_ids)) % 3
+    embeddings = np.eye(8)[labels] + 0.1 * rng.standard_normal((len(labels), 8))
+    return Emulator(
+        **{"space": trace.path_ids, "queries": trace.query_ids, "embeddings": embeddings, "labels": labels, "seed": seed} | changes
+    )
+
+
+def test_every_path_is_asked_first_and_no_pair_twice_until_nothing_is_left():
+    trace = a_trace()
+    emulator, run = an_emulator(trace), replay_from(trace)
+    asked = []
+    while pairs := emulator.ask(37):
+        if not asked:
+            assert Counter(path for _, path in pairs) == Counter(trace.path_ids)
+        asked += pairs
+        emulator.tell(run(pairs))
+    assert len(asked) == len(set(asked)) == N * P
+    truth = trace.summary().set_index("path_id")
+    frame = emulator.fronts()
+    whole = frame[frame["scope"] == "all"].set_index("path_id")
+    for name in ("quality", "cost_usd", "latency_s"):
+        assert whole[name].to_numpy() == pytest.approx(truth.loc[whole.index, name].to_numpy())
+    assert whole["on_front"].tolist() == is_on_front(whole[["quality", "cost_usd", "latency_s"]].to_numpy()).tolist()
+
+
+def test_questions_come_in_groups_by_query_and_spread_over_queries_and_clusters():
+    trace = a_trace()
+    emulator, run = an_emulator(trace), replay_from(trace)
+    emulator.tell(run(emulator.ask(P)))
+    pairs = emulator.ask(60)
+    queries = [query for query, _ in pairs]
+    runs = 1 + sum(a != b for a, b in itertools.pairwise(queries))
+    assert runs == len(set(queries)) == 15  # four paths a query
+    clusters = Counter(int(query[1:]) % 3 for query in set(queries))
+    assert max(clusters.values()) - min(clusters.values()) <= 1
+
+
+def test_dominated_paths_get_few_outcomes_and_are_set_aside_with_a_reason():
+    trace = a_trace(n=120)
+    emulator = an_emulator(trace)
+    emulate(emulator, replay_from(trace), Budget(outcomes=700))
+    frame = emulator.fronts()
+    whole = frame[frame["scope"] == "all"].set_index("path_id")
+    good, bad = trace.path_ids[:6], trace.path_ids[6:]
+    assert whole.loc[good, "n"].mean() > 1.5 * whole.loc[bad, "n"].mean()
+    aside = whole[whole["status"] == "set aside"]
+    assert set(aside.index) <= set(bad)
+    assert len(aside) >= 2
+    assert aside["because"].str.contains("is at least as good in quality, cost and latency with probability").all()
+    assert (whole.loc[aside.index, "n"] >= 1).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_seed_asks_the_same_and_path_order_changes_nothing_known(seed):
+    trace = a_trace()
+    run = replay_from(trace)
+    one, two = an_emulator(trace, seed), an_emulator(trace, seed)
+    for _ in range(4):
+        pairs = one.ask(20)
+        assert pairs == two.ask(20)
+        one.tell(run(pairs))
+        two.tell(run(pairs))
+    turned = an_emulator(trace, seed, space=trace.path_ids[::-1])
+    turned.recall(one.outcomes)
+    level = dict(zip(turned.path_ids, turned.refresh(thorough=True).draws().mean(axis=0)[:, 0], strict=True))
+    same = one.refresh(thorough=True).draws().mean(axis=0)[:, 0]
+    assert [level[p] for p in one.path_ids] == pytest.approx(same.tolist(), abs=0.05)
+
+
+def test_a_budget_in_outcomes_is_met_exactly_and_an_exploration_goes_on_from_it():
+    trace = a_trace()
+    emulator, run = an_emulator(trace), replay_from(trace)
+    history = emulate(emulator, run, Budget(outcomes=100))
+    assert emulator.n_told == 100 == history["outcomes"].iloc[-1]
+    assert history["stopped"].tolist() == [""] * (len(history) - 1) + ["budget spent"]
+    assert emulate(emulator, run, Budget(outcomes=100))["outcomes"].tolist() == [100]
+    emulate(emulator, run, Budget(outcomes=150))
+    assert emulator.n_told == 150
+    assert emulate(emulator, run, Budget(outcomes=10_000))["stopped"].iloc[-1] == "everything measured"
+    assert emulator.n_told == N * P
+
+
+def test_a_budget_in_dollars_is_kept_but_for_the_estimate_of_one_batch():
+    trace = a_trace(n=120)
+    emulator = an_emulator(trace)
+    whole = trace.outcomes["cost_usd"].sum()
+    emulate(emulator, replay_from(trace), Budget(cost_usd=whole / 5))
+    assert 0.7 < emulator.cost_usd / (whole / 5) < 1.2
+    assert emulator.cost_usd == pytest.approx(sum(o.cost_usd for o in emulator.outcomes))
+
+
+def test_a_budget_in_seconds_ends_the_exploration():
+    trace = a_trace()
+    emulator = an_emulator(trace)
+    history = emulate(emulator, replay_from(trace), Budget(seconds=1e-6))
+    assert history["stopped"].tolist() == ["budget spent"]
+    assert emulator.n_told >= P
+
+
+def test_a_run_that_has_to_stop_ends_the_exploration_and_loses_nothing():
+    trace = a_trace()
+    emulator, run = an_emulator(trace), replay_from(trace)
+    history = emulate(emulator, lambda pairs: run(pairs)[: 15 if len(pairs) > 15 else 12], Budget(outcomes=400))
+    assert history["stopped"].iloc[-1] == "run stopped early"
+    assert emulator.n_told == 27
+
+
+def test_it_stops_when_the_front_is_stable():
+    trace = a_trace(n=200)
+    emulator = an_emulator(trace)
+    history = emulate(emulator, replay_from(trace), Budget(outcomes=2000), stop_at_regret=0.05)
+    assert history["stopped"].iloc[-1] == "front stable"
+    assert emulator.n_told < 2000
+    assert (history["expected_regret"].iloc[-2:] <= 0.05).all()
+    assert history["expected_regret"].iloc[0] > 0.05
+
+
+def test_recalled_outcomes_count_and_are_not_asked_again():
+    trace = a_trace()
+    run = replay_from(trace)
+    first = an_emulator(trace)
+    emulate(first, run, Budget(outcomes=80))
+    second = an_emulator(trace)
+    second.recall(first.outcomes)
+    known = {(o.query_id, o.path_id) for o in first.outcomes}
+    emulate(second, lambda pairs: run(pairs) if not known & set(pairs) else pytest.fail("asked again"), Budget(outcomes=120))
+    assert second.n_told == 120
+
+
+def an_outcome(query="q0", path=0, **changes):
+    trace_path = f"none/bm25-{path + 1}/none/{(SMALL, LARGE)[path % 2]}"
+    values = {"query_id": query, "path_id": trace_path, "quality": 1.0, "cost_usd": 1e-6, "latency_s": 0.1, "tokens_in": 1, "tokens_out": 1}
+    return Outcome(**values | changes)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "says"),
+    [
+        ([an_outcome()], "was told but never asked"),
+        ([an_outcome(query="q99")], "its query is not among those explored"),
+        ([an_outcome(path_id="x/y")], "its path is not among those explored"),
+        ([an_outcome(), an_outcome()], "was told twice"),
+        ([an_outcome(quality=1.2)], r"quality must be within \[0, 1\], or NaN for a failed attempt; got 1.2"),
+        ([an_outcome(cost_usd=-1.0)], "cost_usd must be >= 0 and finite; got -1.0"),
+        ([an_outcome(latency_s=math.nan)], "latency_s must be >= 0 and finite"),
+    ],
+)
+def test_a_wrong_tell_is_refused_and_nothing_of_it_is_taken_in(outcomes, says):
+    emulator = an_emulator(a_trace())
+    good = [Outcome(q, p, 1.0, 1e-6, 0.1, 1, 1) for q, p in emulator.ask(P)]
+    with pytest.raises(LabError, match=says):
+        emulator.tell([good[0], *outcomes])
+    assert emulator.n_told == 0
+    emulator.tell(good)
+    with pytest.raises(LabError, match="told twice"):
+        emulator.tell(good[:1])
+
+
+def test_a_path_that_only_fails_is_given_up_and_never_on_the_front():
+    trace = a_trace()
+    lost = trace.path_ids[0]  # the cheapest: would be on the front
+    run = replay_from(trace)
+
+    def failing(pairs):
+        return [o if o.path_id != lost else an_outcome(o.query_id, 0, quality=math.nan, cost_usd=0.0) for o in run(pairs)]
+
+    emulator = an_emulator(trace)
+    emulate(emulator, failing, Budget(outcomes=300))
+    frame = emulator.fronts()
+    row = frame[(frame["path_id"] == lost) & (frame["scope"] == "all")].iloc[0]
+    assert (row["status"], row["because"], row["n"]) == ("failed", "every attempt on it failed", 0)
+    assert not frame.loc[frame["path_id"] == lost, "on_front"].any()
+    assert 3 <= emulator._told[:, 0].sum() <= 8
+    assert len(emulator.outcomes) == emulator.n_told - emulator._told[:, 0].sum()
+
+
+def test_final_results_of_a_large_space_learn_the_spread_anew(monkeypatch):
+    monkeypatch.setattr("ecollm_lab.emulator.emulator.LARGE", 10)
+    trace = a_trace()
+    emulator, run = an_emulator(trace), replay_from(trace)
+    emulator.tell(run(emulator.ask(P)))
+    emulator.refresh()
+    early = emulator.estimates._latency._shape
+    emulator.tell(run(emulator.ask(60)))
+    emulator.refresh()
+    assert (emulator.estimates._latency._shape == early).all()
+    emulator.fronts()
+    assert (emulator.estimates._latency._shape != early).any()
+
+
+def test_when_everything_fails_it_says_so():
+    trace = a_trace()
+    emulator = an_emulator(trace)
+    pairs = emulator.ask(P)
+    emulator.tell([an_outcome(q, 0, path_id=p, quality=math.nan, cost_usd=0.0) for q, p in pairs])
+    with pytest.raises(LabError, match="no outcome was told, or every attempt failed"):
+        emulator.ask(5)
+
+
+@pytest.mark.parametrize(("n_queries", "n_paths"), [(1, 6), (30, 1), (1, 1), (2, 2)])
+def test_one_query_or_one_path_is_explored_to_the_end(n_queries, n_paths):
+    rng = np.random.default_rng(0)
+    trace = make_trace(rng.random((n_queries, n_paths)), 1e-6, 0.1)
+    emulator = Emulator(trace.path_ids, trace.query_ids, rng.standard_normal((n_queries, 4)))
+    history = emulate(emulator, replay_from(trace), Budget(outcomes=10_000))
+    assert history["stopped"].iloc[-1] == "everything measured"
+    assert emulator.n_told == n_queries * n_paths
+    assert emulator.fronts()["quality"].notna().all()
+
+
+def test_paths_without_any_variance_are_no_trouble():
+    trace = make_trace(np.ones((20, 4)), np.array([[1e-6, 2e-6, 3e-6, 4e-6]]), 0.1)
+    emulator = Emulator(trace.path_ids, trace.query_ids, np.random.default_rng(0).standard_normal((20, 4)))
+    emulate(emulator, replay_from(trace), Budget(outcomes=30))
+    whole = emulator.fronts().iloc[:4]
+    assert whole["quality"].min() > 0.9
+    assert whole.loc[whole["quality"].idxmax(), "quality"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda e, r: emulate(e, r, Budget(outcomes=P - 1)), "leaves 11 for 12 paths that were never measured; each needs one"),
+        (lambda e, r: Budget(), "needs outcomes, cost_usd or seconds"),
+        (lambda e, r: Budget(cost_usd=0.0), "Budget cost_usd must be positive, got 0.0"),
+        (lambda e, r: e.ask(0), "n must be at least 1, got 0"),
+        (lambda e, r: r([("q0", "no/such/path/x")]), "The trace has no outcome of"),
+    ],
+)
+def test_impossible_requests_are_refused(call, says):
+    trace = a_trace()
+    with pytest.raises(LabError, match=says):
+        call(an_emulator(trace), replay_from(trace))
+
+
+def test_on_a_measured_domain_a_twentieth_of_the_outcomes_beats_as_many_at_random(measured):
+    train = thinned(measured.split("train"), 160, 110)
+    from ecollm_lab.emulator import Estimates
+    from ecollm_lab.models import default_encoder
+
+    embeddings = default_encoder().encode(train.queries["text"].tolist())
+    truth = train.summary().set_index("path_id")["quality"]
+    n = round(0.05 * len(train.outcomes))
+    errors = {"ours": [], "raw": []}
+    for seed in range(3):
+        emulator = Emulator(train.path_ids, train.query_ids, embeddings, seed=seed)
+        emulate(emulator, replay_from(train), Budget(outcomes=n))
+        frame = emulator.fronts()
+        front = frame[(frame["scope"] == "all") & frame["on_front"]].set_index("path_id")["quality"]
+        errors["ours"].append(np.abs(front - truth[front.index]).mean())
+        raw = train.outcomes.sample(n, random_state=seed).groupby("path_id")["quality"].mean()
+        best = raw.nlargest(len(front))
+        errors["raw"].append(np.abs(best - truth[best.index]).mean())
+    assert np.mean(errors["ours"]) < 0.5 * np.mean(errors["raw"])
+    assert isinstance(emulator.estimates, Estimates)

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+
+from ecollm_lab.emulator import Estimates
+from ecollm_lab.emulator.estimates import slo_regret
+from ecollm_lab.policies import fit_policy
+from ecollm_lab.records import SLO, LabError
+from tests.conftest import SMALL, make_trace
+
+
+def a_space(seed, n=60, seen=1.0):
+    """Twelve structured paths with known chances; returns estimates, tables and the true chance."""
+    rng = np.random.default_rng(seed)
+    ids = [f"r{i}/b-{k}/m{m}" for i in range(2) for k in (1, 3) for m in range(3)]
+    chance = np.array([0.3 + 0.05 * i + 0.1 * (k == 3) + 0.2 * m for i in range(2) for k in (1, 3) for m in range(3)])
+    embeddings = rng.standard_normal((n, 8))
+    tables = np.stack(
+        [
+            (rng.random((n, 12)) < chance).astype(float),
+            np.exp(np.arange(12) / 3 + 0.2 * rng.standard_normal((n, 12))) * 1e-6,
+            np.exp(np.arange(12) / 4 + 0.3 * rng.standard_normal((n, 12))),
+        ]
+    )
+    hidden = np.where(rng.random((n, 12)) < seen, tables, np.nan)
+    return Estimates(ids, [str(i) for i in range(n)], embeddings, seed=seed), hidden, tables
+
+
+def test_everything_seen_gives_the_measured_means_and_percentiles():
+    estimates, tables, _ = a_space(0)
+    estimates.update(*tables)
+    draws = estimates.draws()
+    assert draws.mean(axis=0) == pytest.approx(tables.mean(axis=1).T)
+    assert draws.std(axis=0) == pytest.approx(0, abs=1e-9)
+    for i, column in ((1, "cost_usd"), (2, "latency_s")):
+        tails = estimates.tail_draws(column)
+        assert tails[0] == pytest.approx(np.quantile(tables[i], 0.95, axis=0))
+        assert (tails == tails[0]).all()
+
+
+def test_a_tenth_seen_is_nearer_the_truth_than_raw_means_and_covers_it():
+    errors, covered = [], []
+    for seed in range(8):
+        estimates, hidden, tables = a_space(seed, seen=0.1)
+        estimates.update(*hidden, iterations=12, n_draws=256)
+        draws, truth = estimates.draws(), tables.mean(axis=1).T
+        points = draws.mean(axis=0), np.nanmean(hidden, axis=1).T
+        errors.append([np.nanmean(np.abs(p - truth), axis=0) for p in points])
+        low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+        covered.append((low <= truth) & (truth <= high))
+    ours, raw = np.mean(errors, axis=0)
+    assert (ours < 0.95 * raw).all(), f"{ours} against {raw}"
+    assert ours[0] < 0.75 * raw[0]
+    assert 0.8 < np.mean(covered) < 0.97
+
+
+def test_free_paths_are_free_and_half_free_ones_half():
+    estimates, hidden, _ = a_space(1)
+    hidden[1, :, 0] = 0.0
+    hidden[1, ::2, 1] = 0.0
+    whole = hidden[1].mean(axis=0)
+    hidden[:, 10:] = np.nan
+    estimates.update(*hidden)
+    cost = estimates.draws()[:, :, 1].mean(axis=0)
+    assert cost[0] == 0
+    assert cost[1] == pytest.approx(whole[1], rel=0.25)
+    hidden[1] = np.where(np.isnan(hidden[1]), np.nan, 0.0)
+    estimates.update(*hidden)
+    assert (estimates.draws()[:, :, 1] == 0).all()
+    assert (estimates.tail_draws("cost_usd") == 0).all()
+
+
+def test_a_front_per_cluster_with_intervals_and_probabilities():
+    estimates, hidden, _ = a_space(2, seen=0.3)
+    labels = np.arange(60) % 2
+    estimates = Estimates(estimates.path_ids, estimates.query_ids, estimates.embeddings, labels=labels)
+    estimates.update(*hidden)
+    frame = estimates.fronts()
+    assert set(frame["scope"]) == {"all", "cluster 0", "cluster 1"}
+    assert len(frame) == 3 * 12
+    for name in ("quality", "cost_usd", "latency_s"):
+        assert (frame[f"{name}_low"] <= frame[name] + 1e-12).all()
+        assert (frame[name] <= frame[f"{name}_high"] + 1e-12).all()
+    cheapest = frame[frame["path_id"] == estimates.path_ids[0]]
+    assert (cheapest["front_probability"] == 1).all()  # cheapest and fastest by far, whatever its quality
+
+
+def test_regret_by_hand():
+    draws = np.array([[[0.5, 1.0, 1.0], [0.9, 3.0, 1.0]], [[0.5, 1.0, 1.0], [0.1, 3.0, 1.0]]])
+    regret, picks = slo_regret(draws, np.array([[5.0, 5.0], [2.0, 5.0], [0.5, 5.0]]))
+    assert picks.tolist() == [0, 0, -1]  # a tie at 0.5 goes to the first; the second limit leaves the first; the third none
+    assert regret == pytest.approx(((0.9 + 0.5) / 2 - 0.5 + 0.0) / 2)
+
+
+def test_what_may_break_a_limit_counts_for_less():
+    sure, risky = [0.6, 1.0, 1.0], 0.8
+    draws = np.array([[sure, [risky, 1.0, 1.5 if i % 2 else 3.0]] for i in range(10)])
+    assert slo_regret(draws, np.array([[2.0, 2.0]]))[1].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"path_ids": ["a", "a"]}, "paths must be at least one and all different"),
+        ({"query_ids": []}, "queries must be at least one"),
+        ({"embeddings": np.ones((3, 2))}, "one row per query: 2"),
+    ],
+)
+def test_bad_input_is_refused(change, says):
+    good = {"path_ids": ["a", "b"], "query_ids": ["x", "y"], "embeddings": np.ones((2, 2))}
+    with pytest.raises(LabError, match=says):
+        Estimates(**good | change)
+
+
+def test_nothing_seen_is_refused():
+    estimates, hidden, _ = a_space(0)
+    hidden[2] = np.nan
+    with pytest.raises(LabError, match="no outcome with a latency_s"):
+        estimates.update(*hidden)
+
+
+def test_a_policy_fitted_on_estimates_knows_paths_that_were_never_run():
+    rng = np.random.default_rng(0)
+    trace = make_trace(rng.random((40, 4)) < [0.2, 0.4, 0.6, 0.8], 1e-6, 0.1)
+    part = trace.where(np.arange(40) < 30)
+    part = type(trace).from_frame(part.outcomes.sample(frac=0.6, random_state=0), part.queries, trace.provenance)
+    embeddings = rng.standard_normal((len(part.query_ids), 5))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    estimates = Estimates.of(part, embeddings, path_ids=[*trace.path_ids, f"none/bm25-9/none/{SMALL}"])
+    policy = fit_policy(part, estimates=estimates)
+    assert list(policy.path_ids) == estimates.path_ids
+    assert policy.select(embeddings[:3], SLO()).shape == (3,)
+
+
+def test_an_unsure_limit_is_a_probability_and_a_measured_one_a_fact():
+    trace = make_trace(np.ones((20, 2)), np.array([[1e-6, 3e-6]]), np.array([[0.1, 0.3]]))
+    measured = fit_policy(trace, "best_single")
+    assert measured.kept_probability(SLO(max_latency_s=0.2)).tolist() == [1, 0]
+    unsure = fit_policy(trace, "best_single")
+    unsure.latency_log_sd = np.array([0.5, 0.5])
+    probability = unsure.kept_probability(SLO(max_latency_s=0.3))
+    assert probability[1] == pytest.approx(0.5)
+    assert 0.95 < probability[0] < 1

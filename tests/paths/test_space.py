@@ -1,0 +1,59 @@
+import pytest
+
+from ecollm_lab.paths import PathSpace, read_path
+from ecollm_lab.records import LabError
+
+SPACE = PathSpace.over(["s", "xl"])
+
+
+def test_the_space_has_every_valid_path_once():
+    ids = [path.id for path in SPACE]
+    whole = 1 + 9  # without retrieval; three retrievers at three k
+    refined = 3 * 2 + 3 * 2  # reranked at k = 1 and 3; extracted at k = 3 and 6
+    rewritten = 2 * 3  # two retrievers for each way of rewriting: k = 1, k = 3, and k = 3 with extraction
+    assert len(ids) == len(set(ids)) == 2 * (whole + refined + rewritten)
+    assert "none/none/none/s" in ids
+    assert not [i for i in ids if i.startswith("keywords/none") or "/none/extract" in i]
+    with_hyde = PathSpace.over(["s", "xl"], hyde=True)
+    assert len(with_hyde) == 2 * (whole + refined + 2 * rewritten)
+    assert [path.id for path in with_hyde if not path.id.startswith("hyde/")] == ids
+
+
+def test_ten_models_make_more_than_three_hundred_paths():
+    assert 300 <= len(PathSpace.over([str(i) for i in range(10)], hyde=True)) <= 340
+
+
+@pytest.mark.parametrize(
+    "path_id",
+    ["keywords/dense-1/none/s", "hyde/bm25-3/none/s", "hyde/dense-6/none/s", "none/dense-6/rerank/s", "hyde/dense-3/rerank/s",
+     "none/bm25-1/extract-3/s", "none/none/rerank/s", "hyde/none/none/s"],
+)  # fmt: skip
+def test_combinations_that_do_not_go_together_are_left_out(path_id):
+    with pytest.raises(LabError, match=r"not in the space.*hyde with dense and hybrid"):
+        PathSpace.over(["s"], hyde=True).select([path_id])
+    assert read_path(path_id).id == path_id  # an older trace may hold it
+
+
+def test_a_path_is_read_from_its_id():
+    for path in PathSpace.over(["pocket-s-q8_0", "gpt-4", "m-1"], hyde=True):
+        assert read_path(path.id) == path
+
+
+def test_select_keeps_the_order_of_the_space():
+    wanted = ["none/bm25-1/none/xl", "none/none/none/s"]
+    assert [p.id for p in SPACE.select(wanted)] == wanted[::-1]
+
+
+@pytest.mark.parametrize(
+    ("path_id", "says"),
+    [
+        ("bm25-3/s", "four parts"),
+        ("none/bm42-3/none/s", "Unknown retrieve component 'bm42-3'.*bm25-1"),
+        ("none/bm25-3/none/gpt", "Unknown generate component 'gpt'.*s, xl"),
+        ("keywords/none/none/s", "not in the space"),
+        ("hyde/dense-1/none/s", r"top of models.toml, hyde_model = \"NAME\""),
+    ],
+)
+def test_an_unknown_path_says_what_is_unknown(path_id, says):
+    with pytest.raises(LabError, match=says):
+        SPACE.select([path_id])

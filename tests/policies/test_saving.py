@@ -1,0 +1,82 @@
+"""Policies as files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ecollm_lab.policies import fit_policy, load_policy, save_policy
+from ecollm_lab.records import SLO, LabError
+from tests.conftest import LetterEncoder
+from tests.policies.test_policies import ONE_PATH, topics
+
+
+@pytest.mark.parametrize("name", ONE_PATH)
+def test_a_policy_comes_back_as_it_was(name, tmp_path, encoder):
+    trace, embeddings, _ = topics(0)
+    policy = fit_policy(trace, name, embeddings=embeddings, encoder=encoder)
+    save_policy(policy, tmp_path / "p.npz")
+    again = load_policy(tmp_path / "p.npz", encoder=LetterEncoder())
+    for slo in (SLO(), SLO(max_latency_s=0.35, prefer="cost")):
+        assert (again.select(embeddings, slo) == policy.select(embeddings, slo)).all()
+        assert again.rule(slo).violation_rate == policy.rule(slo).violation_rate
+    assert again.provenance == trace.provenance
+
+
+def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
+    trace, embeddings, _ = topics(0)
+    file = tmp_path / "p.npz"
+    save_policy(fit_policy(trace, embeddings=embeddings, encoder=encoder), file)
+    whole = file.read_bytes()
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    header = json.loads(arrays["header"].tobytes())
+
+    def rewritten(**changes):
+        text = json.dumps(header | changes).encode()
+        np.savez(file, **(arrays | {"header": np.frombuffer(text, dtype=np.uint8)}))
+        return file
+
+    with pytest.raises(LabError, match="has version 99"):
+        load_policy(rewritten(version=99))
+    for missing in header:
+        left = {key: value for key, value in header.items() if key != missing}
+        np.savez(file, **(arrays | {"header": np.frombuffer(json.dumps(left).encode(), dtype=np.uint8)}))
+        with pytest.raises(LabError, match=r"lacks a part|no policy file of this lab|has version None|encoder None"):
+            load_policy(file, encoder=encoder)
+    for missing in set(arrays) - {"header"}:
+        np.savez(file, **{key: value for key, value in arrays.items() if key != missing})
+        with pytest.raises(LabError, match="lacks a part"):
+            load_policy(file)
+    with pytest.raises(LabError, match="lacks a part"):
+        load_policy(rewritten(predictor="os.system"))
+    with pytest.raises(LabError, match="fitted with the encoder letters"):
+        load_policy(rewritten(), encoder=type("Other", (), {"name": "other"})())
+    refused = 0
+    for kept in np.linspace(0, len(whole) - 1, 20).astype(int):
+        file.write_bytes(whole[:kept])
+        with pytest.raises(LabError, match="no policy file of this lab, or cut short"):
+            load_policy(file)
+    for seed in range(300):  # one byte is another: refused, or none that matters
+        rng = np.random.default_rng(seed)
+        changed = bytearray(whole)
+        changed[rng.integers(len(whole))] ^= rng.integers(1, 256)
+        file.write_bytes(changed)
+        try:
+            assert len(load_policy(file).path_ids) == 4, f"seed {seed}"
+        except LabError:
+            refused += 1
+    assert refused > 200
+    np.savez(file, header=np.array([object()], dtype=object))  # a pickle inside
+    with pytest.raises(LabError, match="no policy file of this lab"):
+        load_policy(file)
+    for write in (lambda: file.write_text("quality\n0.5"), lambda: trace.save(file), lambda: np.savez(file, x=np.ones(2))):
+        write()
+        with pytest.raises(LabError, match=r"no policy file of this lab.*Write one with save_policy") as told:
+            load_policy(file)
+        assert "pickle" not in str(told.value)
+        assert "header" not in str(told.value)
+    with pytest.raises(LabError, match="Cannot read the policy"):
+        load_policy(tmp_path / "none.npz")
+    with pytest.raises(LabError, match="Cannot write the policy"):
+        save_policy(fit_policy(trace, "cheapest", encoder=encoder), file / "p.npz")

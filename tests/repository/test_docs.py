@@ -1,0 +1,58 @@
+"""README, notebooks and what they show are kept true."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ecollm_lab.traces import Trace
+from scripts import tables
+
+PAGES = [Path("README.md"), *(Path("docs") / file.name for file in sorted((Path(__file__).parents[2] / "docs").glob("*.md")))]
+
+
+def test_the_readme_example_runs():
+    for block in re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL):
+        exec(compile(block, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_file_a_page_links_to_exists(page):
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())
+    assert len(links) > 5 or page.name != "README.md"
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_the_tables_of_a_page_are_those_of_the_committed_records(page):
+    text = page.read_text()
+    assert tables.filled(text) == text, "run: python -m scripts.tables"
+
+
+def test_the_committed_figures_of_the_testbed_are_of_a_whole_run_from_a_clean_tree():
+    records = json.loads(Path("data/benchmarks/testbed.json").read_text())
+    assert not [r for r in records if r["quick"] or r["git_revision"].endswith("+")]
+    traces = {(r["domain"], r["value"]) for r in records if r["metric"] == "paths"}
+    assert traces == {(name, len(Trace.load(f"data/traces/{name}.parquet").path_ids)) for name in tables.DOMAINS}
+
+
+def test_gains_and_kinds_by_hand(tmp_path, monkeypatch):
+    def row(quality, broken=0.0):
+        return {"quality": quality, "slo_violation_rate": broken}
+
+    policies = {"ours": row(0.75, 0.04), "knn": row(0.5), "cascade": row(0.625, 0.1), "best_single": row(0.5), "oracle": row(1.0)}
+    best = {"lookup": {"path_id": "a/b/c/d", "quality": 0.25}}
+    summary = {"domains": {"here": {"heldout": {"prefer_cost": policies}, "best_path_by_kind": best}}}
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/summary.json").write_text(json.dumps(summary))
+    monkeypatch.chdir(tmp_path)
+    assert tables.gains().splitlines()[2:] == ["| here, prefer_cost | 0.500 | +0.250 | +0.125 (cascade) | +0.500 | 4.0% | 10.0% |"]
+    assert tables.kinds().splitlines()[2:] == ["| lookup | here | `a/b/c/d` | 0.250 |"]
+
+
+def test_every_table_stands_somewhere_and_holds_figures():
+    text = "".join(page.read_text() for page in PAGES)
+    for name, table in tables.TABLES.items():
+        assert f"<!-- table: {name} -->\n{table()}\n<!-- end of table -->" in text
+        assert len(re.findall(r"\d\.\d\d", table())) > 3

@@ -1,0 +1,95 @@
+"""What the guides tell a reader to type exists, and the hut they use is sound."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ecollm_lab.cli import app
+from ecollm_lab.domains import Grading, hints, load_domain, write_skeleton
+from ecollm_lab.domains.agreement import compare_graders, read_labels
+from ecollm_lab.models import ModelPool, default_encoder, load_catalog
+from ecollm_lab.sweeps.domains import git_revision
+from ecollm_lab.traces import Trace
+from tests.conftest import LARGE, MODELS
+
+GUIDES = ("docs/own_domain.md", "docs/own_models.md")
+HUT = Path("docs/hiking_hut")
+
+
+@pytest.fixture
+def hut(tmp_path):
+    write_skeleton(tmp_path / "hiking_hut", passages=HUT / "notes.md", queries=HUT / "questions.csv")
+    return load_domain(tmp_path / "hiking_hut")
+
+
+def test_the_hut_is_sound_and_lacks_nothing(hut):
+    assert (len(hut.passages), len(hut.queries), len(hut.split("heldout"))) == (31, 46, 12)
+    assert hints(hut) == []
+    assert hut.grading.name == "facts"
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_command_in_a_guide_exists_with_its_options(guide):
+    lines = re.findall(r"^(?:\$ )?ecollm-lab (.*)$|`ecollm-lab ([^`]*)`", Path(guide).read_text(), re.MULTILINE)
+    commands = typer.main.get_command(app).commands
+    assert lines
+    for line in (one or other for one, other in lines):
+        name, *words = shlex.split(line)
+        options = {option for parameter in commands[name].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, line
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_link_in_a_guide_leads_somewhere(guide):
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", Path(guide).read_text())
+    assert links
+    assert not [link for link in links if not (Path(guide).parent / link).exists()]
+
+
+def test_the_catalog_in_the_guide_loads(tmp_path):
+    (text,) = re.findall(r"```toml\n(pocket_models.*?)```", Path("docs/own_models.md").read_text(), re.DOTALL)
+    assert "models" in tomllib.loads(text)
+    (tmp_path / "models.toml").write_text(text)
+    assert list(load_catalog(tmp_path / "models.toml").models) == [*MODELS, "qwen2_5-1_5b", "gpt-4o-mini"]
+
+
+def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
+    labels = read_labels(HUT / "labels.jsonl", hut)
+    table = compare_graders(hut, labels, [Grading(name) for name in ("facts", "token_f1", "embedding")], default_encoder(), {})
+    text = Path("docs/own_domain.md").read_text()
+    assert len(labels) == 44
+    assert labels["label"].mean() == 0.5
+    for row in table.to_dict("records"):
+        cells = [f"{row[x]:.2f} [{row[f'{x}_low']:.2f}, {row[f'{x}_high']:.2f}]" for x in ("agreement_rate", "cohen_kappa", "spearman")]
+        line = next(line for line in text.splitlines() if line.startswith(f"| `{row['grader'].split('-')[0]}`"))
+        assert line.endswith(f"| {' | '.join(cells)} |")
+
+
+def test_the_pocket_model_is_no_judge_and_says_so(hut):
+    labels = read_labels(HUT / "labels.jsonl", hut).head(6)
+    with ModelPool(load_catalog("data/models.toml")) as models:
+        table = compare_graders(hut, labels, [Grading("judge", LARGE)], default_encoder(), models)
+    assert table[["n", "n_failed"]].values.tolist() == [[0, 6]]
+    assert "did not reply with" in table["failure"][0]
+
+
+def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch):
+    for file in HUT.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    revision = git_revision()
+    monkeypatch.chdir(tmp_path)
+    for line, says in (
+        ("new-domain hiking_hut --passages notes.md --queries questions.csv", "Written: hiking_hut/domain.toml"),
+        ("check-domain hiking_hut", "is sound: 31 passages, 46 queries"),
+        ("sweep --domain hiking_hut --limit 3", "Trace of 3 outcomes: build/traces/hiking_hut.parquet"),
+    ):
+        done = CliRunner().invoke(app, shlex.split(line))
+        assert done.exit_code == 0, done.output
+        assert says in done.output
+    assert (tmp_path / "build/outcomes.sqlite").is_file()
+    assert Trace.load("build/traces/hiking_hut.parquet").provenance["git_revision"] == revision

@@ -1,5 +1,0 @@
-import asyncio
-
-from tests.scripted_server import main
-
-asyncio.run(main())

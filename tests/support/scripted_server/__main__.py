@@ -1,0 +1,5 @@
+import asyncio
+
+from tests.support.scripted_server import main
+
+asyncio.run(main())

@@ -1,0 +1,128 @@
+"""Measuring a domain on a hosted endpoint: what fails stays visible, what it will owe is said before."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from ecollm_lab.domains import load_domain
+from ecollm_lab.emulator import Budget, emulate_domain
+from ecollm_lab.models import Catalog, Reply, load_catalog
+from ecollm_lab.paths import PathSpace, Pipeline
+from ecollm_lab.records import LabError
+from ecollm_lab.sweeps import Store, fingerprints, sweep, sweep_domain
+from ecollm_lab.sweeps.domains import _logged, setup_digest
+from ecollm_lab.sweeps.preflight import FIRST
+from ecollm_lab.traces import Trace
+from tests.conftest import LetterEncoder
+from tests.support.rig import Pool, cloud, domain
+from tests.support.scripted_server import Judge
+from tests.sweeps.test_faults import CATALOG
+
+HOME = load_domain("data/smart_home")
+N_QUERIES = len(HOME.queries)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    server = Judge()
+    yield server
+    server.close()
+
+
+def options(judge, place, remote):
+    (place / "models.toml").write_text(CATALOG.format(base_url=judge.base_url, remote=remote))
+    return {"catalog_file": place / "models.toml", "store_file": place / "s.sqlite", "out": place / "t.parquet"}
+
+
+def test_runs_add_up_only_with_the_same_domain_models_and_prices(tmp_path):
+    file = tmp_path / "t.log.jsonl"
+    assert _logged(file, {"setup": "a", "outcomes": 1}, "a") == [{"setup": "a", "outcomes": 1}]
+    assert _logged(file, {"setup": "b", "outcomes": 2}, "b") == [{"setup": "b", "outcomes": 2}]
+    with file.open("a") as log:
+        log.write('{"outcomes": 3}\n')  # of an older log
+    assert [run["outcomes"] for run in _logged(file, {"setup": "a", "outcomes": 4}, "a")] == [1, 4]
+    assert [run["outcomes"] for run in _logged(file, None, "b")] == [2]
+    catalog = load_catalog("data/models.toml")
+    digest = setup_digest(HOME, catalog, "letters")
+    assert digest == setup_digest(HOME, catalog, "letters")
+    dearer = replace(catalog, models={**catalog.models, "pocket-xl": replace(catalog["pocket-xl"], price_in_usd_per_mtok=9.0)})
+    assert len({digest, setup_digest(HOME, dearer, "letters"), setup_digest(HOME, catalog, "words")}) == 3
+
+
+def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_path):
+    said, seen = [], []
+    trace, out, progress = sweep_domain(
+        "data/smart_home", path_ids=["none/none/none/hosted"], on_estimate=said.extend, on_progress=lambda p: seen.append(p.latest),
+        **options(judge, tmp_path, "perm:10"),
+    )  # fmt: skip
+    told = Trace.load(out).provenance["sweep"]
+    assert 0 < told["failed"] == len(told["failures"]) < told["n"] == len(trace.outcomes)
+    assert told["n"] + told["failed"] == progress.total + progress.reused == N_QUERIES
+    assert progress.done + progress.failed == N_QUERIES
+    assert progress.cost_usd == pytest.approx(trace.outcomes["cost_usd"].sum())  # that of the calls made ahead is in it
+    assert all("not allowed" in failure["error"] and failure["attempts"] >= 1 for failure in told["failures"])
+    assert f"{told['failed']} pairs failed" in trace.source_line
+    assert {"queue_s", "retry_s", "repeats", "latency_spread_s", "truncated"} <= set(trace.outcomes)
+    (estimate,) = said
+    assert estimate.low_usd <= estimate.usd <= estimate.high_usd
+    assert estimate.pairs == N_QUERIES - FIRST
+    assert len(seen) >= N_QUERIES
+
+
+def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
+    ids = ["none/none/none/hosted", "none/bm25-1/none/hosted", "none/bm25-3/none/hosted"]
+    seen = []
+    report = emulate_domain(
+        "data/smart_home", budget=Budget(outcomes=60), path_ids=ids, on_progress=lambda p: seen.append((p.done, p.failed)),
+        **options(judge, tmp_path, "perm:20"),
+    )  # fmt: skip
+    assert f"60 of {len(ids) * len(HOME.split('train'))} outcomes" in report
+    assert "budget spent" in report
+    done, failed = seen[-1]
+    assert failed > 0
+    assert done + failed == 60
+    assert len(Trace.load(tmp_path / "t.parquet").outcomes) == done
+
+
+def test_an_exploration_ends_with_a_report_when_the_endpoint_is_owed_no_more(judge, tmp_path):
+    ids = ["none/none/none/hosted", "none/bm25-1/none/hosted"]
+    given = {"path_ids": ids, **options(judge, tmp_path, "ok")}
+    report = emulate_domain("data/smart_home", budget=Budget(cost_usd=0.02), **given)
+    assert "Ended because" in report
+    with Store(tmp_path / "s.sqlite") as store:
+        assert 0.01 < store.spending("smart_home").charged_usd <= 0.02
+    (tmp_path / "s.sqlite").unlink()
+    with pytest.raises(LabError, match="cannot buy one more call"):
+        emulate_domain("data/smart_home", budget=Budget(cost_usd=1e-6), **given)
+
+
+class Device:
+    """An edge model that keeps its device busy for 10 ms a call."""
+
+    def reply(self, prompt):
+        time.sleep(0.01)
+        return Reply(prompt, 10, 10, 0.01)
+
+
+def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
+    hosted, device = cloud("ok:40", judge.base_url, max_in_flight=4), cloud("device", None, placement="edge")
+    catalog = Catalog({m.name: m for m in (hosted, device)}, 0.01, "2026-01-01", "test", "x")
+    home = domain(100)
+
+    class Models(Pool):
+        def _start(self, model):
+            return Device() if model.name == "device" else super()._start(model)
+
+    def wall(attempt):
+        with Store(tmp_path / f"{attempt}.sqlite") as store, Models(catalog) as models:
+            pipeline = Pipeline(home, catalog, LetterEncoder(), models)
+            paths = PathSpace.over(list(catalog.models)).select([f"none/none/none/{name}" for name in catalog.models]).paths
+            marks = fingerprints(home, catalog, "letters", paths)
+            assert models["ok:40"]
+            began = time.monotonic()
+            assert sweep(pipeline, home.queries, paths, store, marks).done == 200
+            return time.monotonic() - began
+
+    alone_s = 100 * 0.01, 100 / 4 * 0.04  # one second each
+    assert any(wall(attempt) < 0.8 * sum(alone_s) for attempt in range(8))  # the machine may be busy with something else

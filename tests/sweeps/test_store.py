@@ -1,0 +1,153 @@
+import dataclasses
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from ecollm_lab.models import BudgetSpent, Reply
+from ecollm_lab.records import LabError, Outcome
+from ecollm_lab.sweeps import Store
+from ecollm_lab.sweeps.store.store import Spending
+
+OUTCOME = Outcome("q1", "none/none/none/s", 0.5, 1e-6, 0.1, 10, 5, "answer", (0.0, 0.0, 0.0, 0.1))
+
+
+def test_an_outcome_comes_back_as_it_went_in(tmp_path):
+    with Store(tmp_path / "new/folder/s.sqlite") as store:
+        store.add("f", OUTCOME)
+        store.add("f", OUTCOME)
+    with Store(tmp_path / "new/folder/s.sqlite") as store:
+        assert list(store.outcomes("f")) == [OUTCOME]
+        assert store.pairs("f") == {("q1", "none/none/none/s")}
+        assert store.pairs("other") == set()
+
+
+def test_a_killed_process_loses_nothing_it_was_told_is_stored(tmp_path):
+    script = textwrap.dedent(f"""
+        from ecollm_lab.records import Outcome
+        from ecollm_lab.sweeps import Store
+        store = Store({str(tmp_path / "s.sqlite")!r})
+        for i in range(10_000):
+            store.add("f", Outcome(f"q{{i}}", "p/p/p/s", 1.0, 0.0, 0.1, 1, 1))
+            print(i, flush=True)
+    """)
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    told = [int(child.stdout.readline()) for _ in range(50)]
+    os.kill(child.pid, signal.SIGKILL)
+    told += [int(line) for line in child.stdout.read().split()]
+    child.wait()
+    child.stdout.close()
+    with Store(tmp_path / "s.sqlite") as store:
+        assert {f"q{i}" for i in told} <= {q for q, _ in store.pairs("f")}
+
+
+def _filled(file):
+    with Store(file) as store:
+        for i in range(500):
+            store.add("f", Outcome(f"q{i}", "p/p/p/s", 1.0, 0.0, 0.1, 1, 1, "x" * 200))
+    return file
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "foreign", "newer"])
+def test_a_bad_store_is_refused_and_left_as_it_is(tmp_path, damage):
+    file = tmp_path / "s.sqlite"
+    if damage == "garbage":
+        file.write_bytes(b"not a database at all" * 100)
+    elif damage == "truncated":
+        data = _filled(file).read_bytes()
+        file.write_bytes(data[: len(data) // 2])
+    else:
+        with sqlite3.connect(file) as db:
+            db.execute("CREATE TABLE t (x)" if damage == "foreign" else "PRAGMA user_version = 99")
+        db.close()
+    before = file.read_bytes()
+    with pytest.raises(LabError, match="--store"):
+        Store(file)
+    assert file.read_bytes() == before
+
+
+def test_a_folder_in_place_of_the_store_is_an_error(tmp_path):
+    with pytest.raises(LabError, match="Cannot open the store"):
+        Store(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabError, match="Cannot create the folder"):
+        Store(tmp_path / "file/s.sqlite")
+
+
+VERSION_1 = """
+CREATE TABLE outcomes (
+    fingerprint TEXT, query_id TEXT, path_id TEXT, quality REAL, cost_usd REAL, latency_s REAL, tokens_in INTEGER, tokens_out INTEGER,
+    answer TEXT, stage_latency_s TEXT, PRIMARY KEY (fingerprint, query_id, path_id)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+PRAGMA journal_mode = WAL;
+"""
+
+
+def test_a_store_of_version_1_is_migrated_and_the_old_file_kept(tmp_path):
+    file = tmp_path / "s.sqlite"
+    db = sqlite3.connect(file)
+    db.executescript(VERSION_1)
+    row = ("f", "q1", "none/none/none/s", 0.5, 1e-6, 0.1, 10, 5, "answer", "[0.0, 0.0, 0.0, 0.1]")
+    with db:
+        db.execute(f"INSERT INTO outcomes VALUES ({', '.join('?' * 10)})", row)
+    db.close()
+    with Store(file) as store:
+        assert list(store.outcomes("f")) == [OUTCOME]
+        store.add("f", dataclasses.replace(OUTCOME, query_id="q2"))
+    with Store(file) as store:
+        assert store.pairs("f") == {("q1", "none/none/none/s"), ("q2", "none/none/none/s")}
+    old = sqlite3.connect(tmp_path / "s.sqlite.v1")
+    assert old.execute("SELECT * FROM outcomes").fetchall() == [row]
+    assert old.execute("PRAGMA user_version").fetchone() == (1,)
+    old.close()
+
+
+def test_everything_an_outcome_says_comes_back(tmp_path):
+    full = dataclasses.replace(OUTCOME, queue_s=1.5, retry_s=2.5, repeats=5, latency_spread_s=0.01, truncated=True)
+    with Store(tmp_path / "s.sqlite") as store:
+        store.add("f", full, "key")
+        assert list(store.outcomes("f")) == [full]
+
+
+def test_a_reservation_is_checked_in_the_transaction_that_journals_it(tmp_path):
+    reply = Reply("text", 10, 5, 0.1)
+    with Store(tmp_path / "s.sqlite") as store:
+        numbers = [store.reserve("sweep", f"k{i}", "m", 0.4, 1.0) for i in range(3)]
+        assert [number.result() for number in numbers] == [1, 2, 0]  # 0: no room while the two are open
+        store.settle(1, 0.3, "", reply).result()
+        assert store.reserve("sweep", "k3", "m", 0.4, 1.0).result() == 0
+        store.settle(2, 0.0, "refused").result()
+        assert store.reserve("sweep", "k4", "m", 0.4, 1.0).result() == 3
+        assert store.reserve("another", "k5", "m", 0.9, 1.0).result() == 4  # its own cap
+        with pytest.raises(BudgetSpent, match=r"0\.300000 of 1 USD are charged"):
+            store.reserve("sweep", "k6", "m", 0.8, 1.0).result()
+        assert store.reply("k0") == reply
+        assert store.reply("k1") is None
+        assert store.prices_paid("m") == [0.3]
+    with Store(tmp_path / "s.sqlite") as store:  # what was open is charged: nobody knows whether it was answered
+        assert store.spending("sweep") == Spending(pytest.approx(0.7), 0.0, 3)
+        assert store.spending("another") == Spending(pytest.approx(0.9), 0.0, 1)
+        assert store.retried("sweep") == 0
+
+
+def test_an_unbilled_reply_shares_the_commit_of_the_next_write_and_is_kept_on_closing(tmp_path):
+    first, second = (Reply(text, 10, 5, 0.1) for text in ("first", "second"))
+    with Store(tmp_path / "s.sqlite") as store:
+        recorded = store.record("k1", "m", first)
+        store.add("f", OUTCOME, "k1")
+        assert recorded.done()
+        assert store.reply("k1") == first
+        store.record("k2", "m", second)
+    with Store(tmp_path / "s.sqlite") as store:
+        assert store.reply("k2") == second
+
+
+def test_a_store_that_is_open_is_refused_by_name_and_freed_on_close(tmp_path):
+    with Store(tmp_path / "s.sqlite"), pytest.raises(LabError, match=r"s\.sqlite is in use by this process"):
+        Store(tmp_path / "s.sqlite")
+    Store(tmp_path / "s.sqlite").close()

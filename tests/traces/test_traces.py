@@ -1,0 +1,133 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecollm_lab.records import LabError
+from ecollm_lab.traces import Trace
+from tests.conftest import make_trace
+
+FRAME = pd.DataFrame(
+    {"query_id": ["a", "a", "b"], "path_id": ["x", "y", "x"], "quality": [1.0, 0.5, 0.0], "cost_usd": 1e-6, "latency_s": 0.1}
+)
+
+
+def test_arrays_are_dense_with_nan_where_nothing_was_measured():
+    trace = Trace.from_frame(FRAME)
+    assert trace.query_ids == ["a", "b"]
+    assert trace.path_ids == ["x", "y"]
+    np.testing.assert_array_equal(trace.array("quality"), [[1.0, 0.5], [0.0, np.nan]])
+
+
+def test_a_trace_survives_the_disk_with_its_queries_and_provenance(tmp_path):
+    trace = make_trace([[1, 0.5], [0, 1]], 1e-6, 0.2)
+    trace.save(tmp_path / "deep/t.parquet")
+    again = Trace.load(tmp_path / "deep/t.parquet")
+    pd.testing.assert_frame_equal(again.outcomes, trace.outcomes)
+    pd.testing.assert_frame_equal(again.queries, trace.queries)
+    assert again.provenance == trace.provenance
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["t.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "says"),
+    [
+        (FRAME.drop(columns="cost_usd"), "missing: cost_usd"),
+        (FRAME.iloc[:0], "at least one outcome"),
+        (FRAME.assign(quality=1.5), r"quality must be within \[0, 1\]; got 1.5 for \(a, x\)"),
+        (FRAME.assign(latency_s=-1.0), "latency_s must be >= 0"),
+        (FRAME.assign(quality="good"), "quality must be"),
+        (pd.concat([FRAME, FRAME.tail(1)]), r"pair \(b, x\) occurs more than once"),
+    ],
+)
+def test_a_bad_table_says_what_is_wrong(frame, says):
+    with pytest.raises(LabError, match=says):
+        Trace.from_frame(frame)
+
+
+def test_unknown_queries_sources_and_columns_are_errors():
+    queries = pd.DataFrame({"query_id": ["a"], "text": "", "kind": "k", "split": "train"})
+    with pytest.raises(LabError, match="1 query ids have outcomes but no row"):
+        Trace.from_frame(FRAME, queries)
+    with pytest.raises(LabError, match="measured, recorded; got 'imagined'"):
+        Trace.from_frame(FRAME, provenance={"source": "imagined"})
+    with pytest.raises(LabError, match="column must be one of"):
+        Trace.from_frame(FRAME).array("speed")
+    with pytest.raises(LabError, match=r"split 'heldout'; its splits are \['train'\]"):
+        Trace.from_frame(FRAME).split("heldout")
+
+
+def test_loading_garbage_or_nothing_is_an_error(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 not really")
+    for name in ("t.parquet", "none.parquet"):
+        with pytest.raises(LabError, match="Cannot read the trace") as told:
+            Trace.load(tmp_path / name)
+        assert str(told.value).count(str(tmp_path)) == 1
+    assert "the file does not exist. In its folder: t.parquet." in str(told.value)
+    with pytest.raises(LabError, match=r"does not exist\.$"):
+        Trace.load(tmp_path / "nowhere/none.parquet")
+
+
+def test_queries_are_taken_from_the_outcomes_where_they_are_spelt_there():
+    told = FRAME.assign(text=["one", "one", "two"], kind=[None, "lookup", None], split=pd.Categorical(["train", "train", "heldout"]))
+    trace = Trace.from_frame(told.iloc[::-1])
+    assert trace.queries.to_dict("split")["data"] == [["b", "two", "unknown", "heldout"], ["a", "one", "lookup", "train"]]
+    assert trace.split("heldout").query_ids == ["b"]
+    assert Trace.from_frame(FRAME).queries["split"].tolist() == ["train", "train"]
+    given = pd.DataFrame({"query_id": ["a", "b"], "text": "given", "kind": "k", "split": "train"})
+    assert set(Trace.from_frame(told, given).queries["text"]) == {"given"}
+    with pytest.raises(LabError, match=r"each query one split; got 'train', 'heldout' for a\."):
+        Trace.from_frame(told.assign(split=["train", "heldout", "train"]))
+
+
+def test_the_input_frame_is_not_changed():
+    frame = FRAME.copy()
+    trace = Trace.from_frame(frame)
+    trace.outcomes.loc[0, "quality"] = 0.0
+    pd.testing.assert_frame_equal(frame, FRAME)
+
+
+@pytest.mark.parametrize("name", ["smart_home", "automotive"])
+def test_the_committed_traces_are_exhaustive_measured_and_of_the_shipped_domains(name):
+    from ecollm_lab.domains import load_domain
+    from ecollm_lab.models import load_catalog
+
+    trace, domain = Trace.load(f"data/traces/{name}.parquet"), load_domain(f"data/{name}")
+    assert trace.provenance["source"] == "measured"
+    assert trace.provenance["domain_digest"] == domain.digest
+    assert not np.isnan(trace.array("quality")).any()
+    assert trace.path_ids == [path.id for path in load_catalog("data/models.toml").space()]
+    assert trace.query_ids == [query.id for query in domain.queries]
+
+
+@pytest.mark.parametrize("name", ["smart_home", "automotive"])
+def test_no_path_of_the_committed_traces_is_best_for_every_kind(name):
+    trace = Trace.load(f"data/traces/{name}.parquet")
+    best = []
+    for kind in set(trace.queries["kind"]):
+        quality = trace.where(trace.queries["kind"] == kind).array("quality").mean(axis=0)
+        best.append(set(np.flatnonzero(quality >= quality.max() - 1e-12)))
+    assert not set.intersection(*best)
+
+
+@pytest.mark.parametrize("name", ["smart_home", "automotive"])
+def test_quality_in_the_committed_traces_is_what_grading_says(name):
+    from ecollm_lab.domains import grade, load_domain
+
+    queries = {query.id: query for query in load_domain(f"data/{name}").queries}
+    sample = Trace.load(f"data/traces/{name}.parquet").outcomes.sample(2000, random_state=0)
+    assert [grade(queries[r.query_id], r.answer) for r in sample.itertuples()] == sample["quality"].tolist()
+
+
+def test_the_outcomes_of_a_path_and_ids_stay_text(measured, tmp_path):
+    path_id = measured.path_ids[5]
+    mine = measured.of_path(path_id)
+    assert mine.equals(measured.outcomes[measured.outcomes["path_id"] == path_id])
+    assert [str(measured.outcomes[name].dtype) for name in ("query_id", "path_id")] == ["str", "str"]
+    coded = Trace.from_frame(measured.outcomes.astype({"path_id": "category"}), measured.queries, measured.provenance)
+    assert coded.path_ids == measured.path_ids
+    assert coded.outcomes["path_id"].equals(measured.outcomes["path_id"])
+    with pytest.raises(LabError, match="path_id must be one of"):
+        measured.of_path("x")
+    gone = measured.outcomes.head(3).assign(path_id=["a", None, "b"])
+    with pytest.raises(LabError, match="must be given in every row"):
+        Trace.from_frame(gone, measured.queries)
