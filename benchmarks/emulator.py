@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import SIZES, Space, available, edition, load, made_now, recorded, renewed, synthetic
-from ecollm_lab.domains import find_clusters
+from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.emulator import Budget, Emulator, Estimates, emulate
 from ecollm_lab.emulator.estimates import slo_regret
 from ecollm_lab.policies import Policy, fit_policy

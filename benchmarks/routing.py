@@ -29,14 +29,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import MEASURED, RECORDED, recorded, renewed
-from ecollm_lab.emulator.mixed import path_factors
 from ecollm_lab.models import CachedEncoder, Encoder, default_encoder
 from ecollm_lab.models.encoders import static_encoder
-from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy, oracle_choice
-from ecollm_lab.policies.choosing import choose, keeps
+from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
+from ecollm_lab.policies.choosing import choose, oracle_choice
 from ecollm_lab.policies.replays import outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.traces import Trace, import_outcomes
+from ecollm_lab.traces.path_ids import path_factors
 
 DOMAINS = ("smart_home", "automotive")
 LONG: dict[str, dict[str, Any]] = {
@@ -145,7 +145,7 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
         quality, cost, latency = outcomes_of(fold.test, decision)[list(METRICS)].to_numpy().T
         return {
             "policy": name, "prefer": prefer, "slo": key, "text": fold.test.queries["text"].to_numpy(), "quality": quality,
-            "cost_usd": cost, "latency_s": latency, "violated": ~keeps(slo, cost, latency), "limited": slo.max_cost_usd is not None
+            "cost_usd": cost, "latency_s": latency, "violated": ~slo.keeps(cost, latency), "limited": slo.max_cost_usd is not None
             or slo.max_latency_s is not None, "range": spread,
         }  # fmt: skip
 
@@ -165,7 +165,7 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
         yield told("oracle", prefer, key, slo, oracle_choice(fold.test, slo))
         if prefer == "quality" and key != "none":  # the naive rule: every path whose mean keeps the limits
             ours = fitted[0]
-            mask = keeps(slo, ours.cost_usd, ours.latency_s)
+            mask = slo.keeps(ours.cost_usd, ours.latency_s)
             if mask.any():
                 columns = choose(ours.predict(fold.unseen), mask, np.nan_to_num(ours.cost_usd), np.nan_to_num(ours.latency_s), slo)
                 yield told("ours_mean_rule", prefer, key, slo, ids.to_numpy()[columns])

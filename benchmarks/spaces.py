@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.models import default_encoder
-from ecollm_lab.sweeps.domains import git_revision
+from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 
 MEASURED, RECORDED = Path("data/traces"), Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces"))

@@ -134,7 +134,7 @@ def writes(place: Path, quick: bool) -> list[dict[str, Any]]:
 def reuse(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
     """Sweep the whole space of the pocket testbed on a few queries and count what sharing saved."""
     catalog = load_catalog("data/models.toml")
-    space = catalog.space()
+    space = PathSpace.of(catalog)
     some = domain.queries[:: len(domain.queries) // (2 if quick else 8)][: 2 if quick else 8]
     with Store(place / "reuse.sqlite") as store, ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, default_encoder(), models)

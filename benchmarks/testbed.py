@@ -40,7 +40,7 @@ from ecollm_lab.paths.stages.retrieve import Retriever
 from ecollm_lab.records import LabError, Passage, Query
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.sweeps import live_check
-from ecollm_lab.sweeps.domains import git_revision
+from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 from scripts.judge import read
 

@@ -100,7 +100,7 @@ def new_domain(
     queries: Annotated[FilePath | None, typer.Option(help="Take queries from a .csv file with the columns text and reference.")] = None,
 ) -> None:
     """Write a commented skeleton of a domain of your own; nothing is overwritten."""
-    from ecollm_lab.domains import write_skeleton
+    from ecollm_lab.domains.skeleton import write_skeleton
 
     files = write_skeleton(name, passages=passages, queries=queries)
     typer.echo(f"Written: {', '.join(map(str, files))}\nFill them in as {files[-1]} says, then run: ecollm-lab check-domain {name}")
@@ -242,8 +242,8 @@ def import_recorded(
     seed: Annotated[int, typer.Option(help="Seed of that split.")] = 0,
 ) -> None:
     """Turn recorded outcomes of real systems into a trace; what they do not record stays unknown."""
-    from ecollm_lab.sweeps.domains import require_parquet
     from ecollm_lab.traces import import_outcomes
+    from ecollm_lab.traces.files import require_parquet
 
     require_parquet(out)
     trace = import_outcomes(

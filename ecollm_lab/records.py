@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Literal
 
+import numpy as np
+
 Placement = Literal["edge", "cloud"]
 Prefer = Literal["quality", "cost", "latency"]
 DATA = FilePath(__file__).resolve().parent.parent / "data"  # the lab's own domains, models and traces, wherever it is used from
@@ -139,6 +141,27 @@ class SLO:
         if self.min_quality is not None and not 0 <= self.min_quality <= 1:
             raise LabError(f"SLO min_quality must be within [0, 1] or None, got {self.min_quality!r}.")
         require_choice("SLO prefer", self.prefer, ("quality", "cost", "latency"))
+
+    def keeps(self, cost_usd: np.ndarray, latency_s: np.ndarray) -> np.ndarray:
+        """Tell which outcomes keep the limits; what is not recorded (NaN) keeps no limit that needs it.
+
+        Parameters
+        ----------
+        cost_usd, latency_s
+            Outcomes, in US dollars and seconds, of one shape.
+
+        Returns
+        -------
+        np.ndarray
+            True where both limits are kept, of the same shape.
+
+        """
+        kept = np.ones(np.shape(cost_usd), dtype=bool)
+        if self.max_cost_usd is not None:
+            kept &= cost_usd <= self.max_cost_usd
+        if self.max_latency_s is not None:
+            kept &= latency_s <= self.max_latency_s
+        return kept
 
 
 def require_choice(what: str, value: object, allowed: Sequence[object]) -> None:

@@ -12,39 +12,18 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.domains import NOISE, Clusters, find_clusters, load_domain
+from ecollm_lab.domains import load_domain
+from ecollm_lab.domains.clusters import NOISE, Clusters, find_clusters
 from ecollm_lab.models import CachedEncoder, default_encoder, load_catalog
 from ecollm_lab.policies import POLICIES, Policy, fit_policy, replay_all
-from ecollm_lab.policies.choosing import placements
+from ecollm_lab.policies.slos import study_slos
 from ecollm_lab.records import DATA, SLO, LabError
 from ecollm_lab.sweeps import live_check
-from ecollm_lab.sweeps.domains import git_revision, require_writable
+from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace, pareto_front
+from ecollm_lab.traces.files import require_writable
 
 DOMAINS = ("smart_home", "automotive")
-
-
-def study_slos(train: Trace) -> dict[str, SLO]:
-    """Return the SLO of each preference, set on the training split alone.
-
-    The limits are the upper quartiles, over paths, of the 95th percentiles of latency and cost, moved into the middle of the gap
-    to the next path so that no path sits on a limit. Paths that generate on the edge and in the cloud have the same weight together,
-    however many there are of each: where both are, some of the cloud's paths keep a limit and some do not.
-    """
-    place = placements(train)
-    weights = np.array([1 / place.count(one) for one in place]) / len(set(place))
-    limits = {}
-    for column in ("latency_s", "cost_usd"):
-        tails = np.nanquantile(train.array(column), 0.95, axis=0)
-        steps = np.unique(tails)
-        reached = np.array([weights[tails <= step].sum() for step in steps]).round(9)
-        i = min(int(np.searchsorted(reached, 0.75, side="right")), len(steps) - 2)
-        limits[column] = float(steps[i : i + 2].mean())
-    return {
-        "prefer_quality": SLO(max_latency_s=limits["latency_s"], max_cost_usd=limits["cost_usd"], prefer="quality"),
-        "prefer_cost": SLO(max_latency_s=limits["latency_s"], prefer="cost"),
-        "prefer_latency": SLO(max_cost_usd=limits["cost_usd"], prefer="latency"),
-    }
 
 
 def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcomes: int, seed: int) -> str:

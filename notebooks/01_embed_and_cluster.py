@@ -20,7 +20,7 @@
 import pandas as pd
 
 from ecollm_lab import Trace, figures, load_domain
-from ecollm_lab.domains import find_clusters
+from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.models import default_encoder
 
 domain = load_domain("../data/smart_home")

@@ -20,7 +20,7 @@
 from ecollm_lab import SLO, Trace, figures, fit_policy, replay_all
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES
-from ecollm_lab.study import study_slos
+from ecollm_lab.policies.slos import study_slos
 
 encoder = CachedEncoder(default_encoder())
 traces = {name: Trace.load(f"../data/traces/{name}.parquet") for name in ("smart_home", "automotive")}

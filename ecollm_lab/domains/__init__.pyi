@@ -1,12 +1,12 @@
-from .clusters import NOISE as NOISE
-from .clusters import Clusters as Clusters
-from .clusters import find_clusters as find_clusters
+from . import agreement as agreement
+from . import clusters as clusters
+from . import judge as judge
+from . import skeleton as skeleton
 from .domain import Domain as Domain
 from .domain import Grading as Grading
 from .domain import check_domain as check_domain
+from .domain import domain_folder as domain_folder
 from .domain import load_domain as load_domain
 from .grading import grade as grade
 from .grading import make_grader as make_grader
 from .judge import Models as Models
-from .skeleton import hints as hints
-from .skeleton import write_skeleton as write_skeleton

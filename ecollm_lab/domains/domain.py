@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from ecollm_lab.records import LabError, Passage, Query, require_choice
+from ecollm_lab.records import DATA, LabError, Passage, Query, require_choice
 
 KINDS_OF = {"split": ("train", "heldout"), "wording": ("template", "free"), "source": ("manual", "notes")}
 REQUIRED: dict[str, dict[str, type]] = {
@@ -188,3 +188,12 @@ def _problems(row: Any, file: str) -> list[str]:
         elif key in KINDS_OF and value not in KINDS_OF[key]:
             out.append(f"field {key!r} must be one of {', '.join(KINDS_OF[key])}; got {value!r}")
     return out
+
+
+def domain_folder(domain: str) -> FilePath:
+    """Return the folder named so, or else the lab's own domain of that name. Raises `LabError` if there is neither."""
+    found = next((folder for folder in (FilePath(domain), DATA / domain) if folder.is_dir()), None)
+    if found is None:
+        own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
+        raise LabError(f"There is no domain or folder {domain!r}. The lab's own domains: {own}. For one of yours: ecollm-lab new-domain.")
+    return found

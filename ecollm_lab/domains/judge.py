@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Protocol
 
-from ecollm_lab.models import CallFailed, ChatModel
+from ecollm_lab.models import CallFailed
+from ecollm_lab.models.replies import ChatModel
 from ecollm_lab.records import LabError, Query
 
 SCORES = (0.0, 0.5, 1.0)

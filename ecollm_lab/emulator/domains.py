@@ -12,14 +12,16 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from ecollm_lab.domains import Domain, load_domain
-from ecollm_lab.emulator.emulator import Budget, Emulator, emulate, replay_from
+from ecollm_lab.domains import Domain, domain_folder, load_domain
+from ecollm_lab.emulator.budget import Budget, emulate, replay_from
+from ecollm_lab.emulator.emulator import Emulator
 from ecollm_lab.models import BudgetSpent, Catalog, ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths import PathSpace, Pipeline
+from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Progress, Store, fingerprints, sweep
-from ecollm_lab.sweeps.domains import domain_folder, provenance, queries_frame, require_parquet, require_writable
+from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.files import require_parquet, require_writable
 
 
 def emulate_domain(
@@ -71,7 +73,7 @@ def emulate_domain(
 
     """
     loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
-    space = catalog.space()
+    space = PathSpace.of(catalog)
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
     if (budget_share is None) == (budget is None):
@@ -154,7 +156,7 @@ def _live(
 ) -> Callable[[list[tuple[str, str]]], list[Outcome]]:
     """Open store and models, let the emulator recall what the store holds, and return the `run` that measures pairs."""
     store, models = stack.enter_context(Store(store_file)), stack.enter_context(ModelPool(catalog))
-    models.check(list(dict.fromkeys(name for path in space for name in catalog.called_on(path))))
+    models.check(list(dict.fromkeys(name for path in space for name in called_on(catalog, path))))
     encoder = default_encoder()
     marks = fingerprints(domain, catalog, encoder.name, space)
     kept_under = list(dict.fromkeys(marks.values()))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.domains import find_clusters
+from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.emulator.mixed import STEADY, Design, MixedModel
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,6 +9,8 @@ from itertools import combinations
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+
+from ecollm_lab.traces.path_ids import path_factors
 
 # Where expectation maximisation starts, as shares of the variance of what is fitted. Single answers are mostly noise; among paths,
 # stages explain most, their pairs little, a path's own part less, but never nothing. Cost and latency are mostly the path's.
@@ -86,24 +87,6 @@ class Design:
             basis=np.hstack(basis),
             basis_group=np.repeat([0, 1], [b.shape[1] for b in basis]),
         )
-
-
-def path_factors(path_ids: Sequence[str]) -> list[tuple[int, list[str]]]:
-    """Return (stage, level of each path) wherever paths differ: components, and the names and numbers within them."""
-    parts = [path_id.split("/") for path_id in path_ids]
-    if len({len(p) for p in parts}) != 1 or len(parts[0]) < 2:
-        return []
-    factors, seen = [], set()
-    for stage, slugs in enumerate(zip(*parts, strict=True)):
-        split = [re.fullmatch(r"(.+)-(\d+)", slug) for slug in slugs]
-        names = [m[1] if m else slug for m, slug in zip(split, slugs, strict=True)]
-        numbers = [m[2] if m else "" for m in split]
-        for levels in (list(slugs), names, numbers):
-            pattern = tuple(np.unique(levels, return_inverse=True)[1].tolist())
-            if len(set(pattern)) > 1 and pattern not in seen:
-                factors.append((stage, levels))
-                seen.add(pattern)
-    return factors
 
 
 def _one_hot(levels: Sequence[object] | np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from ecollm_lab.explorer.verdicts.front_states import FRONT
 from ecollm_lab.explorer.verdicts.views import Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.traces import Trace, require_trace
+from ecollm_lab.traces import Trace, files, require_trace
 
 MOST_PINS = 3
 
@@ -257,15 +257,15 @@ class Explorer(Display):
 
     def to_csv(self, file: FilePath | str) -> FilePath:
         """Write `selection` as CSV."""
-        return exports.write(self.selection.to_csv(index=False), file)
+        return files.write(self.selection.to_csv(index=False), file)
 
     def to_toml(self, file: FilePath | str) -> FilePath:
         """Write the SLO, the chosen path and what is expected of it, the policy's name and the trace's provenance as TOML, for serving."""
-        return exports.write(exports.toml_of(self.moment, self.policy.name if self.policy else None, self.trace.provenance), file)
+        return files.write(exports.toml_of(self.moment, self.policy.name if self.policy else None, self.trace.provenance), file)
 
     def to_html(self, file: FilePath | str) -> FilePath:
         """Write one file that works offline, sliders included: the selected queries' tables, plotly.js and a few lines of script."""
-        return exports.write(page.html(self._canvas, self.moment, self.trace.source_line, self._bounds), file)
+        return files.write(page.html(self._canvas, self.moment, self.trace.source_line, self._bounds), file)
 
     @property
     def _bounds(self) -> dict[str, tuple[float, float]]:

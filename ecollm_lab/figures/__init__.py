@@ -2,14 +2,14 @@
 
 from ecollm_lab.figures.budgets import METRICS, compute_budget, plot_budget, plot_samples, plot_tightening
 from ecollm_lab.figures.clusters import compute_cluster_map, compute_cluster_winners, plot_cluster_map, plot_cluster_winners
-from ecollm_lab.figures.contribution import compute_contribution, compute_interplay, plot_contribution, plot_interplay
+from ecollm_lab.figures.contribution import compute_contribution, plot_contribution
 from ecollm_lab.figures.fronts import compute_front, hover, marker_style, plot_front, slo_limits, staircase
 from ecollm_lab.figures.latencies import compute_latency, compute_stage_latency, plot_latency, plot_stage_latency
 from ecollm_lab.figures.pages import write_pages
-from ecollm_lab.figures.paths import declared_delays, path_placements
 from ecollm_lab.figures.policies import compute_equal, compute_policies, plot_equal, plot_policies
 from ecollm_lab.figures.sensitivity import compute_sensitivity, plot_sensitivity
-from ecollm_lab.figures.slos import compute_attainment, compute_choice_mix, plot_attainment, plot_choice_mix, slo_grid
+from ecollm_lab.figures.slos import compute_attainment, compute_choice_mix, plot_attainment, plot_choice_mix
+from ecollm_lab.figures.stage_interplay import compute_interplay, plot_interplay
 from ecollm_lab.figures.style import (  # fmt: skip
     CHOSEN,
     CLOUD,
@@ -30,6 +30,8 @@ from ecollm_lab.figures.style import (  # fmt: skip
 )
 from ecollm_lab.figures.training import compute_training, plot_training
 from ecollm_lab.figures.whole_paths import compute_whole_paths, plot_whole_paths
+from ecollm_lab.policies.slos import slo_grid
+from ecollm_lab.traces.path_ids import declared_delays, path_placements
 
 __all__ = [
     "CHOSEN", "CLOUD", "CONFIG", "COST", "EDGE", "FAINT", "INK", "LATENCY", "LOG", "LOOKS", "METRICS", "MIXED", "PALETTE", "QUALITY",

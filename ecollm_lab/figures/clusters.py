@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ecollm_lab.domains import NOISE, Clusters
-from ecollm_lab.figures.paths import bootstrap_counts, interval, resampled_means
+from ecollm_lab.domains.clusters import NOISE, Clusters
 from ecollm_lab.figures.style import FAINT, INK, PALETTE, SYMBOLS, aside, finish, plain, require_rows, split_model
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.intervals import bootstrap_counts, interval, resampled_means
 
 
 def compute_cluster_map(trace: Trace, embeddings: np.ndarray, clusters: Clusters) -> pd.DataFrame:

@@ -10,54 +10,17 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.paths import bootstrap_counts, interval, resampled_means
-from ecollm_lab.figures.style import FAINT, QUALITY, STAGE_COLOURS, add_model_keys, decades, finish, model_looks, require_rows, split_model
+from ecollm_lab.figures.style import FAINT, STAGE_COLOURS, decades, finish, require_rows
 from ecollm_lab.records import STAGES, LabError
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.intervals import bootstrap_counts, interval, resampled_means
+from ecollm_lab.traces.path_ids import stage_slugs
 
 REST = "together"  # what the stages do only in combination
 COLOURS = {**STAGE_COLOURS, REST: FAINT}
 UNITS = {
     "quality": "quality, difference (higher is better)", "cost_usd": "cost, factor (×, log)", "latency_s": "latency, factor (×, log)",
 }  # fmt: skip
-
-
-def stage_slugs(path_ids: list[str]) -> pd.DataFrame:
-    """Return the component slugs of each path, one column a stage. Raises `LabError` if a path id has not one part per stage."""
-    parts = [path.split("/") for path in path_ids]
-    for path, slugs in zip(path_ids, parts, strict=True):
-        if len(slugs) != len(STAGES):
-            raise LabError(f"A figure by stage needs path ids of {len(STAGES)} parts, {'/'.join(STAGES)}; got {path!r}.")
-    return pd.DataFrame(parts, columns=list(STAGES), index=path_ids)
-
-
-def compute_interplay(trace: Trace) -> pd.DataFrame:
-    """Return mean quality by kind of query, model, and number of passages read (any retrieval; no rewriting, no refinement)."""
-    frame = trace.outcomes.merge(trace.queries[["query_id", "kind"]], on="query_id")
-    slugs = stage_slugs(trace.path_ids).loc[frame["path_id"]].reset_index(drop=True)
-    frame["model"] = slugs["generate"]
-    frame["passages"] = slugs["retrieve"].str.extract(r"-(\d+)$", expand=False).fillna("0").astype(int)
-    frame = frame[(slugs["refine"] == "none") & (slugs["rewrite"] == "none")]
-    return frame.groupby(["kind", "model", "passages"], sort=False)["quality"].agg(["mean", "count"]).reset_index()
-
-
-def plot_interplay(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw quality over the number of passages, one panel per kind, one line per model; the file types of a model share a colour."""
-    kinds = list(dict.fromkeys(frame["kind"]))
-    figure = make_subplots(1, len(kinds), shared_yaxes=True, subplot_titles=kinds, horizontal_spacing=0.02)
-    looks = model_looks(list(dict.fromkeys(frame["model"])))
-    for model, (colour, symbol, dash) in looks.items():
-        for column, kind in enumerate(kinds, start=1):
-            part = frame[(frame["model"] == model) & (frame["kind"] == kind)].sort_values("passages")
-            figure.add_scatter(
-                x=part["passages"], y=part["mean"], mode="lines+markers", name=model, legendgroup=split_model(model)[0], showlegend=False,
-                line={"color": colour, "dash": dash}, marker={"symbol": symbol, "size": 8}, customdata=part["count"], row=1, col=column,
-                hovertemplate=f"{model}, {kind}<br>%{{x}} passages: %{{y:.3f}}<br>%{{customdata}} outcomes<extra></extra>",
-            )  # fmt: skip
-    add_model_keys(figure, looks)
-    figure.update_xaxes(title="passages retrieved", tickvals=sorted(set(frame["passages"])))
-    figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03], row=1, col=1)
-    return finish(figure, "How do model size, passages and the kind of query play together?", source)
 
 
 def compute_contribution(trace: Trace, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:

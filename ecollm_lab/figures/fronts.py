@@ -7,10 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.paths import bootstrap_counts, interval, path_placements, resampled_means
 from ecollm_lab.figures.style import CHOSEN, COST, FAINT, INK, LATENCY, LOG, LOOKS, QUALITY, add_keys, finish, lifted, mark_zero, plain
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front, pareto_front
+from ecollm_lab.traces.intervals import bootstrap_counts, interval, resampled_means
+from ecollm_lab.traces.path_ids import path_placements
 
 PANELS = ("usd_per_1k", "latency_s")
 

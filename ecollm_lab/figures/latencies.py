@@ -7,10 +7,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab.figures.fronts import compute_front
-from ecollm_lab.figures.paths import declared_delays
 from ecollm_lab.figures.style import FAINT, LOOKS, QUALITY, STAGE_COLOURS, add_keys, decades, finish, plain, require_rows
 from ecollm_lab.records import STAGES, LabError
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import declared_delays
 
 NETWORK = "network (declared)"
 COLOURS = {**STAGE_COLOURS, NETWORK: FAINT}

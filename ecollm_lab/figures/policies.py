@@ -9,7 +9,6 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.paths import bootstrap_counts
 from ecollm_lab.figures.slos import delivered
 from ecollm_lab.figures.style import (
     CHOSEN,
@@ -30,6 +29,7 @@ from ecollm_lab.policies import Policy
 from ecollm_lab.policies.fitting.fit import STATIC
 from ecollm_lab.records import SLO, LabError, require_choice
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.intervals import bootstrap_counts
 
 GAINS = ("gain", "gain_low", "gain_high")
 LINES = (("oracle", "dash"), ("random", "dot"))  # policies that bound the others: drawn as lines

@@ -10,11 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.paths import declared_delays, path_placements
 from ecollm_lab.figures.style import INK, LOOKS, finish, plain, require_rows
-from ecollm_lab.policies.choosing import choose, keeps
+from ecollm_lab.policies.choosing import choose
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, is_on_front
+from ecollm_lab.traces.path_ids import declared_delays, path_placements
 
 PRICES = (0.001, 0.003, 0.01, 0.1, 1.0, 3.0, 10.0)
 DELAYS_S = (0.0, 0.02, 0.04, 0.08, 0.16, 0.32)
@@ -58,7 +58,7 @@ def compute_sensitivity(
         priced = cost + (factor - 1) * tokens
         for delay in delays_s:
             delayed = latency + np.where(off_edge, delay - declared, 0.0)
-            kept = keeps(slo, priced, delayed) & known
+            kept = slo.keeps(priced, delayed) & known
             possible = kept | (~kept.any(axis=1, keepdims=True) & known)
             chosen = choose(np.nan_to_num(quality), possible, priced, delayed, slo)
             means = np.nanmean(priced, axis=0), np.nanmean(delayed, axis=0)

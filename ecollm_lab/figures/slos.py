@@ -3,51 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.paths import path_placements
 from ecollm_lab.figures.style import CHOSEN, FAINT, INK, LOOKS, PALETTE, SYMBOLS, aside, decades, finish, require_rows
-from ecollm_lab.policies import Decision, Policy, oracle_choice, replay
+from ecollm_lab.policies import Decision, Policy, replay
+from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.policies.replays import outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, require_choice
 from ecollm_lab.traces import Trace
-
-
-def slo_grid(train: Trace, column: Literal["latency_s", "cost_usd"] = "latency_s", n: int = 12, slo: SLO | None = None) -> list[SLO]:
-    """Return SLOs whose limits span the paths' 95th percentiles, tight to loose, evenly in the logarithm, each between two paths.
-
-    Parameters
-    ----------
-    train
-        Where the limits come from; never the split they are scored on.
-    column
-        What is limited, "latency_s" or "cost_usd".
-    n
-        How many limits at most; fewer where there are fewer gaps.
-    slo
-        What else is asked; nothing if left out.
-
-    """
-    require_choice("column", column, ("latency_s", "cost_usd"))
-    values = train.array(column)
-    values = values[:, ~np.isnan(values).all(axis=0)]
-    tails = np.unique(np.nanquantile(values, 0.95, axis=0)) if values.size else values
-    tails = tails[tails > 0]
-    if not tails.size:
-        raise LabError(f"The trace has no {column} above 0, so there is nothing to limit; measure it or import a trace that records it.")
-    gaps = np.append(np.sqrt(tails[:-1] * tails[1:]), 1.1 * tails[-1])
-    wanted = np.geomspace(gaps[0], gaps[-1], n)
-    limits = np.unique(gaps[np.abs(np.log(gaps)[None] - np.log(wanted)[:, None]).argmin(axis=1)])
-    return [
-        replace(slo or SLO(), max_latency_s=float(limit)) if column == "latency_s" else replace(slo or SLO(), max_cost_usd=float(limit))
-        for limit in limits
-    ]
+from ecollm_lab.traces.path_ids import path_placements
 
 
 def compute_attainment(

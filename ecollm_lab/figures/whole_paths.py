@@ -9,10 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.contribution import stage_slugs
 from ecollm_lab.figures.style import COST, FAINT, INK, LATENCY, MIXED, QUALITY, decades, finish, require_rows
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import stage_slugs
 
 ALL = "all queries"
 GREEDY, SINGLE, BY_KIND, MODEL_ONLY, WHOLE = (

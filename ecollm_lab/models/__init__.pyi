@@ -1,3 +1,4 @@
+from . import replies as replies
 from .catalog import Catalog as Catalog
 from .catalog import Model as Model
 from .catalog import load_catalog as load_catalog
@@ -7,6 +8,5 @@ from .encoders import default_encoder as default_encoder
 from .pool import ModelPool as ModelPool
 from .replies import BudgetSpent as BudgetSpent
 from .replies import CallFailed as CallFailed
-from .replies import ChatModel as ChatModel
 from .replies import EndpointClosed as EndpointClosed
 from .replies import Reply as Reply

@@ -10,8 +10,7 @@ from datetime import date
 from pathlib import Path as FilePath
 from typing import Any
 
-from ecollm_lab.paths import PathSpace
-from ecollm_lab.records import DATA, LabError, Path, Placement, require_choice
+from ecollm_lab.records import DATA, LabError, Placement, require_choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +67,6 @@ class Catalog:
     source: str
     digest: str
     hyde_model: str | None = None
-
-    def space(self) -> PathSpace:
-        """Return every path over the models of this catalog."""
-        return PathSpace.over(list(self.models), hyde=self.hyde_model is not None)
-
-    def called_on(self, path: Path) -> tuple[str, ...]:
-        """Return the names of the models that a path calls: the one that rewrites, if it has one, and the one that answers."""
-        rewrites = path.components[0].name == "hyde" and self.hyde_model
-        return (rewrites, path.model) if rewrites else (path.model,)
 
     def __getitem__(self, name: str) -> Model:
         if name not in self.models:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from ecollm_lab.models import Catalog
 from ecollm_lab.records import STAGES, Component, LabError, Path
 
 KS = (1, 3, 6)
@@ -67,6 +68,12 @@ def read_path(path_id: str) -> Path:
     return Path(tuple(components))
 
 
+def called_on(catalog: Catalog, path: Path) -> tuple[str, ...]:
+    """Return the names of the models that a path calls: the one that rewrites, if it has one, and the one that answers."""
+    rewrites = path.components[0].name == "hyde" and catalog.hyde_model
+    return (rewrites, path.model) if rewrites else (path.model,)
+
+
 @dataclass(frozen=True)
 class PathSpace:
     """The paths a study explores, in a stable order."""
@@ -83,6 +90,11 @@ class PathSpace:
         rewrite = [component for component in COMPONENTS["rewrite"] if hyde or component.name != "hyde"]
         combined = product(rewrite, COMPONENTS["retrieve"], COMPONENTS["refine"], generate)
         return cls(tuple(path for path in map(Path, combined) if is_valid(path)))
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> PathSpace:
+        """Return every path over the models of a catalog."""
+        return cls.over(list(catalog.models), hyde=catalog.hyde_model is not None)
 
     def select(self, ids: Iterable[str]) -> PathSpace:
         """Keep the named paths, in the space's own order.

@@ -1,8 +1,10 @@
-from .choosing import Decision as Decision
-from .choosing import oracle_choice as oracle_choice
-from .explanations import Explanation as Explanation
-from .fitting.fit import POLICIES as POLICIES
-from .fitting.fit import fit_policy as fit_policy
+from . import choosing as choosing
+from . import limits as limits
+from . import replays as replays
+from . import slos as slos
+from .fitting import POLICIES as POLICIES
+from .fitting import fit_policy as fit_policy
+from .policy import Decision as Decision
 from .policy import Policy as Policy
 from .replays import replay as replay
 from .replays import replay_all as replay_all

@@ -90,34 +90,6 @@ def explained(
     )  # fmt: skip
 
 
-def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:
-    """Name the paths that come nearest to an SLO that none meets.
-
-    Parameters
-    ----------
-    paths
-        As in `explained`, with in_cost and in_time: whether the path keeps the one limit, whatever the other.
-    slo
-        The limits.
-
-    """
-    cheap = paths["latency_p95_s"].where(paths["in_cost"] & paths["allowed"], np.inf).to_numpy()
-    quick = paths["cost_p95_usd"].where(paths["in_time"] & paths["allowed"], np.inf).to_numpy()
-    reasons = []
-    if slo.max_latency_s is not None and np.isfinite(cheap.min()) and cheap.min() > slo.max_latency_s:
-        i = int(cheap.argmin())
-        reasons.append(f"the fastest within the cost limit, {paths['path_id'][i]}, needs max_latency_s >= {cheap[i]:.4g}")
-    if slo.max_cost_usd is not None and np.isfinite(quick.min()) and quick.min() > slo.max_cost_usd:
-        i = int(quick.argmin())
-        reasons.append(f"the cheapest within the latency limit, {paths['path_id'][i]}, needs max_cost_usd >= {quick[i]:.4g}")
-    if not reasons:
-        reasons.append(
-            f"even alone, the limits allow no path: the fastest takes {paths['latency_p95_s'].min():.4g} s, "
-            f"the cheapest costs {paths['cost_p95_usd'].min():.4g} USD (95th percentiles)"
-        )
-    return f"No path meets {slo}: {'; '.join(reasons)}."
-
-
 def _limits(slo: SLO) -> tuple[tuple[str, float | None, str], ...]:
     """Return each limit's name, its value and the column it is held against."""
     return ("max_latency_s", slo.max_latency_s, "latency_p95_s"), ("max_cost_usd", slo.max_cost_usd, "cost_p95_usd")

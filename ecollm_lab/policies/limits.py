@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from ecollm_lab.policies.choosing import Predictor
+from ecollm_lab.policies.predictors import Predictor
+from ecollm_lab.records import SLO
 
 TOLERANCES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)  # in expectations, which promise more than they keep
 MARGIN = 1.0  # standard errors between the rate at which training queries break limits and the target
@@ -58,3 +60,43 @@ class Rule:
 def highest_rate(target: float, n_queries: int) -> float:
     """Return the violation rate up to which training choices promise the target: (n × rate + 1) / (n + 1) <= target."""
     return (target * (n_queries + 1) - 1) / n_queries
+
+
+TOLERANCE = 0.02  # with prefer = cost or latency: how much quality may be given up for it
+
+
+def first_good(scores: np.ndarray, slo: SLO, tolerance: float) -> np.ndarray:
+    """Return, per row, the first column that is good enough; columns stand in the order of preference."""
+    if slo.prefer == "quality":
+        return scores.argmax(axis=1)
+    best = scores.max(axis=1, keepdims=True)
+    floor = np.minimum(best, slo.min_quality) if slo.min_quality is not None else best - tolerance
+    return (scores >= floor).argmax(axis=1)
+
+
+def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:
+    """Name the paths that come nearest to an SLO that none meets.
+
+    Parameters
+    ----------
+    paths
+        As in `explained`, with in_cost and in_time: whether the path keeps the one limit, whatever the other.
+    slo
+        The limits.
+
+    """
+    cheap = paths["latency_p95_s"].where(paths["in_cost"] & paths["allowed"], np.inf).to_numpy()
+    quick = paths["cost_p95_usd"].where(paths["in_time"] & paths["allowed"], np.inf).to_numpy()
+    reasons = []
+    if slo.max_latency_s is not None and np.isfinite(cheap.min()) and cheap.min() > slo.max_latency_s:
+        i = int(cheap.argmin())
+        reasons.append(f"the fastest within the cost limit, {paths['path_id'][i]}, needs max_latency_s >= {cheap[i]:.4g}")
+    if slo.max_cost_usd is not None and np.isfinite(quick.min()) and quick.min() > slo.max_cost_usd:
+        i = int(quick.argmin())
+        reasons.append(f"the cheapest within the latency limit, {paths['path_id'][i]}, needs max_cost_usd >= {quick[i]:.4g}")
+    if not reasons:
+        reasons.append(
+            f"even alone, the limits allow no path: the fastest takes {paths['latency_p95_s'].min():.4g} s, "
+            f"the cheapest costs {paths['cost_p95_usd'].min():.4g} USD (95th percentiles)"
+        )
+    return f"No path meets {slo}: {'; '.join(reasons)}."

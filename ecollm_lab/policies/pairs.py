@@ -9,39 +9,12 @@ from typing import Literal
 import numpy as np
 
 from ecollm_lab.models import default_encoder
-from ecollm_lab.policies.choosing import Ask, Decision, keeps
 from ecollm_lab.policies.limits import MOSTLY, Rule, highest_rate
-from ecollm_lab.policies.policy import Policy
+from ecollm_lab.policies.policy import Ask, Decision, Policy
+from ecollm_lab.policies.predictors import Gate
 from ecollm_lab.records import SLO, LabError, Query
 
 SHARES = 20  # thresholds tried per pair: those that send 1/20, 2/20, … of the training queries to the second path
-
-
-@dataclass(frozen=True, eq=False)
-class Gate:
-    """How good an answer is expected to be, from the embeddings of the query and of the answer: a ridge regression for all paths at once.
-
-    Attributes
-    ----------
-    quality
-        Mean of each path, shape (paths,); what the embeddings say comes on top.
-    centre, weights
-        Of the features: query, answer, and their product element by element; shape (3 × dimension,).
-
-    """
-
-    quality: np.ndarray
-    centre: np.ndarray
-    weights: np.ndarray
-
-    def confidence(self, queries: np.ndarray, answers: np.ndarray, path: int) -> np.ndarray:
-        """Return the expected quality of one path's answers, shape (queries,)."""
-        return self.quality[path] + (gate_features(queries, answers) - self.centre) @ self.weights
-
-
-def gate_features(queries: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Return what the gate looks at, shape (n, 3 × dimension)."""
-    return np.hstack([queries, answers, queries * answers * queries.shape[1] ** 0.5])
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
@@ -124,7 +97,7 @@ class PairPolicy(Policy):
 
     def _calibrated(self, slo: SLO) -> Rule:
         assert self.violation_rate is not None
-        broke = ~keeps(slo, self.cost, self.latency) & ~np.isnan(self.quality)
+        broke = ~slo.keeps(self.cost, self.latency) & ~np.isnan(self.quality)
         share = broke.sum(axis=0) / np.maximum((~np.isnan(self.quality)).sum(axis=0), 1)
         return self._best_pair(slo, share, highest_rate(self.violation_rate, len(broke)))
 
@@ -169,15 +142,15 @@ class PairPolicy(Policy):
         quality = np.where(np.isnan(self.quality), self.left_out, self.quality)
         tables = [np.where(np.isnan(v), np.nan_to_num(mean), v) for v, mean in ((self.cost, self.cost_usd), (self.latency, self.latency_s))]
         by_percentile = self.gate is not None and self.violation_rate is None and first != second
-        if by_percentile and keeps(slo, *(v.T[a] + v.T[b] for v in tables)).mean() < 0.95:
+        if by_percentile and slo.keeps(*(v.T[a] + v.T[b] for v in tables)).mean() < 0.95:
             return np.empty((8, 0))
         spent = [np.where(unsure, v.T[b] + (v.T[a] if self.gate is not None else 0.0), v.T[a]) for v in tables]
         delivered = np.where(unsure, quality.T[b], quality.T[a])
         unseen = np.isnan(self.quality[:, [a, b]])
-        lost = (~keeps(slo, self.cost[:, [a, b]], self.latency[:, [a, b]]) & ~unseen).sum(axis=0) / np.maximum((~unseen).sum(axis=0), 1)
+        lost = (~slo.keeps(self.cost[:, [a, b]], self.latency[:, [a, b]]) & ~unseen).sum(axis=0) / np.maximum((~unseen).sum(axis=0), 1)
         (unseen_a, unseen_b), (lost_a, lost_b) = unseen.T, lost  # what was not seen breaks limits as often as what was
         if self.gate is not None:
             unseen_b, lost_b = unseen_a | unseen_b, min(1.0, lost_a + lost_b)
-        broke = np.where(np.where(unsure, unseen_b, unseen_a), np.where(unsure, lost_b, lost_a), ~keeps(slo, *spent))
+        broke = np.where(np.where(unsure, unseen_b, unseen_a), np.where(unsure, lost_b, lost_a), ~slo.keeps(*spent))
         means = [*(v.mean(axis=1) for v in (delivered, *spent, broke)), self.careful_rate(broke)]
         return np.array([*means, np.full(len(thresholds), first), np.full(len(thresholds), second), thresholds])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,9 +12,20 @@ import pandas as pd
 from scipy.special import ndtr
 
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies.choosing import TOLERANCE, Ask, Decision, Predictor, first_good, keeps
-from ecollm_lab.policies.explanations import Explanation, explained, why_infeasible
-from ecollm_lab.policies.limits import MARGIN, MOSTLY, PENALTIES, STEPS, TOLERANCES, Rule, highest_rate
+from ecollm_lab.policies.explanations import Explanation, explained
+from ecollm_lab.policies.limits import (
+    MARGIN,
+    MOSTLY,
+    PENALTIES,
+    STEPS,
+    TOLERANCE,
+    TOLERANCES,
+    Rule,
+    first_good,
+    highest_rate,
+    why_infeasible,
+)
+from ecollm_lab.policies.predictors import Predictor
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
 
 
@@ -206,7 +217,7 @@ class Policy:
         target = self.violation_rate
         assert target is not None
         seen = ~np.isnan(self.quality)
-        broke = ~keeps(slo, self.cost, self.latency) & seen
+        broke = ~slo.keeps(self.cost, self.latency) & seen
         n_seen = seen.sum(axis=0)
         share = broke.sum(axis=0) / np.maximum(n_seen, 1)
         most = MOSTLY if self.order == "quality" else target + 1e-12
@@ -345,3 +356,24 @@ class Policy:
         """Return why paths are not chosen, by path, where neither limits nor expected quality decide."""
         reason = {"quality": "", "cost_usd": "not the cheapest", "latency_s": "not the fastest", "random": "not drawn"}[self.order]
         return dict.fromkeys(self.path_ids[rule.columns], reason) if reason else {}
+
+
+Ask = Callable[[np.ndarray, str], Sequence[str]]
+"""Answers of a path to some of the queries: (rows, path_id) → one text a row."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What a policy does about some queries.
+
+    Attributes
+    ----------
+    path_ids
+        The path whose answer counts, shape (queries,).
+    runs
+        The paths run for it in order, shape (queries, most runs), None where there were fewer. Cost and latency are their sums.
+
+    """
+
+    path_ids: np.ndarray
+    runs: np.ndarray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -116,3 +116,42 @@ class LowRank:
     def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
         """Return the same for some paths, with some quality taken off."""
         return replace(self, quality=self.quality[columns] - less, paths=self.paths[:, columns])
+
+
+class Predictor(Protocol):
+    """Expected quality of each path for a query, from its embedding."""
+
+    def predict(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return expected quality, shape (queries, paths)."""
+        ...
+
+    def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
+        """Return the same predictor for some paths, in the order given, expecting so much less of each."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """How good an answer is expected to be, from the embeddings of the query and of the answer: a ridge regression for all paths at once.
+
+    Attributes
+    ----------
+    quality
+        Mean of each path, shape (paths,); what the embeddings say comes on top.
+    centre, weights
+        Of the features: query, answer, and their product element by element; shape (3 × dimension,).
+
+    """
+
+    quality: np.ndarray
+    centre: np.ndarray
+    weights: np.ndarray
+
+    def confidence(self, queries: np.ndarray, answers: np.ndarray, path: int) -> np.ndarray:
+        """Return the expected quality of one path's answers, shape (queries,)."""
+        return self.quality[path] + (gate_features(queries, answers) - self.centre) @ self.weights
+
+
+def gate_features(queries: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Return what the gate looks at, shape (n, 3 × dimension)."""
+    return np.hstack([queries, answers, queries * answers * queries.shape[1] ** 0.5])

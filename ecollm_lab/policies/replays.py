@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.policies.choosing import Ask, Decision, keeps, oracle_choice
-from ecollm_lab.policies.policy import Policy
+from ecollm_lab.policies.choosing import oracle_choice
+from ecollm_lab.policies.policy import Ask, Decision, Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
 
@@ -93,8 +93,8 @@ def replay(policy: Policy | str, trace: Trace, slo: SLO, *, embeddings: np.ndarr
         raise LabError(f"The trace has no outcome of query {row.query_id} on path {row.path_id}; replay needs every chosen pair.")
     chosen = oracle_choice(trace, slo)
     ideal = outcomes_of(trace, Decision(chosen, chosen[:, None]))
-    frame["violated"] = ~keeps(slo, frame["cost_usd"].to_numpy(), frame["latency_s"].to_numpy())
-    ideal_kept = keeps(slo, ideal["cost_usd"].to_numpy(), ideal["latency_s"].to_numpy())
+    frame["violated"] = ~slo.keeps(frame["cost_usd"].to_numpy(), frame["latency_s"].to_numpy())
+    ideal_kept = slo.keeps(ideal["cost_usd"].to_numpy(), ideal["latency_s"].to_numpy())
     frame["regret"] = ideal["quality"] * ideal_kept - frame["quality"] * ~frame["violated"]
     return Replay(name, slo, frame, _summarise(frame, seed))
 

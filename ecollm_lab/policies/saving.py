@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies.pairs import Gate, PairPolicy
+from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy
-from ecollm_lab.policies.predictors import Blend, ClusterMeans, LowRank, Means, Neighbours
+from ecollm_lab.policies.predictors import Blend, ClusterMeans, Gate, LowRank, Means, Neighbours
 from ecollm_lab.records import LabError
 
 VERSION = 2

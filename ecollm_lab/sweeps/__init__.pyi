@@ -1,8 +1,11 @@
+from . import doctor as doctor
+from . import job as job
+from . import provenance as provenance
 from .doctor import diagnose as diagnose
-from .domains import live_check as live_check
 from .domains import sweep_domain as sweep_domain
 from .job import Job as Job
 from .pairs import fingerprints as fingerprints
 from .pairs import sweep as sweep
-from .progress import Progress as Progress
-from .store.store import Store as Store
+from .recheck import live_check as live_check
+from .run import Progress as Progress
+from .store import Store as Store

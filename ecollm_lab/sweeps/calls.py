@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from ecollm_lab.models import Catalog, ChatModel, Model, ModelPool, Reply
+from ecollm_lab.models import Catalog, Model, ModelPool, Reply
 from ecollm_lab.models.edge.gguf import file_sha256
-from ecollm_lab.models.replies import MAX_TOKENS, Account, RemoteModel, most_usd
+from ecollm_lab.models.replies import MAX_TOKENS, Account, ChatModel, RemoteModel, most_usd
 from ecollm_lab.sweeps.store.store import Store
 
 CALLS_VERSION = 1  # raise it whenever the way a model is called changes what it would answer

@@ -3,87 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path as FilePath
 from threading import Event
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
-from ecollm_lab.domains import Domain, load_domain
-from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths import PathSpace, Pipeline, read_path
-from ecollm_lab.records import DATA, LabError, Query
-from ecollm_lab.sweeps.pairs import Progress, fingerprints, sweep
+from ecollm_lab.domains import domain_folder, load_domain
+from ecollm_lab.models import ModelPool, default_encoder, load_catalog
+from ecollm_lab.paths import PathSpace, Pipeline, called_on
+from ecollm_lab.sweeps.pairs import Progress, fingerprints, setup_digest, sweep
 from ecollm_lab.sweeps.preflight import Estimate, estimate, first_calls, missing_pairs
+from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.sweeps.store.store import Store
 from ecollm_lab.traces import Trace
-
-
-def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
-    """Return the queries table of a trace: query_id, text, kind, split, wording and the reference answer."""
-    return pd.DataFrame(
-        [
-            {"query_id": q.id, "text": q.text, "kind": q.kind, "split": q.split, "wording": q.wording, "reference": q.references[0]}
-            for q in queries
-        ]
-    )
-
-
-def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str, Any]:
-    """Say where a measured trace comes from: domain, models, declared prices and delays, versions, machine, revision, date."""
-    models = {
-        name: {key: value for key, value in asdict(model).items() if key not in ("name", "file") and value is not None}
-        for name, model in catalog.models.items()
-    }
-    return {
-        "source": "measured",
-        "domain": domain.name,
-        "domain_digest": domain.digest,
-        "grading": domain.grading.slug,
-        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "encoder": encoder_name,
-        "models": models,
-        "hyde_model": catalog.hyde_model,
-        "price_date": catalog.date,
-        "price_source": catalog.source,
-        "edge_price_usd_per_hour": catalog.edge_price_usd_per_hour,
-        "seed": 0,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("ecollm_lab", "llama_cpp_python", "openai", "sentence-transformers", "bm25s")},
-        },
-        "git_revision": git_revision(),
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def git_revision() -> str:
-    """Return the lab's checked-out revision, "+" appended if its tree has uncommitted changes, or "unknown" outside a checkout."""
-    try:
-        return subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True, cwd=DATA.parent
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+from ecollm_lab.traces.files import require_parquet, require_writable
 
 
 def sweep_domain(
@@ -130,9 +69,9 @@ def sweep_domain(
     """
     loaded = load_domain(domain_folder(domain))
     catalog = load_catalog(catalog_file)
-    space = catalog.space()
+    space = PathSpace.of(catalog)
     space = space.select(path_ids) if path_ids else space
-    names = list(dict.fromkeys(name for path in space for name in catalog.called_on(path)))
+    names = list(dict.fromkeys(name for path in space for name in called_on(catalog, path)))
     out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
     require_parquet(out)
     require_writable(out)
@@ -189,12 +128,6 @@ def sweep_domain(
     return trace, out, progress
 
 
-def setup_digest(domain: Domain, catalog: Catalog, encoder_name: str) -> str:
-    """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes: two runs with one digest add up."""
-    marks = fingerprints(domain, catalog, encoder_name, catalog.space())
-    return hashlib.sha256(repr(sorted(set(marks.values()))).encode()).hexdigest()[:16]
-
-
 def _logged(file: FilePath, run: dict[str, Any] | None, setup: str) -> list[dict[str, Any]]:
     """Add a run to the log beside a trace, and return all its runs with this setup; a line cut short is passed over."""
     text = file.read_text() if file.exists() else ""
@@ -220,60 +153,3 @@ def _estimate(
     left = {name: len([pair for pair in pairs if pair not in first]) for name, pairs in missing.items()}
     on_estimate(estimate(left, store))
     return ahead
-
-
-def domain_folder(domain: str) -> FilePath:
-    """Return the folder named so, or else the lab's own domain of that name. Raises `LabError` if there is neither."""
-    found = next((folder for folder in (FilePath(domain), DATA / domain) if folder.is_dir()), None)
-    if found is None:
-        own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
-        raise LabError(f"There is no domain or folder {domain!r}. The lab's own domains: {own}. For one of yours: ecollm-lab new-domain.")
-    return found
-
-
-def require_parquet(file: FilePath) -> None:
-    """Raise unless a trace's name says that it is Parquet."""
-    if file.suffix != ".parquet":
-        raise LabError(f"A trace is written as Parquet: give a name that ends in .parquet, got {file}.")
-
-
-def require_writable(file: FilePath) -> None:
-    """Raise before anything is measured if a result could not be written."""
-    folder = file.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LabError(f"Cannot create {folder}: {error.strerror}. Name a writable place.") from error
-    if not os.access(folder, os.W_OK) or file.is_dir():
-        raise LabError(f"Cannot write {file}: the folder is read-only or the name is taken by a folder. Name a writable place.")
-
-
-def live_check(trace: Trace, domain: Domain, catalog: Catalog, n: int, seed: int) -> dict[str, float]:
-    """Measure `n` random outcomes of a trace anew and compare.
-
-    Returns
-    -------
-    `n_outcomes`, `quality_agreement_rate` (share with the same quality), `answer_agreement_rate`, `latency_ratio_median` (measured
-    now over measured then; another machine differs here), and `latency_rank_correlation`: Spearman's, of the mean latency of each path
-    in the sample, then and now; NaN for fewer than two paths.
-
-    """
-    rng = np.random.default_rng(seed)
-    then = trace.outcomes.iloc[np.sort(rng.choice(len(trace.outcomes), min(n, len(trace.outcomes)), replace=False))]
-    queries = {query.id: query for query in domain.queries}
-    with ModelPool(catalog) as models:
-        pipeline = Pipeline(domain, catalog, default_encoder(), models)
-        now = {
-            (outcome.query_id, outcome.path_id): outcome
-            for query_id, part in then.groupby("query_id", sort=False)
-            for outcome in pipeline.run(queries[str(query_id)], [read_path(path_id) for path_id in part["path_id"]])
-        }
-    pairs = [(now[row.query_id, row.path_id], row) for row in then.itertuples()]
-    both = then[["path_id", "latency_s"]].assign(now_s=[o.latency_s for o, _ in pairs]).groupby("path_id")[["latency_s", "now_s"]].mean()
-    return {
-        "n_outcomes": len(now),
-        "quality_agreement_rate": float(np.mean([o.quality == row.quality for o, row in pairs])),
-        "answer_agreement_rate": float(np.mean([o.answer == row.answer for o, row in pairs])),
-        "latency_ratio_median": float(np.median([o.latency_s / row.latency_s for o, row in pairs])),
-        "latency_rank_correlation": float(both["latency_s"].corr(both["now_s"], method="spearman")) if len(both) > 1 else float("nan"),
-    }

@@ -12,11 +12,10 @@ from threading import Event
 from ecollm_lab.domains import Domain
 from ecollm_lab.models import BudgetSpent, CallFailed, Catalog
 from ecollm_lab.models.replies import most_usd
-from ecollm_lab.paths import Pipeline
+from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.records import LabError, Path, Query
 from ecollm_lab.sweeps.calls import Calls, identity
-from ecollm_lab.sweeps.progress import Progress
-from ecollm_lab.sweeps.run import Run
+from ecollm_lab.sweeps.run import Progress, Run
 from ecollm_lab.sweeps.store.store import Store
 
 COMPONENTS_VERSION = 3  # raise it whenever a stage, the prompt or the grading changes what an outcome would be, its latency included
@@ -44,7 +43,7 @@ def fingerprints(domain: Domain, catalog: Catalog, encoder_name: str, paths: Ite
         parts += tuple(("hyde", known(other)) for other in others)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
-    return {path.id: mark(catalog.called_on(path)) for path in paths}
+    return {path.id: mark(called_on(catalog, path)) for path in paths}
 
 
 def sweep(
@@ -157,3 +156,9 @@ def _first(work: list[tuple[Query, list[Path]]], limit: int) -> Iterator[tuple[Q
     for query, todo in work:
         yield query, todo[:limit]
         limit -= min(limit, len(todo))
+
+
+def setup_digest(domain: Domain, catalog: Catalog, encoder_name: str) -> str:
+    """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes: two runs with one digest add up."""
+    marks = fingerprints(domain, catalog, encoder_name, PathSpace.of(catalog))
+    return hashlib.sha256(repr(sorted(set(marks.values()))).encode()).hexdigest()[:16]

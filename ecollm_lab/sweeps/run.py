@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Event
 
@@ -17,7 +17,6 @@ from ecollm_lab.paths import Pipeline, Prepared
 from ecollm_lab.paths.pipeline import Memo
 from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.sweeps.calls import Calls
-from ecollm_lab.sweeps.progress import Progress
 from ecollm_lab.sweeps.store.store import Failure, Store
 
 BACKLOG = 2000  # calls that may wait for an endpoint before the stages pause
@@ -196,3 +195,30 @@ class Run:
             for task in self.tasks:
                 task.cancel()
         self.calls.withdraw()
+
+
+@dataclass
+class Progress:
+    """How far a sweep is.
+
+    `total` pairs are to be run, `done` of them are in the store, `failed` were given up; `retried` counts further attempts at a
+    call; `reused` pairs were in the store before, `quarantined` ones are not tried again. `cost_usd` is what the new outcomes cost
+    in US dollars, `latest` the last of them, and `stopped` says why the sweep ended before its end ("" otherwise).
+    """
+
+    total: int
+    done: int = 0
+    cost_usd: float = 0.0
+    reused: int = 0
+    failed: int = 0
+    retried: int = 0
+    quarantined: int = 0
+    latest: Outcome | None = None
+    stopped: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def eta_s(self) -> float:
+        """Seconds left at the pace so far; infinite before the first outcome."""
+        elapsed, ended = time.monotonic() - self.started, self.done + self.failed
+        return elapsed / ended * (self.total - ended) if ended else float("inf")

@@ -1,4 +1,7 @@
-from .importers.outcomes import import_outcomes as import_outcomes
+from . import files as files
+from . import intervals as intervals
+from . import path_ids as path_ids
+from .importers import import_outcomes as import_outcomes
 from .pareto import OBJECTIVES as OBJECTIVES
 from .pareto import hypervolume as hypervolume
 from .pareto import is_on_front as is_on_front

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ecollm_lab.domains import find_clusters
+from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.records import LabError
 
 

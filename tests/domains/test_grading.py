@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import cohen_kappa_score
 
-from ecollm_lab.domains import Grading, grade, make_grader
-from ecollm_lab.domains.agreement import agreement, compare_graders, read_labels
+from ecollm_lab.domains import Grading, agreement, grade, make_grader
+from ecollm_lab.domains.agreement import compare_graders, read_labels
 from ecollm_lab.domains.grading import embedding_similarity, token_f1
 from ecollm_lab.domains.judge import build_judge_prompt, read_score
 from ecollm_lab.models import ModelPool, load_catalog

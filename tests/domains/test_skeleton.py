@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ecollm_lab.cli import app
-from ecollm_lab.domains import check_domain, hints, load_domain, write_skeleton
-from ecollm_lab.domains.skeleton import read_passages, read_queries
+from ecollm_lab.domains import check_domain, load_domain
+from ecollm_lab.domains.skeleton import hints, read_passages, read_queries, write_skeleton
 from ecollm_lab.records import LabError
 
 

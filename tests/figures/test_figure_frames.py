@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from ecollm_lab import figures
-from ecollm_lab.domains import Clusters, find_clusters
+from ecollm_lab.domains.clusters import Clusters, find_clusters
 from ecollm_lab.figures import style
 from ecollm_lab.figures.policies import _cost_at, _quality_at
 from ecollm_lab.policies import Decision, fit_policy
+from ecollm_lab.policies.slos import study_slos
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
-from ecollm_lab.study import study_slos
 from ecollm_lab.traces import Trace
 from scripts.browser import find_chromium
 from scripts.pictures import WIDTH, main

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from ecollm_lab import figures
-from ecollm_lab.domains import find_clusters
+from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import is_on_front
 from tests.conftest import LARGE, SMALL, make_trace

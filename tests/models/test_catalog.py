@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from ecollm_lab.models import load_catalog
+from ecollm_lab.paths import PathSpace, called_on
 from ecollm_lab.records import LabError
 from tests.conftest import LARGE, MEDIUM, SMALL
 
@@ -78,12 +79,12 @@ def test_a_bad_catalog_says_what_to_mend(tmp_path, text, says):
 
 
 def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_path):
-    assert not [path for path in load(tmp_path, HEAD + EDGE + CLOUD).space() if path.id.startswith("hyde/")]
+    assert not [path for path in PathSpace.of(load(tmp_path, HEAD + EDGE + CLOUD)) if path.id.startswith("hyde/")]
     catalog = load(tmp_path, "hyde_model = 's'\n" + HEAD + EDGE + CLOUD)
-    (path,) = catalog.space().select(["hyde/dense-1/none/c"])
-    assert catalog.called_on(path) == ("s", "c")
-    (path,) = catalog.space().select(["none/dense-1/none/c"])
-    assert catalog.called_on(path) == ("c",)
+    (path,) = PathSpace.of(catalog).select(["hyde/dense-1/none/c"])
+    assert called_on(catalog, path) == ("s", "c")
+    (path,) = PathSpace.of(catalog).select(["none/dense-1/none/c"])
+    assert called_on(catalog, path) == ("c",)
     borrowed = load(tmp_path, f"hyde_model = '{SMALL}'\npocket_models = true\n" + HEAD + CLOUD)
     assert (borrowed.hyde_model, load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD).hyde_model) == (SMALL, None)
 

@@ -67,7 +67,7 @@ def test_hyde_searches_for_what_the_rewriting_model_made_up_and_pays_the_edge_fo
     write = ScriptedModel({f"Write the sentence that would answer.\nQuestion: {question}": "wake-up alarm for Mia " * 9})
     catalog = dataclasses.replace(CATALOG, models={**CATALOG.models, "h": model("h", "edge")}, hyde_model="h")
     pipeline = Pipeline(domain, catalog, encoder, models | {"h": write})
-    paths = catalog.space().select(["none/dense-1/none/c", "hyde/dense-1/none/c", "hyde/hybrid-1/none/c"])
+    paths = PathSpace.of(catalog).select(["none/dense-1/none/c", "hyde/dense-1/none/c", "hyde/hybrid-1/none/c"])
     plain, dense, hybrid = pipeline.run(domain.queries[0], paths)
     assert plain.answer == build_prompt((domain.passages[0].text,), question)
     assert dense.answer == hybrid.answer == build_prompt((domain.passages[2].text,), question)  # its words led there; they are not read

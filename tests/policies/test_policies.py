@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 
 from ecollm_lab.policies import POLICIES, fit_policy, replay, replay_all
-from ecollm_lab.policies.choosing import choose, placements
+from ecollm_lab.policies.choosing import choose
 from ecollm_lab.policies.fitting.fit import router_paths
 from ecollm_lab.policies.fitting.learners import _leading
 from ecollm_lab.policies.fitting.regression import BANDWIDTHS, LINEAR, centred, fit_regression, kernel
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import placements
 from tests.conftest import make_trace
 
 ONE_PATH = [name for name in POLICIES if name != "cascade"]  # which reads answers: see test_pairs

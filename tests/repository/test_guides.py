@@ -10,10 +10,11 @@ import typer
 from typer.testing import CliRunner
 
 from ecollm_lab.cli import app
-from ecollm_lab.domains import Grading, hints, load_domain, write_skeleton
+from ecollm_lab.domains import Grading, load_domain
 from ecollm_lab.domains.agreement import compare_graders, read_labels
+from ecollm_lab.domains.skeleton import hints, write_skeleton
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
-from ecollm_lab.sweeps.domains import git_revision
+from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, MODELS
 

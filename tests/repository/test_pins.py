@@ -7,6 +7,7 @@ import pytest
 
 from ecollm_lab.domains import load_domain
 from ecollm_lab.models import Catalog, Reply
+from ecollm_lab.paths import PathSpace
 from ecollm_lab.policies import load_policy
 from ecollm_lab.records import SLO, Outcome
 from ecollm_lab.sweeps import Store, fingerprints
@@ -37,7 +38,7 @@ def test_the_key_of_a_call_stays(catalog):
 
 
 def test_the_fingerprint_of_outcomes_stays(catalog):
-    assert fingerprints(domain(2), catalog, "letters", catalog.space())[PATH] == FINGERPRINT
+    assert fingerprints(domain(2), catalog, "letters", PathSpace.of(catalog))[PATH] == FINGERPRINT
 
 
 def test_a_store_of_an_earlier_edition_gives_back_all_that_it_holds(tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from ecollm_lab.domains import load_domain
+from ecollm_lab.paths import PathSpace
 from ecollm_lab.study import DOMAINS
 from scripts.pocket import corpus, grammar, noise
 
@@ -346,7 +347,7 @@ def test_the_family_is_exported_into_a_catalog_whose_models_answer(tmp_path, unt
     catalog = load_catalog(tmp_path / "models.toml")
     assert [model.placement for model in catalog.models.values()] == ["edge"] * 9 + ["cloud"]
     assert catalog[str(catalog.hyde_model)].placement == "edge"
-    assert 300 <= len(catalog.space()) <= 340
+    assert 300 <= len(PathSpace.of(catalog)) <= 340
     assert size == sum(file.stat().st_size for file in (tmp_path / "models").iterdir())
     with ModelPool(catalog) as models:
         models.check(list(catalog.models))

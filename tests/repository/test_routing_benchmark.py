@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.decision import peer, times_us
 from benchmarks.routing import Fold, aims, aiq, interval, outcomes, over, records, slo_grid
-from ecollm_lab.policies.choosing import keeps
 from tests.policies.test_policies import noisy
 
 
@@ -30,7 +29,7 @@ def test_every_policy_is_scored_on_every_query_by_what_was_recorded(frame):
     grid = slo_grid(train)
     assert len(grid) == 9
     for key, part in rows[(rows["slo"] != "none") & (rows["policy"] == "ours")].groupby("slo"):
-        assert (part["violated"] == ~keeps(grid[key], part["cost_usd"], part["latency_s"])).all()
+        assert (part["violated"] == ~grid[key].keeps(part["cost_usd"], part["latency_s"])).all()
 
 
 def test_nobody_beats_the_oracle_and_differences_are_paired(frame):

@@ -11,7 +11,8 @@ from ecollm_lab.models import Catalog, Reply, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Store, fingerprints, sweep, sweep_domain
-from ecollm_lab.sweeps.domains import _logged, setup_digest
+from ecollm_lab.sweeps.domains import _logged
+from ecollm_lab.sweeps.pairs import setup_digest
 from ecollm_lab.sweeps.preflight import FIRST
 from ecollm_lab.traces import Trace
 from tests.conftest import LetterEncoder

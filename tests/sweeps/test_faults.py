@@ -22,7 +22,7 @@ from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Store, fingerprints, sweep
 from ecollm_lab.sweeps.calls import call_key, identity
-from ecollm_lab.sweeps.domains import queries_frame
+from ecollm_lab.sweeps.provenance import queries_frame
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, SMALL, LetterEncoder
 from tests.support.rig import Child, cloud, domain, rig

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ecollm_lab.cli import app
-from ecollm_lab.policies.choosing import placements
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace, import_outcomes
+from ecollm_lab.traces.path_ids import placements
 
 DATA, RECORDED = Path("tests/data"), Path("../shared/traces")
 SAMPLE = {"query_id": "id", "path_id": "model", "quality": "score", "cost_usd": "usd", "latency_s": "seconds", "kind": "topic",
@@ -219,7 +219,7 @@ def test_a_pickle_is_refused_unread(tmp_path, kind):
 
 
 def test_no_code_of_the_package_can_unpickle():
-    source = "".join(file.read_text() for file in Path("ecollm_lab/importers").glob("*.py"))
+    source = "".join(file.read_text() for file in Path("ecollm_lab/traces/importers").glob("*.py"))
     assert "def import_outcomes" in source
     assert "import pickle" not in source
     assert "read_pickle" not in source

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecollm_lab.paths import PathSpace
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
@@ -95,7 +96,7 @@ def test_the_committed_traces_are_exhaustive_measured_and_of_the_shipped_domains
     assert trace.provenance["source"] == "measured"
     assert trace.provenance["domain_digest"] == domain.digest
     assert not np.isnan(trace.array("quality")).any()
-    assert trace.path_ids == [path.id for path in load_catalog("data/models.toml").space()]
+    assert trace.path_ids == [path.id for path in PathSpace.of(load_catalog("data/models.toml"))]
     assert trace.query_ids == [query.id for query in domain.queries]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path as FilePath
 from typing import Any
 
 from ecollm_lab.explorer.verdicts.verdicts import Moment
@@ -79,23 +78,3 @@ def _value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_value(v) for v in value)}]"
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")
-
-
-def write(text: str, file: FilePath | str) -> FilePath:
-    """Write a text file, whole or not at all.
-
-    Raises
-    ------
-    LabError
-        If it cannot be written.
-
-    """
-    file = FilePath(file)
-    part = file.with_name(f".{file.name}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
-    except OSError as error:
-        raise LabError(f"Cannot write {file}: {error.strerror or error}. Name a writable place.") from error
-    return file

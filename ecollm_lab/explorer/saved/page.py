@@ -15,7 +15,7 @@ from ecollm_lab.explorer.shown.canvas import MOST_POINTS, Canvas
 from ecollm_lab.explorer.verdicts.changes import limits
 from ecollm_lab.explorer.verdicts.front_states import DOMINATED, FRONT, STATES
 from ecollm_lab.explorer.verdicts.verdicts import WINS, Moment
-from ecollm_lab.policies.choosing import TOLERANCE
+from ecollm_lab.policies.limits import TOLERANCE
 
 MOST_ROWS = 30
 

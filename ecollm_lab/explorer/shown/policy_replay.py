@@ -10,7 +10,6 @@ import pandas as pd
 from ecollm_lab.explorer.shown.words import LOOKS, cut, seconds, short, usd
 from ecollm_lab.explorer.verdicts.views import Board, View
 from ecollm_lab.policies import Policy
-from ecollm_lab.policies.choosing import keeps
 from ecollm_lab.records import SLO, LabError
 
 NONE = (
@@ -39,7 +38,7 @@ def choices(board: Board, view: View, policy: Policy, slo: SLO, embeddings: np.n
     return pd.DataFrame(
         {
             "kind": board.kind[rows], "path_id": chosen, "placement": board.placement[columns], "quality": board.quality[columns, rows],
-            "cost_usd": cost, "latency_s": latency, "kept": keeps(slo, cost, latency),
+            "cost_usd": cost, "latency_s": latency, "kept": slo.keeps(cost, latency),
         }
     )  # fmt: skip
 

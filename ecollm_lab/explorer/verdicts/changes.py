@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from ecollm_lab.explorer.verdicts.views import View
-from ecollm_lab.policies.choosing import TOLERANCE
+from ecollm_lab.policies.limits import TOLERANCE
 from ecollm_lab.records import SLO
 
 LIMITS = ("max_latency_s", "max_cost_usd", "min_quality")

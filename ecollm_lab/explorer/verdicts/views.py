@@ -11,9 +11,9 @@ import pandas as pd
 
 from ecollm_lab.explorer.verdicts import front_states as resampling
 from ecollm_lab.explorer.verdicts.front_states import BLOCKS, CERTAIN, FEW, FRONT, REPLICATES, STATES
-from ecollm_lab.figures import path_placements
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import path_placements
 
 STATISTICS = ("mean", "p95")
 ANY = "all"
@@ -213,7 +213,7 @@ class Board:
 
 def _clusters(trace: Trace, embeddings: np.ndarray | None) -> np.ndarray:
     if embeddings is not None:
-        from ecollm_lab.domains import find_clusters
+        from ecollm_lab.domains.clusters import find_clusters
 
         if len(embeddings) != len(trace.query_ids):
             raise LabError(f"embeddings must have one row per query of the trace, {len(trace.query_ids)}; got {len(embeddings)}.")

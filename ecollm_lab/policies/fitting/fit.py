@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.emulator import Estimates
-from ecollm_lab.emulator.mixed import path_factors
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies.choosing import TOLERANCE, Predictor, placements
 from ecollm_lab.policies.fitting.learners import FITS, fit_gate
-from ecollm_lab.policies.limits import MARGIN
-from ecollm_lab.policies.pairs import Gate, PairPolicy
+from ecollm_lab.policies.limits import MARGIN, TOLERANCE
+from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy
-from ecollm_lab.policies.predictors import Means
+from ecollm_lab.policies.predictors import Gate, Means, Predictor
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace, is_on_front, require_trace
+from ecollm_lab.traces.path_ids import path_factors, placements
 
 STATIC = ("best_single", "cloud_only", "cheapest", "fastest", "random")
 PAIRS = ("threshold", "cascade")
 POLICIES = ("ours", "knn", "cluster", "matrix_factorisation", *PAIRS, *STATIC)
 MOST_CANDIDATES = 16  # paths that pairs are made of
 N_CLUSTERS = 12  # of queries, over which broken limits may be uneven
+
+
+class Estimates(Protocol):
+    """Estimated outcomes of every path, as the Emulator gives them; see `ecollm_lab.emulator.Estimates`."""
+
+    path_ids: list[str]
+    embeddings: np.ndarray
+
+    def draws(self) -> np.ndarray:
+        """Return posterior draws of mean quality, cost_usd and latency_s, shape (draws, paths, 3)."""
+        ...
+
+    def expected_quality(self) -> np.ndarray:
+        """Return the expected quality of every query on every path, shape (queries, paths)."""
+        ...
+
+    def tail_draws(self, column: str) -> np.ndarray:
+        """Return posterior draws of the 95th percentile of cost_usd or latency_s, shape (draws, paths)."""
+        ...
 
 
 def fit_policy(

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import solve
 
-from ecollm_lab.policies.choosing import Predictor
 from ecollm_lab.policies.fitting.regression import LINEAR, centred, fit_regression, mean_left_out, stacked
-from ecollm_lab.policies.pairs import gate_features
-from ecollm_lab.policies.predictors import Blend, ClusterMeans, LowRank, Means, Neighbours
+from ecollm_lab.policies.predictors import Blend, ClusterMeans, LowRank, Means, Neighbours, Predictor, gate_features
 
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
@@ -123,7 +121,8 @@ def fit_gate(
 
     Returns
     -------
-    Centre and weights of the features (see `ecollm_lab.policies.pairs.Gate`); the confidence in each answer, from other queries, shape (queries,
+    Centre and weights of the features (see `ecollm_lab.policies.pairs.Gate`); the confidence in each answer, from other queries, shape
+    (queries,
     paths); the errors of the candidates tried.
 
     """

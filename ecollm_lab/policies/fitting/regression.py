@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from ecollm_lab.emulator.mixed import path_factors
+from ecollm_lab.traces.path_ids import path_factors
 
 LINEAR = float("inf")  # the bandwidth that stands for a linear kernel
 BANDWIDTHS = (0.1, 0.2, 0.4, 0.8)

@@ -1,0 +1,66 @@
+"""SLOs to compare policies under."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from ecollm_lab.records import SLO, LabError, require_choice
+from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import placements
+
+
+def slo_grid(train: Trace, column: Literal["latency_s", "cost_usd"] = "latency_s", n: int = 12, slo: SLO | None = None) -> list[SLO]:
+    """Return SLOs whose limits span the paths' 95th percentiles, tight to loose, evenly in the logarithm, each between two paths.
+
+    Parameters
+    ----------
+    train
+        Where the limits come from; never the split they are scored on.
+    column
+        What is limited, "latency_s" or "cost_usd".
+    n
+        How many limits at most; fewer where there are fewer gaps.
+    slo
+        What else is asked; nothing if left out.
+
+    """
+    require_choice("column", column, ("latency_s", "cost_usd"))
+    values = train.array(column)
+    values = values[:, ~np.isnan(values).all(axis=0)]
+    tails = np.unique(np.nanquantile(values, 0.95, axis=0)) if values.size else values
+    tails = tails[tails > 0]
+    if not tails.size:
+        raise LabError(f"The trace has no {column} above 0, so there is nothing to limit; measure it or import a trace that records it.")
+    gaps = np.append(np.sqrt(tails[:-1] * tails[1:]), 1.1 * tails[-1])
+    wanted = np.geomspace(gaps[0], gaps[-1], n)
+    limits = np.unique(gaps[np.abs(np.log(gaps)[None] - np.log(wanted)[:, None]).argmin(axis=1)])
+    return [
+        replace(slo or SLO(), max_latency_s=float(limit)) if column == "latency_s" else replace(slo or SLO(), max_cost_usd=float(limit))
+        for limit in limits
+    ]
+
+
+def study_slos(train: Trace) -> dict[str, SLO]:
+    """Return the SLO of each preference, set on the training split alone.
+
+    The limits are the upper quartiles, over paths, of the 95th percentiles of latency and cost, moved into the middle of the gap
+    to the next path so that no path sits on a limit. Paths that generate on the edge and in the cloud have the same weight together,
+    however many there are of each: where both are, some of the cloud's paths keep a limit and some do not.
+    """
+    place = placements(train)
+    weights = np.array([1 / place.count(one) for one in place]) / len(set(place))
+    limits = {}
+    for column in ("latency_s", "cost_usd"):
+        tails = np.nanquantile(train.array(column), 0.95, axis=0)
+        steps = np.unique(tails)
+        reached = np.array([weights[tails <= step].sum() for step in steps]).round(9)
+        i = min(int(np.searchsorted(reached, 0.75, side="right")), len(steps) - 2)
+        limits[column] = float(steps[i : i + 2].mean())
+    return {
+        "prefer_quality": SLO(max_latency_s=limits["latency_s"], max_cost_usd=limits["cost_usd"], prefer="quality"),
+        "prefer_cost": SLO(max_latency_s=limits["latency_s"], prefer="cost"),
+        "prefer_latency": SLO(max_cost_usd=limits["cost_usd"], prefer="latency"),
+    }

@@ -1,0 +1,73 @@
+"""Where a measured trace comes from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pandas as pd
+
+from ecollm_lab.domains import Domain
+from ecollm_lab.models import Catalog
+from ecollm_lab.records import DATA, Query
+
+
+def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
+    """Return the queries table of a trace: query_id, text, kind, split, wording and the reference answer."""
+    return pd.DataFrame(
+        [
+            {"query_id": q.id, "text": q.text, "kind": q.kind, "split": q.split, "wording": q.wording, "reference": q.references[0]}
+            for q in queries
+        ]
+    )
+
+
+def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str, Any]:
+    """Say where a measured trace comes from: domain, models, declared prices and delays, versions, machine, revision, date."""
+    models = {
+        name: {key: value for key, value in asdict(model).items() if key not in ("name", "file") and value is not None}
+        for name, model in catalog.models.items()
+    }
+    return {
+        "source": "measured",
+        "domain": domain.name,
+        "domain_digest": domain.digest,
+        "grading": domain.grading.slug,
+        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "encoder": encoder_name,
+        "models": models,
+        "hyde_model": catalog.hyde_model,
+        "price_date": catalog.date,
+        "price_source": catalog.source,
+        "edge_price_usd_per_hour": catalog.edge_price_usd_per_hour,
+        "seed": 0,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in ("ecollm_lab", "llama_cpp_python", "openai", "sentence-transformers", "bm25s")},
+        },
+        "git_revision": git_revision(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def git_revision() -> str:
+    """Return the lab's checked-out revision, "+" appended if its tree has uncommitted changes, or "unknown" outside a checkout."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True, cwd=DATA.parent
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
