@@ -4,7 +4,7 @@ export HF_HUB_OFFLINE := 1
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: reproduce test check lab bench sweep notebooks models pictures
+.PHONY: reproduce test check lab bench sweep notebooks pictures
 
 reproduce: .venv/study  ## the whole study: live check, clusters, fronts, policies, replay, figures/
 	$(BIN)/ecollm-lab study
@@ -36,11 +36,6 @@ sweep: .venv/study  ## measure both domains again, all paths; stop and start it 
 
 notebooks: .venv/dev  ## pair the .ipynb files with their reviewed text, execute all, render them to build/notebooks/*.html
 	$(BIN)/python -m scripts.notebooks
-
-models: .venv/dev  ## train the pocket models again and export them (about two hours on two cores); goes on where it stopped: remove build/pocket to begin anew
-	for m in pocket-s pocket-m pocket-l pocket-xl; do $(BIN)/torchrun --nproc-per-node 2 -m scripts.pocket.train $$m || exit 1; done
-	$(BIN)/python -m scripts.pocket.family data/models.toml
-	$(BIN)/python -m scripts.pocket.card
 
 pictures: reproduce  ## the figures as PNG; needs Chromium
 	$(BIN)/python -m scripts.pictures

@@ -67,7 +67,6 @@ def run(traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcome
             },
         }
         drawn[name] = _figures(trace, (seen, unseen), clusters, fitted, tables)
-    drawn["pocket"] = _training_figure(DATA / "models")
     drawn["emulator"] = _budget_figures(DATA / "benchmarks/emulator.parquet")
     figures.write_pages(drawn, out)
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -111,13 +110,6 @@ def _figures(
         complete = trace.where(answered)
         drawn["whole_paths"] = figures.plot_whole_paths(figures.compute_whole_paths(complete), complete.source_line)
     return drawn
-
-
-def _training_figure(folder: FilePath) -> dict[str, go.Figure]:
-    """Return the figure of the pocket models' training logs; none if there is no log."""
-    logs = [json.loads(file.read_text()) for file in sorted(folder.glob("*.training.json"))]
-    source = "recorded by python -m scripts.pocket.train, data/models/*.training.json"
-    return {"training": figures.plot_training(figures.compute_training(logs), source)} if logs else {}
 
 
 def _budget_figures(file: FilePath) -> dict[str, go.Figure]:

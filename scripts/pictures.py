@@ -23,7 +23,7 @@ WIDTH = 1200
 SHOWN = (
     "smart_home_front", "automotive_front", "smart_home_latency", "automotive_attainment", "smart_home_choice_mix", "smart_home_equal",
     "automotive_equal", "emulator_hypervolume_ratio", "smart_home_winners", "automotive_sensitivity", "smart_home_contribution",
-    "automotive_stage_latency", "automotive_whole_paths", "pocket_training",
+    "automotive_stage_latency", "automotive_whole_paths",
 )  # fmt: skip
 
 

@@ -28,7 +28,6 @@ from ecollm_lab.figures.style import (  # fmt: skip
     finish,
     plain,
 )
-from ecollm_lab.figures.training import compute_training, plot_training
 from ecollm_lab.figures.whole_paths import compute_whole_paths, plot_whole_paths
 from ecollm_lab.policies.slos import slo_grid
 from ecollm_lab.traces.path_ids import declared_delays, path_placements
@@ -37,9 +36,9 @@ __all__ = [
     "CHOSEN", "CLOUD", "CONFIG", "COST", "EDGE", "FAINT", "INK", "LATENCY", "LOG", "LOOKS", "METRICS", "MIXED", "PALETTE", "QUALITY",
     "SYMBOLS", "compute_attainment", "compute_budget", "compute_choice_mix", "compute_cluster_map", "compute_cluster_winners",
     "compute_contribution", "compute_equal", "compute_front", "compute_interplay", "compute_latency", "compute_policies",
-    "compute_sensitivity", "compute_stage_latency", "compute_training", "compute_whole_paths", "declared_delays", "finish", "hover",
+    "compute_sensitivity", "compute_stage_latency", "compute_whole_paths", "declared_delays", "finish", "hover",
     "marker_style", "path_placements", "plain", "plot_attainment", "plot_budget", "plot_choice_mix", "plot_cluster_map",
     "plot_cluster_winners", "plot_contribution", "plot_equal", "plot_front", "plot_interplay", "plot_latency", "plot_policies",
-    "plot_samples", "plot_sensitivity", "plot_stage_latency", "plot_tightening", "plot_training", "plot_whole_paths", "slo_grid",
+    "plot_samples", "plot_sensitivity", "plot_stage_latency", "plot_tightening", "plot_whole_paths", "slo_grid",
     "slo_limits", "staircase", "write_pages",
 ]  # fmt: skip

@@ -114,24 +114,3 @@ def test_the_tightening_figure_has_a_panel_per_budget():
     assert [a.text for a in figure.layout.annotations[:2]] == ["10 outcomes", "2,000 outcomes"]
     assert all(t.customdata.tolist() == ["a", "b"] for t in figure.data)
     assert "latency (s" in figure.layout.xaxis.title.text
-
-
-def a_log(name, parameters, grown_from=None, **row):
-    log = [{"step": step, "loss": 1 / step, "accuracy": {"1": {"all": step / 10}, "6": {"all": step / 20}}, **row} for step in (5, 10)]
-    return {"name": name, "parameters": parameters, "tokens": 1000, "steps": 10, "grown_from": grown_from, "log": log}
-
-
-def test_the_training_figure_adds_a_parents_tokens_and_orders_by_size():
-    frame = figures.compute_training([a_log("pocket-m", 2e6, "pocket-s"), a_log("pocket-s", 1e6)])
-    assert frame["model"].tolist() == ["pocket-s"] * 4 + ["pocket-m"] * 4
-    assert frame.loc[frame["passages"] == 6, "tokens"].tolist() == [500, 1000, 1500, 2000]
-    assert frame.loc[frame["passages"] == 6, "accuracy"].tolist() == [0.25, 0.5] * 2
-    assert set(figures.compute_training([a_log("pocket-s", 1e6, tokens=77)])["tokens"]) == {77}  # what was recorded comes first
-    figure = figures.plot_training(frame, "here")
-    assert [t.name for t in figure.data if t.showlegend] == ["pocket-s (1.0 M parameters)", "pocket-m (2.0 M parameters)"]
-    assert [t.y.tolist() for t in figure.data if t.legendgroup == "pocket-s"] == [[0.5, 1.0], [0.25, 0.5]]
-    assert source_of(figure) == "Source: here"
-    with pytest.raises(LabError, match=r"lacks 'pocket-s'.*training.json"):
-        figures.compute_training([a_log("pocket-m", 2e6, "pocket-s")])
-    with pytest.raises(LabError, match="nothing to draw"):
-        figures.plot_training(figures.compute_training([]), "here")
