@@ -2,10 +2,12 @@
 
 `python -m benchmarks.decision --json OUT.json [--quick]`
 
-300 paths × 2,000 training queries of the synthetic space (its dimension padded to 384, as MiniLM's), under one SLO, one query at a time
-and in a batch of 20,000: ours, tuned kNN, the cluster policy, factorisation, a threshold between two paths, and ParetoBandit's router with
-as many models and with three, on the 25 dimensions its package works with, without learning from rewards. All run in one process, in
-turns. Microseconds; `ratio` is the median over ours. `end_to_end_p50_us` adds the encoder's median time for one short question.
+300 paths × 2,000 training queries of the synthetic space (its dimension padded to 384, as
+MiniLM's), under one SLO, one query at a time and in a batch of 20,000: ours, tuned kNN, the cluster
+policy, factorisation, a threshold between two paths, and ParetoBandit's router with as many models
+and with three, on the 25 dimensions its package works with, without learning from rewards. All run
+in one process, in turns. Microseconds; `ratio` is the median over ours. `end_to_end_p50_us` adds
+the encoder's median time for one short question.
 """
 
 from __future__ import annotations
@@ -31,18 +33,28 @@ from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
 DIMENSION, PEER_DIMENSION = 384, 25
-AIMS = {"p50_us": {"at_most": 20.0}, "p99_us": {"at_most": 100.0}, "decisions_per_s": {"at_least": 200_000.0}}
+AIMS = {
+    "p50_us": {"at_most": 20.0},
+    "p99_us": {"at_most": 100.0},
+    "decisions_per_s": {"at_least": 200_000.0},
+}
 
 
 def trace_of(n_queries: int) -> tuple[Trace, np.ndarray, np.ndarray]:
     """Return a training trace of 300 paths, its embeddings, and embeddings of other queries."""
     space = synthetic("synthetic_300", 0, n_queries)
     rows, columns = np.divmod(np.arange(space.tables[0].size), len(space.path_ids))
-    frame = pd.DataFrame({"query_id": rows.astype(str), "path_id": np.array(space.path_ids)[columns]})
+    frame = pd.DataFrame(
+        {"query_id": rows.astype(str), "path_id": np.array(space.path_ids)[columns]}
+    )
     for name, table in zip(("quality", "cost_usd", "latency_s"), space.tables, strict=True):
         frame[name] = table.ravel()
-    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((DIMENSION, space.embeddings.shape[1])))[0].T
-    seen, unseen = ((part @ turn).astype(np.float32) for part in (space.embeddings, space.heldout_embeddings))
+    turn = np.linalg.qr(
+        np.random.default_rng(0).standard_normal((DIMENSION, space.embeddings.shape[1]))
+    )[0].T
+    seen, unseen = (
+        (part @ turn).astype(np.float32) for part in (space.embeddings, space.heldout_embeddings)
+    )
     return Trace.from_frame(frame), seen, unseen
 
 
@@ -55,19 +67,27 @@ def peer(n_models: int) -> Callable[[np.ndarray], Any] | None:
     except ImportError:
         return None
     registry = {
-        f"model-{i}": {"input_cost_per_m": 0.1 + 0.01 * i, "output_cost_per_m": 0.4 + 0.04 * i, "time_to_first_token_seconds": 0.2}
+        f"model-{i}": {
+            "input_cost_per_m": 0.1 + 0.01 * i,
+            "output_cost_per_m": 0.4 + 0.04 * i,
+            "time_to_first_token_seconds": 0.2,
+        }
         for i in range(n_models)
     }
     logging.getLogger("pareto_bandit").setLevel(logging.ERROR)  # this package's alone
     with contextlib.redirect_stdout(io.StringIO()):
         router = BanditRouter.create(
-            model_registry=registry, feature_service=FeatureService.for_precomputed(PEER_DIMENSION), priors="none",
+            model_registry=registry,
+            feature_service=FeatureService.for_precomputed(PEER_DIMENSION),
+            priors="none",
             context_store=EphemeralContextStore(),
-        )  # fmt: skip
+        )
     return lambda x: router.route(x, max_cost=0.01)
 
 
-def times_us(decide: Callable[[np.ndarray], Any], inputs: list[np.ndarray], repeats: int) -> np.ndarray:
+def times_us(
+    decide: Callable[[np.ndarray], Any], inputs: list[np.ndarray], repeats: int
+) -> np.ndarray:
     """Return how long each of `repeats` decisions took, in microseconds, after a warm-up."""
     for x in inputs[:50]:
         decide(x)
@@ -107,7 +127,15 @@ def run(quick: bool) -> list[dict[str, Any]]:
     for name, values in taken.items():
         for metric, q in (("p50_us", 0.5), ("p99_us", 0.99)):
             aim = AIMS[metric] if name == "ours" else {}
-            records.append({"policy": name, "metric": metric, "value": float(np.quantile(values, q)), **aim, **size})
+            records.append(
+                {
+                    "policy": name,
+                    "metric": metric,
+                    "value": float(np.quantile(values, q)),
+                    **aim,
+                    **size,
+                }
+            )
         ratio = np.median(values) / np.median(taken["ours"])
         records.append({"policy": name, "metric": "ratio", "value": float(ratio), **size})
     many = np.tile(unseen, (1 + 20_000 // len(unseen), 1))[:20_000]
@@ -118,7 +146,15 @@ def run(quick: bool) -> list[dict[str, Any]]:
             decide(many)
             seconds.append(time.perf_counter() - started)
         aim = AIMS["decisions_per_s"] if name == "ours" else {}
-        records.append({"policy": name, "metric": "decisions_per_s", "value": len(many) / float(np.median(seconds)), **aim, **size})
+        records.append(
+            {
+                "policy": name,
+                "metric": "decisions_per_s",
+                "value": len(many) / float(np.median(seconds)),
+                **aim,
+                **size,
+            }
+        )
     texts = [f"how loud is the sensor in room {i}?" for i in range(50)]
     for encoder in (default_encoder(), static_encoder()):
 
@@ -127,22 +163,41 @@ def run(quick: bool) -> list[dict[str, Any]]:
 
         spent = times_us(encode, [np.array([i]) for i in range(50)], 50 if quick else 200)
         end_to_end = float(np.median(spent) + np.median(taken["ours"]))
-        records.append({"policy": "ours", "encoder": encoder.name, "metric": "end_to_end_p50_us", "value": end_to_end, **size})
+        records.append(
+            {
+                "policy": "ours",
+                "encoder": encoder.name,
+                "metric": "end_to_end_p50_us",
+                "value": end_to_end,
+                **size,
+            }
+        )
     return records
 
 
 def main() -> None:
     """Run, write the records, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--quick", action="store_true", help="fewer queries and repeats; ends within a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer queries and repeats; ends within a minute"
+    )
     args = parser.parse_args()
     records = run(args.quick)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(records, indent=1) + "\n")
     for row in records:
-        aim = "".join(f"   aim {word.replace('_', ' ')} {row[word]:g}" for word in ("at_most", "at_least") if word in row)
-        print(f"{row['policy']:20} {row['metric']:18} {row['value']:12.1f}{aim}   {row.get('encoder', '')}".rstrip())
+        aim = "".join(
+            f"   aim {word.replace('_', ' ')} {row[word]:g}"
+            for word in ("at_most", "at_least")
+            if word in row
+        )
+        print(
+            f"{row['policy']:20} {row['metric']:18} {row['value']:12.1f}{aim}  "
+            f" {row.get('encoder', '')}".rstrip()
+        )
 
 
 if __name__ == "__main__":

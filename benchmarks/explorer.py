@@ -2,12 +2,15 @@
 
 `python -m benchmarks.explorer --json OUT.json [--quick]`
 
-Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone. `move_ms_p95`: the kernel's time from
-a new slider value to the last message packed as JSON, over 200 moves of the latency slider there and back, a path selected and one pinned.
-`move_bytes_p95`: all messages of a move, buffers included. `open_s`: from a Parquet file to the explorer, `Trace.load` included, best of
-three (the machine's other work, and the first import of plotly, only add). `load_s` is the part of `Trace.load`.
-`key_to_paint_ms`: median from a key press on the latency slider of notebook 03 in a real JupyterLab to the painted figure;
-`key_to_paint_floor_ms`: the same key and figure in the same browser without lab and kernel. Both are left out where no Chromium is.
+Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone.
+`move_ms_p95`: the kernel's time from a new slider value to the last message packed as JSON, over
+200 moves of the latency slider there and back, a path selected and one pinned. `move_bytes_p95`:
+all messages of a move, buffers included. `open_s`: from a Parquet file to the explorer,
+`Trace.load` included, best of three (the machine's other work, and the first import of plotly, only
+add). `load_s` is the part of `Trace.load`. `key_to_paint_ms`: median from a key press on the
+latency slider of notebook 03 in a real JupyterLab to the painted figure; `key_to_paint_floor_ms`:
+the same key and figure in the same browser without lab and kernel. Both are left out where no
+Chromium is.
 """
 
 from __future__ import annotations
@@ -37,21 +40,38 @@ def made_up(n_queries: int, n_paths: int, seed: int = 0) -> Trace:
     rng = np.random.default_rng(seed)
     skill, ease = rng.normal(0.5, 1, n_paths), rng.normal(0, 1, n_queries)
     quality = rng.random((n_queries, n_paths)) < 1 / (1 + np.exp(-(skill + ease[:, None])))
-    spread = [np.exp(rng.normal(centre, 1.2, n_paths) + 0.4 * skill + rng.normal(0, 0.3, (n_queries, n_paths))) for centre in (-12, -1)]
+    spread = [
+        np.exp(
+            rng.normal(centre, 1.2, n_paths)
+            + 0.4 * skill
+            + rng.normal(0, 0.3, (n_queries, n_paths))
+        )
+        for centre in (-12, -1)
+    ]
     rows, columns = np.divmod(np.arange(quality.size), n_paths)
     query_ids = np.array([f"q{i:05d}" for i in range(n_queries)], dtype=object)
-    path_ids = np.array([f"none/hybrid-{j % 10}/extract-{j // 10 % 10}/model-{j:04d}" for j in range(n_paths)], dtype=object)
+    path_ids = np.array(
+        [f"none/hybrid-{j % 10}/extract-{j // 10 % 10}/model-{j:04d}" for j in range(n_paths)],
+        dtype=object,
+    )
     outcomes = pd.DataFrame(
         {
-            "query_id": query_ids[rows], "path_id": path_ids[columns], "quality": quality.ravel().astype(float),
-            "cost_usd": spread[0].ravel(), "latency_s": spread[1].ravel(),
+            "query_id": query_ids[rows],
+            "path_id": path_ids[columns],
+            "quality": quality.ravel().astype(float),
+            "cost_usd": spread[0].ravel(),
+            "latency_s": spread[1].ravel(),
         }
-    )  # fmt: skip
+    )
     kinds = np.array(["lookup", "compare", "diagnose", "personal"], dtype=object)
-    queries = pd.DataFrame({"query_id": query_ids, "text": "how loud is it?", "kind": kinds[np.arange(n_queries) % 4]})
+    queries = pd.DataFrame(
+        {"query_id": query_ids, "text": "how loud is it?", "kind": kinds[np.arange(n_queries) % 4]}
+    )
     queries["split"] = np.where(np.arange(n_queries) % 3 == 0, "heldout", "train")
     models = {f"model-{j:04d}": {"placement": "edge" if j % 2 else "cloud"} for j in range(n_paths)}
-    return Trace.from_frame(outcomes, queries, {"source": "recorded", "domain": "made up for timing", "models": models})
+    return Trace.from_frame(
+        outcomes, queries, {"source": "recorded", "domain": "made up for timing", "models": models}
+    )
 
 
 @contextmanager
@@ -60,7 +80,14 @@ def counted() -> Iterator[list[int]]:
     sent: list[int] = []
     original = DummyComm.publish_msg
 
-    def publish(self: Any, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **keys: Any) -> None:
+    def publish(
+        self: Any,
+        msg_type: str,
+        data: Any = None,
+        metadata: Any = None,
+        buffers: Any = None,
+        **keys: Any,
+    ) -> None:
         packed = json.dumps({"data": data, "metadata": metadata}).encode()
         sent.append(len(packed) + sum(memoryview(buffer).nbytes for buffer in buffers or ()))
 
@@ -74,7 +101,9 @@ def counted() -> Iterator[list[int]]:
 def moves(explorer: Explorer, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return milliseconds and bytes of each move of the latency slider, there and back."""
     low, high = explorer.latency.min, explorer.latency.max
-    values = 10 ** np.concatenate([np.linspace(low, high, n // 2), np.linspace(high, low, n - n // 2)[1:]])
+    values = 10 ** np.concatenate(
+        [np.linspace(low, high, n // 2), np.linspace(high, low, n - n // 2)[1:]]
+    )
     milliseconds, sizes = [], []
     with counted() as sent:
         for value in values:
@@ -101,7 +130,11 @@ def of_moves(quick: bool) -> list[dict[str, Any]]:
         moves(explorer, 20)
         taken, sizes = moves(explorer, MOVES // 4 if quick else MOVES)
         size = {"paths": n_paths, "queries": n_queries}
-        for metric, values in (("move_ms_p50", taken), ("move_ms_p95", taken), ("move_bytes_p95", sizes)):
+        for metric, values in (
+            ("move_ms_p50", taken),
+            ("move_ms_p95", taken),
+            ("move_bytes_p95", sizes),
+        ):
             value = float(np.quantile(values, int(metric[-2:]) / 100))
             records.append({"metric": metric, "value": value, **aims.get(metric, {}), **size})
     return records
@@ -122,7 +155,10 @@ def of_opening(quick: bool) -> list[dict[str, Any]]:
             rounds.append((time.perf_counter() - started, loaded - started))
     whole, load = np.min(rounds, axis=0)
     size = {"paths": n_paths, "queries": n_queries}
-    return [{"metric": "open_s", "value": float(whole), "at_most": 1.0, **size}, {"metric": "load_s", "value": float(load), **size}]
+    return [
+        {"metric": "open_s", "value": float(whole), "at_most": 1.0, **size},
+        {"metric": "load_s", "value": float(load), **size},
+    ]
 
 
 def of_browser(quick: bool) -> list[dict[str, Any]]:
@@ -137,9 +173,13 @@ MEASURES: tuple[Callable[[bool], list[dict[str, Any]]], ...] = (of_moves, of_ope
 
 def main() -> None:
     """Run, write the records, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--quick", action="store_true", help="fewer queries and moves; ends within a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer queries and moves; ends within a minute"
+    )
     args = parser.parse_args()
     records = [record for measure in MEASURES for record in measure(args.quick)]
     args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -2,16 +2,20 @@
 
 `python -m benchmarks.routing --json OUT.json [--parquet FILE] [--quick] [--traces NAME,NAME]`
 
-Measured domains: fitted on the training split, scored on the held-out split. Recorded traces: five folds by text, every query scored
-once, by policies that never saw its text (llmrouter_9models: the recorded split). `ours_static` is ours on the embeddings of the static
-encoder; its records name it in `encoder`. A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles of paths in
-training, moved into the gap to the next path: up to five of latency × five of cost. Policies differ in how they predict quality; the rule
-that keeps limits is the same for all. Choices with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
+Measured domains: fitted on the training split, scored on the held-out split. Recorded traces: five
+folds by text, every query scored once, by policies that never saw its text (llmrouter_9models: the
+recorded split). `ours_static` is ours on the embeddings of the static encoder; its records name it
+in `encoder`. A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles of
+paths in training, moved into the gap to the next path: up to five of latency × five of cost.
+Policies differ in how they predict quality; the rule that keeps limits is the same for all. Choices
+with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
 
-Records. Per trace, policy, prefer and SLO: quality with a 95 % bootstrap interval over texts, cost_usd, latency_s,
-latency_p95_s, slo_violation_rate; `slo` "grid" is the mean over its SLOs that ours and the policy can attain, `n_slos` of them. `aiq`: area
-under the non-decreasing convex hull of quality over mean cost, through the grid's cost limits, per dollar of the range of path means
-(RouterBench). Then one record per figure an aim was set for, with `metric`, `value`, `at_least` or `at_most`, and a paired interval.
+Records. Per trace, policy, prefer and SLO: quality with a 95 % bootstrap interval over texts,
+cost_usd, latency_s, latency_p95_s, slo_violation_rate; `slo` "grid" is the mean over its SLOs that
+ours and the policy can attain, `n_slos` of them. `aiq`: area under the non-decreasing convex hull
+of quality over mean cost, through the grid's cost limits, per dollar of the range of path means
+(RouterBench). Then one record per figure an aim was set for, with `metric`, `value`, `at_least` or
+`at_most`, and a paired interval.
 """
 
 from __future__ import annotations
@@ -41,14 +45,20 @@ from ecollm_lab.traces.path_ids import path_factors
 DOMAINS = ("smart_home", "automotive")
 LONG: dict[str, dict[str, Any]] = {
     "homeassistant": {
-        "columns": {"query_id": "query_unit", "cost_usd": "cost_usd_est", "kind": "category"}, "repeats": "mean",
-        "exclude": [("domain", "ha-automations"), ("path_id", "qwen3-4b"), ("path_id", "qwen3-4b-instruct-2507-iq4-nl")],
+        "columns": {"query_id": "query_unit", "cost_usd": "cost_usd_est", "kind": "category"},
+        "repeats": "mean",
+        "exclude": [
+            ("domain", "ha-automations"),
+            ("path_id", "qwen3-4b"),
+            ("path_id", "qwen3-4b-instruct-2507-iq4-nl"),
+        ],
     },
     "hotpotqa_rag": {},
     "llmrouter_9models": {"columns": {"kind": "domain"}},
     "routellm_mmlu_gsm8k": {"exclude": [("contaminated", True)]},
-}  # fmt: skip
-MOST_QUERIES = 3000  # of a recorded trace: a fixed sample, and all that are held out where the trace says which
+}
+# of a recorded trace: a fixed sample, and all that are held out where the trace says which
+MOST_QUERIES = 3000
 N_FOLDS, N_LIMITS, N_RESAMPLES = 5, 5, 2000
 FIXED_CLOUD = "gpt-4.1"
 LEARNED = ("ours", "knn", "cluster", "matrix_factorisation", "threshold", "cascade")
@@ -70,7 +80,9 @@ class Fold:
 
 def available() -> list[str]:
     """Return the names of the traces that can be loaded here."""
-    return [n for n in DOMAINS if (MEASURED / f"{n}.parquet").exists()] + [n for n in LONG if (RECORDED / f"{n}.parquet").exists()]
+    return [n for n in DOMAINS if (MEASURED / f"{n}.parquet").exists()] + [
+        n for n in LONG if (RECORDED / f"{n}.parquet").exists()
+    ]
 
 
 def folds(name: str, most: int, n_folds: int = N_FOLDS, seed: int = 0) -> Iterator[Fold]:
@@ -79,11 +91,19 @@ def folds(name: str, most: int, n_folds: int = N_FOLDS, seed: int = 0) -> Iterat
     if name in DOMAINS:
         trace = Trace.load(MEASURED / f"{name}.parquet")
     else:
-        trace = import_outcomes("long", RECORDED / f"{name}.parquet", heldout_share=0.0, **LONG[name])
+        trace = import_outcomes(
+            "long", RECORDED / f"{name}.parquet", heldout_share=0.0, **LONG[name]
+        )
         whole = ~np.isnan(trace.array("quality")).any(axis=1)
         rng = np.random.default_rng(seed)
-        drawn = rng.permutation(len(whole)).argsort() < most if len(whole) > most else np.ones(len(whole), dtype=bool)
-        trace = trace.where(whole & (drawn | ((trace.queries["split"] == "heldout") & (most == MOST_QUERIES))))
+        drawn = (
+            rng.permutation(len(whole)).argsort() < most
+            if len(whole) > most
+            else np.ones(len(whole), dtype=bool)
+        )
+        trace = trace.where(
+            whole & (drawn | ((trace.queries["split"] == "heldout") & (most == MOST_QUERIES)))
+        )
     if set(trace.queries["split"]) == {"train", "heldout"}:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
@@ -105,7 +125,9 @@ def slo_grid(train: Trace, n_limits: int = N_LIMITS) -> dict[str, SLO]:
             continue
         tails = np.unique(np.nanquantile(values, 0.95, axis=0))
         at = np.unique(np.linspace(0, len(tails) - 1, n_limits + 1).round().astype(int))[1:-1]
-        limits[column] = [float(tails[i : i + 2].mean()) for i in at if tails[i : i + 2].mean() > 0] + [None]
+        limits[column] = [
+            float(tails[i : i + 2].mean()) for i in at if tails[i : i + 2].mean() > 0
+        ] + [None]
     return {
         f"c{i} t{j}": SLO(max_cost_usd=cost, max_latency_s=latency)
         for i, cost in enumerate(limits["cost_usd"])
@@ -116,7 +138,9 @@ def slo_grid(train: Trace, n_limits: int = N_LIMITS) -> dict[str, SLO]:
 def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
     """Yield what every policy's choices delivered, one array over the queries per policy, prefer and SLO."""
     tables = np.stack([fold.test.array(metric) for metric in METRICS])
-    recorded = [metric for metric, table in zip(METRICS, tables, strict=True) if not np.isnan(table).all()]
+    recorded = [
+        metric for metric, table in zip(METRICS, tables, strict=True) if not np.isnan(table).all()
+    ]
     ids = pd.Index(fold.test.path_ids)
     encoder, ask = CachedEncoder(default_encoder()), recorded_answers(fold.test)
     dollars = np.nanmean(tables[1], axis=0) if "cost_usd" in recorded else np.full(len(ids), np.nan)
@@ -138,16 +162,31 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
             continue
         fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, encoder=encoder))
         if structured and name in (*LEARNED, "best_single"):
-            fitted.append(fit_policy(fold.train, name, embeddings=fold.seen, encoder=encoder, models_only=True))
+            fitted.append(
+                fit_policy(
+                    fold.train, name, embeddings=fold.seen, encoder=encoder, models_only=True
+                )
+            )
 
-    def told(name: str, prefer: str, key: str, slo: SLO, path_ids: np.ndarray | Decision) -> dict[str, Any]:
-        decision = path_ids if isinstance(path_ids, Decision) else Decision(path_ids, path_ids[:, None])
+    def told(
+        name: str, prefer: str, key: str, slo: SLO, path_ids: np.ndarray | Decision
+    ) -> dict[str, Any]:
+        decision = (
+            path_ids if isinstance(path_ids, Decision) else Decision(path_ids, path_ids[:, None])
+        )
         quality, cost, latency = outcomes_of(fold.test, decision)[list(METRICS)].to_numpy().T
         return {
-            "policy": name, "prefer": prefer, "slo": key, "text": fold.test.queries["text"].to_numpy(), "quality": quality,
-            "cost_usd": cost, "latency_s": latency, "violated": ~slo.keeps(cost, latency), "limited": slo.max_cost_usd is not None
-            or slo.max_latency_s is not None, "range": spread,
-        }  # fmt: skip
+            "policy": name,
+            "prefer": prefer,
+            "slo": key,
+            "text": fold.test.queries["text"].to_numpy(),
+            "quality": quality,
+            "cost_usd": cost,
+            "latency_s": latency,
+            "violated": ~slo.keeps(cost, latency),
+            "limited": slo.max_cost_usd is not None or slo.max_latency_s is not None,
+            "range": spread,
+        }
 
     fitted.append(careless)
     unseen = dict.fromkeys([thrifty, *fitted], fold.unseen)
@@ -163,14 +202,28 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
                 continue
             yield told(policy.name, prefer, key, slo, chosen)
         yield told("oracle", prefer, key, slo, oracle_choice(fold.test, slo))
-        if prefer == "quality" and key != "none":  # the naive rule: every path whose mean keeps the limits
+        if (
+            prefer == "quality" and key != "none"
+        ):  # the naive rule: every path whose mean keeps the limits
             ours = fitted[0]
             mask = slo.keeps(ours.cost_usd, ours.latency_s)
             if mask.any():
-                columns = choose(ours.predict(fold.unseen), mask, np.nan_to_num(ours.cost_usd), np.nan_to_num(ours.latency_s), slo)
+                columns = choose(
+                    ours.predict(fold.unseen),
+                    mask,
+                    np.nan_to_num(ours.cost_usd),
+                    np.nan_to_num(ours.latency_s),
+                    slo,
+                )
                 yield told("ours_mean_rule", prefer, key, slo, ids.to_numpy()[columns])
     if FIXED_CLOUD in ids:
-        yield told(FIXED_CLOUD, "quality", "none", SLO(), np.full(len(fold.unseen), FIXED_CLOUD, dtype=object))
+        yield told(
+            FIXED_CLOUD,
+            "quality",
+            "none",
+            SLO(),
+            np.full(len(fold.unseen), FIXED_CLOUD, dtype=object),
+        )
 
 
 def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
@@ -181,12 +234,22 @@ def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
         for one in outcomes(fold, 3 if quick else N_LIMITS):
             low, high = one.pop("range")
             parts.append(
-                pd.DataFrame({**one, "fold": i, "least_usd": low, "most_usd": high, "query": [f"{i}.{j}" for j in range(len(one["text"]))]})
+                pd.DataFrame(
+                    {
+                        **one,
+                        "fold": i,
+                        "least_usd": low,
+                        "most_usd": high,
+                        "query": [f"{i}.{j}" for j in range(len(one["text"]))],
+                    }
+                )
             )
     frame = pd.concat(parts, ignore_index=True)
     reached = frame[frame["policy"] == "ours"].groupby(["prefer", "slo"])["fold"].nunique()
     attained = {key for key, n in reached.items() if n == n_folds}
-    return frame[[key in attained for key in zip(frame["prefer"], frame["slo"], strict=True)]].assign(trace=name)
+    return frame[
+        [key in attained for key in zip(frame["prefer"], frame["slo"], strict=True)]
+    ].assign(trace=name)
 
 
 def interval(values: np.ndarray, texts: np.ndarray, seed: int = 0) -> tuple[float, float]:
@@ -200,9 +263,13 @@ def interval(values: np.ndarray, texts: np.ndarray, seed: int = 0) -> tuple[floa
 
 def over(frame: pd.DataFrame, policy: str, other: str) -> pd.Series:
     """Return by how much a policy's quality exceeds another's, per query: the mean over those SLOs of the grid that both can attain."""
-    part = frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")].set_index(["query", "text", "slo"])
+    part = frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")].set_index(
+        ["query", "text", "slo"]
+    )
     one, two = (part.loc[part["policy"] == name, "quality"] for name in (policy, other))
-    return (one - two.reindex(one.index)).dropna().groupby(level=["query", "text"], sort=False).mean()
+    return (
+        (one - two.reindex(one.index)).dropna().groupby(level=["query", "text"], sort=False).mean()
+    )
 
 
 def aiq(part: pd.DataFrame) -> float:
@@ -225,19 +292,38 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the records of one trace."""
     name = frame["trace"].iloc[0]
     out: list[dict[str, Any]] = []
-    grids = dict(list(frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")].groupby("policy")))
+    grids = dict(
+        list(frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")].groupby("policy"))
+    )
     whole = [((policy, "quality", "grid"), part) for policy, part in grids.items()]
     for (policy, prefer, slo), part in [*frame.groupby(["policy", "prefer", "slo"]), *whole]:
         low, high = interval(part["quality"].to_numpy(), part["text"].to_numpy())
         out.append(
             {
-                "trace": name, "policy": policy, "prefer": prefer, "slo": slo, "quality": part["quality"].mean(),
-                "cost_usd": part["cost_usd"].mean(), "latency_s": part["latency_s"].mean(),
-                "latency_p95_s": part["latency_s"].quantile(0.95), "slo_violation_rate": part["violated"].mean(),
-                "aiq": aiq(part) if slo == "grid" else float("nan"), "n_slos": part["slo"].nunique(), "ci_low": low, "ci_high": high,
+                "trace": name,
+                "policy": policy,
+                "prefer": prefer,
+                "slo": slo,
+                "quality": part["quality"].mean(),
+                "cost_usd": part["cost_usd"].mean(),
+                "latency_s": part["latency_s"].mean(),
+                "latency_p95_s": part["latency_s"].quantile(0.95),
+                "slo_violation_rate": part["violated"].mean(),
+                "aiq": aiq(part) if slo == "grid" else float("nan"),
+                "n_slos": part["slo"].nunique(),
+                "ci_low": low,
+                "ci_high": high,
             }
-            | ({"encoder": static_encoder().name if policy == STATIC_NAME else default_encoder().name} if policy.startswith("ours") else {})
-        )  # fmt: skip
+            | (
+                {
+                    "encoder": (
+                        static_encoder().name if policy == STATIC_NAME else default_encoder().name
+                    )
+                }
+                if policy.startswith("ours")
+                else {}
+            )
+        )
     return out + aims(frame)
 
 
@@ -246,12 +332,33 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
     name = frame["trace"].iloc[0]
     out = []
 
-    def aim(metric: str, value: float, bounds: dict[str, float], ci: tuple[float, float] = (np.nan, np.nan), **more: Any) -> None:
-        out.append({"trace": name, "metric": metric, "value": value, **bounds, "ci_low": ci[0], "ci_high": ci[1], **more})
+    def aim(
+        metric: str,
+        value: float,
+        bounds: dict[str, float],
+        ci: tuple[float, float] = (np.nan, np.nan),
+        **more: Any,
+    ) -> None:
+        out.append(
+            {
+                "trace": name,
+                "metric": metric,
+                "value": value,
+                **bounds,
+                "ci_low": ci[0],
+                "ci_high": ci[1],
+                **more,
+            }
+        )
 
     def gained(metric: str, other: str, bounds: dict[str, float], policy: str = "ours") -> None:
         more = over(frame, policy, other)
-        aim(metric, more.mean(), bounds, interval(more.to_numpy(), more.index.get_level_values("text").to_numpy()))
+        aim(
+            metric,
+            more.mean(),
+            bounds,
+            interval(more.to_numpy(), more.index.get_level_values("text").to_numpy()),
+        )
 
     goal = {"smart_home": 0.015, "automotive": 0.015, "homeassistant": 0.006}.get(str(name))
     for other in ("knn", "cluster"):
@@ -264,13 +371,32 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
     if len(limited):
         rates = {}
         for policy in ("ours", "ours_without_margin", "ours_mean_rule"):
-            rate = limited[limited["policy"] == policy].groupby(["query", "text"], sort=False)["violated"].mean()
+            rate = (
+                limited[limited["policy"] == policy]
+                .groupby(["query", "text"], sort=False)["violated"]
+                .mean()
+            )
             low, high = interval(rate.to_numpy(), rate.index.get_level_values("text").to_numpy())
             rates[policy] = (float(rate.mean()), (low, high))
-        aim("slo_violation_rate", rates["ours"][0], {"at_least": 0.03, "at_most": 0.05}, rates["ours"][1])
-        aim("slo_violation_rate_without_margin", rates["ours_without_margin"][0], {}, rates["ours_without_margin"][1])
+        aim(
+            "slo_violation_rate",
+            rates["ours"][0],
+            {"at_least": 0.03, "at_most": 0.05},
+            rates["ours"][1],
+        )
+        aim(
+            "slo_violation_rate_without_margin",
+            rates["ours_without_margin"][0],
+            {},
+            rates["ours_without_margin"][1],
+        )
         gained("quality_lost_to_margin", "ours", {}, "ours_without_margin")
-        aim("slo_violation_rate_of_mean_rule", rates["ours_mean_rule"][0], {}, rates["ours_mean_rule"][1])
+        aim(
+            "slo_violation_rate_of_mean_rule",
+            rates["ours_mean_rule"][0],
+            {},
+            rates["ours_mean_rule"][1],
+        )
         gained("quality_lost_to_mean_rule", "ours", {"at_most": 0.005}, "ours_mean_rule")
     return out + _savings(frame)
 
@@ -282,14 +408,21 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
     best = free[free["prefer"] == "quality"]
     means = best.groupby("policy")["quality"].mean()
     routers = [policy for policy in means.index if policy.endswith("_router")]
-    against = {"best_single": "best_single"} | ({FIXED_CLOUD: FIXED_CLOUD} if FIXED_CLOUD in means.index else {})
+    against = {"best_single": "best_single"} | (
+        {FIXED_CLOUD: FIXED_CLOUD} if FIXED_CLOUD in means.index else {}
+    )
     if routers:
-        against["best_router"] = str(means[routers].idxmax())  # by held-out quality: generous to the routers
+        against["best_router"] = str(
+            means[routers].idxmax()
+        )  # by held-out quality: generous to the routers
     aims_set = {
-        ("best_router", "cost"): (0.0, 0.38), ("best_router", "latency"): (0.0, 0.38),
-        ("best_single", "cost"): (0.02, 0.05), ("best_single", "latency"): (0.015, 0.30),
-        (FIXED_CLOUD, "cost"): (0.02, 0.05), (FIXED_CLOUD, "latency"): (0.015, 0.30),
-    }  # fmt: skip
+        ("best_router", "cost"): (0.0, 0.38),
+        ("best_router", "latency"): (0.0, 0.38),
+        ("best_single", "cost"): (0.02, 0.05),
+        ("best_single", "latency"): (0.015, 0.30),
+        (FIXED_CLOUD, "cost"): (0.02, 0.05),
+        (FIXED_CLOUD, "latency"): (0.015, 0.30),
+    }
     out: list[dict[str, Any]] = []
     for prefer, column in (("cost", "cost_usd"), ("latency", "latency_s")):
         for mine, (label, policy) in product(("ours", "ours_giving_up_nothing"), against.items()):
@@ -299,22 +432,52 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
             other = best[best["policy"] == policy].set_index("query").loc[ours.index]
             gained = (ours["quality"] - other["quality"]).to_numpy()
             low, high = interval(gained, ours["text"].to_numpy())
-            bounded = (label == "best_router") == (name in DOMAINS) and (name in DOMAINS or name == "homeassistant")
+            bounded = (label == "best_router") == (name in DOMAINS) and (
+                name in DOMAINS or name == "homeassistant"
+            )
             quality, share = aims_set[label, prefer] if bounded else (None, None)
-            common = {"trace": name, "policy": mine, "prefer": prefer, "against": label, "policy_against": policy}
-            out.append({**common, "metric": f"{prefer}_quality_over_{label}", "value": gained.mean(), "ci_low": low, "ci_high": high}
-                       | ({"at_least": quality} if bounded else {}))  # fmt: skip
-            out.append({**common, "metric": f"{column}_of_{label}", "value": float(ours[column].mean() / other[column].mean())}
-                       | ({"at_most": share} if bounded else {}))  # fmt: skip
+            common = {
+                "trace": name,
+                "policy": mine,
+                "prefer": prefer,
+                "against": label,
+                "policy_against": policy,
+            }
+            out.append(
+                {
+                    **common,
+                    "metric": f"{prefer}_quality_over_{label}",
+                    "value": gained.mean(),
+                    "ci_low": low,
+                    "ci_high": high,
+                }
+                | ({"at_least": quality} if bounded else {})
+            )
+            out.append(
+                {
+                    **common,
+                    "metric": f"{column}_of_{label}",
+                    "value": float(ours[column].mean() / other[column].mean()),
+                }
+                | ({"at_most": share} if bounded else {})
+            )
     return out
 
 
 def main() -> None:
     """Run, write records and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--parquet", type=Path, help="also write the records here; those of other traces stay")
-    parser.add_argument("--quick", action="store_true", help="fewer queries of recorded traces, folds and limits; ends within a minute")
+    parser.add_argument(
+        "--parquet", type=Path, help="also write the records here; those of other traces stay"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="fewer queries of recorded traces, folds and limits; ends within a minute",
+    )
     parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
     args = parser.parse_args()
     found: list[dict[str, Any]] = []
@@ -325,19 +488,35 @@ def main() -> None:
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     args.json.parent.mkdir(parents=True, exist_ok=True)
     plain = json.loads(pd.DataFrame(found).to_json(orient="records"))
-    args.json.write_text(json.dumps([{k: v for k, v in row.items() if v is not None} for row in plain], indent=1) + "\n")
+    args.json.write_text(
+        json.dumps([{k: v for k, v in row.items() if v is not None} for row in plain], indent=1)
+        + "\n"
+    )
     frame = pd.DataFrame(plain)
     if args.parquet:
         renewed(args.parquet, frame).to_parquet(args.parquet, index=False)
     print(markdown(frame))
 
 
-SHOWN = ("ours", STATIC_NAME, "matrix_factorisation", "threshold", "cascade", "knn", "cluster", "best_single", "ours_router", "oracle")
+SHOWN = (
+    "ours",
+    STATIC_NAME,
+    "matrix_factorisation",
+    "threshold",
+    "cascade",
+    "knn",
+    "cluster",
+    "best_single",
+    "ours_router",
+    "oracle",
+)
 
 
 def markdown(frame: pd.DataFrame) -> str:
     """Return the tables of the README: quality over the SLO grid, and the figures an aim was set for."""
-    grid = frame[frame["slo"] == "grid"].pivot_table(index="trace", columns="policy", values="quality", sort=False)
+    grid = frame[frame["slo"] == "grid"].pivot_table(
+        index="trace", columns="policy", values="quality", sort=False
+    )
     shown = grid.reindex(columns=list(SHOWN))
     lines = [f"| quality over the SLO grid | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
     for trace, row in shown.iterrows():
@@ -345,11 +524,17 @@ def markdown(frame: pd.DataFrame) -> str:
     lines += ["", "| trace | figure | value | aim |", "|---|---|---|---|"]
     bounded = frame.reindex(columns=frame.columns.union(["at_least", "at_most"], sort=False))
     for row in bounded[bounded["metric"].notna()].itertuples():
-        bounds = [f"{sign} {bound:g}" for sign, bound in (("≥", row.at_least), ("≤", row.at_most)) if not np.isnan(bound)]
+        bounds = [
+            f"{sign} {bound:g}"
+            for sign, bound in (("≥", row.at_least), ("≤", row.at_most))
+            if not np.isnan(bound)
+        ]
         ci = "" if np.isnan(row.ci_low) else f" [{row.ci_low:.3f}, {row.ci_high:.3f}]"
         of = " (giving up nothing)" if row.policy == "ours_giving_up_nothing" else ""
         if bounds:
-            lines.append(f"| {row.trace} | {row.metric}{of} | {row.value:.3f}{ci} | {' and '.join(bounds)} |")
+            lines.append(
+                f"| {row.trace} | {row.metric}{of} | {row.value:.3f}{ci} | {' and '.join(bounds)} |"
+            )
     said = recorded(frame)
     return "\n".join([*lines, *([""] if said else []), *said])
 

@@ -17,7 +17,10 @@ from ecollm_lab.models import default_encoder
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 
-MEASURED, RECORDED = Path("data/traces"), Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces"))
+MEASURED, RECORDED = (
+    Path("data/traces"),
+    Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces")),
+)
 SIZES = {"synthetic_300": (3, 4, 5, 5), "synthetic_2000": (4, 10, 5, 10)}
 N_QUERIES, N_HELDOUT = 400, 200  # synthetic and hotpotqa_rag
 
@@ -29,7 +32,8 @@ class Space:
     Attributes
     ----------
     tables, heldout
-        Quality, cost_usd, latency_s, shape (3, queries, paths), of the queries explored and of those never shown.
+        Quality, cost_usd, latency_s, shape (3, queries, paths), of the queries explored and of
+        those never shown.
     embeddings, heldout_embeddings
         Shape (queries, dimension).
 
@@ -45,13 +49,24 @@ class Space:
     def permuted(self, seed: int) -> Space:
         """Return the same space with its paths in another order, so that no tie is broken by it."""
         order = np.random.default_rng(seed).permutation(len(self.path_ids))
-        return replace(self, path_ids=[self.path_ids[i] for i in order], tables=self.tables[:, :, order], heldout=self.heldout[:, :, order])
+        return replace(
+            self,
+            path_ids=[self.path_ids[i] for i in order],
+            tables=self.tables[:, :, order],
+            heldout=self.heldout[:, :, order],
+        )
 
 
 def available() -> list[str]:
     """Return the names of the spaces that can be loaded here."""
-    names = [name for name in ("smart_home", "automotive") if (MEASURED / f"{name}.parquet").exists()]
-    names += [name for name in ("homeassistant", "hotpotqa_rag") if (RECORDED / f"{name}.parquet").exists()]
+    names = [
+        name for name in ("smart_home", "automotive") if (MEASURED / f"{name}.parquet").exists()
+    ]
+    names += [
+        name
+        for name in ("homeassistant", "hotpotqa_rag")
+        if (RECORDED / f"{name}.parquet").exists()
+    ]
     return names + list(SIZES)
 
 
@@ -63,7 +78,9 @@ def renewed(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
     before = pd.read_parquet(file)
     order = list(dict.fromkeys([*before["trace"], *frame["trace"]]))
     both = [part for part in (before[~before["trace"].isin(frame["trace"])], frame) if len(part)]
-    return pd.concat(both).sort_values("trace", key=lambda names: names.map(order.index), kind="stable", ignore_index=True)
+    return pd.concat(both).sort_values(
+        "trace", key=lambda names: names.map(order.index), kind="stable", ignore_index=True
+    )
 
 
 def recorded(frame: pd.DataFrame) -> list[str]:
@@ -71,7 +88,10 @@ def recorded(frame: pd.DataFrame) -> list[str]:
     if "measured_at" not in frame:
         return []
     runs = frame.groupby(["measured_at", "git_revision"], sort=False)["trace"].unique()
-    return [f"Recorded {day} at revision {revision}: {', '.join(of)}." for (day, revision), of in runs.items()]
+    return [
+        f"Recorded {day} at revision {revision}: {', '.join(of)}."
+        for (day, revision), of in runs.items()
+    ]
 
 
 def made_now() -> dict[str, str]:
@@ -98,7 +118,9 @@ def load(name: str, seed: int) -> Space:
 def _measured(name: str) -> Space:
     trace = Trace.load(MEASURED / f"{name}.parquet")
     train, heldout = trace.split("train"), trace.split("heldout")
-    embeddings = [default_encoder().encode(part.queries["text"].tolist()) for part in (train, heldout)]
+    embeddings = [
+        default_encoder().encode(part.queries["text"].tolist()) for part in (train, heldout)
+    ]
     return Space(name, train.path_ids, _tables(train), _tables(heldout), *embeddings)
 
 
@@ -110,19 +132,43 @@ def _tables(trace: Trace) -> np.ndarray:
 def _recorded_frame(name: str) -> tuple[np.ndarray, list[str], list[str], np.ndarray]:
     """Return complete tables (3, queries, paths), path ids, texts, embeddings."""
     frame = pd.read_parquet(RECORDED / f"{name}.parquet")
-    if name == "homeassistant":  # repeats of a unit are averaged; a path without latency and one run on few units are left out
-        frame = frame[(frame["domain"] != "ha-automations") & ~frame["path_id"].isin(["qwen3-4b", "qwen3-4b-instruct-2507-iq4-nl"])]
+    if (
+        name == "homeassistant"
+        # repeats of a unit are averaged; a path without latency and one run on few units are left out
+    ):
+        frame = frame[
+            (frame["domain"] != "ha-automations")
+            & ~frame["path_id"].isin(["qwen3-4b", "qwen3-4b-instruct-2507-iq4-nl"])
+        ]
         frame = frame.assign(query_id=frame["query_unit"], cost_usd=frame["cost_usd_est"])
     else:  # cost was not recorded
         frame = frame.assign(cost_usd=0.0)
     columns = ["quality", "cost_usd", "latency_s"]
-    means = frame.groupby(["query_id", "path_id"], observed=True)[columns].mean().unstack("path_id").dropna()
-    texts = frame.groupby("query_id", observed=True)["text"].first().loc[means.index].astype(str).tolist()
+    means = (
+        frame.groupby(["query_id", "path_id"], observed=True)[columns]
+        .mean()
+        .unstack("path_id")
+        .dropna()
+    )
+    texts = (
+        frame.groupby("query_id", observed=True)["text"]
+        .first()
+        .loc[means.index]
+        .astype(str)
+        .tolist()
+    )
     if name == "hotpotqa_rag":  # 7,405 questions: a fixed sample that 20 seeds split anew is enough
-        keep = np.sort(np.random.default_rng(0).choice(len(means), 2 * (N_QUERIES + N_HELDOUT), replace=False))
+        keep = np.sort(
+            np.random.default_rng(0).choice(len(means), 2 * (N_QUERIES + N_HELDOUT), replace=False)
+        )
         means, texts = means.iloc[keep], [texts[i] for i in keep]
     tables = np.stack([means[column].to_numpy() for column in columns])
-    return tables, means["quality"].columns.astype(str).tolist(), texts, default_encoder().encode(texts)
+    return (
+        tables,
+        means["quality"].columns.astype(str).tolist(),
+        texts,
+        default_encoder().encode(texts),
+    )
 
 
 def _recorded(name: str, seed: int) -> Space:
@@ -135,14 +181,17 @@ def _recorded(name: str, seed: int) -> Space:
     limit = n_heldout + (len(known) if name == "homeassistant" else N_QUERIES)
     out, seen = set(shuffled[:n_heldout]), set(shuffled[n_heldout:limit])
     held, kept = (np.array([text in part for text in texts]) for part in (out, seen))
-    return Space(name, path_ids, tables[:, kept], tables[:, held], embeddings[kept], embeddings[held])
+    return Space(
+        name, path_ids, tables[:, kept], tables[:, held], embeddings[kept], embeddings[held]
+    )
 
 
 def synthetic(name: str, seed: int, n_queries: int = N_QUERIES) -> Space:
     """Draw a space whose quality, cost and latency are made of components, pairs, paths, queries and topics.
 
-    Quality is Bernoulli with a logit; latency and cost are sums over stages times log-normal noise. Used only to test the
-    algorithm where truth is known; no result about language models rests on it.
+    Quality is Bernoulli with a logit; latency and cost are sums over stages times log-normal noise.
+    Used only to test the algorithm where truth is known; no result about language models rests on
+    it.
     """
     rng = np.random.default_rng(10_000 + seed)
     sizes = SIZES[name]
@@ -160,14 +209,30 @@ def synthetic(name: str, seed: int, n_queries: int = N_QUERIES) -> Space:
         logit += 0.6 * (embeddings @ rng.standard_normal((24, size)))[:, levels[:, i]]
         for j in range(i):
             logit += 0.18 * rng.standard_normal((size, sizes[j]))[levels[:, i], levels[:, j]]
-        seconds = np.exp((1.0 if last else 0.3) * rng.standard_normal(size)) * (1.0 if last else 0.1)
-        dollars = np.exp((1.5 if last else 0.5) * rng.standard_normal(size)) * (1e-5 if last else 1e-6)
+        seconds = np.exp((1.0 if last else 0.3) * rng.standard_normal(size)) * (
+            1.0 if last else 0.1
+        )
+        dollars = np.exp((1.5 if last else 0.5) * rng.standard_normal(size)) * (
+            1e-5 if last else 1e-6
+        )
         latency += (np.sort(seconds) if last else seconds)[levels[:, i]]
         cost += (np.sort(dollars) if last else dollars)[levels[:, i]]
     shape = (n, len(levels))
     quality = (rng.random(shape) < 1 / (1 + np.exp(-logit))).astype(float)
-    latencies = latency * np.exp(0.2 * rng.standard_normal((n, 1)) + 0.3 * rng.standard_normal(shape))
+    latencies = latency * np.exp(
+        0.2 * rng.standard_normal((n, 1)) + 0.3 * rng.standard_normal(shape)
+    )
     costs = cost * np.exp(0.15 * rng.standard_normal((n, 1)) + 0.1 * rng.standard_normal(shape))
     tables = np.stack([quality, costs, latencies])
-    path_ids = ["/".join(f"{stage}{level}" for stage, level in zip("abcd", row, strict=True)) for row in levels]
-    return Space(name, path_ids, tables[:, :n_queries], tables[:, n_queries:], embeddings[:n_queries], embeddings[n_queries:])
+    path_ids = [
+        "/".join(f"{stage}{level}" for stage, level in zip("abcd", row, strict=True))
+        for row in levels
+    ]
+    return Space(
+        name,
+        path_ids,
+        tables[:, :n_queries],
+        tables[:, n_queries:],
+        embeddings[:n_queries],
+        embeddings[n_queries:],
+    )

@@ -2,12 +2,16 @@
 
 `python -m benchmarks.sweep --json OUT.json [--quick]`
 
-- `overhead_share`: the wall time of a sweep that is not its calls: (sweep - bare) / sweep, where bare is a loop of llama.cpp calls on the
-  same prompts, in the same process, in turns. Paths without retrieval, whose calls are the shortest: nothing else hides the overhead.
-- `throughput_share`: ideal over wall time, 16 calls in flight to a scripted endpoint that takes 200 ms; the plain `openai` client
-  in a pool of 16 threads beside it, which journals, stores and grades nothing.
-- `outcomes_per_s`: outcomes committed a second, as the sweep commits them (in groups) and one at a time.
-- `prefix_reuse_factor`: stage executions that a run without sharing would have made over those made, on the whole space.
+- `overhead_share`: the wall time of a sweep that is not its calls: (sweep - bare) / sweep, where
+  bare is a loop of llama.cpp calls on the same prompts, in the same process, in turns. Paths
+  without retrieval, whose calls are the shortest: nothing else hides the overhead.
+- `throughput_share`: ideal over wall time, 16 calls in flight to a scripted endpoint that takes 200
+  ms; the plain `openai` client in a pool of 16 threads beside it, which journals, stores and grades
+  nothing.
+- `outcomes_per_s`: outcomes committed a second, as the sweep commits them (in groups) and one at a
+  time.
+- `prefix_reuse_factor`: stage executions that a run without sharing would have made over those
+  made, on the whole space.
 - `isolation_s`: what a process of its own adds to an edge call, median seconds.
 """
 
@@ -45,7 +49,11 @@ def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
     encoder = default_encoder()
     with ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)
-        files = {name: model.file for name, model in catalog.models.items() if model.placement == "edge" and model.file}
+        files = {
+            name: model.file
+            for name, model in catalog.models.items()
+            if model.placement == "edge" and model.file
+        }
         edge = sorted(files, key=lambda name: files[name].stat().st_size)
         for name in (edge[0], edge[-1]):
             (path,) = PathSpace.over([name]).select([f"none/none/none/{name}"])
@@ -53,7 +61,13 @@ def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
             model = catalog[name]
             with without_amx():
                 bare = llama_cpp.Llama(
-                    str(model.file), n_ctx=model.context, n_threads=1, n_threads_batch=1, flash_attn=True, verbose=False, seed=0
+                    str(model.file),
+                    n_ctx=model.context,
+                    n_threads=1,
+                    n_threads_batch=1,
+                    flash_attn=True,
+                    verbose=False,
+                    seed=0,
                 )
             models[name]
             mark = fingerprints(domain, catalog, encoder.name, [path])
@@ -62,7 +76,11 @@ def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
                 began = time.perf_counter()
                 for prompt in prompts:
                     bare.reset()
-                    bare.create_chat_completion([{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS)
+                    bare.create_chat_completion(
+                        [{"role": "user", "content": prompt}],
+                        temperature=0.0,
+                        max_tokens=MAX_TOKENS,
+                    )
                 alone = time.perf_counter() - began
                 with Store(place / f"{name}{turn}.sqlite") as store:
                     began = time.perf_counter()
@@ -72,7 +90,14 @@ def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
                 each.append(alone / len(prompts))
             bare.close()
             size = {"model": name, "calls": len(prompts), "bare_call_s": float(np.median(each))}
-            records.append({"metric": "overhead_share", "value": float(np.median(shares)), "at_most": 0.10, **size})
+            records.append(
+                {
+                    "metric": "overhead_share",
+                    "value": float(np.median(shares)),
+                    "at_most": 0.10,
+                    **size,
+                }
+            )
     return records
 
 
@@ -81,7 +106,9 @@ def throughput(place: Path, judge: Judge, quick: bool) -> list[dict[str, Any]]:
     n, records = 320 if quick else 960, []
     ideal = n / IN_FLIGHT * DELAY_S
     remote = f"ok:{1000 * DELAY_S:g}"
-    with rig(place / "hosted.sqlite", [cloud(remote, judge.base_url, max_in_flight=IN_FLIGHT)], n) as (go, store):
+    with rig(
+        place / "hosted.sqlite", [cloud(remote, judge.base_url, max_in_flight=IN_FLIGHT)], n
+    ) as (go, store):
         go.pipeline.models[remote]
         began = time.perf_counter()
         done = go().done
@@ -89,13 +116,17 @@ def throughput(place: Path, judge: Judge, quick: bool) -> list[dict[str, Any]]:
         latency = [outcome.latency_s for outcome in store.outcomes(go.marks[remote])]
         prompts = [f"Question: {query.text}" for query in go.pipeline.domain.queries]
     if done != n or judge.requests(remote) != n:
-        raise RuntimeError(f"The sweep made {judge.requests(remote)} requests for {done} outcomes, not {n}.")
+        raise RuntimeError(
+            f"The sweep made {judge.requests(remote)} requests for {done} outcomes, not {n}."
+        )
     client = openai.OpenAI(base_url=judge.base_url, api_key="unused", max_retries=0)
     client.models.list()
 
     def call(prompt: str) -> str | None:
         messages: Any = [{"role": "user", "content": prompt}]
-        done = client.chat.completions.create(model=remote, messages=messages, temperature=0.0, max_tokens=MAX_TOKENS, seed=0)
+        done = client.chat.completions.create(
+            model=remote, messages=messages, temperature=0.0, max_tokens=MAX_TOKENS, seed=0
+        )
         return done.choices[0].message.content
 
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
@@ -105,15 +136,40 @@ def throughput(place: Path, judge: Judge, quick: bool) -> list[dict[str, Any]]:
     client.close()
     for name, wall in seconds.items():
         aim = {"at_least": 0.90} if name == "ours" else {}
-        records.append({"method": name, "metric": "throughput_share", "value": ideal / wall, **aim, "calls": n, "in_flight": IN_FLIGHT})
-    return [*records, {"method": "ours", "metric": "latency_over_endpoint_s", "value": float(np.median(latency)) - DELAY_S, "calls": n}]
+        records.append(
+            {
+                "method": name,
+                "metric": "throughput_share",
+                "value": ideal / wall,
+                **aim,
+                "calls": n,
+                "in_flight": IN_FLIGHT,
+            }
+        )
+    return [
+        *records,
+        {
+            "method": "ours",
+            "metric": "latency_over_endpoint_s",
+            "value": float(np.median(latency)) - DELAY_S,
+            "calls": n,
+        },
+    ]
 
 
 def writes(place: Path, quick: bool) -> list[dict[str, Any]]:
     """Commit outcomes in groups and one at a time."""
     n = 4000 if quick else 20_000
     outcome = Outcome(
-        "q", "none/hybrid-3/extract-3/m", 0.5, 1e-6, 0.1, 300, 20, "an answer of some length, as they are", (0.1, 0.1, 0.1, 0.1)
+        "q",
+        "none/hybrid-3/extract-3/m",
+        0.5,
+        1e-6,
+        0.1,
+        300,
+        20,
+        "an answer of some length, as they are",
+        (0.1, 0.1, 0.1, 0.1),
     )
     outcomes = [dataclasses.replace(outcome, query_id=f"q{i}") for i in range(n)]
     with Store(place / "writes.sqlite") as store:
@@ -126,8 +182,19 @@ def writes(place: Path, quick: bool) -> list[dict[str, Any]]:
             store.add("single", one, "key")
         single = n // 20 / (time.perf_counter() - began)
     return [
-        {"method": "in groups", "metric": "outcomes_per_s", "value": grouped, "at_least": 2000.0, "outcomes": n},
-        {"method": "one at a time", "metric": "outcomes_per_s", "value": single, "outcomes": n // 20},
+        {
+            "method": "in groups",
+            "metric": "outcomes_per_s",
+            "value": grouped,
+            "at_least": 2000.0,
+            "outcomes": n,
+        },
+        {
+            "method": "one at a time",
+            "metric": "outcomes_per_s",
+            "value": single,
+            "outcomes": n // 20,
+        },
     ]
 
 
@@ -142,9 +209,17 @@ def reuse(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
         began = time.perf_counter()
         done = sweep(pipeline, some, space.paths, store, marks).done
         wall = time.perf_counter() - began
-    size = {"queries": len(some), "paths": len(space), "outcomes": done, "outcomes_per_s": done / wall}
+    size = {
+        "queries": len(some),
+        "paths": len(space),
+        "outcomes": done,
+        "outcomes_per_s": done / wall,
+    }
     asked, ran = sum(pipeline.requests.values()), sum(pipeline.executions.values())
-    by_stage = {f"{stage}_factor": pipeline.requests[stage] / max(1, pipeline.executions[stage]) for stage in pipeline.requests}
+    by_stage = {
+        f"{stage}_factor": pipeline.requests[stage] / max(1, pipeline.executions[stage])
+        for stage in pipeline.requests
+    }
     return [{"metric": "prefix_reuse_factor", "value": asked / ran, **by_stage, **size}]
 
 
@@ -161,7 +236,14 @@ def isolation(domain: Domain, quick: bool) -> list[dict[str, Any]]:
                 models[next(iter(catalog.models))].reply(prompt)
                 seconds.append(time.perf_counter() - began)
             medians.append(float(np.median(seconds)))
-    return [{"metric": "isolation_s", "value": medians[1] - medians[0], "bare_call_s": medians[0], "calls": len(prompts)}]
+    return [
+        {
+            "metric": "isolation_s",
+            "value": medians[1] - medians[0],
+            "bare_call_s": medians[0],
+            "calls": len(prompts),
+        }
+    ]
 
 
 def run(quick: bool) -> list[dict[str, Any]]:
@@ -183,7 +265,9 @@ def run(quick: bool) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Run, write the records, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--quick", action="store_true", help="fewer calls; ends within a minute")
     args = parser.parse_args()
@@ -191,8 +275,15 @@ def main() -> None:
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(records, indent=1) + "\n")
     for row in records:
-        aim = "".join(f"   aim {word.replace('_', ' ')} {row[word]:g}" for word in ("at_most", "at_least") if word in row)
-        print(f"{row.get('method') or row.get('model') or 'ours':18} {row['metric']:26} {row['value']:12.4f}{aim}")
+        aim = "".join(
+            f"   aim {word.replace('_', ' ')} {row[word]:g}"
+            for word in ("at_most", "at_least")
+            if word in row
+        )
+        print(
+            f"{row.get('method') or row.get('model') or 'ours':18} {row['metric']:26}"
+            f" {row['value']:12.4f}{aim}"
+        )
 
 
 if __name__ == "__main__":

@@ -17,12 +17,20 @@ import typer
 from ecollm_lab.models import load_catalog
 from ecollm_lab.records import DATA, LabError
 
-CatalogFile = Annotated[FilePath, typer.Option(help="The model catalog.", show_default="the lab's own", envvar="ECOLLM_CATALOG")]
+CatalogFile = Annotated[
+    FilePath,
+    typer.Option(help="The model catalog.", show_default="the lab's own", envvar="ECOLLM_CATALOG"),
+]
 
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
-    help="A lab for edge-cloud LLM orchestration: measure pipeline paths, find their Pareto front, replay policies under SLOs.",
-)  # fmt: skip
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help=(
+        "A lab for edge-cloud LLM orchestration: measure pipeline paths, find their Pareto front,"
+        " replay policies under SLOs."
+    ),
+)
 
 
 def _tell(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,13 +51,20 @@ def _tell(command: Callable[..., Any]) -> Callable[..., Any]:
 def main() -> None:
     """Set what every command needs before heavy libraries load."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the encoder and a model otherwise fight for cores and blur every latency
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # the encoder and a model otherwise fight for cores and blur every latency
 
 
 @app.command("check-domain")
 @_tell
 def check_domain(
-    folder: Annotated[FilePath, typer.Argument(help="Folder with passages.jsonl and queries.jsonl, or smart_home, automotive.")],
+    folder: Annotated[
+        FilePath,
+        typer.Argument(
+            help="Folder with passages.jsonl and queries.jsonl, or smart_home, automotive."
+        ),
+    ],
 ) -> None:
     """Check a domain folder and print every fault with its file and line."""
     from ecollm_lab.domains import domain as domains
@@ -66,8 +81,9 @@ def check_domain(
     domain = domains.load_domain(folder)
     kinds = ", ".join(f"{n} {kind}" for kind, n in _count(q.kind for q in domain.queries).items())
     typer.echo(
-        f"{folder} is sound: {len(domain.passages)} passages, {len(domain.queries)} queries ({kinds}); "
-        f"{len(domain.split('train'))} train, {len(domain.split('heldout'))} held out; graded by {domain.grading.slug}."
+        f"{folder} is sound: {len(domain.passages)} passages, {len(domain.queries)} queries"
+        f" ({kinds}); {len(domain.split('train'))} train, {len(domain.split('heldout'))} held out;"
+        f" graded by {domain.grading.slug}."
     )
     for hint in own_domain.hints(domain):
         typer.echo(f"Still missing: {hint}.")
@@ -79,7 +95,10 @@ def _names(option: str, words: str | None) -> list[str] | None:
         return None
     names = [name.strip() for name in words.split(",") if name.strip()]
     if not names:
-        raise LabError(f"{option} names nothing, got {words!r}. Leave it out for all, or give names separated by commas.")
+        raise LabError(
+            f"{option} names nothing, got {words!r}. Leave it out for all, or give names separated"
+            " by commas."
+        )
     return names
 
 
@@ -93,26 +112,49 @@ def _count(items: Any) -> dict[str, int]:
 @app.command("new-domain")
 @_tell
 def new_domain(
-    name: Annotated[FilePath, typer.Argument(help="The new folder; its last part is the domain's name.")],
+    name: Annotated[
+        FilePath, typer.Argument(help="The new folder; its last part is the domain's name.")
+    ],
     passages: Annotated[
-        FilePath | None, typer.Option(help="Take passages from a .md (by heading), .txt (by paragraph) or .csv file.")
+        FilePath | None,
+        typer.Option(
+            help="Take passages from a .md (by heading), .txt (by paragraph) or .csv file."
+        ),
     ] = None,
-    queries: Annotated[FilePath | None, typer.Option(help="Take queries from a .csv file with the columns text and reference.")] = None,
+    queries: Annotated[
+        FilePath | None,
+        typer.Option(help="Take queries from a .csv file with the columns text and reference."),
+    ] = None,
 ) -> None:
     """Write a commented skeleton of a domain of your own; nothing is overwritten."""
     from ecollm_lab.domains.skeleton import write_skeleton
 
     files = write_skeleton(name, passages=passages, queries=queries)
-    typer.echo(f"Written: {', '.join(map(str, files))}\nFill them in as {files[-1]} says, then run: ecollm-lab check-domain {name}")
+    typer.echo(
+        f"Written: {', '.join(map(str, files))}\nFill them in as {files[-1]} says, then run:"
+        f" ecollm-lab check-domain {name}"
+    )
 
 
 @app.command("grade-agreement")
 @_tell
 def grade_agreement(
-    domain: Annotated[str, typer.Argument(help="smart_home, automotive, or a folder with a domain of your own.")],
-    labels: Annotated[FilePath, typer.Argument(help='JSON lines {"query_id": …, "answer": …, "label": 0 to 1}, labelled by you.')],
-    grading: Annotated[list[str] | None, typer.Option(help="A grader to compare; default: the domain's own. Repeatable.")] = None,
-    judge_model: Annotated[str | None, typer.Option(help="The catalog's model that --grading judge asks.")] = None,
+    domain: Annotated[
+        str, typer.Argument(help="smart_home, automotive, or a folder with a domain of your own.")
+    ],
+    labels: Annotated[
+        FilePath,
+        typer.Argument(
+            help='JSON lines {"query_id": …, "answer": …, "label": 0 to 1}, labelled by you.'
+        ),
+    ],
+    grading: Annotated[
+        list[str] | None,
+        typer.Option(help="A grader to compare; default: the domain's own. Repeatable."),
+    ] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(help="The catalog's model that --grading judge asks.")
+    ] = None,
     catalog: CatalogFile = DATA / "models.toml",
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
@@ -125,9 +167,13 @@ def grade_agreement(
         raise LabError("--grading judge asks a model of the catalog: add --judge-model NAME.")
     loaded = load_domain(measuring.domain_folder(domain))
     labelled = agreement.read_labels(labels, loaded)
-    wanted = [Grading(name, judge_model if name == "judge" else None) for name in grading or []] or [loaded.grading]
+    wanted = [
+        Grading(name, judge_model if name == "judge" else None) for name in grading or []
+    ] or [loaded.grading]
     with ModelPool(load_catalog(catalog)) as models:
-        table = agreement.compare_graders(loaded, labelled, wanted, default_encoder(), models, seed=seed)
+        table = agreement.compare_graders(
+            loaded, labelled, wanted, default_encoder(), models, seed=seed
+        )
     typer.echo(agreement.report(table))
 
 
@@ -135,7 +181,10 @@ def grade_agreement(
 @_tell
 def doctor(
     catalog: CatalogFile = DATA / "models.toml",
-    models: Annotated[str | None, typer.Option(help="Model names separated by commas; default: all of the catalog.")] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(help="Model names separated by commas; default: all of the catalog."),
+    ] = None,
 ) -> None:
     """Check each model with one small call: what would be used, at what price, or what is wrong and how to mend it."""
     from datetime import UTC, datetime
@@ -146,7 +195,12 @@ def doctor(
 
     loaded = load_catalog(catalog)
     with ModelPool(loaded) as pool:
-        found = diagnose(loaded, _names("--models", models) or list(loaded.models), pool, datetime.now(UTC).date())
+        found = diagnose(
+            loaded,
+            _names("--models", models) or list(loaded.models),
+            pool,
+            datetime.now(UTC).date(),
+        )
     typer.echo(f"Catalog {catalog}\n{report(found)}")
     if not all(one.ok for one in found):
         raise typer.Exit(1)
@@ -155,46 +209,99 @@ def doctor(
 @app.command()
 @_tell
 def sweep(
-    domain: Annotated[str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")],
-    paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
+    domain: Annotated[
+        str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")
+    ],
+    paths: Annotated[
+        str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Run at most this many new outcomes.")] = None,
     max_cost_usd: Annotated[
-        float | None, typer.Option(help="Never owe endpoints more than this for the domain, earlier runs on the store included.")
+        float | None,
+        typer.Option(
+            help=(
+                "Never owe endpoints more than this for the domain, earlier runs on the store"
+                " included."
+            )
+        ),
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Measure a sample of the calls so many times; a paid call is paid each time.")] = 1,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            help="Measure a sample of the calls so many times; a paid call is paid each time."
+        ),
+    ] = 1,
     repeat_share: Annotated[float, typer.Option(help="Share of the calls in that sample.")] = 0.05,
-    isolate: Annotated[bool, typer.Option(help="Run each edge model in a process of its own, so that its crash costs one call.")] = False,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            help="Run each edge model in a process of its own, so that its crash costs one call."
+        ),
+    ] = False,
     catalog: CatalogFile = DATA / "models.toml",
-    store: Annotated[FilePath, typer.Option(help="SQLite store; a sweep resumes from what it holds.")] = FilePath("build/outcomes.sqlite"),
-    out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/traces/<domain>.parquet.")] = None,
+    store: Annotated[
+        FilePath, typer.Option(help="SQLite store; a sweep resumes from what it holds.")
+    ] = FilePath("build/outcomes.sqlite"),
+    out: Annotated[
+        FilePath | None, typer.Option(help="Parquet trace; default: build/traces/<domain>.parquet.")
+    ] = None,
 ) -> None:
     """Measure paths on a domain's queries, outcome by outcome, and export the trace. Stop and start it as you like."""
     from ecollm_lab.sweeps import domains as measuring
 
     with _stoppable(store) as stop:
         trace, file, progress = measuring.sweep_domain(
-            domain, catalog_file=catalog, store_file=store, out=out, path_ids=_names("--paths", paths),
-            limit=limit, max_cost_usd=max_cost_usd, repeats=repeats, repeat_share=repeat_share, isolate=isolate, stop=stop,
-            on_estimate=lambda found: typer.echo("".join(f"Estimate: {one}\n" for one in found), nl=False, err=True), show_progress=True,
-        )  # fmt: skip
+            domain,
+            catalog_file=catalog,
+            store_file=store,
+            out=out,
+            path_ids=_names("--paths", paths),
+            limit=limit,
+            max_cost_usd=max_cost_usd,
+            repeats=repeats,
+            repeat_share=repeat_share,
+            isolate=isolate,
+            stop=stop,
+            on_estimate=lambda found: typer.echo(
+                "".join(f"Estimate: {one}\n" for one in found), nl=False, err=True
+            ),
+            show_progress=True,
+        )
     p = trace.provenance["sweep"]
-    counts = [f"{progress.reused} reused", f"{p['failed']} failed", f"{progress.retried} retried", f"{progress.quarantined} quarantined"]
+    counts = [
+        f"{progress.reused} reused",
+        f"{p['failed']} failed",
+        f"{progress.retried} retried",
+        f"{progress.quarantined} quarantined",
+    ]
     typer.echo(
-        f"{progress.done} outcomes measured, {', '.join(c for c in counts if c[:2] != '0 ' or 'reused' in c)}, {progress.cost_usd:.6f} USD "
-        f"(declared prices). Trace of {len(trace.outcomes)} outcomes: {file}"
+        f"{progress.done} outcomes measured,"
+        f" {', '.join(c for c in counts if c[:2] != '0 ' or 'reused' in c)},"
+        f" {progress.cost_usd:.6f} USD (declared prices). Trace of {len(trace.outcomes)} outcomes:"
+        f" {file}"
     )
     if progress.done + progress.failed:
         run = trace.provenance["runs"][-1]
-        ran, asked = (sum(run[key].values()) for key in ("stage_executions", "stage_executions_without_sharing"))
+        ran, asked = (
+            sum(run[key].values())
+            for key in ("stage_executions", "stage_executions_without_sharing")
+        )
         typer.echo(
-            f"{run['seconds']:g} s; {ran} stage executions instead of {asked}, which is {ran / asked:.2f}: paths with the same beginning "
-            f"share it, and the same prompt is asked once. Log of all runs: {file.with_suffix('.log.jsonl')}"
+            f"{run['seconds']:g} s; {ran} stage executions instead of {asked}, which is"
+            f" {ran / asked:.2f}: paths with the same beginning share it, and the same prompt is"
+            f" asked once. Log of all runs: {file.with_suffix('.log.jsonl')}"
         )
     if p["failures"]:
         one = p["failures"][0]
-        typer.echo(f"Failed, for example {one['query_id']} on {one['path_id']} after {one['attempts']} attempts: {one['error']}", err=True)
+        typer.echo(
+            f"Failed, for example {one['query_id']} on {one['path_id']} after {one['attempts']}"
+            f" attempts: {one['error']}",
+            err=True,
+        )
     if progress.stopped.startswith("budget spent"):
-        typer.echo(f"The sweep ended early, {progress.stopped}. Raise --max-cost-usd to go on.", err=True)
+        typer.echo(
+            f"The sweep ended early, {progress.stopped}. Raise --max-cost-usd to go on.", err=True
+        )
     elif progress.stopped:
         raise LabError(f"The sweep ended early: {progress.stopped}")
 
@@ -203,12 +310,19 @@ def sweep(
 def _stoppable(store: FilePath) -> Iterator[Event]:
     """Turn the first Ctrl-C (or polite kill) into a request to stop, after which the command exits with 130; the second ends at once."""
     stop = Event()
-    how = f"Every finished outcome is in {store}; the same command goes on from there:\n  {' '.join(['ecollm-lab', *sys.argv[1:]])}\n"
+    how = (
+        f"Every finished outcome is in {store}; the same command goes on from there:\n "
+        f" {' '.join(['ecollm-lab', *sys.argv[1:]])}\n"
+    )
 
     def asked(number: int, frame: object) -> None:
         again = stop.is_set()
         stop.set()
-        said = f"\nStopped at once. {how}" if again else "\nStopping: what is in flight is finished and kept. Ctrl-C again ends at once.\n"
+        said = (
+            f"\nStopped at once. {how}"
+            if again
+            else "\nStopping: what is in flight is finished and kept. Ctrl-C again ends at once.\n"
+        )
         os.write(2, said.encode())  # a handler may come in the middle of a print
         if again:
             os._exit(130)
@@ -231,14 +345,37 @@ def _stoppable(store: FilePath) -> Iterator[Event]:
 @app.command("import")
 @_tell
 def import_recorded(
-    format: Annotated[str, typer.Argument(help="homeassistant, routerbench, routellm, or long (one row per query and path).")],
-    source: Annotated[FilePath, typer.Argument(help="CSV or Parquet file, or the folder of a clone (homeassistant, routellm).")],
+    format: Annotated[
+        str,
+        typer.Argument(
+            help="homeassistant, routerbench, routellm, or long (one row per query and path)."
+        ),
+    ],
+    source: Annotated[
+        FilePath,
+        typer.Argument(
+            help="CSV or Parquet file, or the folder of a clone (homeassistant, routellm)."
+        ),
+    ],
     out: Annotated[FilePath, typer.Argument(help="Parquet trace to write.")],
-    column: Annotated[list[str] | None, typer.Option(help="long: a trace column and the file's, e.g. quality=score. Repeatable.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Drop rows with this value, e.g. path_id=qwen3-4b. Repeatable.")] = None,
-    repeats: Annotated[str, typer.Option(help="A repeated query and path: error, or mean.")] = "error",
-    prices: Annotated[FilePath | None, typer.Option(help="CSV: path_id, price_in_usd_per_mtok, price_out_usd_per_mtok.")] = None,
-    heldout_share: Annotated[float, typer.Option(help="Share of texts held out where no split is recorded.")] = 0.2,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="long: a trace column and the file's, e.g. quality=score. Repeatable."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Drop rows with this value, e.g. path_id=qwen3-4b. Repeatable."),
+    ] = None,
+    repeats: Annotated[
+        str, typer.Option(help="A repeated query and path: error, or mean.")
+    ] = "error",
+    prices: Annotated[
+        FilePath | None,
+        typer.Option(help="CSV: path_id, price_in_usd_per_mtok, price_out_usd_per_mtok."),
+    ] = None,
+    heldout_share: Annotated[
+        float, typer.Option(help="Share of texts held out where no split is recorded.")
+    ] = 0.2,
     seed: Annotated[int, typer.Option(help="Seed of that split.")] = 0,
 ) -> None:
     """Turn recorded outcomes of real systems into a trace; what they do not record stays unknown."""
@@ -247,16 +384,25 @@ def import_recorded(
 
     require_parquet(out)
     trace = import_outcomes(
-        format, source, columns=dict(_pairs("--column", column)), exclude=_pairs("--exclude", exclude), repeats=repeats, prices=prices,
-        heldout_share=heldout_share, seed=seed,
-    )  # fmt: skip
+        format,
+        source,
+        columns=dict(_pairs("--column", column)),
+        exclude=_pairs("--exclude", exclude),
+        repeats=repeats,
+        prices=prices,
+        heldout_share=heldout_share,
+        seed=seed,
+    )
     trace.save(out)
     p = trace.provenance
     notes = [f"dropped {n} {reason.replace('_', ' ')}" for reason, n in p["dropped"].items()]
     notes += [f"{p['rows_averaged']} rows averaged"] * bool(p["rows_averaged"])
     notes += [f"not recorded: {', '.join(p['not_recorded'])}"] * bool(p["not_recorded"])
     notes.append(f"split {p['split']}")
-    typer.echo(f"{trace.source_line}: {len(trace.outcomes)} outcomes ({'; '.join(notes)}), written to {out}")
+    typer.echo(
+        f"{trace.source_line}: {len(trace.outcomes)} outcomes ({'; '.join(notes)}), written to"
+        f" {out}"
+    )
 
 
 def _pairs(option: str, words: list[str] | None) -> list[tuple[str, str]]:
@@ -269,21 +415,45 @@ def _pairs(option: str, words: list[str] | None) -> list[tuple[str, str]]:
 @app.command()
 @_tell
 def emulate(
-    domain: Annotated[str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")],
+    domain: Annotated[
+        str, typer.Option(help="smart_home, automotive, or a folder with a domain of your own.")
+    ],
     budget_share: Annotated[
-        float | None, typer.Option(help="Budget as a share of all (query, path) pairs, e.g. 0.05; what the store holds counts.")
+        float | None,
+        typer.Option(
+            help=(
+                "Budget as a share of all (query, path) pairs, e.g. 0.05; what the store holds"
+                " counts."
+            )
+        ),
     ] = None,
-    max_outcomes: Annotated[int | None, typer.Option(help="Budget in outcomes, those already in the store included.")] = None,
-    max_cost_usd: Annotated[float | None, typer.Option(help="Budget in US dollars, for outcomes already in the store too.")] = None,
+    max_outcomes: Annotated[
+        int | None, typer.Option(help="Budget in outcomes, those already in the store included.")
+    ] = None,
+    max_cost_usd: Annotated[
+        float | None,
+        typer.Option(help="Budget in US dollars, for outcomes already in the store too."),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Budget in seconds of this run.")] = None,
-    stop_at_regret: Annotated[float | None, typer.Option(help="Stop early once the expected regret is this small, e.g. 0.02.")] = None,
-    replay: Annotated[FilePath | None, typer.Option(help="Look outcomes up in this exhaustive trace instead of measuring them.")] = None,
-    paths: Annotated[str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")] = None,
+    stop_at_regret: Annotated[
+        float | None,
+        typer.Option(help="Stop early once the expected regret is this small, e.g. 0.02."),
+    ] = None,
+    replay: Annotated[
+        FilePath | None,
+        typer.Option(help="Look outcomes up in this exhaustive trace instead of measuring them."),
+    ] = None,
+    paths: Annotated[
+        str | None, typer.Option(help="Path ids separated by commas; default: the whole space.")
+    ] = None,
     catalog: CatalogFile = DATA / "models.toml",
-    store: Annotated[FilePath, typer.Option(help="SQLite store; what it holds counts and is not run again.")] = FilePath(
-        "build/outcomes.sqlite"
-    ),
-    out: Annotated[FilePath | None, typer.Option(help="Parquet trace; default: build/emulated/<domain>.parquet.")] = None,
+    store: Annotated[
+        FilePath, typer.Option(help="SQLite store; what it holds counts and is not run again.")
+    ] = FilePath("build/outcomes.sqlite"),
+    out: Annotated[
+        FilePath | None,
+        typer.Option(help="Parquet trace; default: build/emulated/<domain>.parquet."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the exploration.")] = 0,
 ) -> None:
     """Find the Pareto front from a fraction of the outcomes: measure where they can still change it, on the training queries."""
@@ -293,20 +463,36 @@ def emulate(
     given = (max_outcomes, max_cost_usd, seconds)
     with _stoppable(store) as stop:
         report = exploring.emulate_domain(
-            domain, budget_share=budget_share, budget=None if given == (None, None, None) else Budget(*given), catalog_file=catalog,
-            store_file=store, replay=replay, out=out, path_ids=_names("--paths", paths), stop_at_regret=stop_at_regret,
-            seed=seed, stop=stop, show_progress=True,
-        )  # fmt: skip
+            domain,
+            budget_share=budget_share,
+            budget=None if given == (None, None, None) else Budget(*given),
+            catalog_file=catalog,
+            store_file=store,
+            replay=replay,
+            out=out,
+            path_ids=_names("--paths", paths),
+            stop_at_regret=stop_at_regret,
+            seed=seed,
+            stop=stop,
+            show_progress=True,
+        )
     typer.echo(report)
 
 
 @app.command("study")
 @_tell
 def run_study(
-    traces: Annotated[FilePath, typer.Option(help="Folder with the traces <domain>.parquet.", show_default="the lab's")] = DATA / "traces",
-    figures: Annotated[FilePath, typer.Option(help="Where figures and summary.json go.")] = FilePath("figures"),
+    traces: Annotated[
+        FilePath,
+        typer.Option(help="Folder with the traces <domain>.parquet.", show_default="the lab's"),
+    ] = DATA / "traces",
+    figures: Annotated[
+        FilePath, typer.Option(help="Where figures and summary.json go.")
+    ] = FilePath("figures"),
     catalog: CatalogFile = DATA / "models.toml",
-    live_outcomes: Annotated[int, typer.Option(help="Outcomes to measure anew per domain; 0 = none.")] = 240,
+    live_outcomes: Annotated[
+        int, typer.Option(help="Outcomes to measure anew per domain; 0 = none.")
+    ] = 240,
     seed: Annotated[int, typer.Option(help="Seed of the live sample.")] = 0,
 ) -> None:
     """Re-measure a sample, cluster, find fronts, fit and replay policies; print the headline table and write the figures."""

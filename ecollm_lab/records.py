@@ -11,7 +11,9 @@ import numpy as np
 
 Placement = Literal["edge", "cloud"]
 Prefer = Literal["quality", "cost", "latency"]
-DATA = FilePath(__file__).resolve().parent.parent / "data"  # the lab's own domains, models and traces, wherever it is used from
+DATA = (
+    FilePath(__file__).resolve().parent.parent / "data"
+)  # the lab's own domains, models and traces, wherever it is used from
 STAGES = ("rewrite", "retrieve", "refine", "generate")
 
 
@@ -27,7 +29,8 @@ class InfeasibleSLO(LabError):
 class Query:
     """One user request.
 
-    `facts` are what a right answer states; one fact may offer wordings separated by " | ". `gold` are passage ids.
+    `facts` are what a right answer states; one fact may offer wordings separated by " | ". `gold`
+    are passage ids.
     """
 
     id: str
@@ -85,9 +88,10 @@ class Path:
 class Outcome:
     """One query on one path. `stage_latency_s` follows `STAGES`; its sum plus the declared network delay is `latency_s`.
 
-    The wait for a turn (`queue_s`) and for failed attempts (`retry_s`), in seconds, are kept beside the latency, not in it. A generation
-    measured `repeats` times carries the median, and `latency_spread_s` is the distance between its quartiles. `truncated`: the
-    answer ended at the token limit.
+    The wait for a turn (`queue_s`) and for failed attempts (`retry_s`), in seconds, are kept beside
+    the latency, not in it. A generation measured `repeats` times carries the median, and
+    `latency_spread_s` is the distance between its quartiles. `truncated`: the answer ended at the
+    token limit.
     """
 
     query_id: str
@@ -115,11 +119,11 @@ class SLO:
     max_latency_s, max_cost_usd
         Limits per query, seconds and US dollars; None = no limit.
     min_quality
-        Expected quality wanted, in [0, 1]; None = no floor. Where no path reaches it, a policy takes the best there is, and
-        `Explanation.bound` names it.
+        Expected quality wanted, in [0, 1]; None = no floor. Where no path reaches it, a policy
+        takes the best there is, and `Explanation.bound` names it.
     prefer
-        "quality": best expected quality; "cost" / "latency": cheapest / fastest path whose expected quality is near the best
-        feasible one (or above `min_quality` when that is given).
+        "quality": best expected quality; "cost" / "latency": cheapest / fastest path whose expected
+        quality is near the best feasible one (or above `min_quality` when that is given).
 
     Raises
     ------
@@ -139,7 +143,9 @@ class SLO:
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise LabError(f"SLO {name} must be a positive number or None, got {value!r}.")
         if self.min_quality is not None and not 0 <= self.min_quality <= 1:
-            raise LabError(f"SLO min_quality must be within [0, 1] or None, got {self.min_quality!r}.")
+            raise LabError(
+                f"SLO min_quality must be within [0, 1] or None, got {self.min_quality!r}."
+            )
         require_choice("SLO prefer", self.prefer, ("quality", "cost", "latency"))
 
     def keeps(self, cost_usd: np.ndarray, latency_s: np.ndarray) -> np.ndarray:

@@ -11,9 +11,11 @@
 # %% [markdown]
 # # 3 · Which paths are worth their cost and time?
 #
-# **Question.** Under a latency and a cost limit, which paths remain, which one wins, and why not another?
+# **Question.** Under a latency and a cost limit, which paths remain, which one wins, and why not
+# another?
 #
-# **Inputs.** The committed smart-home trace. **Run time** under a minute. **Cost** nothing: outcomes are looked up.
+# **Inputs.** The committed smart-home trace. **Run time** under a minute. **Cost** nothing:
+# outcomes are looked up.
 
 # %%
 import pandas as pd
@@ -28,19 +30,26 @@ print(trace.source_line)
 front[front["on_front"]].round({"quality": 3, "latency_s": 4, "latency_p95_s": 4})
 
 # %% [markdown]
-# A path is on the front if no other is at least as good in quality, cost *and* latency and better in one. Of all the paths of the trace
-# only these few are; everybody else is beaten by somebody. But a mean over some hundred queries is known to a few points only, so the
-# explorer also draws intervals, and an open ring where a path cannot be told from one that beats it.
+# A path is on the front if no other is at least as good in quality, cost *and* latency and better
+# in one. Of all the paths of the trace
+# only these few are; everybody else is beaten by somebody. But a mean over some hundred queries is
+# known to a few points only, so the
+# explorer also draws intervals, and an open ring where a path cannot be told from one that beats
+# it.
 #
 # ## The explorer
 #
-# It starts at the front's median latency and cost. Drag the sliders, or move them with Tab and the arrow keys: nothing is evaluated
+# It starts at the front's median latency and cost. Drag the sliders, or move them with Tab and the
+# arrow keys: nothing is evaluated
 # again. Watch
 #
-# - the sentence on top: what wins, what it delivers, and how many held-out queries it would keep waiting;
-# - the bands under the sliders: hatched where no path is feasible under the other limits, else as high as the quality within reach;
+# - the sentence on top: what wins, what it delivers, and how many held-out queries it would keep
+# waiting;
+# - the bands under the sliders: hatched where no path is feasible under the other limits, else as
+# high as the quality within reach;
 # - the two plots: what lies beyond a limit fades but stays, the halo is the winner;
-# - any other path: point at it or click it, and the card says why it does not win, and what change of the limits would let it win.
+# - any other path: point at it or click it, and the card says why it does not win, and what change
+# of the limits would let it win.
 
 # %%
 encoder = CachedEncoder(default_encoder())
@@ -50,23 +59,36 @@ explorer = explore(trace, policy, embeddings=embeddings)
 explorer
 
 # %% [markdown]
-# Below the plots, *queries behind the path* shows what a path answered, its worst cases first; *policy replay* what a fitted policy
-# would choose query by query under these limits; *copy as code* the lines that give the same again. What is set can be read off:
+# Below the plots, *queries behind the path* shows what a path answered, its worst cases first;
+# *policy replay* what a fitted policy
+# would choose query by query under these limits; *copy as code* the lines that give the same again.
+# What is set can be read off:
 
 # %%
 explorer.slo, explorer.chosen
 
 # %% [markdown]
-# and what keeps the limits is a table, best quality first (`tied` means: cannot be told from the winner).
+# and what keeps the limits is a table, best quality first (`tied` means: cannot be told from the
+# winner).
 
 # %%
-columns = ["path_id", "placement", "quality", "quality_low", "quality_high", "usd_per_1k", "latency_s", "tied"]
+columns = [
+    "path_id",
+    "placement",
+    "quality",
+    "quality_low",
+    "quality_high",
+    "usd_per_1k",
+    "latency_s",
+    "tied",
+]
 explorer.selection[columns].head(8).round(5)
 
 # %% [markdown]
 # ## Why not this one?
 #
-# The controls are ordinary widgets, so code can do all that a hand can. A second explorer, so that yours stays as you left it, asks
+# The controls are ordinary widgets, so code can do all that a hand can. A second explorer, so that
+# yours stays as you left it, asks
 # about the path with the best mean quality of all, and about the fastest of the front:
 
 # %%
@@ -81,7 +103,8 @@ other.settle()
 HTML(other.controls.card.value)
 
 # %% [markdown]
-# A path that breaks a limit says by how much and on how many queries; one that keeps them says what beats it, and whether the
+# A path that breaks a limit says by how much and on how many queries; one that keeps them says what
+# beats it, and whether the
 # difference is larger than chance. These are the queries on which that fastest path loses most:
 
 # %%
@@ -90,7 +113,8 @@ HTML(other.controls.queries.value)
 # %% [markdown]
 # ## The same by kind of query
 #
-# If one path were best for every kind, routing would be pointless. The filter by kind re-thresholds everything. Look down the column of
+# If one path were best for every kind, routing would be pointless. The filter by kind re-thresholds
+# everything. Look down the column of
 # winners, and at how far the intervals are apart.
 
 # %%
@@ -104,6 +128,8 @@ columns = ["limits", "kind", "path_id", "quality", "quality_low", "quality_high"
 pd.concat(rows, ignore_index=True)[columns]
 
 # %% [markdown]
-# Different kinds are won by different paths, with intervals that are wide, since a kind has few queries. Tight limits hurt some kinds
-# much more than others: those are the queries worth sending on a dearer path. The next notebook asks how much of this a policy can use
+# Different kinds are won by different paths, with intervals that are wide, since a kind has few
+# queries. Tight limits hurt some kinds
+# much more than others: those are the queries worth sending on a dearer path. The next notebook
+# asks how much of this a policy can use
 # on queries it has not seen.

@@ -11,10 +11,13 @@
 # %% [markdown]
 # # 4 · What does a policy deliver on queries it has not seen?
 #
-# **Question.** Does choosing the path per query keep the SLO at lower cost or better quality than any fixed choice?
+# **Question.** Does choosing the path per query keep the SLO at lower cost or better quality than
+# any fixed choice?
 #
-# **Inputs.** Both committed traces. Policies learn from the training split; everything below is scored on the held-out split, whose
-# products and people occur nowhere in training. **Run time** about two minutes. **Cost** nothing: outcomes are looked up.
+# **Inputs.** Both committed traces. Policies learn from the training split; everything below is
+# scored on the held-out split, whose
+# products and people occur nowhere in training. **Run time** about two minutes. **Cost** nothing:
+# outcomes are looked up.
 
 # %%
 from ecollm_lab import SLO, Trace, figures, fit_policy, replay_all
@@ -23,18 +26,25 @@ from ecollm_lab.policies import POLICIES
 from ecollm_lab.policies.slos import study_slos
 
 encoder = CachedEncoder(default_encoder())
-traces = {name: Trace.load(f"../data/traces/{name}.parquet") for name in ("smart_home", "automotive")}
+traces = {
+    name: Trace.load(f"../data/traces/{name}.parquet") for name in ("smart_home", "automotive")
+}
 train = {name: trace.split("train") for name, trace in traces.items()}
 heldout = {name: trace.split("heldout") for name, trace in traces.items()}
 study_slos(train["smart_home"])
 
 # %% [markdown]
-# The limits come from the training split: the upper quartile, over paths, of the 95th percentile of latency and of cost, where the paths
-# of the cloud weigh as much together as those of the edge. The oracle below knows each outcome beforehand; its distance to everything
+# The limits come from the training split: the upper quartile, over paths, of the 95th percentile of
+# latency and of cost, where the paths
+# of the cloud weigh as much together as those of the edge. The oracle below knows each outcome
+# beforehand; its distance to everything
 # else is what better prediction could still win.
 
 # %%
-fitted = {name: [fit_policy(train[name], policy, encoder=encoder) for policy in POLICIES] for name in traces}
+fitted = {
+    name: [fit_policy(train[name], policy, encoder=encoder) for policy in POLICIES]
+    for name in traces
+}
 unseen = {name: encoder.encode(heldout[name].queries["text"].tolist()) for name in traces}
 tables = {
     name: {
@@ -45,13 +55,23 @@ tables = {
 }
 
 # %%
-columns = ["quality", "quality_low", "quality_high", "cost_usd", "latency_p95_s", "slo_violation_rate", "regret"]
+columns = [
+    "quality",
+    "quality_low",
+    "quality_high",
+    "cost_usd",
+    "latency_p95_s",
+    "slo_violation_rate",
+    "regret",
+]
 places = {column: 8 if column == "cost_usd" else 3 for column in columns}
 tables["smart_home"]["prefer_quality"][columns].round(places)
 
 # %% [markdown]
-# Compare `ours` with `best_single`: is the difference larger than the intervals? And does either break the limits more often than the 5
-# % it was asked to stay below? Both domains and all three preferences at a glance, left to right; the bars are 95 % intervals.
+# Compare `ours` with `best_single`: is the difference larger than the intervals? And does either
+# break the limits more often than the 5
+# % it was asked to stay below? Both domains and all three preferences at a glance, left to right;
+# the bars are 95 % intervals.
 
 # %%
 sources = {name: f"{heldout[name].source_line} · held-out split" for name in traces}
@@ -61,54 +81,69 @@ figures.plot_policies(figures.compute_policies(tables["smart_home"]), sources["s
 figures.plot_policies(figures.compute_policies(tables["automotive"]), sources["automotive"])
 
 # %% [markdown]
-# A few hundred held-out queries leave intervals of several points: a policy that looks better by less than that may not be.
+# A few hundred held-out queries leave intervals of several points: a policy that looks better by
+# less than that may not be.
 #
 # ## Does a policy keep what it is asked for?
 #
-# One latency limit says little about all others. Below, each point is a limit asked (across) and the 95th percentile obtained (up). On
+# One latency limit says little about all others. Below, each point is a limit asked (across) and
+# the 95th percentile obtained (up). On
 # the diagonal a policy takes all the time it may; above it, it breaks its promise.
 
 # %%
 timed = figures.slo_grid(train["smart_home"], "latency_s")
 shown = [policy for policy in fitted["smart_home"] if policy.name in ("ours", "knn", "best_single")]
-attained = figures.compute_attainment(shown, heldout["smart_home"], timed, embeddings=unseen["smart_home"])
+attained = figures.compute_attainment(
+    shown, heldout["smart_home"], timed, embeddings=unseen["smart_home"]
+)
 figures.plot_attainment(attained, sources["smart_home"])
 
 # %% [markdown]
-# Points far below the diagonal are time allowed and not used, for want of a better path in between. Points above it are limits set on
+# Points far below the diagonal are time allowed and not used, for want of a better path in between.
+# Points above it are limits set on
 # the training queries that the held-out ones do not keep.
 #
 # ## Where do the queries go?
 #
-# The same limits, tight on the left. Watch when the cloud model comes in ("mixed": it reads what the edge retrieved), and what quality
+# The same limits, tight on the left. Watch when the cloud model comes in ("mixed": it reads what
+# the edge retrieved), and what quality
 # does then.
 
 # %%
 mixed = [policy for policy in shown if policy.name != "knn"]
-mix = figures.compute_choice_mix([*mixed, "oracle"], heldout["smart_home"], timed, embeddings=unseen["smart_home"])
+mix = figures.compute_choice_mix(
+    [*mixed, "oracle"], heldout["smart_home"], timed, embeddings=unseen["smart_home"]
+)
 figures.plot_choice_mix(mix, sources["smart_home"])
 
 # %% [markdown]
-# A fixed choice moves everything at once or nothing. A policy moves the queries that gain by it; the oracle shows how few would need
+# A fixed choice moves everything at once or nothing. A policy moves the queries that gain by it;
+# the oracle shows how few would need
 # to.
 #
 # ## At equal cost, at equal quality
 #
-# Policies that spend different sums cannot be compared by quality alone. So each is drawn where it costs what `best_single` costs, and
-# where it is as good as `best_single`, mixing two of its own operating points if need be. A marker whose interval crosses the line has
+# Policies that spend different sums cannot be compared by quality alone. So each is drawn where it
+# costs what `best_single` costs, and
+# where it is as good as `best_single`, mixing two of its own operating points if need be. A marker
+# whose interval crosses the line has
 # shown nothing.
 
 # %%
 priced = [*figures.slo_grid(train["smart_home"], "cost_usd"), SLO()]
 everyone = [*fitted["smart_home"], "oracle"]
-equal = figures.compute_equal(everyone, heldout["smart_home"], priced, embeddings=unseen["smart_home"])
+equal = figures.compute_equal(
+    everyone, heldout["smart_home"], priced, embeddings=unseen["smart_home"]
+)
 figures.plot_equal(equal, sources["smart_home"])
 
 # %% [markdown]
 # ## What was learned?
 #
-# Does the query's text say anything about which path to take? `sharing` is "learned" where deviations are shared between related paths,
-# "none" where each path is on its own, "flat" where the embeddings say nothing; the error is that on training queries left out.
+# Does the query's text say anything about which path to take? `sharing` is "learned" where
+# deviations are shared between related paths,
+# "none" where each path is on its own, "flat" where the embeddings say nothing; the error is that
+# on training queries left out.
 
 # %%
 for name in traces:
@@ -118,5 +153,6 @@ for name in traces:
     print(f"left-out error {gain:.1%} below that of the path means")
 
 # %% [markdown]
-# A small gain in error can be a large one in choices, where two paths are near each other, or none at all. Read the intervals above for
+# A small gain in error can be a large one in choices, where two paths are near each other, or none
+# at all. Read the intervals above for
 # that, and the README for the same on recorded outcomes of large models.

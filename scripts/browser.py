@@ -25,15 +25,24 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",  # a container's shared memory is small
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",  # a container's shared memory is small
+)
 NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
 
 def find_chromium() -> str | None:
     """Return the path of an installed Chromium or Chrome, or None."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 @contextmanager
@@ -52,28 +61,49 @@ def jupyter_lab(root: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        settings = Path(home, "settings", "@jupyterlab", "apputils-extension", "notification.jupyterlab-settings")
+        settings = Path(
+            home,
+            "settings",
+            "@jupyterlab",
+            "apputils-extension",
+            "notification.jupyterlab-settings",
+        )
         settings.parent.mkdir(parents=True)
         settings.write_text(NO_NEWS)
         places = {
-            "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",
-            "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-        }  # fmt: skip
+            "JUPYTER_CONFIG_DIR": "config",
+            "JUPYTER_DATA_DIR": "data",
+            "JUPYTER_RUNTIME_DIR": "runtime",
+            "IPYTHONDIR": "ipython",
+            "JUPYTERLAB_SETTINGS_DIR": "settings",
+            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        }
         env = os.environ | {name: str(Path(home, place)) for name, place in places.items()}
         env |= {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         with Path(home, "log").open("w+") as log:
             server = subprocess.Popen(
                 [
-                    sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={root}",
-                    "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+                    sys.executable,
+                    "-m",
+                    "jupyterlab",
+                    "--no-browser",
+                    "--allow-root",
+                    f"--ServerApp.root_dir={root}",
+                    "--ServerApp.ip=127.0.0.1",
+                    f"--ServerApp.port={port}",
+                    "--ServerApp.port_retries=0",
                     f"--IdentityProvider.token={token}",
                 ],
-                env=env, stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                env=env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
             try:
                 for _ in range(240):
                     try:
-                        direct.open(f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5).close()
+                        direct.open(
+                            f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5
+                        ).close()
                         break
                     except (URLError, OSError):
                         if server.poll() is not None:
@@ -121,7 +151,9 @@ def run_all_cells(page: Page, address: str) -> None:
     """Open a notebook and run all of its cells through the menu, as a person would; return once the kernel is idle again."""
     page.goto(address)
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()  # not before the kernel has been chosen, started and heard from
+    page.locator(
+        ".jp-StatusBar-TextItem", has_text="| Idle"
+    ).wait_for()  # not before the kernel has been chosen, started and heard from
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     done = page.wait_for_function(_DONE, timeout=300_000).json_value()
@@ -130,7 +162,9 @@ def run_all_cells(page: Page, address: str) -> None:
 
 
 @contextmanager
-def open_explorer(notebook: str = "notebooks/03_pareto_slo_explorer.ipynb") -> Iterator[SeenExplorer]:
+def open_explorer(
+    notebook: str = "notebooks/03_pareto_slo_explorer.ipynb",
+) -> Iterator[SeenExplorer]:
     """Run a notebook in a copy of notebooks/ and data/, as a person would, and yield the first explorer in it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         for folder in ("notebooks", "data"):
@@ -188,7 +222,8 @@ class SeenExplorer:
     def press(self, name: str, key: str, times: int) -> None:
         """Press a key on the latency or the cost slider so many times and wait until all that follows has stood still for most of a second.
 
-        The kernel writes the number beside the slider, the browser moves the handle: once they agree, the kernel has heard of every press.
+        The kernel writes the number beside the slider, the browser moves the handle: once they
+        agree, the kernel has heard of every press.
 
         Raises
         ------
@@ -203,10 +238,20 @@ class SeenExplorer:
         calm, last, until = 0, None, time.monotonic() + 60
         while calm < 8:
             if time.monotonic() > until:
-                raise RuntimeError(f"The explorer did not come to rest within a minute of {times} × {key} on {name}; it says {last}.")
+                raise RuntimeError(
+                    f"The explorer did not come to rest within a minute of {times} × {key} on"
+                    f" {name}; it says {last}."
+                )
             self.page.wait_for_timeout(100)
             now = (self.limit(name), self.text("sentence"))
-            heard = abs(now[0] / 10 ** handle.evaluate("(target) => Number(target.noUiSlider.get(true))") - 1) < 1e-3
+            heard = (
+                abs(
+                    now[0]
+                    / 10 ** handle.evaluate("(target) => Number(target.noUiSlider.get(true))")
+                    - 1
+                )
+                < 1e-3
+            )
             calm, last = calm + 1 if heard and now == last else 0, now
 
     def drawn(self) -> dict[str, Any]:
@@ -233,15 +278,17 @@ _STAMPS = """(plot) => {
     plot.on('plotly_afterplot', paint);
     document.addEventListener('keydown', () => { stamps.key = performance.now(); }, true);
 }"""
-_QUIET = "() => performance.now() - Math.max(window.paintStamps.key, window.paintStamps.painted) > 300"
+_QUIET = (
+    "() => performance.now() - Math.max(window.paintStamps.key, window.paintStamps.painted) > 300"
+)
 
 
 def key_to_paint_ms(page: Page, plot: Locator, slider: Locator, presses: int = 40) -> list[float]:
     """Press an arrow key on a slider and measure the milliseconds until the last frame in which anything in the figure changed.
 
-    The clock starts in the page's own keydown event and stops in the task after the frame; between lie the way to the kernel and back
-    and the drawing. A press counts as answered once nothing has changed for 300 ms. Lower is better. A quarter as many presses
-    before warm up and do not count.
+    The clock starts in the page's own keydown event and stops in the task after the frame; between
+    lie the way to the kernel and back and the drawing. A press counts as answered once nothing has
+    changed for 300 ms. Lower is better. A quarter as many presses before warm up and do not count.
     """
     plot.evaluate(_STAMPS)
     slider.focus()
@@ -259,7 +306,9 @@ def floor_ms(page: Page, drawn: dict[str, Any], presses: int = 40) -> list[float
 
     `drawn` is the figure's data and layout as the page had them.
     """
-    page.set_content("<main><div id='plot'></div><input type=range min=0.01 max=1 step=0.01 value=0.5></main>")
+    page.set_content(
+        "<main><div id='plot'></div><input type=range min=0.01 max=1 step=0.01 value=0.5></main>"
+    )
     page.add_script_tag(content=get_plotlyjs())
     page.evaluate(_BARE, drawn)
     return key_to_paint_ms(page, page.locator("#plot"), page.locator("input"), presses)
@@ -279,12 +328,31 @@ def measure(presses: int = 40) -> list[dict[str, Any]]:
     `value` is the median in milliseconds, `p95` the 95th percentile; lower is better.
     """
     with open_explorer() as seen:
-        size = int(seen.plot.evaluate("(plot) => plot.data.filter((t) => t.name.startsWith('cloud')).flatMap((t) => [...t.x]).length")) // 2
+        size = (
+            int(
+                seen.plot.evaluate(
+                    "(plot) => plot.data.filter((t) => t.name.startsWith('cloud')).flatMap((t) =>"
+                    " [...t.x]).length"
+                )
+            )
+            // 2
+        )
         times = key_to_paint_ms(seen.page, seen.plot, seen.slider("latency"), presses)
         drawn = seen.plot.evaluate("(plot) => ({data: plot.data, layout: plot.layout})")
         floor = floor_ms(seen.page, drawn, presses)
     common = {"trace": "smart_home", "size": f"{size} paths"}
     return [
-        {"metric": "key_to_paint_ms", "value": median(times), "p95": quantiles(times, n=20)[-1], "at_most": 250, **common},
-        {"metric": "key_to_paint_floor_ms", "value": median(floor), "p95": quantiles(floor, n=20)[-1], **common},
+        {
+            "metric": "key_to_paint_ms",
+            "value": median(times),
+            "p95": quantiles(times, n=20)[-1],
+            "at_most": 250,
+            **common,
+        },
+        {
+            "metric": "key_to_paint_floor_ms",
+            "value": median(floor),
+            "p95": quantiles(floor, n=20)[-1],
+            **common,
+        },
     ]

@@ -1,7 +1,8 @@
 """Distil the default encoder into a static one, data/encoder: one vector per token, the leading principal components, in int8.
 
-`python -m scripts.distil_encoder [FOLDER]`, about half a minute on one core. Distilling needs one package more than using the result:
-`pip install --no-deps skeletoken==0.6.1` (with its dependencies it would put back the lab's transformers).
+`python -m scripts.distil_encoder [FOLDER]`, about half a minute on one core. Distilling needs one
+package more than using the result: `pip install --no-deps skeletoken==0.6.1` (with its dependencies
+it would put back the lab's transformers).
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ def main(folder: Path) -> None:
         for name in KEPT:
             (folder / name).write_bytes((Path(whole) / name).read_bytes())
     config = json.loads((folder / "config.json").read_text())
-    config["tokenizer_name"] = config["base_model_name"] = "sentence-transformers/all-MiniLM-L6-v2"  # not a folder of this machine
-    config["distilled_from"] = {"model.safetensors sha256": sha256((source / "model.safetensors").read_bytes()).hexdigest()}
+    config["tokenizer_name"] = config["base_model_name"] = (
+        "sentence-transformers/all-MiniLM-L6-v2"  # not a folder of this machine
+    )
+    config["distilled_from"] = {
+        "model.safetensors sha256": sha256((source / "model.safetensors").read_bytes()).hexdigest()
+    }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
 
 

@@ -1,12 +1,14 @@
 """Draw answers of the committed traces for a person to judge, and take down the judgements.
 
-    python -m scripts.judge draw [--n 120] [--seed 0]             write data/<domain>/labels.jsonl, labels still open
-    python -m scripts.judge show data/smart_home/labels.jsonl     print what is still open, numbered
-    python -m scripts.judge set data/smart_home/labels.jsonl 1 1 0 0.5    fill the first open labels, in this order
+    python -m scripts.judge draw [--n 120] [--seed 0]             write data/<domain>/labels.jsonl,
+    labels still open python -m scripts.judge show data/smart_home/labels.jsonl     print what is
+    still open, numbered python -m scripts.judge set data/smart_home/labels.jsonl 1 1 0 0.5    fill
+    the first open labels, in this order
 
-A label is the share of what the reference says that the answer says too, in [0, 1]; 0 if the answer contradicts itself or says something
-else as well. The file shows neither the grade nor the path, so that neither sways who judges; a text editor does as well as `set`.
-`ecollm-lab grade-agreement` reads the file once no label is open, and so does `python -m benchmarks.testbed`.
+A label is the share of what the reference says that the answer says too, in [0, 1]; 0 if the answer
+contradicts itself or says something else as well. The file shows neither the grade nor the path, so
+that neither sways who judges; a text editor does as well as `set`. `ecollm-lab grade-agreement`
+reads the file once no label is open, and so does `python -m benchmarks.testbed`.
 """
 
 from __future__ import annotations
@@ -29,13 +31,16 @@ from ecollm_lab.traces import Trace
 def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]]:
     """Return `n` answers to judge, spread evenly over kind, wording, model and grade (right, partly right, wrong), in random order.
 
-    The strata are every combination that occurs. Each gives one answer before any gives two; where they are more than `n`, every one is as
-    likely to be drawn, rare or common. The same answer to the same query is drawn once. Partly right answers are few in a trace and many
-    here, so agreement on this sample is harder to reach than on the trace.
+    The strata are every combination that occurs. Each gives one answer before any gives two; where
+    they are more than `n`, every one is as likely to be drawn, rare or common. The same answer to
+    the same query is drawn once. Partly right answers are few in a trace and many here, so
+    agreement on this sample is harder to reach than on the trace.
     """
     queries = {query.id: query for query in domain.queries}
     rng = np.random.default_rng(seed)
-    frame = trace.outcomes[["query_id", "path_id", "quality", "answer"]].sample(frac=1, random_state=rng, ignore_index=True)
+    frame = trace.outcomes[["query_id", "path_id", "quality", "answer"]].sample(
+        frac=1, random_state=rng, ignore_index=True
+    )
     frame = frame.drop_duplicates(["query_id", "answer"])
     asked = [queries[query_id] for query_id in frame["query_id"]]
     strata = pd.DataFrame(
@@ -43,30 +48,42 @@ def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]
             "kind": [query.kind for query in asked],
             "wording": [query.wording for query in asked],
             "model": frame["path_id"].str.rsplit("/", n=1).str[-1].to_numpy(),
-            "grade": np.select([frame["quality"] == 1, frame["quality"] == 0], ["right", "wrong"], "partly right"),
+            "grade": np.select(
+                [frame["quality"] == 1, frame["quality"] == 0], ["right", "wrong"], "partly right"
+            ),
         },
         index=frame.index,
     )
     turn = strata.groupby(list(strata)).cumcount()
-    chosen = frame.loc[turn.sample(frac=1, random_state=rng).sort_values(kind="stable").index[:n]].sample(frac=1, random_state=rng)
+    chosen = frame.loc[
+        turn.sample(frac=1, random_state=rng).sort_values(kind="stable").index[:n]
+    ].sample(frac=1, random_state=rng)
     texts = {passage.id: passage.text for passage in domain.passages}
     return [
         {
-            "label": None, "query_id": row.query_id, "question": queries[str(row.query_id)].text, "answer": row.answer,
-            "reference": " | ".join(queries[str(row.query_id)].references), "gold": [texts[one] for one in queries[str(row.query_id)].gold],
+            "label": None,
+            "query_id": row.query_id,
+            "question": queries[str(row.query_id)].text,
+            "answer": row.answer,
+            "reference": " | ".join(queries[str(row.query_id)].references),
+            "gold": [texts[one] for one in queries[str(row.query_id)].gold],
         }
         for row in chosen.itertuples()
-    ]  # fmt: skip
+    ]
 
 
 def read(file: Path) -> list[dict[str, Any]]:
     """Return the rows of a file of labels, open ones too."""
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [
+        json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()
+    ]
 
 
 def write(file: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows as JSON lines."""
-    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    file.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
 
 
 def show(rows: list[dict[str, Any]]) -> str:
@@ -75,7 +92,10 @@ def show(rows: list[dict[str, Any]]) -> str:
     for number, row in enumerate(rows, start=1):
         if row["label"] is None:
             gold = "".join(f"\n     passage:   {text}" for text in row["gold"])
-            lines = f"{number:4d} question:  {row['question']}\n     reference: {row['reference']}\n     answer:    {row['answer']}"
+            lines = (
+                f"{number:4d} question:  {row['question']}\n     reference: {row['reference']}\n   "
+                f"  answer:    {row['answer']}"
+            )
             blocks.append(lines + gold)
     return "\n\n".join(blocks) or "No label is open."
 
@@ -84,7 +104,9 @@ def fill(rows: list[dict[str, Any]], labels: list[float]) -> list[dict[str, Any]
     """Return the rows with the first open labels filled; raise `LabError` for a label outside [0, 1] or too many of them."""
     places = [i for i, row in enumerate(rows) if row["label"] is None]
     if len(labels) > len(places):
-        raise LabError(f"There are {len(labels)} labels for {len(places)} open rows; nothing was written.")
+        raise LabError(
+            f"There are {len(labels)} labels for {len(places)} open rows; nothing was written."
+        )
     wrong = [label for label in labels if not 0 <= label <= 1]
     if wrong:
         raise LabError(f"A label must be within [0, 1], got {wrong[0]!r}; nothing was written.")
@@ -94,7 +116,9 @@ def fill(rows: list[dict[str, Any]], labels: list[float]) -> list[dict[str, Any]
 
 def main() -> None:
     """Draw, show or set."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     drawing = commands.add_parser("draw")
     drawing.add_argument("--n", type=int, default=120, help="answers per domain")
@@ -116,7 +140,9 @@ def main() -> None:
         file = Path("data") / name / "labels.jsonl"
         if file.exists() and any(row["label"] is not None for row in read(file)):
             sys.exit(f"{file} holds judgements; move it away to draw anew.")
-        rows = draw(Trace.load(f"data/traces/{name}.parquet"), load_domain(file.parent), args.n, args.seed)
+        rows = draw(
+            Trace.load(f"data/traces/{name}.parquet"), load_domain(file.parent), args.n, args.seed
+        )
         write(file, rows)
         print(f"{len(rows)} answers to judge: {file}")
 

@@ -23,7 +23,11 @@ from plotly.offline import get_plotlyjs
 from ecollm_lab.figures import CONFIG
 
 NOTEBOOKS, OUT = Path("notebooks"), Path("build/notebooks")
-WIDGET, PLOT, PAGE = "application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json", "text/html"
+WIDGET, PLOT, PAGE = (
+    "application/vnd.jupyter.widget-view+json",
+    "application/vnd.plotly.v1+json",
+    "text/html",
+)
 EXPLORER_STYLE = Path(__file__).parent.parent / "ecollm_lab/explorer/saved/style.css"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
@@ -33,7 +37,11 @@ def pair(text: Path) -> NotebookNode:
     file = text.with_suffix(".ipynb")
     notebook = jupytext.read(text)
     notebook.metadata.update(KERNEL)
-    before = {(cell.cell_type, cell.source): cell.id for cell in jupytext.read(file).cells} if file.exists() else {}
+    before = (
+        {(cell.cell_type, cell.source): cell.id for cell in jupytext.read(file).cells}
+        if file.exists()
+        else {}
+    )
     for cell in notebook.cells:
         cell.id = before.pop((cell.cell_type, cell.source), cell.id)
     jupytext.write(notebook, file)
@@ -43,12 +51,18 @@ def pair(text: Path) -> NotebookNode:
 def execute(notebook: NotebookNode) -> float:
     """Run all cells in place, as JupyterLab would from the notebook's folder; return the seconds it took.
 
-    A widget that can be a page (it has `to_html`, like the explorer) is put into its output as one, which works without a kernel.
+    A widget that can be a page (it has `to_html`, like the explorer) is put into its output as one,
+    which works without a kernel.
     """
     with tempfile.TemporaryDirectory() as pages:
-        cells, notebook.cells = notebook.cells, [*notebook.cells, new_code_cell(_PAGES.format(place=pages))]
+        cells, notebook.cells = (
+            notebook.cells,
+            [*notebook.cells, new_code_cell(_PAGES.format(place=pages))],
+        )
         started = time.monotonic()
-        client = NotebookClient(notebook, timeout=300, kernel_name="python3", extra_arguments=["--log-level=40"])
+        client = NotebookClient(
+            notebook, timeout=300, kernel_name="python3", extra_arguments=["--log-level=40"]
+        )
         client.execute(cwd=str(NOTEBOOKS))
         took = time.monotonic() - started
         notebook.cells = cells
@@ -60,7 +74,9 @@ def execute(notebook: NotebookNode) -> float:
 
 
 def _displayed(notebook: NotebookNode) -> list[NotebookNode]:
-    return [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    return [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output
+    ]
 
 
 _PAGES = """
@@ -73,7 +89,10 @@ for _id, _widget in list(_instances.items()):
 
 
 def _frame(page: str, fallback: str) -> str:
-    looks = 'style="width:100%;height:780px;border:1px solid #ddd" title="the widget, working without a kernel"'
+    looks = (
+        'style="width:100%;height:780px;border:1px solid #ddd" title="the widget, working without a'
+        ' kernel"'
+    )
     return f'<iframe srcdoc="{escape(page)}" {looks}></iframe><noscript>{fallback}</noscript>'
 
 
@@ -84,9 +103,12 @@ def render(notebook: NotebookNode, file: Path) -> None:
         if PLOT in output.data:
             n_figures += 1
             drawn = output.data.pop(PLOT)
-            parts = ", ".join(json.dumps(drawn[part]).replace("</", "<\\/") for part in ("data", "layout"))
+            parts = ", ".join(
+                json.dumps(drawn[part]).replace("</", "<\\/") for part in ("data", "layout")
+            )
             output.data[PAGE] = (
-                f"<div id=\"figure-{n_figures}\"></div><script>Plotly.newPlot('figure-{n_figures}', {parts}, {json.dumps(CONFIG)})</script>"
+                f"<div id=\"figure-{n_figures}\"></div><script>Plotly.newPlot('figure-{n_figures}',"
+                f" {parts}, {json.dumps(CONFIG)})</script>"
             )
         output.data.pop(WIDGET, None)
     notebook.metadata.pop("widgets", None)
@@ -100,7 +122,9 @@ def render(notebook: NotebookNode, file: Path) -> None:
 def main(names: list[str]) -> None:
     """Pair all notebooks; execute and render those named, or all."""
     OUT.mkdir(parents=True, exist_ok=True)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     for text in sorted(NOTEBOOKS.glob("0*.py")):
         notebook = pair(text)
         if not names or text.stem in names:

@@ -16,15 +16,28 @@ from pathlib import Path
 from scripts.browser import FLAGS, find_chromium
 
 PICTURE = (
-    *FLAGS, "--hide-scrollbars", "--virtual-time-budget=10000",
-    "--blink-settings=primaryHoverType=2,availableHoverTypes=2",  # a mouse, away from the figure: no buttons in the picture
-)  # fmt: skip
+    *FLAGS,
+    "--hide-scrollbars",
+    "--virtual-time-budget=10000",
+    # a mouse, away from the figure: no buttons in the picture
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2",
+)
 WIDTH = 1200
 SHOWN = (
-    "smart_home_front", "automotive_front", "smart_home_latency", "automotive_attainment", "smart_home_choice_mix", "smart_home_equal",
-    "automotive_equal", "emulator_hypervolume_ratio", "smart_home_winners", "automotive_sensitivity", "smart_home_contribution",
-    "automotive_stage_latency", "automotive_whole_paths",
-)  # fmt: skip
+    "smart_home_front",
+    "automotive_front",
+    "smart_home_latency",
+    "automotive_attainment",
+    "smart_home_choice_mix",
+    "smart_home_equal",
+    "automotive_equal",
+    "emulator_hypervolume_ratio",
+    "smart_home_winners",
+    "automotive_sensitivity",
+    "smart_home_contribution",
+    "automotive_stage_latency",
+    "automotive_whole_paths",
+)
 
 
 def main(names: list[str], folder: Path = Path("figures")) -> None:
@@ -36,7 +49,10 @@ def main(names: list[str], folder: Path = Path("figures")) -> None:
     wanted = sorted(drawn) if names == ["all"] else names or SHOWN
     unknown = [name for name in wanted if name not in drawn]
     if unknown:
-        sys.exit(f"No figure {unknown[0]!r} in {folder}/; run `make reproduce` first. There are: {', '.join(sorted(drawn)) or 'none'}.")
+        sys.exit(
+            f"No figure {unknown[0]!r} in {folder}/; run `make reproduce` first. There are:"
+            f" {', '.join(sorted(drawn)) or 'none'}."
+        )
     for name in wanted:
         print(photograph(folder / f"{name}.html", browser).name)
 
@@ -48,10 +64,17 @@ def photograph(page: Path, browser: str) -> Path:
     height = int(heights[-1]) if heights else 480
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
-            [browser, *PICTURE, f"--window-size={WIDTH},{height}", f"--user-data-dir={profile}", f"--screenshot={picture}",
-             page.resolve().as_uri()],
-            check=True, capture_output=True,
-        )  # fmt: skip
+            [
+                browser,
+                *PICTURE,
+                f"--window-size={WIDTH},{height}",
+                f"--user-data-dir={profile}",
+                f"--screenshot={picture}",
+                page.resolve().as_uri(),
+            ],
+            check=True,
+            capture_output=True,
+        )
     return picture
 
 

@@ -2,7 +2,8 @@
 
     python -m scripts.tables
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what stands there by hand is lost.
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what stands there by hand
+is lost.
 """
 
 from __future__ import annotations
@@ -25,15 +26,26 @@ _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.D
 def short() -> str:
     """Return what ours, the best single path and the oracle deliver on held-out queries, a row per domain and preference."""
     lines = [
-        "| held-out queries of | quality: ours | best single path | oracle | USD per 1,000: ours | best single | limits broken: ours |",
+        (
+            "| held-out queries of | quality: ours | best single path | oracle | USD per 1,000:"
+            " ours | best single | limits broken: ours |"
+        ),
         "|---|---|---|---|---|---|---|",
     ]
     for name, one in json.loads(Path("figures/summary.json").read_text())["domains"].items():
         for prefer, policies in one["heldout"].items():
-            ours, single, oracle = (policies[policy] for policy in ("ours", "best_single", "oracle"))
-            quality = " | ".join(f"{row['quality']:.2f} [{row['quality_low']:.2f}, {row['quality_high']:.2f}]" for row in (ours, single))
+            ours, single, oracle = (
+                policies[policy] for policy in ("ours", "best_single", "oracle")
+            )
+            quality = " | ".join(
+                f"{row['quality']:.2f} [{row['quality_low']:.2f}, {row['quality_high']:.2f}]"
+                for row in (ours, single)
+            )
             costs = " | ".join(f"{1000 * row['cost_usd']:.5f}" for row in (ours, single))
-            lines.append(f"| {name}, {prefer} | {quality} | {oracle['quality']:.2f} | {costs} | {ours['slo_violation_rate']:.1%} |")
+            lines.append(
+                f"| {name}, {prefer} | {quality} | {oracle['quality']:.2f} | {costs} |"
+                f" {ours['slo_violation_rate']:.1%} |"
+            )
     return "\n".join(lines)
 
 
@@ -45,18 +57,28 @@ def study() -> str:
 def gains() -> str:
     """Return how far ours, the best other policy and the oracle are above the best single path in held-out quality."""
     lines = [
-        "| held-out queries of | best single path | ours | best other policy | oracle | limits broken: ours | the other |",
+        (
+            "| held-out queries of | best single path | ours | best other policy | oracle | limits"
+            " broken: ours | the other |"
+        ),
         "|---|---|---|---|---|---|---|",
     ]
     for name, one in json.loads(Path("figures/summary.json").read_text())["domains"].items():
         for prefer, policies in one["heldout"].items():
             single = policies["best_single"]["quality"]
-            others = {policy: row for policy, row in policies.items() if policy not in ("ours", "best_single", "oracle")}
+            others = {
+                policy: row
+                for policy, row in policies.items()
+                if policy not in ("ours", "best_single", "oracle")
+            }
             best = max(others, key=lambda policy: others[policy]["quality"])
             ours, other, oracle = policies["ours"], others[best], policies["oracle"]
             gained = [f"{row['quality'] - single:+.3f}" for row in (ours, other, oracle)]
             broken = " | ".join(f"{row['slo_violation_rate']:.1%}" for row in (ours, other))
-            lines.append(f"| {name}, {prefer} | {single:.3f} | {gained[0]} | {gained[1]} ({best}) | {gained[2]} | {broken} |")
+            lines.append(
+                f"| {name}, {prefer} | {single:.3f} | {gained[0]} | {gained[1]} ({best}) |"
+                f" {gained[2]} | {broken} |"
+            )
     return "\n".join(lines)
 
 
@@ -64,7 +86,9 @@ def kinds() -> str:
     """Return the best path and its quality for each kind of query, a row per kind and domain."""
     lines = ["| kind | domain | best path | quality |", "|---|---|---|---|"]
     domains = json.loads(Path("figures/summary.json").read_text())["domains"]
-    for kind in dict.fromkeys(kind for one in domains.values() for kind in one["best_path_by_kind"]):
+    for kind in dict.fromkeys(
+        kind for one in domains.values() for kind in one["best_path_by_kind"]
+    ):
         for name, one in domains.items():
             if best := one["best_path_by_kind"].get(kind):
                 lines.append(f"| {kind} | {name} | `{best['path_id']}` | {best['quality']:.3f} |")
@@ -74,7 +98,10 @@ def kinds() -> str:
 def measured() -> str:
     """Return what the committed traces hold, how long measuring them took, and how much work sharing prefixes saved."""
     lines = [
-        "| domain | queries (held out) | paths | outcomes | hours | stages executed, of those needed | measured | machine |",
+        (
+            "| domain | queries (held out) | paths | outcomes | hours | stages executed, of those"
+            " needed | measured | machine |"
+        ),
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in DOMAINS:
@@ -82,10 +109,14 @@ def measured() -> str:
         p, heldout = trace.provenance, int((trace.queries["split"] == "heldout").sum())
         run = next(testbed.sharing(trace), None)
         hours = f"{run['sweep_seconds'] / 3600:.2f}" if run else "not logged"
-        shared = f"{run['executions']:,} of {run['without_sharing']:,} ({run['value']:.2f})" if run else "not logged"
+        shared = (
+            f"{run['executions']:,} of {run['without_sharing']:,} ({run['value']:.2f})"
+            if run
+            else "not logged"
+        )
         lines.append(
-            f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(trace.path_ids):,} | {len(trace.outcomes):,} | {hours} "
-            f"| {shared} | {p['measured_at']} | {p['machine']} |"
+            f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(trace.path_ids):,} |"
+            f" {len(trace.outcomes):,} | {hours} | {shared} | {p['measured_at']} | {p['machine']} |"
         )
     return "\n".join(lines)
 
@@ -102,7 +133,9 @@ def kept(frame: pd.DataFrame) -> str:
 
 def pocket() -> str:
     """Return what the testbed was asked to reach and does, and the answers on which grader and person differ."""
-    return testbed.markdown(testbed.aimed(json.loads(Path("data/benchmarks/testbed.json").read_text())))
+    return testbed.markdown(
+        testbed.aimed(json.loads(Path("data/benchmarks/testbed.json").read_text()))
+    )
 
 
 def sizes() -> str:
@@ -111,10 +144,18 @@ def sizes() -> str:
 
 
 TABLES = {
-    "pocket": pocket, "sizes": sizes, "short": short, "study": study, "gains": gains, "kinds": kinds, "measured": measured,
-    "emulator": records("emulator", emulator.markdown), "kept": records("emulator", kept), "calls": records("emulator", emulator.calls),
+    "pocket": pocket,
+    "sizes": sizes,
+    "short": short,
+    "study": study,
+    "gains": gains,
+    "kinds": kinds,
+    "measured": measured,
+    "emulator": records("emulator", emulator.markdown),
+    "kept": records("emulator", kept),
+    "calls": records("emulator", emulator.calls),
     "routing": records("routing", routing.markdown),
-}  # fmt: skip
+}
 
 
 def filled(text: str) -> str:

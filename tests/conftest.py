@@ -14,7 +14,9 @@ from ecollm_lab.records import Passage, Query
 from ecollm_lab.traces import Trace
 
 ROOT = Path(__file__).parent.parent
-MODELS = list(load_catalog(ROOT / "data/models.toml").models)  # the edge models by size, then the one that plays the cloud
+MODELS = list(
+    load_catalog(ROOT / "data/models.toml").models
+)  # the edge models by size, then the one that plays the cloud
 SMALL, MEDIUM, LARGE = MODELS[0], MODELS[len(MODELS) // 2], MODELS[-1]
 
 
@@ -38,16 +40,29 @@ def domain():
             "p2",
             "Lumo lamp: specifications",
             "manual",
-            "The weight of the Lumo lamp is 250 grams. The noise level of the Lumo lamp is 20 decibels.",
+            "The weight of the Lumo lamp is 250 grams. The noise level of the Lumo lamp is 20"
+            " decibels.",
         ),
         Passage("p3", "Household notes: Mia", "notes", "The wake-up alarm for Mia is 6:45."),
     )
     queries = (
         Query(
-            "q1", "how heavy is the Halo bulb?", "lookup", ("The weight of the Halo bulb is 90 grams.",), ("90 grams",), ("p1",), "train"
+            "q1",
+            "how heavy is the Halo bulb?",
+            "lookup",
+            ("The weight of the Halo bulb is 90 grams.",),
+            ("90 grams",),
+            ("p1",),
+            "train",
         ),
         Query(
-            "q2", "what time is the wake-up for Mia?", "personal", ("The wake-up alarm for Mia is 6:45.",), ("6:45",), ("p3",), "heldout"
+            "q2",
+            "what time is the wake-up for Mia?",
+            "personal",
+            ("The wake-up alarm for Mia is 6:45.",),
+            ("6:45",),
+            ("p3",),
+            "heldout",
         ),
     )
     return Domain("tiny", passages, queries)
@@ -63,7 +78,10 @@ class LetterEncoder:
 
     def encode(self, texts):
         self.texts += len(texts)
-        rows = np.array([[t.lower().count(c) + 0.01 for c in "abcdefghijklmnopqrstuvwxyz"] for t in texts], dtype=np.float32)
+        rows = np.array(
+            [[t.lower().count(c) + 0.01 for c in "abcdefghijklmnopqrstuvwxyz"] for t in texts],
+            dtype=np.float32,
+        )
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -79,14 +97,28 @@ def make_trace(quality, cost, latency, *, split="train", models=(SMALL, LARGE)):
     cost, latency = np.broadcast_to(cost, (n, p)), np.broadcast_to(latency, (n, p))
     paths = [f"none/bm25-{j + 1}/none/{models[j % len(models)]}" for j in range(p)]
     rows = [
-        {"query_id": f"q{i}", "path_id": paths[j], "quality": quality[i, j], "cost_usd": cost[i, j], "latency_s": latency[i, j]}
+        {
+            "query_id": f"q{i}",
+            "path_id": paths[j],
+            "quality": quality[i, j],
+            "cost_usd": cost[i, j],
+            "latency_s": latency[i, j],
+        }
         for i in range(n)
         for j in range(p)
     ]
     queries = pd.DataFrame(
-        {"query_id": [f"q{i}" for i in range(n)], "text": [f"text {i}" for i in range(n)], "kind": "lookup", "split": split}
+        {
+            "query_id": [f"q{i}" for i in range(n)],
+            "text": [f"text {i}" for i in range(n)],
+            "kind": "lookup",
+            "split": split,
+        }
     )
-    provenance = {"source": "recorded", "models": {SMALL: {"placement": "edge"}, LARGE: {"placement": "cloud"}}}
+    provenance = {
+        "source": "recorded",
+        "models": {SMALL: {"placement": "edge"}, LARGE: {"placement": "cloud"}},
+    }
     return Trace.from_frame(pd.DataFrame(rows), queries, provenance)
 
 

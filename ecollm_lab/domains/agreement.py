@@ -19,21 +19,25 @@ from ecollm_lab.records import LabError
 RESAMPLES = 1000
 
 
-def agreement(scores: Sequence[float], labels: Sequence[float], *, seed: int = 0) -> dict[str, float]:
+def agreement(
+    scores: Sequence[float], labels: Sequence[float], *, seed: int = 0
+) -> dict[str, float]:
     """Compare scores with reference labels, both in [0, 1]; in every figure higher is better and 1 is perfect.
 
     Parameters
     ----------
     scores, labels
-        Shape (n,): the grader's scores and a person's (or another reference's) labels of the same answers.
+        Shape (n,): the grader's scores and a person's (or another reference's) labels of the same
+        answers.
     seed
         Seed of the bootstrap.
 
     Returns
     -------
-    `agreement_rate`: share of answers on which both say "right" or both say "wrong", right being 0.5 or more; Wilson's interval.
-    `cohen_kappa`: the same, beyond what chance gives (Cohen 1960). `spearman`: rank correlation of the scores themselves. Both
-    with the 95 % percentile interval of a bootstrap over answers, and NaN where they are not defined: one side is constant.
+    `agreement_rate`: share of answers on which both say "right" or both say "wrong", right being
+    0.5 or more; Wilson's interval. `cohen_kappa`: the same, beyond what chance gives (Cohen 1960).
+    `spearman`: rank correlation of the scores themselves. Both with the 95 % percentile interval of
+    a bootstrap over answers, and NaN where they are not defined: one side is constant.
 
     Raises
     ------
@@ -42,7 +46,8 @@ def agreement(scores: Sequence[float], labels: Sequence[float], *, seed: int = 0
 
     Examples
     --------
-    Three of four verdicts agree; by chance 2/4 · 3/4 + 2/4 · 1/4 = 1/2 would: kappa is (3/4 - 1/2) / (1 - 1/2) = 1/2.
+    Three of four verdicts agree; by chance 2/4 · 3/4 + 2/4 · 1/4 = 1/2 would: kappa is (3/4 - 1/2)
+    / (1 - 1/2) = 1/2.
 
     >>> figures = agreement([1, 1, 0, 0.8], [1, 1, 0, 0])
     >>> figures["agreement_rate"], figures["cohen_kappa"]
@@ -56,7 +61,11 @@ def agreement(scores: Sequence[float], labels: Sequence[float], *, seed: int = 0
         raise LabError("scores and labels must be within [0, 1].")
     same = int(np.sum((x >= 0.5) == (y >= 0.5)))
     interval = binomtest(same, len(x)).proportion_ci(method="wilson")
-    out = {"agreement_rate": same / len(x), "agreement_rate_low": interval.low, "agreement_rate_high": interval.high}
+    out = {
+        "agreement_rate": same / len(x),
+        "agreement_rate_low": interval.low,
+        "agreement_rate_high": interval.high,
+    }
     draws = np.random.default_rng(seed).integers(0, len(x), (RESAMPLES, len(x)))
     for name, statistic in (("cohen_kappa", _kappa), ("spearman", _spearman)):
         drawn = statistic(x[draws], y[draws])
@@ -104,13 +113,19 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
             row = json.loads(line)
             query_id, answer, label = row["query_id"], str(row["answer"]), float(row["label"])
         except (ValueError, TypeError, KeyError) as error:
-            raise LabError(f"{file}:{number}: must be a JSON object with query_id, answer and label, got {line[:80]!r}.") from error
+            raise LabError(
+                f"{file}:{number}: must be a JSON object with query_id, answer and label, got"
+                f" {line[:80]!r}."
+            ) from error
         if query_id not in texts:
-            raise LabError(f"{file}:{number}: the domain {domain.name!r} has no query {query_id!r}; its ids stand in queries.jsonl.")
+            raise LabError(
+                f"{file}:{number}: the domain {domain.name!r} has no query {query_id!r}; its ids"
+                " stand in queries.jsonl."
+            )
         if row.get("question", texts[query_id]) != texts[query_id]:
             raise LabError(
-                f"{file}:{number}: was an answer to {row['question']!r}, but the query {query_id!r} of {domain.name!r} is now "
-                f"{texts[query_id]!r}. Label answers to today's queries."
+                f"{file}:{number}: was an answer to {row['question']!r}, but the query {query_id!r}"
+                f" of {domain.name!r} is now {texts[query_id]!r}. Label answers to today's queries."
             )
         if not 0 <= label <= 1:
             raise LabError(f"{file}:{number}: label must be within [0, 1], got {label!r}.")
@@ -121,12 +136,18 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
 
 
 def compare_graders(
-    domain: Domain, labels: pd.DataFrame, gradings: Sequence[Grading], encoder: Encoder, models: Models, *, seed: int = 0
+    domain: Domain,
+    labels: pd.DataFrame,
+    gradings: Sequence[Grading],
+    encoder: Encoder,
+    models: Models,
+    *,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Grade labelled answers with each grader and return one row each: `grader`, `n`, `n_failed`, `failure`, and `agreement`'s figures.
 
-    Answers a grader gives no score for (a judge that does not reply with one) count in `n_failed` and in no figure; `failure` is
-    the first one's message.
+    Answers a grader gives no score for (a judge that does not reply with one) count in `n_failed`
+    and in no figure; `failure` is the first one's message.
     """
     queries = {query.id: query for query in domain.queries}
     rows = []
@@ -140,7 +161,15 @@ def compare_graders(
             except LabError as error:
                 failures.append(str(error))
         figures = agreement(scores, known, seed=seed) if scores else {}
-        rows.append({"grader": grading.slug, "n": len(scores), "n_failed": len(failures), "failure": (failures or [""])[0], **figures})
+        rows.append(
+            {
+                "grader": grading.slug,
+                "n": len(scores),
+                "n_failed": len(failures),
+                "failure": (failures or [""])[0],
+                **figures,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -158,29 +187,62 @@ def disagreements(domain: Domain, labels: pd.DataFrame, grader: Grader) -> pd.Da
 
     Returns
     -------
-    The rows in which one says "right" (0.5 or more) and the other "wrong", `verdict_differs` being True, and those that differ by more than
-    1/4: query_id, kind, question, reference, answer, label, score, verdict_differs.
+    The rows in which one says "right" (0.5 or more) and the other "wrong", `verdict_differs` being
+    True, and those that differ by more than 1/4: query_id, kind, question, reference, answer,
+    label, score, verdict_differs.
 
     """
     queries = {query.id: query for query in domain.queries}
     asked = [queries[str(query_id)] for query_id in labels["query_id"]]
     frame = labels.assign(
-        kind=[query.kind for query in asked], question=[query.text for query in asked], reference=[query.references[0] for query in asked],
-        score=[grader(query, answer) for query, answer in zip(asked, labels["answer"], strict=True)],
-    )  # fmt: skip
+        kind=[query.kind for query in asked],
+        question=[query.text for query in asked],
+        reference=[query.references[0] for query in asked],
+        score=[
+            grader(query, answer) for query, answer in zip(asked, labels["answer"], strict=True)
+        ],
+    )
     apart = (frame["score"] - frame["label"]).abs()
     frame["verdict_differs"] = (frame["score"] >= 0.5) != (frame["label"] >= 0.5)
-    apart = apart[frame["verdict_differs"] | (apart > 0.25)].sort_values(ascending=False, kind="stable")
-    columns = ["query_id", "kind", "question", "reference", "answer", "label", "score", "verdict_differs"]
+    apart = apart[frame["verdict_differs"] | (apart > 0.25)].sort_values(
+        ascending=False, kind="stable"
+    )
+    columns = [
+        "query_id",
+        "kind",
+        "question",
+        "reference",
+        "answer",
+        "label",
+        "score",
+        "verdict_differs",
+    ]
     return frame.loc[apart.index, columns].reset_index(drop=True)
 
 
 def report(table: pd.DataFrame) -> str:
     """Write `compare_graders`' table as plain text, with the first failure of each grader that had one."""
     figures = ("agreement_rate", "cohen_kappa", "spearman")
-    lines = [f"{'grader':24} {'n':>4} {'failed':>6}" + "".join(f" {name + ' [95 %]':>24}" for name in figures)]
+    lines = [
+        f"{'grader':24} {'n':>4} {'failed':>6}"
+        + "".join(f" {name + ' [95 %]':>24}" for name in figures)
+    ]
     for _, row in table.iterrows():
-        cells = (f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]" if row["n"] else "–" for name in figures)
-        lines.append(f"{row['grader']:24} {row['n']:4d} {row['n_failed']:6d}" + "".join(f" {cell:>24}" for cell in cells))
-    lines += [f"{row['grader']} failed first: {row['failure']}" for _, row in table.iterrows() if row["n_failed"]]
+        cells = (
+            (
+                f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
+                if row["n"]
+                else "–"
+            )
+            for name in figures
+        )
+        lines.append(
+            f"{row['grader']:24} {row['n']:4d} {row['n_failed']:6d}"
+            + "".join(f" {cell:>24}" for cell in cells)
+        )
+    lines += [
+        f"{row['grader']} failed first: {row['failure']}"
+        for _, row in table.iterrows()
+        if row["n_failed"]
+    ]
     return "\n".join(lines)

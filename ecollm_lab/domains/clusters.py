@@ -39,11 +39,13 @@ class Clusters:
         return np.argmax(embeddings @ self.centroids.T, axis=1)
 
 
-def find_clusters(embeddings: np.ndarray, min_cluster_size: int = 8, n_components: int = 12) -> Clusters:
+def find_clusters(
+    embeddings: np.ndarray, min_cluster_size: int = 8, n_components: int = 12
+) -> Clusters:
     """Cluster unit embeddings (n, dimension) with HDBSCAN on their leading principal components.
 
-    In 384 dimensions density estimates of a few hundred points mean little, hence the projection. If HDBSCAN finds no cluster,
-    or all queries are alike, they form one.
+    In 384 dimensions density estimates of a few hundred points mean little, hence the projection.
+    If HDBSCAN finds no cluster, or all queries are alike, they form one.
 
     Raises
     ------
@@ -53,15 +55,21 @@ def find_clusters(embeddings: np.ndarray, min_cluster_size: int = 8, n_component
     """
     n = len(embeddings)
     if min_cluster_size < 2 or n < min_cluster_size:
-        raise LabError(f"min_cluster_size must be within [2, number of queries = {n}], got {min_cluster_size}.")
+        raise LabError(
+            f"min_cluster_size must be within [2, number of queries = {n}], got {min_cluster_size}."
+        )
     from sklearn.decomposition import PCA
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)  # hdbscan's own docstrings
         from hdbscan import HDBSCAN
     if np.ptp(embeddings, axis=0).any():
-        points = PCA(min(n_components, n, embeddings.shape[1]), random_state=0).fit_transform(embeddings)
-        labels = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=3).fit_predict(points.astype(np.float64))
+        points = PCA(min(n_components, n, embeddings.shape[1]), random_state=0).fit_transform(
+            embeddings
+        )
+        labels = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=3).fit_predict(
+            points.astype(np.float64)
+        )
     else:
         labels = np.full(n, NOISE)
     if labels.max() < 0:

@@ -13,13 +13,30 @@ from typing import Any
 
 from ecollm_lab.records import DATA, LabError, Passage, Query, require_choice
 
-KINDS_OF = {"split": ("train", "heldout"), "wording": ("template", "free"), "source": ("manual", "notes")}
+KINDS_OF = {
+    "split": ("train", "heldout"),
+    "wording": ("template", "free"),
+    "source": ("manual", "notes"),
+}
 REQUIRED: dict[str, dict[str, type]] = {
     "passages.jsonl": {"id": str, "title": str, "source": str, "text": str},
-    "queries.jsonl": {"id": str, "text": str, "kind": str, "references": list, "facts": list, "gold": list, "split": str},
+    "queries.jsonl": {
+        "id": str,
+        "text": str,
+        "kind": str,
+        "references": list,
+        "facts": list,
+        "gold": list,
+        "split": str,
+    },
 }
 OPTIONAL: dict[str, dict[str, type]] = {"passages.jsonl": {}, "queries.jsonl": {"wording": str}}
-GRADERS = {"facts": 1, "token_f1": 1, "embedding": 1, "judge": 1}  # name: version, raised whenever the grader would score otherwise
+GRADERS = {
+    "facts": 1,
+    "token_f1": 1,
+    "embedding": 1,
+    "judge": 1,
+}  # name: version, raised whenever the grader would score otherwise
 SETTINGS = {"name", "description", "grading", "judge_model"}  # of domain.toml
 
 
@@ -33,12 +50,17 @@ class Grading:
     def __post_init__(self) -> None:
         require_choice("grading", self.name, tuple(GRADERS))
         if (self.name == "judge") != (self.judge_model is not None):
-            raise LabError(f'judge_model goes with grading = "judge" and only with it; got {self.name!r} and {self.judge_model!r}.')
+            raise LabError(
+                f'judge_model goes with grading = "judge" and only with it; got {self.name!r} and'
+                f" {self.judge_model!r}."
+            )
 
     @property
     def slug(self) -> str:
         """Name and version, for provenance and fingerprints: `facts-1`, `judge-1:gpt-4o-mini`."""
-        return f"{self.name}-{GRADERS[self.name]}" + (f":{self.judge_model}" if self.judge_model else "")
+        return f"{self.name}-{GRADERS[self.name]}" + (
+            f":{self.judge_model}" if self.judge_model else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +81,9 @@ class Domain:
     def digest(self) -> str:
         """Content hash of passages, queries and grading; changes when anything that can change an outcome does."""
         graded = "" if self.grading.slug == "facts-1" else self.grading.slug
-        return hashlib.sha256((repr((self.passages, self.queries)) + graded).encode()).hexdigest()[:16]
+        return hashlib.sha256((repr((self.passages, self.queries)) + graded).encode()).hexdigest()[
+            :16
+        ]
 
 
 def check_domain(folder: FilePath | str) -> list[str]:
@@ -73,7 +97,8 @@ def load_domain(folder: FilePath | str) -> Domain:
     Raises
     ------
     LabError
-        If a file is missing or any line is at fault; the message lists the first faults with file and line.
+        If a file is missing or any line is at fault; the message lists the first faults with file
+        and line.
 
     """
     domain, faults = _read(FilePath(folder))
@@ -95,8 +120,16 @@ def _read(folder: FilePath) -> tuple[Domain, list[str]]:
     ids = {row["id"] for row in rows["passages.jsonl"].values()}
     for number, row in rows["queries.jsonl"].items():
         where = f"{folder / 'queries.jsonl'}:{number}"
-        faults += [f"{where}: gold passage {g!r} does not exist in passages.jsonl" for g in row["gold"] if g not in ids]
-        needed = ("references", "facts") if about.get("grading", Grading()).name == "facts" else ("references",)
+        faults += [
+            f"{where}: gold passage {g!r} does not exist in passages.jsonl"
+            for g in row["gold"]
+            if g not in ids
+        ]
+        needed = (
+            ("references", "facts")
+            if about.get("grading", Grading()).name == "facts"
+            else ("references",)
+        )
         faults += [f"{where}: {key} is empty; give at least one" for key in needed if not row[key]]
     for file, sound in rows.items():
         if not sound and not faults:
@@ -105,7 +138,14 @@ def _read(folder: FilePath) -> tuple[Domain, list[str]]:
         return Domain(folder.name, (), ()), sorted(faults, key=_by_line)
     queries = (Query(**_frozen(row)) for row in rows["queries.jsonl"].values())
     passages = (Passage(**row) for row in rows["passages.jsonl"].values())
-    return Domain(**{"name": folder.resolve().name, **about}, passages=tuple(passages), queries=tuple(queries)), []
+    return (
+        Domain(
+            **{"name": folder.resolve().name, **about},
+            passages=tuple(passages),
+            queries=tuple(queries),
+        ),
+        [],
+    )
 
 
 def _settings(file: FilePath, faults: list[str]) -> dict[str, Any]:
@@ -117,9 +157,19 @@ def _settings(file: FilePath, faults: list[str]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         faults.append(f"{file}: cannot be read ({error})")
         return {}
-    faults += [f"{file}: unknown setting {key!r}; known: {', '.join(sorted(SETTINGS))}" for key in table if key not in SETTINGS]
-    wrong = [key for key in SETTINGS & set(table) if not (isinstance(table[key], str) and table[key].strip())]
-    faults += [f"{file}: {key} must be a text in quotes, got {table[key]!r}" for key in sorted(wrong)]
+    faults += [
+        f"{file}: unknown setting {key!r}; known: {', '.join(sorted(SETTINGS))}"
+        for key in table
+        if key not in SETTINGS
+    ]
+    wrong = [
+        key
+        for key in SETTINGS & set(table)
+        if not (isinstance(table[key], str) and table[key].strip())
+    ]
+    faults += [
+        f"{file}: {key} must be a text in quotes, got {table[key]!r}" for key in sorted(wrong)
+    ]
     if wrong:
         return {}
     if not re.fullmatch(r"[\w-]+", table.get("name", "x")):
@@ -129,7 +179,9 @@ def _settings(file: FilePath, faults: list[str]) -> dict[str, Any]:
     except LabError as error:
         faults.append(f"{file}: {error}")
         return {}
-    return {key: table[key] for key in ("name", "description") if key in table} | {"grading": grading}
+    return {key: table[key] for key in ("name", "description") if key in table} | {
+        "grading": grading
+    }
 
 
 def _frozen(row: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +198,10 @@ def _rows(file: FilePath, faults: list[str]) -> Iterator[tuple[int, dict[str, An
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        faults.append(f"{file}: cannot be read ({error.strerror}); a domain folder needs {' and '.join(REQUIRED)}")
+        faults.append(
+            f"{file}: cannot be read ({error.strerror}); a domain folder needs"
+            f" {' and '.join(REQUIRED)}"
+        )
         return
     except UnicodeDecodeError as error:
         faults.append(f"{file}: not UTF-8 text ({error.reason} at byte {error.start})")
@@ -181,7 +236,9 @@ def _problems(row: Any, file: str) -> list[str]:
         value: Any = row[key]
         if not isinstance(value, kind):
             out.append(f"field {key!r} must be a {kind.__name__}, got {type(value).__name__}")
-        elif isinstance(value, list) and not all(isinstance(item, str) and item.strip() for item in value):
+        elif isinstance(value, list) and not all(
+            isinstance(item, str) and item.strip() for item in value
+        ):
             out.append(f"field {key!r} must hold non-empty strings")
         elif isinstance(value, str) and not value.strip():
             out.append(f"field {key!r} is empty")
@@ -195,5 +252,8 @@ def domain_folder(domain: str) -> FilePath:
     found = next((folder for folder in (FilePath(domain), DATA / domain) if folder.is_dir()), None)
     if found is None:
         own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
-        raise LabError(f"There is no domain or folder {domain!r}. The lab's own domains: {own}. For one of yours: ecollm-lab new-domain.")
+        raise LabError(
+            f"There is no domain or folder {domain!r}. The lab's own domains: {own}. For one of"
+            " yours: ecollm-lab new-domain."
+        )
     return found

@@ -19,7 +19,8 @@ Grader = Callable[[Query, str], float]
 def make_grader(grading: Grading, encoder: Encoder, models: Models) -> Grader:
     """Return the function that grades an answer to a query as the domain wishes.
 
-    Its calls to a judging model go through `models`; raises `LabError` where the judge cannot be reached or gives no score.
+    Its calls to a judging model go through `models`; raises `LabError` where the judge cannot be
+    reached or gives no score.
     """
     match grading.name:
         case "token_f1":
@@ -34,8 +35,9 @@ def make_grader(grading: Grading, encoder: Encoder, models: Models) -> Grader:
 def grade(query: Query, answer: str) -> float:
     """Return the share of a query's facts that an answer states; higher is better.
 
-    A fact is stated if one of its wordings (separated by " | ") occurs in the answer as a run of whole words, ignoring case,
-    punctuation and accents. "14 months" is not stated by "114 months" nor by "1.14 months".
+    A fact is stated if one of its wordings (separated by " | ") occurs in the answer as a run of
+    whole words, ignoring case, punctuation and accents. "14 months" is not stated by "114 months"
+    nor by "1.14 months".
 
     Examples
     --------
@@ -45,7 +47,10 @@ def grade(query: Query, answer: str) -> float:
 
     """
     said = f" {normalise(answer)} "
-    stated = [any(f" {normalise(wording)} " in said for wording in fact.split(" | ")) for fact in query.facts]
+    stated = [
+        any(f" {normalise(wording)} " in said for wording in fact.split(" | "))
+        for fact in query.facts
+    ]
     return sum(stated) / len(stated)
 
 
@@ -60,13 +65,15 @@ def token_f1(query: Query, answer: str) -> float:
 
     Notes
     -----
-    As in SQuAD (Rajpurkar et al., EMNLP 2016): words are compared as multisets after lower-casing and dropping punctuation and the
-    articles a, an, the. If answer or reference has no word left, the F1 is 1 if neither has and 0 otherwise. A wrong number in a
-    right sentence still scores high: see how a grader agrees with your own labels before you trust it.
+    As in SQuAD (Rajpurkar et al., EMNLP 2016): words are compared as multisets after lower-casing
+    and dropping punctuation and the articles a, an, the. If answer or reference has no word left,
+    the F1 is 1 if neither has and 0 otherwise. A wrong number in a right sentence still scores
+    high: see how a grader agrees with your own labels before you trust it.
 
     Examples
     --------
-    Of the answer's 3 words 2 are right, of the reference's 4 words 2 are found: F1 = 2 · (2/3) · (2/4) / (2/3 + 2/4) = 4/7.
+    Of the answer's 3 words 2 are right, of the reference's 4 words 2 are found: F1 = 2 · (2/3) ·
+    (2/4) / (2/3 + 2/4) = 4/7.
 
     >>> q = Query("q1", "how long?", "lookup", ("It is 14 months.",), (), (), "train")
     >>> round(token_f1(q, "the 14 Months, perhaps"), 3)

@@ -46,7 +46,10 @@ def read_score(reply: str) -> float:
     except (ValueError, TypeError, KeyError):
         score = None
     if isinstance(score, bool) or score not in SCORES:
-        raise LabError(f'The judge did not reply with {{"score": 0}}, {{"score": 0.5}} or {{"score": 1}}, but with {reply[:80]!r}.')
+        raise LabError(
+            'The judge did not reply with {"score": 0}, {"score": 0.5} or {"score": 1}, but'
+            f" with {reply[:80]!r}."
+        )
     return float(score)
 
 

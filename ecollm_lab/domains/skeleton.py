@@ -30,24 +30,52 @@ grading = "{grading}"
 """
 
 PASSAGES = (
-    {"id": "p1", "title": "Coffee machine: cleaning", "text": "Empty the drip tray every evening. Descale the machine every 6 weeks."},
-    {"id": "p2", "title": "Coffee machine: faults", "text": "If the red lamp blinks, refill the water. If it stays on, call 555-0134."},
-    {"id": "p3", "title": "Notes: who drinks what", "text": "Ada takes her coffee black. Ben takes oat milk.", "source": "notes"},
+    {
+        "id": "p1",
+        "title": "Coffee machine: cleaning",
+        "text": "Empty the drip tray every evening. Descale the machine every 6 weeks.",
+    },
+    {
+        "id": "p2",
+        "title": "Coffee machine: faults",
+        "text": "If the red lamp blinks, refill the water. If it stays on, call 555-0134.",
+    },
+    {
+        "id": "p3",
+        "title": "Notes: who drinks what",
+        "text": "Ada takes her coffee black. Ben takes oat milk.",
+        "source": "notes",
+    },
 )
 QUERIES = (
     {
-        "id": "q1", "text": "How often must the coffee machine be descaled?", "kind": "lookup",
-        "references": ["Every 6 weeks."], "facts": ["6 weeks | six weeks"], "gold": ["p1"], "split": "train",
+        "id": "q1",
+        "text": "How often must the coffee machine be descaled?",
+        "kind": "lookup",
+        "references": ["Every 6 weeks."],
+        "facts": ["6 weeks | six weeks"],
+        "gold": ["p1"],
+        "split": "train",
     },
     {
-        "id": "q2", "text": "the red lamp of the coffee machine blinks, what now", "kind": "diagnose",
-        "references": ["Refill the water."], "facts": ["refill the water | fill up the water"], "gold": ["p2"], "split": "train",
+        "id": "q2",
+        "text": "the red lamp of the coffee machine blinks, what now",
+        "kind": "diagnose",
+        "references": ["Refill the water."],
+        "facts": ["refill the water | fill up the water"],
+        "gold": ["p2"],
+        "split": "train",
     },
     {
-        "id": "q3", "text": "What do Ada and Ben take in their coffee?", "kind": "personal",
-        "references": ["Ada takes it black, Ben with oat milk."], "facts": ["black", "oat milk"], "gold": ["p3"], "split": "heldout",
+        "id": "q3",
+        "text": "What do Ada and Ben take in their coffee?",
+        "kind": "personal",
+        "references": ["Ada takes it black, Ben with oat milk."],
+        "facts": ["black", "oat milk"],
+        "gold": ["p3"],
+        "split": "heldout",
     },
-)  # fmt: skip
+)
 
 README = """\
 # The domain `{name}`
@@ -70,7 +98,9 @@ At least {train} training and {heldout} held-out queries; a hundred of each give
 """
 
 
-def write_skeleton(folder: FilePath, *, passages: FilePath | None = None, queries: FilePath | None = None) -> list[FilePath]:
+def write_skeleton(
+    folder: FilePath, *, passages: FilePath | None = None, queries: FilePath | None = None
+) -> list[FilePath]:
     """Write a domain folder to start from and return its files; what is there is never overwritten.
 
     Parameters
@@ -85,24 +115,41 @@ def write_skeleton(folder: FilePath, *, passages: FilePath | None = None, querie
     Raises
     ------
     LabError
-        If the folder is there and not empty, its name cannot name a domain, or a source cannot be read.
+        If the folder is there and not empty, its name cannot name a domain, or a source cannot be
+        read.
 
     """
     name = folder.resolve().name
     if not re.fullmatch(r"[\w-]+", name):
         raise LabError(f"A domain's name must be letters, digits, '-' and '_', got {name!r}.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise LabError(f"{folder} is there already and is left as it is. Name another folder, or move it away.")
-    texts = read_passages(passages) if passages else [{**row, "id": EXAMPLE + row["id"]} for row in PASSAGES]
+        raise LabError(
+            f"{folder} is there already and is left as it is. Name another folder, or move it away."
+        )
+    texts = (
+        read_passages(passages)
+        if passages
+        else [{**row, "id": EXAMPLE + row["id"]} for row in PASSAGES]
+    )
     known = {row["id"] for row in texts}
     if queries:
         asked = read_queries(queries)
     else:
-        asked = [{**row, "id": f"{EXAMPLE}{row['id']}", "gold": [g for g in (EXAMPLE + row["gold"][0],) if g in known]} for row in QUERIES]
+        asked = [
+            {
+                **row,
+                "id": f"{EXAMPLE}{row['id']}",
+                "gold": [g for g in (EXAMPLE + row["gold"][0],) if g in known],
+            }
+            for row in QUERIES
+        ]
     grading = "facts" if all(row["facts"] for row in asked) else "token_f1"
     contents = {
         "domain.toml": SETTINGS.format(name=name, grading=grading),
-        "passages.jsonl": "".join(json.dumps({**row, "source": row.get("source", "manual")}, ensure_ascii=False) + "\n" for row in texts),
+        "passages.jsonl": "".join(
+            json.dumps({**row, "source": row.get("source", "manual")}, ensure_ascii=False) + "\n"
+            for row in texts
+        ),
         "queries.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in asked),
         "README.md": README.format(name=name, folder=folder, train=MIN_TRAIN, heldout=MIN_HELDOUT),
     }
@@ -111,15 +158,17 @@ def write_skeleton(folder: FilePath, *, passages: FilePath | None = None, querie
         for file, text in contents.items():
             (folder / file).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise LabError(f"Cannot write {folder}: {error.strerror}. Name a writable place.") from error
+        raise LabError(
+            f"Cannot write {folder}: {error.strerror}. Name a writable place."
+        ) from error
     return [folder / file for file in contents]
 
 
 def read_passages(file: FilePath) -> list[dict[str, str]]:
     """Cut a file into passages, numbered p001 and on.
 
-    Markdown (.md): one passage a heading. Plain text (.txt): one a paragraph, its first words as title. CSV (.csv): one a row, with
-    the columns `text` and, if there, `title`.
+    Markdown (.md): one passage a heading. Plain text (.txt): one a paragraph, its first words as
+    title. CSV (.csv): one a row, with the columns `text` and, if there, `title`.
 
     Raises
     ------
@@ -129,25 +178,38 @@ def read_passages(file: FilePath) -> list[dict[str, str]]:
     """
     match file.suffix.lower():
         case ".md":
-            parts = re.split(r"^#{1,6}\s+(.*?)[ #]*$", f"# {file.stem}\n{_text(file)}", flags=re.MULTILINE)
+            parts = re.split(
+                r"^#{1,6}\s+(.*?)[ #]*$", f"# {file.stem}\n{_text(file)}", flags=re.MULTILINE
+            )
             found = list(zip(parts[1::2], parts[2::2], strict=True))
         case ".txt":
-            found = [(" ".join(part.split()[:6]), part) for part in re.split(r"\n\s*\n", _text(file))]
+            found = [
+                (" ".join(part.split()[:6]), part) for part in re.split(r"\n\s*\n", _text(file))
+            ]
         case ".csv":
-            found = [(row.get("title") or " ".join(row["text"].split()[:6]), row["text"]) for row in _rows(file, "text")]
+            found = [
+                (row.get("title") or " ".join(row["text"].split()[:6]), row["text"])
+                for row in _rows(file, "text")
+            ]
         case _:
-            raise LabError(f"Passages come from .md, .txt or .csv files, got {file}. Others: write passages.jsonl yourself.")
+            raise LabError(
+                f"Passages come from .md, .txt or .csv files, got {file}. Others: write"
+                " passages.jsonl yourself."
+            )
     rows = [(title.strip(), " ".join(text.split())) for title, text in found if text.strip()]
     if not rows:
         raise LabError(f"{file} holds no passage: no text below a heading, no paragraph or no row.")
-    return [{"id": f"p{i:03d}", "title": title, "text": text} for i, (title, text) in enumerate(rows, start=1)]
+    return [
+        {"id": f"p{i:03d}", "title": title, "text": text}
+        for i, (title, text) in enumerate(rows, start=1)
+    ]
 
 
 def read_queries(file: FilePath) -> list[dict[str, Any]]:
     """Read queries from a CSV file, one a row, numbered q001 and on.
 
-    Columns `text` and `reference`; if there, `facts` and `gold` (several separated by ";"), `kind` ("query" where left out) and
-    `split` (where left out, every third row is held out).
+    Columns `text` and `reference`; if there, `facts` and `gold` (several separated by ";"), `kind`
+    ("query" where left out) and `split` (where left out, every third row is held out).
 
     Raises
     ------
@@ -157,14 +219,21 @@ def read_queries(file: FilePath) -> list[dict[str, Any]]:
     """
     out = []
     for i, row in enumerate(_rows(file, "text", "reference"), start=1):
-        several = {key: [part.strip() for part in row.get(key, "").split(";") if part.strip()] for key in ("facts", "gold")}
+        several = {
+            key: [part.strip() for part in row.get(key, "").split(";") if part.strip()]
+            for key in ("facts", "gold")
+        }
         split = row.get("split") or ("train" if i % 3 else "heldout")
         out.append(
             {
-                "id": f"q{i:03d}", "text": row["text"], "kind": row.get("kind") or "query", "references": [row["reference"]], **several,
+                "id": f"q{i:03d}",
+                "text": row["text"],
+                "kind": row.get("kind") or "query",
+                "references": [row["reference"]],
+                **several,
                 "split": split,
             }
-        )  # fmt: skip
+        )
     return out
 
 
@@ -185,16 +254,23 @@ def _rows(file: FilePath, *needed: str) -> Iterable[dict[str, str]]:
         table = pd.read_csv(io.StringIO(_text(file)), dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         why = " ".join(str(error).split())
-        raise LabError(f"{file} is no CSV file, which needs a header with the columns {' and '.join(needed)}: {why}.") from error
+        raise LabError(
+            f"{file} is no CSV file, which needs a header with the columns {' and '.join(needed)}:"
+            f" {why}."
+        ) from error
     for column in needed:
         if column not in table:
             raise LabError(
-                f"{file} has no column {column!r}; it has: {', '.join(map(str, table))}. A CSV file needs {' and '.join(needed)}."
+                f"{file} has no column {column!r}; it has: {', '.join(map(str, table))}. A CSV file"
+                f" needs {' and '.join(needed)}."
             )
         blank = table.index[table[column].str.strip() == ""]
         if len(blank):
             raise LabError(f"{file}: {column!r} is empty in row {blank[0] + 2}.")
-    return ({str(key): str(value).strip() for key, value in row.items()} for row in table.to_dict("records"))
+    return (
+        {str(key): str(value).strip() for key, value in row.items()}
+        for row in table.to_dict("records")
+    )
 
 
 def hints(domain: Domain) -> list[str]:
@@ -202,22 +278,47 @@ def hints(domain: Domain) -> list[str]:
     out = []
     ids = [passage.id for passage in domain.passages] + [query.id for query in domain.queries]
     if left := [name for name in ids if name.startswith(EXAMPLE)]:
-        out.append(f"{len(left)} example lines of the skeleton are left, first {left[0]}: replace them by your own")
+        out.append(
+            f"{len(left)} example lines of the skeleton are left, first {left[0]}: replace them by"
+            " your own"
+        )
     for split, least in (("train", MIN_TRAIN), ("heldout", MIN_HELDOUT)):
         if (n := len(domain.split(split))) < least:
             out.append(f"{n} {split} queries; give at least {least}")
-    texts = {split: {normalise(query.text) for query in domain.split(split)} for split in ("train", "heldout")}
+    texts = {
+        split: {normalise(query.text) for query in domain.split(split)}
+        for split in ("train", "heldout")
+    }
     if shared := sorted(texts["train"] & texts["heldout"]):
-        out.append(f"{len(shared)} texts stand in both splits, first {shared[0]!r}: keep each on one side")
+        out.append(
+            f"{len(shared)} texts stand in both splits, first {shared[0]!r}: keep each on one side"
+        )
     if long := [passage.id for passage in domain.passages if len(passage.text.split()) > MAX_WORDS]:
-        out.append(f"{len(long)} passages have over {MAX_WORDS} words, first {long[0]}: cut them up, or small models will not read several")
+        out.append(
+            f"{len(long)} passages have over {MAX_WORDS} words, first {long[0]}: cut them up, or"
+            " small models will not read several"
+        )
     if domain.grading.name == "facts":
         passages = {passage.id: passage for passage in domain.passages}
-        if wrong := [query.id for query in domain.queries if max(grade(query, r) for r in query.references) < 1]:
-            out.append(f"{len(wrong)} queries have no reference that states their own facts, first {wrong[0]}: mend facts or references")
-        sourceless = [q.id for q in domain.queries if q.gold and not grade(q, " ".join(_shown(passages[g]) for g in q.gold))]
+        if wrong := [
+            query.id
+            for query in domain.queries
+            if max(grade(query, r) for r in query.references) < 1
+        ]:
+            out.append(
+                f"{len(wrong)} queries have no reference that states their own facts, first"
+                f" {wrong[0]}: mend facts or references"
+            )
+        sourceless = [
+            q.id
+            for q in domain.queries
+            if q.gold and not grade(q, " ".join(_shown(passages[g]) for g in q.gold))
+        ]
         if sourceless:
-            out.append(f"{len(sourceless)} queries have facts that no gold passage states, first {sourceless[0]}: mend facts or gold")
+            out.append(
+                f"{len(sourceless)} queries have facts that no gold passage states, first"
+                f" {sourceless[0]}: mend facts or gold"
+            )
     return out
 
 

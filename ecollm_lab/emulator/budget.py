@@ -19,7 +19,8 @@ from ecollm_lab.traces import Trace
 class Budget:
     """How much an exploration may spend in all: outcomes, US dollars, seconds; at least one of them.
 
-    Outcomes and dollars count what was recalled from earlier runs too; seconds count this run, and are looked at between batches.
+    Outcomes and dollars count what was recalled from earlier runs too; seconds count this run, and
+    are looked at between batches.
     """
 
     outcomes: int | None = None
@@ -27,7 +28,11 @@ class Budget:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        given = {name: getattr(self, name) for name in ("outcomes", "cost_usd", "seconds") if getattr(self, name) is not None}
+        given = {
+            name: getattr(self, name)
+            for name in ("outcomes", "cost_usd", "seconds")
+            if getattr(self, name) is not None
+        }
         if not given:
             raise LabError("A budget needs outcomes, cost_usd or seconds; all are None.")
         for name, value in given.items():
@@ -50,19 +55,22 @@ def emulate(
     emulator
         Goes on from what it knows.
     run
-        Measures pairs and returns their outcomes, in any order; fewer than asked means that it had to stop.
+        Measures pairs and returns their outcomes, in any order; fewer than asked means that it had
+        to stop.
     budget
-        A batch that would probably cost more dollars than are left is cut short; `run` may stop within a batch.
+        A batch that would probably cost more dollars than are left is cut short; `run` may stop
+        within a batch.
     stop_at_regret
-        Stop once `Emulator.expected_regret` has been at most this after two batches in a row; None = spend the budget.
+        Stop once `Emulator.expected_regret` has been at most this after two batches in a row; None
+        = spend the budget.
     on_batch
         Called after each batch with its row of the result.
 
     Returns
     -------
-    One row per batch: outcomes, cost_usd (in all so far), expected_regret, deciding_s, running_s (of this batch), and stopped: ""
-    or, in the last, "budget spent", "front stable", "everything measured", "nothing left to ask" (what is left was given up) or
-    "run stopped early".
+    One row per batch: outcomes, cost_usd (in all so far), expected_regret, deciding_s, running_s
+    (of this batch), and stopped: "" or, in the last, "budget spent", "front stable", "everything
+    measured", "nothing left to ask" (what is left was given up) or "run stopped early".
 
     Raises
     ------
@@ -74,8 +82,9 @@ def emulate(
     left = np.inf if budget.outcomes is None else budget.outcomes - emulator.n_told
     if 0 < left < fresh:
         raise LabError(
-            f"A budget of {budget.outcomes} outcomes leaves {left} for {fresh} paths that were never measured; each needs one. "
-            f"Give at least {emulator.n_told + fresh}, or choose fewer paths."
+            f"A budget of {budget.outcomes} outcomes leaves {left} for {fresh} paths that were"
+            f" never measured; each needs one. Give at least {emulator.n_told + fresh}, or choose"
+            " fewer paths."
         )
     started = time.monotonic()
     rows: list[dict[str, Any]] = []
@@ -97,12 +106,20 @@ def emulate(
             why = "budget spent"
         elif len(outcomes) < len(pairs) or not pairs:
             why = "run stopped early" if pairs else "nothing left to ask"
-        elif stop_at_regret is not None and rows and max(regret, rows[-1]["expected_regret"]) <= stop_at_regret:
+        elif (
+            stop_at_regret is not None
+            and rows
+            and max(regret, rows[-1]["expected_regret"]) <= stop_at_regret
+        ):
             why = "front stable"
         row = {
-            "outcomes": emulator.n_told, "cost_usd": emulator.cost_usd, "expected_regret": regret,
-            "deciding_s": decided - began + time.monotonic() - ran, "running_s": ran - decided, "stopped": why,
-        }  # fmt: skip
+            "outcomes": emulator.n_told,
+            "cost_usd": emulator.cost_usd,
+            "expected_regret": regret,
+            "deciding_s": decided - began + time.monotonic() - ran,
+            "running_s": ran - decided,
+            "stopped": why,
+        }
         rows.append(row)
         if on_batch:
             on_batch(row)
@@ -118,14 +135,26 @@ def replay_from(trace: Trace) -> Callable[[list[Pair]], list[Outcome]]:
         When a pair is asked for that the trace has no complete outcome for.
 
     """
-    known = {(row.query_id, row.path_id): row for row in trace.outcomes.itertuples() if row.quality == row.quality}
+    known = {
+        (row.query_id, row.path_id): row
+        for row in trace.outcomes.itertuples()
+        if row.quality == row.quality
+    }
 
     def run(pairs: list[Pair]) -> list[Outcome]:
         missing = [pair for pair in pairs if pair not in known]
         if missing:
-            raise LabError(f"The trace has no outcome of {missing[0]}; exploring by replay needs one for every pair that may be asked.")
+            raise LabError(
+                f"The trace has no outcome of {missing[0]}; exploring by replay needs one for every"
+                " pair that may be asked."
+            )
         rows = (known[pair] for pair in pairs)
-        return [Outcome(r.query_id, r.path_id, r.quality, r.cost_usd, r.latency_s, r.tokens_in, r.tokens_out) for r in rows]
+        return [
+            Outcome(
+                r.query_id, r.path_id, r.quality, r.cost_usd, r.latency_s, r.tokens_in, r.tokens_out
+            )
+            for r in rows
+        ]
 
     return run
 
@@ -142,5 +171,9 @@ def _affordable(emulator: Emulator, budget: Budget, size: int) -> list[Pair]:
         size = left if left < 1.5 * size else size
     if budget.cost_usd is not None and emulator.n_told:
         each = max(emulator.cost_usd / emulator.n_told, 1e-12)
-        size = min(size, int((budget.cost_usd - emulator.cost_usd) / each) + 1) if budget.cost_usd > emulator.cost_usd else 0
+        size = (
+            min(size, int((budget.cost_usd - emulator.cost_usd) / each) + 1)
+            if budget.cost_usd > emulator.cost_usd
+            else 0
+        )
     return emulator.ask(size) if size > 0 else []

@@ -12,11 +12,20 @@ from ecollm_lab.emulator.estimates import Estimates, slo_regret
 from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.traces import is_on_front
 
-PER_QUERY = 4  # paths asked together on one query: they are compared on the same question, and prefixes they share run once
-FLOOR = 0.05  # share of the questions that goes to any path, set aside or not, in case the model is wrong
-N_BOXES = 25  # SLOs, each limit the cost or latency of a random path, that paths compete for in each posterior draw
-SET_ASIDE = 0.01  # a path less probable than this to be on the front, overall and in every cluster, is set aside
-GROWTH, SMALLEST_BATCH = 0.2, 16  # a batch is this share of the outcomes so far: fits stay few however long the sweep
+# paths asked together on one query: they are compared on the same question, and prefixes they share
+# run once
+PER_QUERY = 4
+# share of the questions that goes to any path, set aside or not, in case the model is wrong
+FLOOR = 0.05
+# SLOs, each limit the cost or latency of a random path, that paths compete for in each posterior
+# draw
+N_BOXES = 25
+# a path less probable than this to be on the front, overall and in every cluster, is set aside
+SET_ASIDE = 0.01
+GROWTH, SMALLEST_BATCH = (
+    0.2,
+    16,
+)  # a batch is this share of the outcomes so far: fits stay few however long the sweep
 LARGE = 500_000  # with more cells than this, one step of learning variances per batch
 FAILURES = 3  # so many failed outcomes and no good one: the path is given up
 
@@ -26,9 +35,10 @@ Pair = tuple[str, str]
 class Emulator:
     """Chooses which paths to measure on which queries, and says what the outcomes imply.
 
-    First every path is asked once. From then on the posterior of all paths' means is drawn; a path gets a vote from a draw
-    for being on the front, and one for each SLO it would serve best, over all queries and within each cluster. Its
-    share of the next questions is its votes times the standard deviation of its quality.
+    First every path is asked once. From then on the posterior of all paths' means is drawn; a path
+    gets a vote from a draw for being on the front, and one for each SLO it would serve best, over
+    all queries and within each cluster. Its share of the next questions is its votes times the
+    standard deviation of its quality.
 
     Parameters
     ----------
@@ -56,7 +66,9 @@ class Emulator:
     ) -> None:
         self.path_ids = [path.id if isinstance(path, Path) else str(path) for path in space]
         self.query_ids = [query.id if isinstance(query, Query) else str(query) for query in queries]
-        self.estimates = Estimates(self.path_ids, self.query_ids, embeddings, labels=labels, seed=seed)
+        self.estimates = Estimates(
+            self.path_ids, self.query_ids, embeddings, labels=labels, seed=seed
+        )
         self.labels = self.estimates.labels
         self._rng = np.random.default_rng(seed)
         self._row = {query_id: i for i, query_id in enumerate(self.query_ids)}
@@ -87,10 +99,11 @@ class Emulator:
     def ask(self, n: int) -> list[Pair]:
         """Return up to `n` (query_id, path_id) pairs to measure next; none when all have been asked.
 
-        While there are paths never asked, only those are returned, once each, so there may be fewer than n.
+        While there are paths never asked, only those are returned, once each, so there may be fewer
+        than n.
 
-        Pairs on the same query stand together. A pair is asked once; tell its outcome before long, for until then it
-        counts for nothing.
+        Pairs on the same query stand together. A pair is asked once; tell its outcome before long,
+        for until then it counts for nothing.
 
         Raises
         ------
@@ -111,16 +124,25 @@ class Emulator:
                 share = np.where(self._asked[q] | given_up, 0.0, weights[self.labels[q]])
                 k = min(PER_QUERY, n - len(pairs), int((share > 0).sum()))
                 if k:
-                    pairs += self._take(q, self._rng.choice(len(share), k, replace=False, p=share / share.sum()))
+                    pairs += self._take(
+                        q, self._rng.choice(len(share), k, replace=False, p=share / share.sum())
+                    )
             if len(pairs) == before:
                 break
-        order = {query_id: i for i, query_id in enumerate(dict.fromkeys(query_id for query_id, _ in pairs))}
+        order = {
+            query_id: i
+            for i, query_id in enumerate(dict.fromkeys(query_id for query_id, _ in pairs))
+        }
         return sorted(pairs, key=lambda pair: (order[pair[0]], self._column[pair[1]]))
 
     def _first_questions(self, paths: np.ndarray) -> list[Pair]:
         groups = [paths[i : i + PER_QUERY] for i in range(0, len(paths), PER_QUERY)]
         queries = self._least_asked(len(groups))
-        return [pair for i, group in enumerate(groups) for pair in self._take(queries[i % len(queries)], np.sort(group))]
+        return [
+            pair
+            for i, group in enumerate(groups)
+            for pair in self._take(queries[i % len(queries)], np.sort(group))
+        ]
 
     def _take(self, q: int, columns: np.ndarray) -> list[Pair]:
         self._asked[q, columns] = True
@@ -144,7 +166,9 @@ class Emulator:
         out = np.tile(overall, (int(self.labels.max()) + 1, 1))
         known = np.unique(self.labels)
         for label in known if len(known) > 1 else ():
-            out[label] = (overall + self._share(self.estimates.draws(np.flatnonzero(self.labels == label)))) / 2
+            out[label] = (
+                overall + self._share(self.estimates.draws(np.flatnonzero(self.labels == label)))
+            ) / 2
         return (1 - FLOOR) * out + FLOOR / len(self.path_ids)
 
     def _share(self, draws: np.ndarray) -> np.ndarray:
@@ -171,16 +195,21 @@ class Emulator:
         Raises
         ------
         LabError
-            If a pair was never asked or is told twice, if quality is outside [0, 1], or cost or latency is negative or missing for
-            an outcome that did not fail. Then none of these outcomes is taken in.
+            If a pair was never asked or is told twice, if quality is outside [0, 1], or cost or
+            latency is negative or missing for an outcome that did not fail. Then none of these
+            outcomes is taken in.
 
         """
         told = list(outcomes)
         self._check(told)
-        unasked = next((o for o in told if not self._asked[self._row[o.query_id], self._column[o.path_id]]), None)
+        unasked = next(
+            (o for o in told if not self._asked[self._row[o.query_id], self._column[o.path_id]]),
+            None,
+        )
         if unasked is not None:
             raise LabError(
-                f"({unasked.query_id}, {unasked.path_id}) was told but never asked; outcomes from an earlier run go through recall()."
+                f"({unasked.query_id}, {unasked.path_id}) was told but never asked; outcomes from"
+                " an earlier run go through recall()."
             )
         self._add(told)
 
@@ -197,15 +226,23 @@ class Emulator:
             if o.query_id not in self._row or o.path_id not in self._column:
                 kind = "query" if o.query_id not in self._row else "path"
                 raise LabError(f"{where} was told, but its {kind} is not among those explored.")
-            if self._told[self._row[o.query_id], self._column[o.path_id]] or twice[o.query_id, o.path_id] > 1:
+            if (
+                self._told[self._row[o.query_id], self._column[o.path_id]]
+                or twice[o.query_id, o.path_id] > 1
+            ):
                 raise LabError(f"{where} was told twice; a pair has one outcome.")
             if np.isnan(o.quality):
                 continue
             if not 0 <= o.quality <= 1:
-                raise LabError(f"quality must be within [0, 1], or NaN for a failed attempt; got {o.quality} for {where}.")
+                raise LabError(
+                    f"quality must be within [0, 1], or NaN for a failed attempt; got {o.quality}"
+                    f" for {where}."
+                )
             for name in ("cost_usd", "latency_s"):
                 if not 0 <= getattr(o, name) < np.inf:
-                    raise LabError(f"{name} must be >= 0 and finite; got {getattr(o, name)} for {where}.")
+                    raise LabError(
+                        f"{name} must be >= 0 and finite; got {getattr(o, name)} for {where}."
+                    )
 
     def _add(self, told: list[Outcome]) -> None:
         for o in told:
@@ -221,9 +258,16 @@ class Emulator:
         """Bring `estimates` up to date with what was told; `thorough` fits longer and draws more, for final results."""
         if thorough or not self._current:
             if np.isnan(self._tables[0]).all():
-                raise LabError("There is nothing to estimate from: no outcome was told, or every attempt failed.")
-            steps = 1 if self._told.size > LARGE else 8 if self.estimates.n_outcomes.sum() == 0 else 2
-            if thorough:  # in a large space two steps: a single one would leave the spread of cost and latency as it was
+                raise LabError(
+                    "There is nothing to estimate from: no outcome was told, or every attempt"
+                    " failed."
+                )
+            steps = (
+                1 if self._told.size > LARGE else 8 if self.estimates.n_outcomes.sum() == 0 else 2
+            )
+            # in a large space two steps: a single one would leave the spread of cost and latency as
+            # it was
+            if thorough:
                 steps = 20 if self._told.size <= LARGE else 2
             self.estimates.update(*self._tables, iterations=steps, n_draws=256 if thorough else 64)
             self._current = True
@@ -242,18 +286,34 @@ class Emulator:
     def fronts(self) -> pd.DataFrame:
         """Return `Estimates.fronts`, with `status` and `because`.
 
-        Status is "kept"; "set aside" if in every scope the path has less than one chance in a hundred to be on the front (because names
-        the path that most probably dominates it); or "failed" if every attempt on it failed.
+        Status is "kept"; "set aside" if in every scope the path has less than one chance in a
+        hundred to be on the front (because names the path that most probably dominates it); or
+        "failed" if every attempt on it failed.
         """
         frame = self.refresh(thorough=True).fronts()
         best = frame.groupby("path_id")["front_probability"].max()
         aside = best[best < SET_ASIDE].index
         draws = self.estimates.draws()
         status = dict.fromkeys(self.path_ids, "kept") | dict.fromkeys(aside, "set aside")
-        status |= {path_id: "failed" for path_id, failed in zip(self.path_ids, self.given_up, strict=True) if failed}
-        because = {path_id: self._dominator(draws, self._column[path_id]) for path_id in aside if status[path_id] == "set aside"}
-        because |= {path_id: "every attempt on it failed" for path_id, what in status.items() if what == "failed"}
-        frame["status"], frame["because"] = frame["path_id"].map(status), frame["path_id"].map(because).fillna("")
+        status |= {
+            path_id: "failed"
+            for path_id, failed in zip(self.path_ids, self.given_up, strict=True)
+            if failed
+        }
+        because = {
+            path_id: self._dominator(draws, self._column[path_id])
+            for path_id in aside
+            if status[path_id] == "set aside"
+        }
+        because |= {
+            path_id: "every attempt on it failed"
+            for path_id, what in status.items()
+            if what == "failed"
+        }
+        frame["status"], frame["because"] = (
+            frame["path_id"].map(status),
+            frame["path_id"].map(because).fillna(""),
+        )
         frame.loc[frame["status"] == "failed", "on_front"] = False
         return frame
 
@@ -263,4 +323,7 @@ class Emulator:
         worse = (sign * draws <= sign * own).all(axis=2) & (draws != own).any(axis=2)
         probability = worse.mean(axis=0)
         by = int(probability.argmax())
-        return f"{self.path_ids[by]} is at least as good in quality, cost and latency with probability {probability[by]:.2f}"
+        return (
+            f"{self.path_ids[by]} is at least as good in quality, cost and latency with probability"
+            f" {probability[by]:.2f}"
+        )

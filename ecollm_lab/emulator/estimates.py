@@ -24,15 +24,24 @@ class PositiveModel:
     """
 
     def __init__(self, design: Design) -> None:
-        self._level, self._spread = MixedModel(design, slopes=False, start=STEADY), MixedModel(design, slopes=False)
+        self._level, self._spread = (
+            MixedModel(design, slopes=False, start=STEADY),
+            MixedModel(design, slopes=False),
+        )
 
-    def fit(self, values: np.ndarray, *, rng: np.random.Generator, n_draws: int, iterations: int) -> None:
+    def fit(
+        self, values: np.ndarray, *, rng: np.random.Generator, n_draws: int, iterations: int
+    ) -> None:
         """Fit to values (queries, paths) >= 0, NaN where not seen; a single iteration leaves a spread learned before as it is."""
         seen = ~np.isnan(values)
         positive = seen & (values > 0)
         n_seen = seen.sum(axis=0)
         self._values, self._n_draws = values, n_draws
-        self._share = np.where(n_seen > 0, positive.sum(axis=0) / np.maximum(n_seen, 1), float(2 * positive.sum() > seen.sum()))
+        self._share = np.where(
+            n_seen > 0,
+            positive.sum(axis=0) / np.maximum(n_seen, 1),
+            float(2 * positive.sum() > seen.sum()),
+        )
         self._any = bool(positive.any())
         if not self._any:
             return
@@ -41,8 +50,12 @@ class PositiveModel:
         if self._spread.fitted and iterations == 1:
             return
         deviation = y - self._level.levels()
-        floor = 0.02 * np.nanstd(deviation) + 1e-9  # the logarithm of a deviation that happens to be zero
-        self._spread.fit(np.log(np.abs(deviation) + floor), rng=rng, n_draws=n_draws, iterations=iterations)
+        floor = (
+            0.02 * np.nanstd(deviation) + 1e-9
+        )  # the logarithm of a deviation that happens to be zero
+        self._spread.fit(
+            np.log(np.abs(deviation) + floor), rng=rng, n_draws=n_draws, iterations=iterations
+        )
         width = np.exp(self._spread.levels())
         self._shape = np.quantile((deviation / width)[positive], (np.arange(200) + 0.5) / 200)
         factors = np.exp(np.clip(width[:, None] * self._shape, -20, 20))
@@ -56,9 +69,23 @@ class PositiveModel:
         seen = ~np.isnan(values)
         left = (len(rows) - seen.sum(axis=0))[:, None]
         query = np.exp(self._level.scale * self._level.query_effects)
-        typical = np.exp(self._level.level_draws()) * self._share[:, None] * query[rows].mean(axis=0) / query.mean(axis=0)
-        noise = np.sqrt(left) * typical * self._relative_sd[:, None] * rng.standard_normal(typical.shape)
-        total = np.where(seen, values, 0.0).sum(axis=0)[:, None] + left * typical * self._factor[:, None] + noise
+        typical = (
+            np.exp(self._level.level_draws())
+            * self._share[:, None]
+            * query[rows].mean(axis=0)
+            / query.mean(axis=0)
+        )
+        noise = (
+            np.sqrt(left)
+            * typical
+            * self._relative_sd[:, None]
+            * rng.standard_normal(typical.shape)
+        )
+        total = (
+            np.where(seen, values, 0.0).sum(axis=0)[:, None]
+            + left * typical * self._factor[:, None]
+            + noise
+        )
         return np.maximum(total / len(rows), 0.0).T
 
     def quantile_draws(self, q: float, rng: np.random.Generator, n_draws: int) -> np.ndarray:
@@ -68,7 +95,9 @@ class PositiveModel:
         levels, widths = self._level.level_draws(), np.exp(self._spread.level_draws())
         out = np.empty((n_draws, len(self._share)))
         for i in range(n_draws):
-            drawn = np.exp(levels[:, i] + widths[:, i] * rng.choice(self._shape, self._values.shape))
+            drawn = np.exp(
+                levels[:, i] + widths[:, i] * rng.choice(self._shape, self._values.shape)
+            )
             drawn[rng.random(drawn.shape) >= self._share] = 0.0
             out[i] = np.quantile(np.where(np.isnan(self._values), drawn, self._values), q, axis=0)
         return out
@@ -90,23 +119,44 @@ class Estimates:
 
     Notes
     -----
-    Means are those over exactly these queries: an outcome that was seen enters as it is, so with all of them seen the estimate is
-    the measured mean and its uncertainty nil. Quality noise is taken as that of a share: proportional to m (1 - m).
+    Means are those over exactly these queries: an outcome that was seen enters as it is, so with
+    all of them seen the estimate is the measured mean and its uncertainty nil. Quality noise is
+    taken as that of a share: proportional to m (1 - m).
 
     """
 
     def __init__(
-        self, path_ids: Sequence[str], query_ids: Sequence[str], embeddings: np.ndarray, *, labels: np.ndarray | None = None, seed: int = 0
+        self,
+        path_ids: Sequence[str],
+        query_ids: Sequence[str],
+        embeddings: np.ndarray,
+        *,
+        labels: np.ndarray | None = None,
+        seed: int = 0,
     ) -> None:
-        self.path_ids, self.query_ids, self.embeddings = list(path_ids), list(query_ids), np.asarray(embeddings)
+        self.path_ids, self.query_ids, self.embeddings = (
+            list(path_ids),
+            list(query_ids),
+            np.asarray(embeddings),
+        )
         for what, ids in (("paths", self.path_ids), ("queries", self.query_ids)):
             if not ids or len(set(ids)) < len(ids):
-                raise LabError(f"{what} must be at least one and all different, got {len(ids)} with {len(set(ids))} different ids.")
+                raise LabError(
+                    f"{what} must be at least one and all different, got {len(ids)} with"
+                    f" {len(set(ids))} different ids."
+                )
         if self.embeddings.ndim != 2 or len(self.embeddings) != len(self.query_ids):
-            raise LabError(f"embeddings must have one row per query: {len(self.query_ids)}, got the shape {self.embeddings.shape}.")
+            raise LabError(
+                f"embeddings must have one row per query: {len(self.query_ids)}, got the shape"
+                f" {self.embeddings.shape}."
+            )
         if labels is None:
             enough = len(self.query_ids) >= MIN_QUERIES_TO_CLUSTER
-            labels = find_clusters(self.embeddings).assign(self.embeddings) if enough else np.zeros(len(self.query_ids), dtype=int)
+            labels = (
+                find_clusters(self.embeddings).assign(self.embeddings)
+                if enough
+                else np.zeros(len(self.query_ids), dtype=int)
+            )
         self.labels = np.asarray(labels)
         self._rng = np.random.default_rng(seed)
         design = Design.over(self.path_ids, self.embeddings, self.labels)
@@ -115,15 +165,32 @@ class Estimates:
         self.n_outcomes = np.zeros(len(self.path_ids), dtype=int)
 
     @classmethod
-    def of(cls, trace: Trace, embeddings: np.ndarray, *, path_ids: Sequence[str] | None = None, seed: int = 0) -> Estimates:
+    def of(
+        cls,
+        trace: Trace,
+        embeddings: np.ndarray,
+        *,
+        path_ids: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Estimates:
         """Estimate from a trace, complete or not; `embeddings` are of its queries in order, `path_ids` may name paths never run."""
         estimates = cls(path_ids or trace.path_ids, trace.query_ids, embeddings, seed=seed)
         columns = pd.Index(trace.path_ids).get_indexer(pd.Index(estimates.path_ids))
-        tables = [np.where(columns >= 0, trace.array(name)[:, columns], np.nan) for name in OBJECTIVES]
+        tables = [
+            np.where(columns >= 0, trace.array(name)[:, columns], np.nan) for name in OBJECTIVES
+        ]
         estimates.update(*tables, iterations=12, n_draws=256)
         return estimates
 
-    def update(self, quality: np.ndarray, cost: np.ndarray, latency: np.ndarray, *, iterations: int = 3, n_draws: int = 64) -> None:
+    def update(
+        self,
+        quality: np.ndarray,
+        cost: np.ndarray,
+        latency: np.ndarray,
+        *,
+        iterations: int = 3,
+        n_draws: int = 64,
+    ) -> None:
         """Fit to tables (queries, paths), NaN where not seen; goes on from the last fit.
 
         Raises
@@ -136,7 +203,12 @@ class Estimates:
             if np.isnan(table).all():
                 raise LabError(f"There is no outcome with a {name} to estimate from.")
         for _ in range(iterations):
-            self._quality.fit(quality, rng=self._rng, n_draws=n_draws, weights=self._quality_precision(~np.isnan(quality)))
+            self._quality.fit(
+                quality,
+                rng=self._rng,
+                n_draws=n_draws,
+                weights=self._quality_precision(~np.isnan(quality)),
+            )
         self._cost.fit(cost, rng=self._rng, n_draws=n_draws, iterations=iterations)
         self._latency.fit(latency, rng=self._rng, n_draws=n_draws, iterations=iterations)
         self.n_outcomes = (~np.isnan(quality)).sum(axis=0)
@@ -157,11 +229,20 @@ class Estimates:
         """
         rows = np.arange(len(self.query_ids)) if rows is None else np.asarray(rows)
         quality = np.clip(self._quality.mean_draws(rows, self._rng), 0.0, 1.0)
-        return np.stack([quality, self._cost.mean_draws(rows, self._rng), self._latency.mean_draws(rows, self._rng)], axis=2)
+        return np.stack(
+            [
+                quality,
+                self._cost.mean_draws(rows, self._rng),
+                self._latency.mean_draws(rows, self._rng),
+            ],
+            axis=2,
+        )
 
     def tail_draws(self, column: str, q: float = 0.95, n_draws: int = 32) -> np.ndarray:
         """Return posterior draws of the paths' quantile of cost_usd or latency_s over all queries, shape (draws, paths)."""
-        return {"cost_usd": self._cost, "latency_s": self._latency}[column].quantile_draws(q, self._rng, n_draws)
+        return {"cost_usd": self._cost, "latency_s": self._latency}[column].quantile_draws(
+            q, self._rng, n_draws
+        )
 
     def expected_quality(self) -> np.ndarray:
         """Return the posterior mean quality of every query on every path, shape (queries, paths); not clipped to [0, 1]."""
@@ -170,21 +251,28 @@ class Estimates:
     def fronts(self) -> pd.DataFrame:
         """Return one row per path for all queries ("all") and for each cluster of queries ("cluster 0", …).
 
-        Columns: scope, path_id, then for quality, cost_usd and latency_s the mean and a 90 % credible interval (`_low`, `_high`),
-        on_front (by the means), front_probability (share of posterior draws), n (outcomes seen, in any scope).
+        Columns: scope, path_id, then for quality, cost_usd and latency_s the mean and a 90 %
+        credible interval (`_low`, `_high`), on_front (by the means), front_probability (share of
+        posterior draws), n (outcomes seen, in any scope).
         """
         scopes = {"all": np.arange(len(self.labels))}
         known = np.unique(self.labels)
         if len(known) > 1:
             scopes |= {f"cluster {label}": np.flatnonzero(self.labels == label) for label in known}
-        return pd.concat([self._front(scope, rows) for scope, rows in scopes.items()], ignore_index=True)
+        return pd.concat(
+            [self._front(scope, rows) for scope, rows in scopes.items()], ignore_index=True
+        )
 
     def _front(self, scope: str, rows: np.ndarray) -> pd.DataFrame:
         draws = self.draws(rows)
         mean, (low, high) = draws.mean(axis=0), np.quantile(draws, INTERVAL, axis=0)
         frame = pd.DataFrame({"scope": scope, "path_id": self.path_ids})
         for i, name in enumerate(OBJECTIVES):
-            frame[name], frame[f"{name}_low"], frame[f"{name}_high"] = mean[:, i], low[:, i], high[:, i]
+            frame[name], frame[f"{name}_low"], frame[f"{name}_high"] = (
+                mean[:, i],
+                low[:, i],
+                high[:, i],
+            )
         frame["on_front"] = is_on_front(mean)
         frame["front_probability"] = np.mean([is_on_front(draw) for draw in draws], axis=0)
         frame["n"] = self.n_outcomes
@@ -203,11 +291,14 @@ def slo_regret(draws: np.ndarray, boxes: np.ndarray) -> tuple[float, np.ndarray]
 
     Notes
     -----
-    Picks maximise expected quality where a path that breaks a limit delivers 0; -1 where no path keeps the limits in any draw.
-    The regret is the best feasible quality of each draw minus the pick's, averaged over draws and the boxes with a pick.
+    Picks maximise expected quality where a path that breaks a limit delivers 0; -1 where no path
+    keeps the limits in any draw. The regret is the best feasible quality of each draw minus the
+    pick's, averaged over draws and the boxes with a pick.
 
     """
-    kept = (draws[None, :, :, 1] <= boxes[:, None, None, 0]) & (draws[None, :, :, 2] <= boxes[:, None, None, 1])
+    kept = (draws[None, :, :, 1] <= boxes[:, None, None, 0]) & (
+        draws[None, :, :, 2] <= boxes[:, None, None, 1]
+    )
     value = np.where(kept, draws[None, :, :, 0], 0.0)
     expected = value.mean(axis=1)
     picks = np.where(expected.max(axis=1) > 0, expected.argmax(axis=1), -1)

@@ -12,11 +12,31 @@ import scipy.sparse as sp
 
 from ecollm_lab.traces.path_ids import path_factors
 
-# Where expectation maximisation starts, as shares of the variance of what is fitted. Single answers are mostly noise; among paths,
-# stages explain most, their pairs little, a path's own part less, but never nothing. Cost and latency are mostly the path's.
-NOISY = {"alone": 0.1, "component": 0.05, "pair": 0.001, "path": 0.001, "slope": 0.01, "query": 0.2, "noise": 0.6}
-STEADY = {"alone": 0.5, "component": 0.3, "pair": 0.02, "path": 0.02, "slope": 0.01, "query": 0.1, "noise": 0.2}
-PRIOR_WEIGHT = 2.0  # how many effects the start weighs against those seen; keeps every variance above zero
+# Where expectation maximisation starts, as shares of the variance of what is fitted. Single answers
+# are mostly noise; among paths,
+# stages explain most, their pairs little, a path's own part less, but never nothing. Cost and
+# latency are mostly the path's.
+NOISY = {
+    "alone": 0.1,
+    "component": 0.05,
+    "pair": 0.001,
+    "path": 0.001,
+    "slope": 0.01,
+    "query": 0.2,
+    "noise": 0.6,
+}
+STEADY = {
+    "alone": 0.5,
+    "component": 0.3,
+    "pair": 0.02,
+    "path": 0.02,
+    "slope": 0.01,
+    "query": 0.1,
+    "noise": 0.2,
+}
+PRIOR_WEIGHT = (
+    2.0  # how many effects the start weighs against those seen; keeps every variance above zero
+)
 RELAXATION = 1.7  # exponent on each step of expectation maximisation, which creeps without it
 N_DIRECTIONS = 8
 
@@ -28,13 +48,16 @@ class Design:
     Attributes
     ----------
     main
-        One-hot path features, shape (paths, effects): components, their names and numbers, pairs of them, the path itself.
+        One-hot path features, shape (paths, effects): components, their names and numbers, pairs of
+        them, the path itself.
     group
         Which variance each column of `main` shares, shape (effects,); `kinds` names the variances.
     slopes, slope_group
-        The columns of `main` whose effect may vary with the query, shape (paths, slopes), and their stage, shape (slopes,).
+        The columns of `main` whose effect may vary with the query, shape (paths, slopes), and their
+        stage, shape (slopes,).
     basis, basis_group
-        What it may vary with, shape (queries, features): clusters (group 0) and principal directions of the embeddings (1).
+        What it may vary with, shape (queries, features): clusters (group 0) and principal
+        directions of the embeddings (1).
 
     """
 
@@ -50,7 +73,8 @@ class Design:
     def over(cls, path_ids: Sequence[str], embeddings: np.ndarray, labels: np.ndarray) -> Design:
         """Read components from path ids: "a/b-3/c" has three stages; "b-3" counts as itself, as "b" and as "3".
 
-        Ids without the same number (two or more) of "/"-separated parts have nothing in common: each path stands alone.
+        Ids without the same number (two or more) of "/"-separated parts have nothing in common:
+        each path stands alone.
 
         Parameters
         ----------
@@ -99,40 +123,68 @@ def _directions(embeddings: np.ndarray) -> np.ndarray:
     centred = np.asarray(embeddings, dtype=float) - np.mean(embeddings, axis=0)
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     keep = np.flatnonzero(s > 1e-6)[:N_DIRECTIONS]
-    return u[:, keep] * s[keep] / np.sqrt(np.mean(np.square(s[keep])) / len(embeddings)) if len(keep) else u[:, keep]
+    return (
+        u[:, keep] * s[keep] / np.sqrt(np.mean(np.square(s[keep])) / len(embeddings))
+        if len(keep)
+        else u[:, keep]
+    )
 
 
 class MixedModel:
     """y[query, path] = mean + effects of the path + effect of the query + slopes of components on query features + noise.
 
-    All effects are Gaussian with mean zero and one variance per group, learned by expectation maximisation from posterior
-    draws: structure that the data do not show shrinks away, and a path's own effect never vanishes. Query effects or the
-    paths' own effects, whichever are more, are integrated out; a fit costs one Cholesky factor of the rest, however many cells are seen.
+    All effects are Gaussian with mean zero and one variance per group, learned by expectation
+    maximisation from posterior draws: structure that the data do not show shrinks away, and a
+    path's own effect never vanishes. Query effects or the paths' own effects, whichever are more,
+    are integrated out; a fit costs one Cholesky factor of the rest, however many cells are seen.
 
     Attributes
     ----------
     variances
-        Of each group, then of query effects, then of the noise, as shares of the variance of y; kept between fits.
+        Of each group, then of query effects, then of the noise, as shares of the variance of y;
+        kept between fits.
     effects, query_effects
-        Posterior draws, shapes (effects, draws) and (queries, draws), and their means `effect`, `query_effect`.
+        Posterior draws, shapes (effects, draws) and (queries, draws), and their means `effect`,
+        `query_effect`.
 
     """
 
-    def __init__(self, design: Design, *, slopes: bool = True, start: dict[str, float] = NOISY) -> None:
+    def __init__(
+        self, design: Design, *, slopes: bool = True, start: dict[str, float] = NOISY
+    ) -> None:
         self._main = sp.csr_matrix(np.hstack([np.ones((len(design.main), 1)), design.main]))
         self._slopes = design.slopes
         self._basis = design.basis if slopes else design.basis[:, :0]
         groups = len(design.kinds)
         self._group = np.concatenate(
-            [design.group, *(groups + 2 * design.slope_group + g for g in design.basis_group[: self._basis.shape[1]])]
+            [
+                design.group,
+                *(
+                    groups + 2 * design.slope_group + g
+                    for g in design.basis_group[: self._basis.shape[1]]
+                ),
+            ]
         ).astype(int)
         n_slopes = 2 * (int(design.slope_group.max()) + 1)
-        self._start = np.array([*(start[kind] for kind in design.kinds), *[start["slope"]] * n_slopes, start["query"], start["noise"]])
+        self._start = np.array(
+            [
+                *(start[kind] for kind in design.kinds),
+                *[start["slope"]] * n_slopes,
+                start["query"],
+                start["noise"],
+            ]
+        )
         self.variances = self._start.copy()
         self.fitted = False
 
     def fit(
-        self, y: np.ndarray, *, rng: np.random.Generator, n_draws: int = 64, iterations: int = 1, weights: np.ndarray | None = None
+        self,
+        y: np.ndarray,
+        *,
+        rng: np.random.Generator,
+        n_draws: int = 64,
+        iterations: int = 1,
+        weights: np.ndarray | None = None,
     ) -> None:
         """Fit to y (queries, paths), NaN where not seen; goes on from the variances of the last fit.
 
@@ -186,24 +238,41 @@ class MixedModel:
         noise, prior = self.variances[-1], np.concatenate([[1e-4], 1 / self.variances[self._group]])
         n_queries, n_paths = self._seen.shape
         prior_query = np.full(n_queries, 1 / self.variances[-2])
-        own = np.arange(self._n_main - n_paths, self._n_main)  # the paths' own effects: diagonal in the gram matrix
+        own = np.arange(
+            self._n_main - n_paths, self._n_main
+        )  # the paths' own effects: diagonal in the gram matrix
         if n_paths <= n_queries:
             gram, cross, by = self._gram, self._cross, self._by_query
             right, right_out, prior_out = self._right, self._z_query, prior_query
         else:
             rest = np.setdiff1d(np.arange(len(self._right)), own)
-            gram = np.block([[self._gram[np.ix_(rest, rest)], self._cross[:, rest].T], [self._cross[:, rest], np.diag(self._by_query)]])
+            gram = np.block(
+                [
+                    [self._gram[np.ix_(rest, rest)], self._cross[:, rest].T],
+                    [self._cross[:, rest], np.diag(self._by_query)],
+                ]
+            )
             cross = np.hstack([self._gram[np.ix_(own, rest)], self._cross[:, own].T])
-            by, right, right_out = self._gram[own, own], np.concatenate([self._right[rest], self._z_query]), self._right[own]
+            by, right, right_out = (
+                self._gram[own, own],
+                np.concatenate([self._right[rest], self._z_query]),
+                self._right[own],
+            )
             prior, prior_out = np.concatenate([prior[rest], prior_query]), prior[own]
         w = by / noise + prior_out
         scaled = cross / (noise * np.sqrt(w))[:, None]
         precision = gram / noise - scaled.T @ scaled
         precision[np.diag_indices_from(precision)] += prior
         factor = scipy.linalg.cholesky(precision, lower=True, overwrite_a=True, check_finite=False)
-        mean = scipy.linalg.cho_solve((factor, True), right / noise - cross.T @ (right_out / (noise**2 * w)), check_finite=False)
+        mean = scipy.linalg.cho_solve(
+            (factor, True),
+            right / noise - cross.T @ (right_out / (noise**2 * w)),
+            check_finite=False,
+        )
         normal = rng.standard_normal((len(right), n_draws))
-        kept = mean[:, None] + scipy.linalg.solve_triangular(factor, normal, lower=True, trans="T", check_finite=False)
+        kept = mean[:, None] + scipy.linalg.solve_triangular(
+            factor, normal, lower=True, trans="T", check_finite=False
+        )
         kept = np.hstack([mean[:, None], kept])
         out = (right_out[:, None] - cross @ kept) / (noise * w)[:, None]
         out[:, 1:] += rng.standard_normal((len(out), n_draws)) / np.sqrt(w)[:, None]
@@ -219,7 +288,11 @@ class MixedModel:
         u, a, start = self.effects, self.query_effects, self._start
         size = np.bincount(self._group, minlength=len(start) - 2)
         total = np.bincount(self._group, weights=np.square(u[1:]).mean(axis=1), minlength=len(size))
-        residual = self._square - 2 * (self._right @ u + self._z_query @ a) + np.einsum("is,is->s", u, self._gram @ u)
+        residual = (
+            self._square
+            - 2 * (self._right @ u + self._z_query @ a)
+            + np.einsum("is,is->s", u, self._gram @ u)
+        )
         residual += 2 * np.einsum("is,is->s", a, self._cross @ u) + self._by_query @ np.square(a)
         sums = np.concatenate([total, [np.square(a).mean(axis=1).sum(), residual.mean()]])
         sizes = np.concatenate([size, [len(a), self._seen.sum()]])
@@ -228,7 +301,9 @@ class MixedModel:
 
     def _slope_effects(self, effects: np.ndarray) -> np.ndarray:
         """Return the slopes among effects (effects, draws), shape (features, slopes, draws)."""
-        return effects[self._n_main :].reshape(self._basis.shape[1], self._slopes.shape[1], effects.shape[1])
+        return effects[self._n_main :].reshape(
+            self._basis.shape[1], self._slopes.shape[1], effects.shape[1]
+        )
 
     def levels(self) -> np.ndarray:
         """Return each path's expected y for the average query, shape (paths,)."""
@@ -241,19 +316,36 @@ class MixedModel:
     def cells(self) -> np.ndarray:
         """Return the posterior mean of every cell without its noise, shape (queries, paths)."""
         slopes = self._slope_effects(self.effect[:, None])[:, :, 0]
-        paths = (self._main @ self.effect[: self._n_main])[None, :] + self._basis @ slopes @ self._slopes.T
+        paths = (self._main @ self.effect[: self._n_main])[
+            None, :
+        ] + self._basis @ slopes @ self._slopes.T
         return self.offset + self.scale * (paths + self.query_effect[:, None])
 
     def mean_draws(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return draws of each path's mean y over the queries `rows`, shape (draws, paths); cells seen enter as they are."""
-        seen, z, basis, a = self._seen[rows].astype(float), self._z[rows], self._basis[rows], self.query_effects[rows]
+        seen, z, basis, a = (
+            self._seen[rows].astype(float),
+            self._z[rows],
+            self._basis[rows],
+            self.query_effects[rows],
+        )
         n, n_seen = len(rows), seen.sum(axis=0)
         main = self._main @ self.effects[: self._n_main]
-        by_feature = np.einsum("pw,kws->kps", self._slopes, self._slope_effects(self.effects), optimize=True)
+        by_feature = np.einsum(
+            "pw,kws->kps", self._slopes, self._slope_effects(self.effects), optimize=True
+        )
         expected = main + a.mean(axis=0) + np.einsum("k,kps->ps", basis.mean(axis=0), by_feature)
-        fitted = n_seen[:, None] * main + seen.T @ a + np.einsum("pk,kps->ps", seen.T @ basis, by_feature)
-        noise = np.sqrt(self.variances[-1] / self.weights * (n - n_seen))[:, None] * rng.standard_normal(expected.shape)
-        return (self.offset + self.scale * (expected + (z.sum(axis=0)[:, None] - fitted + noise) / n)).T
+        fitted = (
+            n_seen[:, None] * main
+            + seen.T @ a
+            + np.einsum("pk,kps->ps", seen.T @ basis, by_feature)
+        )
+        noise = np.sqrt(self.variances[-1] / self.weights * (n - n_seen))[
+            :, None
+        ] * rng.standard_normal(expected.shape)
+        return (
+            self.offset + self.scale * (expected + (z.sum(axis=0)[:, None] - fitted + noise) / n)
+        ).T
 
 
 def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -20,15 +20,28 @@ from ecollm_lab.traces import Trace
 
 T = TypeVar("T")
 SHOWN = 5  # paths of the front in the table
-_WORDS = {"running": "Running", "stopping": "Stopping after what is in flight", "stopped": "Stopped", "done": "Done", "failed": "Failed"}
-_STYLES = {"running": "info", "stopping": "warning", "stopped": "warning", "done": "success", "failed": "danger"}
+_WORDS = {
+    "running": "Running",
+    "stopping": "Stopping after what is in flight",
+    "stopped": "Stopped",
+    "done": "Done",
+    "failed": "Failed",
+}
+_STYLES = {
+    "running": "info",
+    "stopping": "warning",
+    "stopped": "warning",
+    "done": "success",
+    "failed": "danger",
+}
 
 
 class JobView(w.VBox, Generic[T]):
     """A job with its bar, its spend, its front so far and a stop button; leave it as the last expression of a cell.
 
-    The cell ends at once and the kernel is free for others. Run the cell again and the same job is shown, not a second one started. A press
-    of the button reaches the kernel as soon as no other cell is running there.
+    The cell ends at once and the kernel is free for others. Run the cell again and the same job is
+    shown, not a second one started. A press of the button reaches the kernel as soon as no other
+    cell is running there.
 
     Attributes
     ----------
@@ -40,7 +53,11 @@ class JobView(w.VBox, Generic[T]):
         self.job = job
         self.bar = w.IntProgress(0, max=1, layout=w.Layout(width="360px"))
         self.stop_button = w.Button(
-            description="Stop", icon="stop", tooltip="Finish what is in flight and keep all that was measured; call it again to go on."
+            description="Stop",
+            icon="stop",
+            tooltip=(
+                "Finish what is in flight and keep all that was measured; call it again to go on."
+            ),
         )
         self.stop_button.on_click(lambda _button: job.stop())
         self.line, self.table = w.HTML(), w.HTML()
@@ -73,8 +90,15 @@ class JobView(w.VBox, Generic[T]):
         self.bar.bar_style = _STYLES[state]
         self.stop_button.disabled = state != "running"
         self.stop_button.description = "Stop" if live else _WORDS[state]
-        error = "" if self.job.error is None else f"<br><b>{escape(_say(self.job.error))}</b> What was measured before is kept."
-        self.line.value = f"<b>{escape(self.job.name)}</b> {_WORDS[state]}{'' if progress is None else _numbers(progress, live)}.{error}"
+        error = (
+            ""
+            if self.job.error is None
+            else f"<br><b>{escape(_say(self.job.error))}</b> What was measured before is kept."
+        )
+        self.line.value = (
+            f"<b>{escape(self.job.name)}</b>"
+            f" {_WORDS[state]}{'' if progress is None else _numbers(progress, live)}.{error}"
+        )
         self.table.value = _front_table(self.job.tally.front())
 
 
@@ -90,7 +114,11 @@ def _numbers(p: Progress, live: bool) -> str:
     said += f", {p.retried:,} calls tried again" if p.retried else ""
     said += f", {p.failed:,} failed" if p.failed else ""
     said += f", {p.quarantined:,} given up for good" if p.quarantined else ""
-    return said + (f"; {p.stopped or 'ended early'}, call it again to go on" if p.done + p.failed < p.total and not live else "")
+    return said + (
+        f"; {p.stopped or 'ended early'}, call it again to go on"
+        if p.done + p.failed < p.total and not live
+        else ""
+    )
 
 
 def _front_table(front: pd.DataFrame) -> str:
@@ -99,25 +127,39 @@ def _front_table(front: pd.DataFrame) -> str:
     shown = front.head(SHOWN)
     table = pd.DataFrame(
         {
-            "path": shown["path_id"], "queries": shown["n"], "quality": shown["quality"].map("{:.3f}".format),
+            "path": shown["path_id"],
+            "queries": shown["n"],
+            "quality": shown["quality"].map("{:.3f}".format),
             "USD per 1,000 queries": shown["cost_usd"].map(lambda usd: f"{1000 * usd:.3g}"),
-            "ms": shown["latency_s"].map(lambda s: f"{1000 * s:.3g}" if s < 0.9995 else f"{1000 * s:,.0f}"),
+            "ms": (
+                shown["latency_s"].map(
+                    lambda s: f"{1000 * s:.3g}" if s < 0.9995 else f"{1000 * s:,.0f}"
+                )
+            ),
         }
-    )  # fmt: skip
-    more = f" ({len(shown)} of {len(front)} paths, best quality first)" if len(front) > len(shown) else ""
+    )
+    more = (
+        f" ({len(shown)} of {len(front)} paths, best quality first)"
+        if len(front) > len(shown)
+        else ""
+    )
     return f"<i>Front of this run's outcomes{more}:</i>{table.to_html(index=False, border=0)}"
 
 
-def sweep_live(domain: str, *, store_file: FilePath, **options: Any) -> JobView[tuple[Trace, FilePath, Progress]]:
+def sweep_live(
+    domain: str, *, store_file: FilePath, **options: Any
+) -> JobView[tuple[Trace, FilePath, Progress]]:
     """Sweep a domain beside the notebook; arguments, result and errors are those of `measuring.sweep_domain`.
 
-    A sweep stopped by its button, by an error or by the end of the kernel keeps every outcome measured; called again, it goes on. While one
-    runs into a store, the same call shows it again and another one on that store is refused, so that no pair is measured twice.
+    A sweep stopped by its button, by an error or by the end of the kernel keeps every outcome
+    measured; called again, it goes on. While one runs into a store, the same call shows it again
+    and another one on that store is refused, so that no pair is measured twice.
 
     Raises
     ------
     LabError
-        If another job runs into this store. Errors of the sweep itself are shown in the view and raised by `result()`.
+        If another job runs into this store. Errors of the sweep itself are shown in the view and
+        raised by `result()`.
 
     """
     return _start("sweep", domain, sweep_domain, store_file, options)
@@ -128,14 +170,22 @@ def emulate_live(domain: str, *, store_file: FilePath, **options: Any) -> JobVie
     return _start("emulate", domain, emulate_domain, store_file, options)
 
 
-def _start(kind: str, domain: str, work: Callable[..., T], store_file: FilePath, options: dict[str, Any]) -> JobView[T]:
+def _start(
+    kind: str, domain: str, work: Callable[..., T], store_file: FilePath, options: dict[str, Any]
+) -> JobView[T]:
     """Start the work on its store, or show the job that already does exactly this."""
     key = FilePath(store_file).resolve()
-    asked = f"{kind} {domain}" + "".join(f", {name}={value}" for name, value in sorted(options.items()))
+    asked = f"{kind} {domain}" + "".join(
+        f", {name}={value}" for name, value in sorted(options.items())
+    )
     job = running(key)
     if job is None or job.asked != asked:
         job = Job(
-            lambda stop, report: work(domain, store_file=FilePath(store_file), stop=stop, on_progress=report, **options),
-            name=f"{kind} {FilePath(domain).name}", key=key, asked=asked,
-        )  # fmt: skip
+            lambda stop, report: work(
+                domain, store_file=FilePath(store_file), stop=stop, on_progress=report, **options
+            ),
+            name=f"{kind} {FilePath(domain).name}",
+            key=key,
+            asked=asked,
+        )
     return JobView(job)

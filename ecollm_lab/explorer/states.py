@@ -10,8 +10,21 @@ from ecollm_lab.records import LabError
 
 VERSION = 1
 LIMIT = {"latency": "max_latency_s", "cost": "max_cost_usd", "min_quality": "min_quality"}
-KEYS = ("version", "max_latency_s", "max_cost_usd", "min_quality", "prefer", "statistic", "split", "kind", "cluster", "show", "selected",
-        "pins", "query_page")  # fmt: skip
+KEYS = (
+    "version",
+    "max_latency_s",
+    "max_cost_usd",
+    "min_quality",
+    "prefer",
+    "statistic",
+    "split",
+    "kind",
+    "cluster",
+    "show",
+    "selected",
+    "pins",
+    "query_page",
+)
 MOST_STEPS = 200
 
 
@@ -19,7 +32,8 @@ MOST_STEPS = 200
 class Journey:
     """Steps taken, each with its name and the state it led to; `at` is the present one.
 
-    Moves of one control in a row are one step, so that a drag can be undone at once. A step from the past forgets what came after it.
+    Moves of one control in a row are one step, so that a drag can be undone at once. A step from
+    the past forgets what came after it.
     """
 
     names: list[str] = field(default_factory=list)
@@ -43,7 +57,9 @@ class Journey:
         if not 0 <= to < len(self.names):
             return None
         self.at = to
-        self.controls = [f"{control}." if not control.endswith(".") else control for control in self.controls]  # a move starts a new step
+        self.controls = [
+            f"{control}." if not control.endswith(".") else control for control in self.controls
+        ]  # a move starts a new step
         return self.states[to]
 
 
@@ -53,17 +69,28 @@ def check(state: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     LabError
-        If it is no mapping, of another version, has a key this edition does not know or a value of another type.
+        If it is no mapping, of another version, has a key this edition does not know or a value of
+        another type.
 
     """
     if not isinstance(state, Mapping):
-        raise LabError(f"state must be a mapping as explorer.state returns it, got {type(state).__name__}; load JSON first.")
+        raise LabError(
+            f"state must be a mapping as explorer.state returns it, got {type(state).__name__};"
+            " load JSON first."
+        )
     if state.get("version", VERSION) != VERSION:
-        raise LabError(f"state has version {state['version']!r}; this edition reads version {VERSION}.")
+        raise LabError(
+            f"state has version {state['version']!r}; this edition reads version {VERSION}."
+        )
     unknown = [key for key in state if key not in KEYS]
     if unknown:
-        raise LabError(f"state has unknown keys: {', '.join(map(str, unknown))}; known: {', '.join(KEYS)}.")
+        raise LabError(
+            f"state has unknown keys: {', '.join(map(str, unknown))}; known: {', '.join(KEYS)}."
+        )
     for key, kind in (("show", list), ("pins", list), ("query_page", int)):
         if not isinstance(state.get(key, kind()), kind):
-            raise LabError(f"{key} in a state must be of type {kind.__name__}, got {state[key]!r}; take states from explorer.state.")
+            raise LabError(
+                f"{key} in a state must be of type {kind.__name__}, got {state[key]!r}; take states"
+                " from explorer.state."
+            )
     return dict(state)

@@ -28,7 +28,8 @@ def write_pages(drawn: Mapping[str, Mapping[str, go.Figure]], out: Path) -> list
 
     Returns
     -------
-    The files written. Each holds plotly.js itself, so it opens from a disk without a network; nothing in it sends anything away.
+    The files written. Each holds plotly.js itself, so it opens from a disk without a network;
+    nothing in it sends anything away.
 
     """
     files: list[Path] = []
@@ -39,15 +40,26 @@ def write_pages(drawn: Mapping[str, Mapping[str, go.Figure]], out: Path) -> list
             file = out / f"{group}_{name}.html"
             figure.write_html(file, include_plotlyjs=True, config=CONFIG)
             files.append(file)
-            plot = figure.to_html(full_html=False, include_plotlyjs=not chapters and not sections, config=CONFIG, div_id=f"{group}_{name}")
-            sections.append(f'<section>{plot}<p><a href="{escape(file.name)}">{escape(name.replace("_", " "))}, alone</a></p></section>')
+            plot = figure.to_html(
+                full_html=False,
+                include_plotlyjs=not chapters and not sections,
+                config=CONFIG,
+                div_id=f"{group}_{name}",
+            )
+            sections.append(
+                f'<section>{plot}<p><a href="{escape(file.name)}">{escape(name.replace("_", " "))},'
+                " alone</a></p></section>"
+            )
         if sections:
             title = escape(group.replace("_", " "))
-            chapters.append((group, title, f'<h2 id="{escape(group)}">{title}</h2>' + "".join(sections)))
+            chapters.append(
+                (group, title, f'<h2 id="{escape(group)}">{title}</h2>' + "".join(sections))
+            )
     links = "".join(f'<a href="#{escape(group)}">{title}</a>' for group, title, _ in chapters)
     index = out / "index.html"
     index.write_text(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Figures</title><style>{_STYLE}</style></head><body>'
+        '<!doctype html><html lang="en"><head><meta'
+        f' charset="utf-8"><title>Figures</title><style>{_STYLE}</style></head><body>'
         f"<h1>Figures</h1><nav>{links}</nav>{''.join(body for _, _, body in chapters)}</body></html>"
     )
     return [*files, index]

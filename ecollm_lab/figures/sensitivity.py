@@ -22,16 +22,22 @@ MOSTLY = 0.05  # share of queries on which the winning path may break a limit
 
 
 def compute_sensitivity(
-    trace: Trace, slo: SLO | None = None, *, price_factors: Sequence[float] = PRICES, delays_s: Sequence[float] = DELAYS_S
+    trace: Trace,
+    slo: SLO | None = None,
+    *,
+    price_factors: Sequence[float] = PRICES,
+    delays_s: Sequence[float] = DELAYS_S,
 ) -> pd.DataFrame:
     """Return which paths win when cloud tokens cost a multiple of their declared price and the network delay is another.
 
     Parameters
     ----------
     trace
-        Measured, with token counts and, in its provenance, the declared prices and delays of its cloud models.
+        Measured, with token counts and, in its provenance, the declared prices and delays of its
+        cloud models.
     slo
-        Under which paths win; no limits, prefer="quality" if left out. Of equally good paths the cheapest wins.
+        Under which paths win; no limits, prefer="quality" if left out. Of equally good paths the
+        cheapest wins.
     price_factors
         Multiples of the declared token prices of cloud models; the edge's hourly price stays.
     delays_s
@@ -39,10 +45,11 @@ def compute_sensitivity(
 
     Returns
     -------
-    One row per price_factor and delay_s: edge_share, mixed_share, cloud_share (where the oracle, which knows each outcome beforehand, sends
-    the queries), path_id and placement of the path with the best mean quality that keeps the SLO on 95 % of the queries (None if none
-    does), its quality, front_size, front_off_edge_share (mixed and cloud paths on the front of means), declared (whether
-    this is the declared case), n.
+    One row per price_factor and delay_s: edge_share, mixed_share, cloud_share (where the oracle,
+    which knows each outcome beforehand, sends the queries), path_id and placement of the path with
+    the best mean quality that keeps the SLO on 95 % of the queries (None if none does), its
+    quality, front_size, front_off_edge_share (mixed and cloud paths on the front of means),
+    declared (whether this is the declared case), n.
 
     """
     quality, cost, latency = (trace.array(name) for name in ("quality", "cost_usd", "latency_s"))
@@ -50,7 +57,10 @@ def compute_sensitivity(
     places = np.array(path_placements(trace))
     off_edge = (places == "mixed") | (places == "cloud")
     if not off_edge.any():
-        raise LabError("The trace has no path with a cloud model, so neither price nor network delay can change anything.")
+        raise LabError(
+            "The trace has no path with a cloud model, so neither price nor network delay can"
+            " change anything."
+        )
     slo, known = slo or SLO(), ~np.isnan(quality)
     mean_quality = np.nanmean(quality, axis=0)
     rows = []
@@ -62,15 +72,39 @@ def compute_sensitivity(
             possible = kept | (~kept.any(axis=1, keepdims=True) & known)
             chosen = choose(np.nan_to_num(quality), possible, priced, delayed, slo)
             means = np.nanmean(priced, axis=0), np.nanmean(delayed, axis=0)
-            lasting = ((~kept & known).sum(axis=0) <= MOSTLY * known.sum(axis=0)) & known.any(axis=0)
+            lasting = ((~kept & known).sum(axis=0) <= MOSTLY * known.sum(axis=0)) & known.any(
+                axis=0
+            )
             front = is_on_front(np.column_stack([mean_quality, *means]))
-            row: dict[str, Any] = {"price_factor": factor, "delay_s": delay, "path_id": None, "placement": None, "quality": np.nan}
-            row |= {f"{place}_share": float((places[chosen] == place).mean()) for place in ("edge", "mixed", "cloud")}
+            row: dict[str, Any] = {
+                "price_factor": factor,
+                "delay_s": delay,
+                "path_id": None,
+                "placement": None,
+                "quality": np.nan,
+            }
+            row |= {
+                f"{place}_share": float((places[chosen] == place).mean())
+                for place in ("edge", "mixed", "cloud")
+            }
             if lasting.any():
                 best = int(choose(np.nan_to_num(mean_quality)[None], lasting, *means, slo)[0])
-                row |= {"path_id": trace.path_ids[best], "placement": str(places[best]), "quality": mean_quality[best]}
-            row |= {"front_size": int(front.sum()), "front_off_edge_share": float(off_edge[front].mean()) if front.any() else np.nan}
-            rows.append(row | {"declared": factor == 1 and bool(np.isclose(declared[off_edge], delay).all()), "n": len(quality)})
+                row |= {
+                    "path_id": trace.path_ids[best],
+                    "placement": str(places[best]),
+                    "quality": mean_quality[best],
+                }
+            row |= {
+                "front_size": int(front.sum()),
+                "front_off_edge_share": float(off_edge[front].mean()) if front.any() else np.nan,
+            }
+            rows.append(
+                row
+                | {
+                    "declared": factor == 1 and bool(np.isclose(declared[off_edge], delay).all()),
+                    "n": len(quality),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -79,14 +113,28 @@ def _token_cost(trace: Trace) -> np.ndarray:
     models = trace.provenance.get("models", {})
     rows = [models.get(path.rsplit("/", 1)[-1], {}) for path in trace.path_ids]
     for path, row in zip(trace.path_ids, rows, strict=True):
-        missing = [key for key in ("price_in_usd_per_mtok", "price_out_usd_per_mtok", "network_delay_s") if key not in row]
+        missing = [
+            key
+            for key in ("price_in_usd_per_mtok", "price_out_usd_per_mtok", "network_delay_s")
+            if key not in row
+        ]
         if row.get("placement") == "cloud" and missing:
-            raise LabError(f"The provenance declares no {missing[0]} for the model of {path}; without it the trace cannot be re-priced.")
-    prices = [np.array([row.get(f"price_{way}_usd_per_mtok", 0.0) for row in rows]) for way in ("in", "out")]
+            raise LabError(
+                f"The provenance declares no {missing[0]} for the model of {path}; without it the"
+                " trace cannot be re-priced."
+            )
+    prices = [
+        np.array([row.get(f"price_{way}_usd_per_mtok", 0.0) for row in rows])
+        for way in ("in", "out")
+    ]
     counts = [trace.array(f"tokens_{way}") for way in ("in", "out")]
     priced = prices[0] + prices[1] > 0
-    if any(np.isnan(count[:, priced]).any() and np.isnan(count[:, priced]).all() for count in counts):
-        raise LabError("The trace has no token counts for its priced models, so it cannot be re-priced.")
+    if any(
+        np.isnan(count[:, priced]).any() and np.isnan(count[:, priced]).all() for count in counts
+    ):
+        raise LabError(
+            "The trace has no token counts for its priced models, so it cannot be re-priced."
+        )
     return (np.nan_to_num(counts[0]) * prices[0] + np.nan_to_num(counts[1]) * prices[1]) / 1e6
 
 
@@ -96,7 +144,10 @@ def plot_sensitivity(frame: pd.DataFrame, source: str) -> go.Figure:
     prices, delays = sorted(frame["price_factor"].unique()), sorted(frame["delay_s"].unique())
     cells = frame.set_index(["delay_s", "price_factor"])
     grid = [[cells.loc[(delay, price)] for price in prices] for delay in delays]
-    titles = ("queries the oracle sends off the edge (%)", "where the best path within the SLO runs; front: off the edge, of all")
+    titles = (
+        "queries the oracle sends off the edge (%)",
+        "where the best path within the SLO runs; front: off the edge, of all",
+    )
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=titles)
     x, y = [f"{price:g}" for price in prices], [f"{delay:g}" for delay in delays]
     share = [[100 * (c["mixed_share"] + c["cloud_share"]) for c in row] for row in grid]
@@ -111,39 +162,79 @@ def plot_sensitivity(frame: pd.DataFrame, source: str) -> go.Figure:
         "showscale": False,
     }
     figure.add_heatmap(
-        z=share, text=[[f"{v:.0f}" for v in row] for row in share], texttemplate="%{text}", colorscale=[[0, "#FFFFFF"], [1, LOOKS[1][1]]],
-        zmin=0, zmax=100, **shared, row=1, col=1,
-    )  # fmt: skip
+        z=share,
+        text=[[f"{v:.0f}" for v in row] for row in share],
+        texttemplate="%{text}",
+        colorscale=[[0, "#FFFFFF"], [1, LOOKS[1][1]]],
+        zmin=0,
+        zmax=100,
+        **shared,
+        row=1,
+        col=1,
+    )
     words = [None, *(name for name, _, _ in LOOKS)]
     tints = ("#EEEEEE", "#B3D5EA", "#B2E2D5", "#F2CEB2", "#CCCCCC")
     scale = [[(i + e) / len(tints), tint] for i, tint in enumerate(tints) for e in (0, 1)]
-    at = [[words.index(c["placement"] if isinstance(c["placement"], str) else None) for c in row] for row in grid]
-    said = [[f"{words[i] or 'none'}<br>{_off_edge(c)}" for i, c in zip(a, row, strict=True)] for a, row in zip(at, grid, strict=True)]
+    at = [
+        [words.index(c["placement"] if isinstance(c["placement"], str) else None) for c in row]
+        for row in grid
+    ]
+    said = [
+        [f"{words[i] or 'none'}<br>{_off_edge(c)}" for i, c in zip(a, row, strict=True)]
+        for a, row in zip(at, grid, strict=True)
+    ]
     figure.add_heatmap(
-        z=at, text=said, texttemplate="%{text}", colorscale=scale, zmin=-0.5, zmax=4.5,
-        **shared, row=1, col=2,
-    )  # fmt: skip
+        z=at,
+        text=said,
+        texttemplate="%{text}",
+        colorscale=scale,
+        zmin=-0.5,
+        zmax=4.5,
+        **shared,
+        row=1,
+        col=2,
+    )
     for case in frame[frame["declared"]].itertuples():
         i, j = prices.index(case.price_factor), delays.index(case.delay_s)
         for column in (1, 2):
             figure.add_shape(
-                type="rect", x0=i - 0.5, x1=i + 0.5, y0=j - 0.5, y1=j + 0.5, line={"color": INK, "width": 2.5}, row=1, col=column
+                type="rect",
+                x0=i - 0.5,
+                x1=i + 0.5,
+                y0=j - 0.5,
+                y1=j + 0.5,
+                line={"color": INK, "width": 2.5},
+                row=1,
+                col=column,
             )
     figure.update_xaxes(title="price of cloud tokens (× declared)", type="category", showgrid=False)
     figure.update_yaxes(type="category", showgrid=False)
     figure.update_yaxes(title="network delay to the cloud (s)", row=1, col=1)
-    return finish(figure, "Would other prices or another network change the choice? (frame: as declared)", source)
+    return finish(
+        figure,
+        "Would other prices or another network change the choice? (frame: as declared)",
+        source,
+    )
 
 
 def _off_edge(c: pd.Series) -> str:
     """Return how many paths on the front leave the edge, of how many."""
-    return f"{round(c['front_off_edge_share'] * c['front_size'])} of {c['front_size']}" if c["front_size"] else "no front"
+    return (
+        f"{round(c['front_off_edge_share'] * c['front_size'])} of {c['front_size']}"
+        if c["front_size"]
+        else "no front"
+    )
 
 
 def _card(c: pd.Series) -> str:
     """Return the hover card of one case."""
-    winner = f"{plain(c['path_id'])}, quality {c['quality']:.3f}" if isinstance(c["path_id"], str) else "no path keeps the SLO"
+    winner = (
+        f"{plain(c['path_id'])}, quality {c['quality']:.3f}"
+        if isinstance(c["path_id"], str)
+        else "no path keeps the SLO"
+    )
     return (
-        f"oracle on {c['n']} queries: {c['edge_share']:.0%} edge, {c['mixed_share']:.0%} mixed, {c['cloud_share']:.0%} cloud"
-        f"<br>best within the SLO: {winner}<br>front: {c['front_size']} paths, {c['front_off_edge_share']:.0%} off the edge"
+        f"oracle on {c['n']} queries: {c['edge_share']:.0%} edge, {c['mixed_share']:.0%} mixed,"
+        f" {c['cloud_share']:.0%} cloud<br>best within the SLO: {winner}<br>front:"
+        f" {c['front_size']} paths, {c['front_off_edge_share']:.0%} off the edge"
     )

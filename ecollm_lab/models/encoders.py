@@ -43,17 +43,24 @@ class SentenceEncoder:
         try:
             self._model = SentenceTransformer(model, device="cpu")
         except (OSError, ValueError) as error:
-            raise LabError(f"Cannot load the encoder {model!r}: {error}. Give a folder or leave it out for the default.") from error
+            raise LabError(
+                f"Cannot load the encoder {model!r}: {error}. Give a folder or leave it out for the"
+                " default."
+            ) from error
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return unit embeddings, shape (len(texts), dimension)."""
-        return np.asarray(self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False), dtype=np.float32)
+        return np.asarray(
+            self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False),
+            dtype=np.float32,
+        )
 
 
 class StaticEncoder:
     """The default encoder distilled into one vector per token, which are averaged: no transformer runs (model2vec; made by `scripts`).
 
-    About a hundred times faster, and blind to the order of words. Embeddings of the two encoders do not mix.
+    About a hundred times faster, and blind to the order of words. Embeddings of the two encoders do
+    not mix.
     """
 
     def __init__(self, folder: FilePath | str | None = None) -> None:
@@ -62,14 +69,22 @@ class StaticEncoder:
         try:
             from model2vec import StaticModel
         except ImportError as error:
-            raise LabError("The static encoder needs model2vec; install it with: pip install 'ecollm_lab[fast]'.") from error
+            raise LabError(
+                "The static encoder needs model2vec; install it with: pip install"
+                " 'ecollm_lab[fast]'."
+            ) from error
         if not (folder / "model.safetensors").is_file():
-            raise LabError(f"There is no static encoder in {folder}; make one with: python -m scripts.distil_encoder {folder}")
+            raise LabError(
+                f"There is no static encoder in {folder}; make one with: python -m"
+                f" scripts.distil_encoder {folder}"
+            )
         self._model = StaticModel.from_pretrained(str(folder), normalize=True)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return unit embeddings, shape (len(texts), dimension); a text without any known token gets one that is the same for all such."""
-        found = np.asarray(self._model.encode(list(texts), use_multiprocessing=False), dtype=np.float32).reshape(len(texts), -1)
+        found = np.asarray(
+            self._model.encode(list(texts), use_multiprocessing=False), dtype=np.float32
+        ).reshape(len(texts), -1)
         found[~found.any(axis=1), 0] = 1.0
         return found
 

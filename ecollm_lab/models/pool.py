@@ -15,8 +15,9 @@ from ecollm_lab.records import LabError
 class ModelPool:
     """Opens the models of a catalog when they are first asked for, and closes them all at the end.
 
-    Use as a context manager: leaving it frees the edge models and stops the loopback servers it started. With `isolate`, each edge
-    model runs in a process of its own, so that a crash in native code costs one call and not the sweep.
+    Use as a context manager: leaving it frees the edge models and stops the loopback servers it
+    started. With `isolate`, each edge model runs in a process of its own, so that a crash in native
+    code costs one call and not the sweep.
     """
 
     def __init__(self, catalog: Catalog, *, isolate: bool = False) -> None:
@@ -45,7 +46,11 @@ class ModelPool:
             from ecollm_lab.models.cloud.client import CloudModel
 
             started = self._exits.enter_context(CloudModel(model))
-        if model.base_url is None:  # the first call allocates, and no outcome should carry that; where calls are billed there is none
+        if (
+            model.base_url is None
+            # the first call allocates, and no outcome should carry that; where calls are billed there
+            # is none
+        ):
             started.reply("Question: warm up")
         return started
 
@@ -61,7 +66,12 @@ class ModelPool:
     def __enter__(self) -> ModelPool:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._open.clear()
         self._exits.close()
 

@@ -18,9 +18,10 @@ TEMPLATE_TOKENS = 128  # what a chat template may add to a prompt
 class Reply:
     """What a model wrote, the tokens it read and wrote, and the measured wall time in seconds.
 
-    `latency_s` is the service time of the attempt that was answered. The wait for a turn (`queue_s`) and failed attempts with
-    the pauses after them (`retry_s`) are kept apart. `finish_reason` is "stop" or "length" (cut at the token limit). A call
-    measured `repeats` times carries the median, and `spread_s` is the distance between the quartiles.
+    `latency_s` is the service time of the attempt that was answered. The wait for a turn
+    (`queue_s`) and failed attempts with the pauses after them (`retry_s`) are kept apart.
+    `finish_reason` is "stop" or "length" (cut at the token limit). A call measured `repeats` times
+    carries the median, and `spread_s` is the distance between the quartiles.
     """
 
     text: str
@@ -79,7 +80,8 @@ class RemoteModel(ChatModel, Protocol):
 class Account:
     """Where a call's attempts are journalled: `reserve` its highest price before sending, `settle` what it cost after.
 
-    `reserve` gives the attempt's number, or 0 while there is no room; `settle` takes that number, the price, an error and the reply.
+    `reserve` gives the attempt's number, or 0 while there is no room; `settle` takes that number,
+    the price, an error and the reply.
     """
 
     reserve: Callable[[float], Future[int]]
@@ -93,4 +95,8 @@ def most_tokens_in(prompt: str) -> int:
 
 def most_usd(model: Model, prompt: str) -> float:
     """Return the most a call can cost in US dollars at the declared prices."""
-    return model.cost_usd(0.0, most_tokens_in(prompt), MAX_TOKENS) if model.placement == "cloud" else 0.0
+    return (
+        model.cost_usd(0.0, most_tokens_in(prompt), MAX_TOKENS)
+        if model.placement == "cloud"
+        else 0.0
+    )

@@ -29,7 +29,9 @@ class _Done:
     embedded: tuple[str, ...] = ()
 
 
-Memo = dict[tuple[object, ...], _Done]  # of one query: what has run already, and the embedding of each text
+Memo = dict[
+    tuple[object, ...], _Done
+]  # of one query: what has run already, and the embedding of each text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,13 @@ class Prepared:
 class Pipeline:
     """The four stages over one domain.
 
-    `executions` counts the stage executions that really ran, `requests` those that a run without sharing would have made.
+    `executions` counts the stage executions that really ran, `requests` those that a run without
+    sharing would have made.
     """
 
-    def __init__(self, domain: Domain, catalog: Catalog, encoder: Encoder, models: ModelPool) -> None:
+    def __init__(
+        self, domain: Domain, catalog: Catalog, encoder: Encoder, models: ModelPool
+    ) -> None:
         self.domain, self.catalog, self.models = domain, catalog, models
         self._retriever = Retriever(domain.passages, encoder)
         self._refiner = Refiner(domain.passages, encoder)
@@ -56,7 +61,9 @@ class Pipeline:
         self.ask_through(models)
         self.executions: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
-        rewrite(Component("rewrite", "keywords"), "warm up")  # imports and buffers of a first call belong to no outcome
+        rewrite(
+            Component("rewrite", "keywords"), "warm up"
+        )  # imports and buffers of a first call belong to no outcome
         self._retriever.rank("hybrid", "warm up", lambda text: encoder.encode([text])[0])
 
     def ask_through(self, models: Models) -> None:
@@ -64,16 +71,20 @@ class Pipeline:
         self._asked = models
         judge = self.domain.grading.judge_model
         if judge and self.catalog[judge].placement == "edge":
-            raise LabError(f"judge_model {judge!r} runs on the edge device, where it would blur every latency. Name a cloud model.")
+            raise LabError(
+                f"judge_model {judge!r} runs on the edge device, where it would blur every latency."
+                " Name a cloud model."
+            )
         self._grade = make_grader(self.domain.grading, self._encoder, models)
 
     def run(self, query: Query, paths: Iterable[Path]) -> Iterator[Outcome]:
         """Yield the outcome of a query on each path.
 
-        A stage runs once per distinct input: outcomes of paths that share it carry its one measured latency. So does the embedding of a
-        text: its time is in the latency of the first stage of each path that needs it, whichever path embedded it. The cost adds the
-        edge device's time for every stage before generation, a call that rewrites included, to the price of the generation; tokens are
-        those of the generation.
+        A stage runs once per distinct input: outcomes of paths that share it carry its one measured
+        latency. So does the embedding of a text: its time is in the latency of the first stage of
+        each path that needs it, whichever path embedded it. The cost adds the edge device's time
+        for every stage before generation, a call that rewrites included, to the price of the
+        generation; tokens are those of the generation.
 
         Raises
         ------
@@ -92,15 +103,29 @@ class Pipeline:
     def prepare(self, query: Query, path: Path, memo: Memo) -> Prepared:
         """Run the stages before generation; `memo` holds what other paths of the same query have run already."""
         rewriter, retriever, refiner, _ = path.components
-        embedded: set[str] = set()  # on this path: the same text is not embedded again by a later stage
+        embedded: set[str] = (
+            set()
+        )  # on this path: the same text is not embedded again by a later stage
         text, t_rewrite = self._rewritten(query, rewriter, memo)
         name, k = retriever.name, retriever.k
-        ranking, t_retrieve = self._once(memo, "retrieve", (name, text), lambda embed: self._retriever.rank(name, text, embed), embedded)
+        ranking, t_retrieve = self._once(
+            memo,
+            "retrieve",
+            (name, text),
+            lambda embed: self._retriever.rank(name, text, embed),
+            embedded,
+        )
         seen = ranking if refiner.name == "rerank" else ranking[:k]
         read, t_refine = self._once(
-            memo, "refine", (refiner, k, seen), lambda embed: self._refiner.refine(refiner, query.text, seen, k, embed), embedded
+            memo,
+            "refine",
+            (refiner, k, seen),
+            lambda embed: self._refiner.refine(refiner, query.text, seen, k, embed),
+            embedded,
         )
-        return Prepared(query, path, build_prompt(read, query.text), (t_rewrite, t_retrieve, t_refine))
+        return Prepared(
+            query, path, build_prompt(read, query.text), (t_rewrite, t_retrieve, t_refine)
+        )
 
     def finish(self, prepared: Prepared, reply: Reply) -> Outcome:
         """Grade a reply and add up what the path cost and took."""
@@ -125,7 +150,9 @@ class Pipeline:
 
     def _generated(self, prepared: Prepared, memo: Memo) -> Reply:
         model, prompt = prepared.path.model, prepared.prompt
-        reply: Reply = self._once(memo, "generate", (model, prompt), lambda _: self.models[model].reply(prompt))[0]
+        reply: Reply = self._once(
+            memo, "generate", (model, prompt), lambda _: self.models[model].reply(prompt)
+        )[0]
         return reply
 
     def _rewritten(self, query: Query, rewriter: Component, memo: Memo) -> tuple[str, float]:
@@ -135,12 +162,22 @@ class Pipeline:
         name = self.catalog.hyde_model
         if name is None:
             raise LabError(NO_HYDE)
-        reply, _ = self._once(memo, "rewrite", (rewriter,), lambda _: self._asked[name].reply(build_hyde_prompt(query.text)))
+        reply, _ = self._once(
+            memo,
+            "rewrite",
+            (rewriter,),
+            lambda _: self._asked[name].reply(build_hyde_prompt(query.text)),
+        )
         return rewrite(rewriter, query.text, reply.text), reply.latency_s
 
     def _once(
-        self, memo: Memo, stage: str, key: tuple[object, ...], work: Callable[[Embed], Any], embedded: set[str] | None = None,
-    ) -> tuple[Any, float]:  # fmt: skip
+        self,
+        memo: Memo,
+        stage: str,
+        key: tuple[object, ...],
+        work: Callable[[Embed], Any],
+        embedded: set[str] | None = None,
+    ) -> tuple[Any, float]:
         """Return what a stage gives and the seconds it takes on a path whose earlier stages have `embedded` these texts; adds its own."""
         self.requests[stage] += 1
         if (stage, *key) not in memo:
@@ -174,6 +211,8 @@ class Pipeline:
         started = time.perf_counter()
         try:
             value = work(embed)
-        except CallFailed as error:  # every path that needs this call fails with it: it is not tried again for each
+        except (
+            CallFailed
+        ) as error:  # every path that needs this call fails with it: it is not tried again for each
             value = error
         return _Done(value, time.perf_counter() - started - apart, tuple(texts))

@@ -16,11 +16,15 @@ COMPONENTS: dict[str, tuple[Component, ...]] = {
         Component("retrieve", "none"),
         *(Component("retrieve", name, k) for name in ("bm25", "dense", "hybrid") for k in KS),
     ),
-    "refine": (Component("refine", "none"), Component("refine", "rerank"), Component("refine", "extract", 3)),
+    "refine": (
+        Component("refine", "none"),
+        Component("refine", "rerank"),
+        Component("refine", "extract", 3),
+    ),
 }
 NO_HYDE = (
-    "A path with hyde needs a model that rewrites: name an edge model of the catalog at the top of models.toml, "
-    'hyde_model = "NAME", above [prices].'
+    "A path with hyde needs a model that rewrites: name an edge model of the catalog at the top of"
+    ' models.toml, hyde_model = "NAME", above [prices].'
 )
 
 
@@ -28,12 +32,13 @@ def is_valid(path: Path) -> bool:
     """Tell whether the stages of a path go together: each can matter, and is not known to do harm.
 
     - Without retrieval there is nothing to rewrite for or to refine.
-    - Keywords are for the lexical side (bm25, hybrid): the encoder is trained on whole sentences and finds less with them. A made-up
-      answer (hyde) is for the dense side (dense, hybrid), where being worded like a passage counts; its made-up value would be a keyword
-      to BM25.
-    - Rewriting and reranking are there to bring the right passage to the front. Among six passages it nearly always is anyway, so both
-      are tried at k = 1 and 3.
-    - Reranking goes by the user's own words, and would undo the order that a rewritten text gave: it comes without a rewrite.
+    - Keywords are for the lexical side (bm25, hybrid): the encoder is trained on whole sentences
+      and finds less with them. A made-up answer (hyde) is for the dense side (dense, hybrid), where
+      being worded like a passage counts; its made-up value would be a keyword to BM25.
+    - Rewriting and reranking are there to bring the right passage to the front. Among six passages
+      it nearly always is anyway, so both are tried at k = 1 and 3.
+    - Reranking goes by the user's own words, and would undo the order that a rewritten text gave:
+      it comes without a rewrite.
     - One passage is read whole: extracting sentences is for k = 3 and 6.
     """
     rewrite, retrieve, refine, _ = path.components
@@ -59,7 +64,10 @@ def read_path(path_id: str) -> Path:
     """
     slugs = path_id.split("/")
     if len(slugs) != len(STAGES):
-        raise LabError(f"A path id has four parts, {'/'.join(STAGES)}, e.g. none/bm25-3/none/pocket-xl; got {path_id!r}.")
+        raise LabError(
+            f"A path id has four parts, {'/'.join(STAGES)}, e.g. none/bm25-3/none/pocket-xl; got"
+            f" {path_id!r}."
+        )
     components = []
     for stage, slug in zip(STAGES, slugs, strict=True):
         name, _, k = slug.rpartition("-")
@@ -84,10 +92,13 @@ class PathSpace:
     def over(cls, models: Sequence[str], *, hyde: bool = False) -> PathSpace:
         """Cross all components with the given generating models, prefix by prefix, and keep the valid paths.
 
-        Paths with hyde are among them if there is a model to rewrite (`hyde`): a catalog's `hyde_model`.
+        Paths with hyde are among them if there is a model to rewrite (`hyde`): a catalog's
+        `hyde_model`.
         """
         generate = [Component("generate", model) for model in models]
-        rewrite = [component for component in COMPONENTS["rewrite"] if hyde or component.name != "hyde"]
+        rewrite = [
+            component for component in COMPONENTS["rewrite"] if hyde or component.name != "hyde"
+        ]
         combined = product(rewrite, COMPONENTS["retrieve"], COMPONENTS["refine"], generate)
         return cls(tuple(path for path in map(Path, combined) if is_valid(path)))
 
@@ -120,11 +131,15 @@ class PathSpace:
             if slug not in allowed:
                 if slug == "hyde":
                     return f"{path_id!r}: {NO_HYDE}"
-                return f"Unknown {stage} component {slug!r} in path {path_id!r}; known: {', '.join(allowed)}."
+                return (
+                    f"Unknown {stage} component {slug!r} in path {path_id!r}; known:"
+                    f" {', '.join(allowed)}."
+                )
         return (
-            f"Path {path_id!r} is not in the space: its stages do not go together. Without retrieval nothing is rewritten or refined; "
-            "keywords go with bm25 and hybrid, hyde with dense and hybrid; both, like rerank, with 1 or 3 passages; rerank without a "
-            "rewrite; extract with 3 or 6 passages."
+            f"Path {path_id!r} is not in the space: its stages do not go together. Without"
+            " retrieval nothing is rewritten or refined; keywords go with bm25 and hybrid, hyde"
+            " with dense and hybrid; both, like rerank, with 1 or 3 passages; rerank without a"
+            " rewrite; extract with 3 or 6 passages."
         )
 
     def __len__(self) -> int:

@@ -9,11 +9,14 @@ from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
 
-def choose(predicted: np.ndarray, mask: np.ndarray, cost: np.ndarray, latency: np.ndarray, slo: SLO) -> np.ndarray:
+def choose(
+    predicted: np.ndarray, mask: np.ndarray, cost: np.ndarray, latency: np.ndarray, slo: SLO
+) -> np.ndarray:
     """Return the chosen column for each row of expected quality (queries, paths).
 
-    `mask`, `cost` and `latency` have the shape (paths,) or (queries, paths); only columns under the mask are chosen. Ties go
-    to the path that is cheaper, then faster (with prefer="latency": faster, then cheaper).
+    `mask`, `cost` and `latency` have the shape (paths,) or (queries, paths); only columns under the
+    mask are chosen. Ties go to the path that is cheaper, then faster (with prefer="latency":
+    faster, then cheaper).
     """
     scores = np.where(mask, predicted, -np.inf)
     best = scores.max(axis=1, keepdims=True)
@@ -25,7 +28,9 @@ def choose(predicted: np.ndarray, mask: np.ndarray, cost: np.ndarray, latency: n
         floor = best - TOLERANCE
     good = scores >= floor - 1e-12
     first, second = (latency, cost) if slo.prefer == "latency" else (cost, latency)
-    first, second = (np.nan_to_num(values, nan=np.finfo(float).max) for values in (first, second))  # not recorded: the last choice
+    first, second = (
+        np.nan_to_num(values, nan=np.finfo(float).max) for values in (first, second)
+    )  # not recorded: the last choice
     first = np.where(good, first, np.inf)
     good &= first <= first.min(axis=1, keepdims=True)
     return np.where(good, second, np.inf).argmin(axis=1)
@@ -36,7 +41,13 @@ def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:
 
     Queries no path serves within the limits get the path with the best quality, in violation.
     """
-    quality, cost, latency = trace.array("quality"), trace.array("cost_usd"), trace.array("latency_s")
+    quality, cost, latency = (
+        trace.array("quality"),
+        trace.array("cost_usd"),
+        trace.array("latency_s"),
+    )
     kept = slo.keeps(cost, latency) & ~np.isnan(quality)
     kept |= ~kept.any(axis=1, keepdims=True) & ~np.isnan(quality)
-    return np.array(trace.path_ids, dtype=object)[choose(np.nan_to_num(quality), kept, cost, latency, slo)]
+    return np.array(trace.path_ids, dtype=object)[
+        choose(np.nan_to_num(quality), kept, cost, latency, slo)
+    ]

@@ -21,17 +21,18 @@ class Explanation:
     Attributes
     ----------
     path_id, quality, quality_sd
-        The choice, its expected quality, and the standard deviation of its training outcomes around what was expected of them.
+        The choice, its expected quality, and the standard deviation of its training outcomes around
+        what was expected of them.
     cost_usd, cost_p95_usd, latency_s, latency_p95_s
         Mean and 95th percentile of the path in training.
     violation_share, violation_rate
         How often this path broke a limit in training, and how often this policy's choices did.
     bound
-        The limits that exclude or penalise a path of higher expected quality, and "min_quality" if less is expected of the choice;
-        empty if nothing stood in the way.
+        The limits that exclude or penalise a path of higher expected quality, and "min_quality" if
+        less is expected of the choice; empty if nothing stood in the way.
     paths
-        One row per path: path_id, quality, cost_usd, latency_s, violation_share, score (NaN if not considered) and `reason`, why it was
-        not chosen; best score first.
+        One row per path: path_id, quality, cost_usd, latency_s, violation_share, score (NaN if not
+        considered) and `reason`, why it was not chosen; best score first.
 
     """
 
@@ -50,16 +51,24 @@ class Explanation:
 
 
 def explained(
-    paths: pd.DataFrame, chosen: int, slo: SLO, *, quality_sd: float, violation_rate: float, tolerance: float, feasible: bool,
+    paths: pd.DataFrame,
+    chosen: int,
+    slo: SLO,
+    *,
+    quality_sd: float,
+    violation_rate: float,
+    tolerance: float,
+    feasible: bool,
     other_reasons: Mapping[str, str],
-) -> Explanation:  # fmt: skip
+) -> Explanation:
     """Give reasons for a choice.
 
     Parameters
     ----------
     paths
-        One row per path: path_id, quality (expected of this query), score (NaN if not considered), cost_usd, cost_p95_usd, latency_s,
-        latency_p95_s, violation_share, and allowed, whether the policy may choose it at all.
+        One row per path: path_id, quality (expected of this query), score (NaN if not considered),
+        cost_usd, cost_p95_usd, latency_s, latency_p95_s, violation_share, and allowed, whether the
+        policy may choose it at all.
     chosen
         The row of the choice.
     slo
@@ -74,25 +83,45 @@ def explained(
     """
     one = paths.iloc[chosen]
     better = (paths["quality"] > one["quality"] + 1e-9) & paths["allowed"]
-    bound = tuple(name for name, limit, tail in _limits(slo) if limit is not None and (better & (paths[tail] > limit)).any())
+    bound = tuple(
+        name
+        for name, limit, tail in _limits(slo)
+        if limit is not None and (better & (paths[tail] > limit)).any()
+    )
     if slo.min_quality is not None and one["quality"] < slo.min_quality - 1e-9:
         bound += ("min_quality",)
     best = float(np.nanmax(paths["score"]))
     reasons = [
-        "chosen" if i == chosen else other_reasons.get(row["path_id"]) or _reason(row, float(one["quality"]), best - tolerance, slo)
+        (
+            "chosen"
+            if i == chosen
+            else other_reasons.get(row["path_id"])
+            or _reason(row, float(one["quality"]), best - tolerance, slo)
+        )
         for i, row in enumerate(paths.to_dict("records"))
     ]
-    table = paths.assign(reason=reasons)[_SHOWN].sort_values(["score", "quality"], ascending=False, ignore_index=True)
+    table = paths.assign(reason=reasons)[_SHOWN].sort_values(
+        ["score", "quality"], ascending=False, ignore_index=True
+    )
     named = ("quality", "cost_usd", "cost_p95_usd", "latency_s", "latency_p95_s", "violation_share")
     return Explanation(
-        path_id=str(one["path_id"]), **{name: float(one[name]) for name in named}, quality_sd=quality_sd, violation_rate=violation_rate,
-        bound=bound, feasible=feasible, paths=table,
-    )  # fmt: skip
+        path_id=str(one["path_id"]),
+        **{name: float(one[name]) for name in named},
+        quality_sd=quality_sd,
+        violation_rate=violation_rate,
+        bound=bound,
+        feasible=feasible,
+        paths=table,
+    )
 
 
 def _limits(slo: SLO) -> tuple[tuple[str, float | None, str], ...]:
     """Return each limit's name, its value and the column it is held against."""
-    return ("max_latency_s", slo.max_latency_s, "latency_p95_s"), ("max_cost_usd", slo.max_cost_usd, "cost_p95_usd")
+    return ("max_latency_s", slo.max_latency_s, "latency_p95_s"), (
+        "max_cost_usd",
+        slo.max_cost_usd,
+        "cost_p95_usd",
+    )
 
 
 def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) -> str:
@@ -105,7 +134,14 @@ def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) 
             for name, limit, tail in _limits(slo)
             if limit is not None and path[tail] > limit
         ]
-        return f"breaks the limits in {path['violation_share']:.0%} of outcomes: {' and '.join(over) or 'the limits'}"
+        return (
+            f"breaks the limits in {path['violation_share']:.0%} of outcomes:"
+            f" {' and '.join(over) or 'the limits'}"
+        )
     if slo.prefer != "quality" and path["score"] >= good:
-        return "good enough, but not the cheapest" if slo.prefer == "cost" else "good enough, but not the fastest"
+        return (
+            "good enough, but not the cheapest"
+            if slo.prefer == "cost"
+            else "good enough, but not the fastest"
+        )
     return f"expected quality {path['quality']:.3f}, the chosen path's {chosen_quality:.3f}"

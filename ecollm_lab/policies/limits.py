@@ -10,8 +10,21 @@ import pandas as pd
 from ecollm_lab.policies.predictors import Predictor
 from ecollm_lab.records import SLO
 
-TOLERANCES = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)  # in expectations, which promise more than they keep
-MARGIN = 1.0  # standard errors between the rate at which training queries break limits and the target
+TOLERANCES = (
+    0.01,
+    0.02,
+    0.03,
+    0.04,
+    0.06,
+    0.08,
+    0.12,
+    0.16,
+    0.24,
+    0.36,
+)  # in expectations, which promise more than they keep
+MARGIN = (
+    1.0  # standard errors between the rate at which training queries break limits and the target
+)
 MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 STEPS = 24  # of the bisection for that penalty
@@ -24,7 +37,8 @@ class Rule:
     Attributes
     ----------
     columns
-        The paths considered, in the order in which ties are broken: the cheapest (prefer="latency": fastest) first.
+        The paths considered, in the order in which ties are broken: the cheapest (prefer="latency":
+        fastest) first.
     predictor
         Restricted to these paths, penalties taken off.
     weight
@@ -32,9 +46,11 @@ class Rule:
     tolerance
         With prefer="cost" or "latency": how far below the best score a path may be.
     violation_rate
-        Share of training queries whose choice, made without knowing them, broke a limit; NaN where outcomes were estimated.
+        Share of training queries whose choice, made without knowing them, broke a limit; NaN where
+        outcomes were estimated.
     violation_share
-        Share of training outcomes of each path that break a limit, shape (paths,); under estimates, the probability to.
+        Share of training outcomes of each path that break a limit, shape (paths,); under estimates,
+        the probability to.
     feasible
         Whether the target is met; if not, this is the least-violating path.
     threshold
@@ -80,7 +96,8 @@ def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:
     Parameters
     ----------
     paths
-        As in `explained`, with in_cost and in_time: whether the path keeps the one limit, whatever the other.
+        As in `explained`, with in_cost and in_time: whether the path keeps the one limit, whatever
+        the other.
     slo
         The limits.
 
@@ -88,15 +105,26 @@ def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:
     cheap = paths["latency_p95_s"].where(paths["in_cost"] & paths["allowed"], np.inf).to_numpy()
     quick = paths["cost_p95_usd"].where(paths["in_time"] & paths["allowed"], np.inf).to_numpy()
     reasons = []
-    if slo.max_latency_s is not None and np.isfinite(cheap.min()) and cheap.min() > slo.max_latency_s:
+    if (
+        slo.max_latency_s is not None
+        and np.isfinite(cheap.min())
+        and cheap.min() > slo.max_latency_s
+    ):
         i = int(cheap.argmin())
-        reasons.append(f"the fastest within the cost limit, {paths['path_id'][i]}, needs max_latency_s >= {cheap[i]:.4g}")
+        reasons.append(
+            f"the fastest within the cost limit, {paths['path_id'][i]}, needs max_latency_s >="
+            f" {cheap[i]:.4g}"
+        )
     if slo.max_cost_usd is not None and np.isfinite(quick.min()) and quick.min() > slo.max_cost_usd:
         i = int(quick.argmin())
-        reasons.append(f"the cheapest within the latency limit, {paths['path_id'][i]}, needs max_cost_usd >= {quick[i]:.4g}")
+        reasons.append(
+            f"the cheapest within the latency limit, {paths['path_id'][i]}, needs max_cost_usd >="
+            f" {quick[i]:.4g}"
+        )
     if not reasons:
         reasons.append(
-            f"even alone, the limits allow no path: the fastest takes {paths['latency_p95_s'].min():.4g} s, "
-            f"the cheapest costs {paths['cost_p95_usd'].min():.4g} USD (95th percentiles)"
+            "even alone, the limits allow no path: the fastest takes"
+            f" {paths['latency_p95_s'].min():.4g} s, the cheapest costs"
+            f" {paths['cost_p95_usd'].min():.4g} USD (95th percentiles)"
         )
     return f"No path meets {slo}: {'; '.join(reasons)}."

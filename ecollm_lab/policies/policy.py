@@ -40,15 +40,18 @@ class Policy:
     order
         "quality", or a fixed order that ignores quality: "cost_usd", "latency_s", "random".
     left_out
-        Expected quality of the training queries, each predicted from other queries alone, shape (queries, paths).
+        Expected quality of the training queries, each predicted from other queries alone, shape
+        (queries, paths).
     quality, cost, latency
         Training outcomes, shape (queries, paths), NaN where not seen.
     cost_usd, latency_s, cost_p95_usd, latency_p95_s
         Means and 95th percentiles, shape (paths,).
     cost_log_sd, latency_log_sd
-        Standard deviations of the logarithms of the percentiles where they are estimates, else zero; shape (paths,).
+        Standard deviations of the logarithms of the percentiles where they are estimates, else
+        zero; shape (paths,).
     violation_rate
-        Target: limits may be broken by at most this share of choices. None: every path must keep the limits with its 95th percentiles.
+        Target: limits may be broken by at most this share of choices. None: every path must keep
+        the limits with its 95th percentiles.
     allowed
         Paths it may choose, shape (paths,).
     tolerance
@@ -56,7 +59,8 @@ class Policy:
     clusters
         Of the training queries, shape (queries,): similar ones may break limits together.
     margin
-        By how many standard errors over clusters the rate at which training queries break limits stays below the target.
+        By how many standard errors over clusters the rate at which training queries break limits
+        stays below the target.
     dimension
         Of the embeddings it was fitted on; None where it was fitted without.
 
@@ -90,8 +94,13 @@ class Policy:
 
     def __repr__(self) -> str:
         n_queries, n_paths = self.left_out.shape
-        learned = f"{n_queries} queries × {n_paths} paths" + (f" of {self.provenance['domain']}" if self.provenance.get("domain") else "")
-        return f"{type(self).__name__}({self.name!r}, learned from {learned}, violation_rate={self.violation_rate})"
+        learned = f"{n_queries} queries × {n_paths} paths" + (
+            f" of {self.provenance['domain']}" if self.provenance.get("domain") else ""
+        )
+        return (
+            f"{type(self).__name__}({self.name!r}, learned from {learned},"
+            f" violation_rate={self.violation_rate})"
+        )
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return expected quality, shape (queries, paths)."""
@@ -111,13 +120,15 @@ class Policy:
         queries
             Queries, texts, or unit embeddings of shape (queries, dimension).
         slo
-            Limits and preference. With prefer="quality" the best expected quality wins; with "cost" or "latency" the
-            cheapest or fastest path whose expected quality is at least `slo.min_quality` or, without one, so near the best that
-            the choices give up at most `tolerance` (0.02) on average; if none reaches `min_quality`, the best. What breaks limits counts
-            less: see `rule`.
+            Limits and preference. With prefer="quality" the best expected quality wins; with "cost"
+            or "latency" the cheapest or fastest path whose expected quality is at least
+            `slo.min_quality` or, without one, so near the best that the choices give up at most
+            `tolerance` (0.02) on average; if none reaches `min_quality`, the best. What breaks
+            limits counts less: see `rule`.
         infeasible
-            What to do if no choice keeps the limits often enough: raise, or take the least-violating path and warn: the one that
-            breaks them least often, of equals the one least far beyond them.
+            What to do if no choice keeps the limits often enough: raise, or take the
+            least-violating path and warn: the one that breaks them least often, of equals the one
+            least far beyond them.
 
         Raises
         ------
@@ -146,17 +157,23 @@ class Policy:
 
     def _feasible_rule(self, slo: SLO, infeasible: str) -> Rule:
         rule = self.rule(slo)
-        cloud_only = self.name.removesuffix("_router") == "cloud_only"  # has nothing else to offer, and is charged with the violation
+        cloud_only = (
+            self.name.removesuffix("_router") == "cloud_only"
+        )  # has nothing else to offer, and is charged with the violation
         if not rule.feasible and not cloud_only:
             require_choice("infeasible", infeasible, ("raise", "least_violating"))
             if infeasible == "raise":
                 raise InfeasibleSLO(self._why_infeasible(slo))
-            warnings.warn(f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=3)
+            warnings.warn(
+                f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=3
+            )
         return rule
 
     def _positions(self, embeddings: np.ndarray, rule: Rule, slo: SLO) -> np.ndarray:
         if self.order == "random":
-            return np.random.default_rng(self.seed).integers(len(rule.columns), size=len(embeddings))
+            return np.random.default_rng(self.seed).integers(
+                len(rule.columns), size=len(embeddings)
+            )
         if self.order != "quality" or len(rule.columns) == 1:
             return np.zeros(len(embeddings), dtype=int)
         return first_good(rule.scores(embeddings), slo, rule.tolerance)
@@ -165,43 +182,61 @@ class Policy:
         """Return embeddings of queries or texts; arrays pass through."""
         if isinstance(queries, np.ndarray):
             if queries.ndim != 2:
-                raise LabError(f"Embeddings must have the shape (queries, dimension), got {queries.shape}.")
+                raise LabError(
+                    f"Embeddings must have the shape (queries, dimension), got {queries.shape}."
+                )
             if self.dimension not in (None, queries.shape[1]):
                 raise LabError(
-                    f"Embeddings must have the dimension {self.dimension} of those {self.name} was fitted on, got {queries.shape[1]}."
+                    f"Embeddings must have the dimension {self.dimension} of those {self.name} was"
+                    f" fitted on, got {queries.shape[1]}."
                 )
             if not np.isfinite(queries.sum()):
-                raise LabError("Embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
+                raise LabError(
+                    "Embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
+                )
             return queries
         if isinstance(queries, (str, Query)):
-            raise LabError("select takes a sequence of queries or texts; wrap a single one in a list.")
+            raise LabError(
+                "select takes a sequence of queries or texts; wrap a single one in a list."
+            )
         texts = [query.text if isinstance(query, Query) else query for query in queries]
         if not texts:
-            raise LabError(f"queries must name at least one query; got an empty {type(queries).__name__}. Give Query records or texts.")
+            raise LabError(
+                f"queries must name at least one query; got an empty {type(queries).__name__}. Give"
+                " Query records or texts."
+            )
         if not all(isinstance(text, str) for text in texts):
-            raise LabError(f"Queries must be Query records, texts or one array of embeddings; got {type(texts[0]).__name__}.")
+            raise LabError(
+                "Queries must be Query records, texts or one array of embeddings; got"
+                f" {type(texts[0]).__name__}."
+            )
         return (self.encoder or default_encoder()).encode(texts)
 
     def rule(self, slo: SLO) -> Rule:
         """Return how this policy decides under an SLO; computed once per SLO.
 
-        Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break a limit, with the least λ for which
-        the choices for the training queries, each predicted from other queries, break limits at no more than the target rate:
-        (n × rate + 1) / (n + 1) <= target, as in conformal risk control (Angelopoulos et al. 2024). An outcome that was not seen counts as
-        broken by the share of the path's others. That rate is taken `margin` standard
-        errors higher, by clusters of queries: other queries may have more of the cluster that breaks limits. Where outcomes were
-        estimated, or without a target, a path must keep the limits with its 95th percentiles more probably than not, and its expected
-        quality counts times that probability.
+        Where outcomes were seen, the penalty of a path is λ × the share of its outcomes that break
+        a limit, with the least λ for which the choices for the training queries, each predicted
+        from other queries, break limits at no more than the target rate: (n × rate + 1) / (n + 1)
+        <= target, as in conformal risk control (Angelopoulos et al. 2024). An outcome that was not
+        seen counts as broken by the share of the path's others. That rate is taken `margin`
+        standard errors higher, by clusters of queries: other queries may have more of the cluster
+        that breaks limits. Where outcomes were estimated, or without a target, a path must keep the
+        limits with its 95th percentiles more probably than not, and its expected quality counts
+        times that probability.
 
-        The best of many expectations promises more than it keeps, so staying near it gives up little and saves little. With prefer="cost"
-        or "latency" and no `min_quality`, a path may therefore be as far below the best expectation as costs the choices for the training
-        queries at most `tolerance` of their actual quality, against always taking the best.
+        The best of many expectations promises more than it keeps, so staying near it gives up
+        little and saves little. With prefer="cost" or "latency" and no `min_quality`, a path may
+        therefore be as far below the best expectation as costs the choices for the training queries
+        at most `tolerance` of their actual quality, against always taking the best.
         """
         if not isinstance(slo, SLO):
             raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
         if slo not in self._rules:
             self._require_recorded(slo)
-            calibrated = self.violation_rate is not None and not (self.cost_log_sd.any() or self.latency_log_sd.any())
+            calibrated = self.violation_rate is not None and not (
+                self.cost_log_sd.any() or self.latency_log_sd.any()
+            )
             self._rules[slo] = self._calibrated(slo) if calibrated else self._by_percentile(slo)
         return self._rules[slo]
 
@@ -211,7 +246,10 @@ class Policy:
             (slo.max_latency_s is not None or slo.prefer == "latency", "latency_s", self.latency_s),
         ):
             if asked and np.isnan(values).any():
-                raise LabError(f"The trace this policy learned from has no {column}, so an SLO cannot limit or prefer it; got {slo}.")
+                raise LabError(
+                    f"The trace this policy learned from has no {column}, so an SLO cannot limit or"
+                    f" prefer it; got {slo}."
+                )
 
     def _calibrated(self, slo: SLO) -> Rule:
         target = self.violation_rate
@@ -224,12 +262,18 @@ class Policy:
         columns = self._ordered((share < most) & self.allowed, slo)
         if not len(columns) or share[columns].min() > target:
             least = self._least_violating(share, slo)
-            return self._make(np.array([least]), np.zeros(1), float(share[least]), share, feasible=False)
+            return self._make(
+                np.array([least]), np.zeros(1), float(share[least]), share, feasible=False
+            )
         if self.order != "quality":
             return self._make(columns, np.zeros(len(columns)), float(share[columns].mean()), share)
         rows = np.arange(len(seen))
-        others = (broke.sum(axis=0) - broke) / np.maximum(n_seen - 1, 1)  # the share without the query itself
-        broke = np.where(seen, broke, share)  # an outcome not seen breaks limits as often as those that were
+        others = (broke.sum(axis=0) - broke) / np.maximum(
+            n_seen - 1, 1
+        )  # the share without the query itself
+        broke = np.where(
+            seen, broke, share
+        )  # an outcome not seen breaks limits as often as those that were
         expected, others, broke = self.left_out[:, columns], others[:, columns], broke[:, columns]
         quality = np.where(np.isnan(self.quality), self.left_out, self.quality)[:, columns]
         highest = highest_rate(target, len(rows))
@@ -245,7 +289,11 @@ class Policy:
                 return 0.0, choices(0.0)
             for _ in range(STEPS):
                 middle = (low * high) ** 0.5
-                low, high = (low, middle) if self.careful_rate(broke[rows, choices(middle)]) <= highest else (middle, high)
+                low, high = (
+                    (low, middle)
+                    if self.careful_rate(broke[rows, choices(middle)]) <= highest
+                    else (middle, high)
+                )
             return high, choices(high)
 
         tolerance = 0.0
@@ -270,46 +318,88 @@ class Policy:
         kept = self.kept_probability(slo)
         columns = self._ordered((kept >= MOSTLY) & self.allowed, slo)
         if not len(columns):
-            return self._make(np.array([self._least_violating(1 - kept, slo)]), np.zeros(1), np.nan, 1 - kept, feasible=False)
+            return self._make(
+                np.array([self._least_violating(1 - kept, slo)]),
+                np.zeros(1),
+                np.nan,
+                1 - kept,
+                feasible=False,
+            )
         return self._make(columns, np.zeros(len(columns)), np.nan, 1 - kept, weight=kept[columns])
 
     def _least_violating(self, share: np.ndarray, slo: SLO) -> int:
         """Return the path that breaks limits least often; of equals the one least far beyond by its 95th percentiles, then the best."""
         over = np.full(len(share), -np.inf)  # the logarithm of percentile / limit
-        for limit, tail in ((slo.max_cost_usd, self.cost_p95_usd), (slo.max_latency_s, self.latency_p95_s)):
+        for limit, tail in (
+            (slo.max_cost_usd, self.cost_p95_usd),
+            (slo.max_latency_s, self.latency_p95_s),
+        ):
             if limit is not None:
                 over = np.maximum(over, np.log(np.maximum(tail, 1e-300)) - np.log(limit))
         allowed = np.flatnonzero(self.allowed)
-        return int(allowed[np.lexsort((-self.left_out[:, allowed].mean(axis=0), over[allowed], share[allowed]))[0]])
+        return int(
+            allowed[
+                np.lexsort(
+                    (-self.left_out[:, allowed].mean(axis=0), over[allowed], share[allowed])
+                )[0]
+            ]
+        )
 
     def _ordered(self, mask: np.ndarray, slo: SLO) -> np.ndarray:
         """Return the columns under a mask: cheapest first, then fastest; the other way round where latency counts. A fixed order stays."""
-        by_latency = self.order == "latency_s" or (slo.prefer == "latency" and self.order != "cost_usd")
-        first, second = (self.latency_s, self.cost_usd) if by_latency else (self.cost_usd, self.latency_s)
+        by_latency = self.order == "latency_s" or (
+            slo.prefer == "latency" and self.order != "cost_usd"
+        )
+        first, second = (
+            (self.latency_s, self.cost_usd) if by_latency else (self.cost_usd, self.latency_s)
+        )
         columns = np.flatnonzero(mask)
         return columns[np.lexsort((second[columns], first[columns]))]
 
     def _make(
-        self, columns: np.ndarray, penalty: np.ndarray, rate: float, share: np.ndarray,
-        *, weight: np.ndarray | None = None, feasible: bool = True, tolerance: float | None = None, threshold: float = 0.0,
-    ) -> Rule:  # fmt: skip
+        self,
+        columns: np.ndarray,
+        penalty: np.ndarray,
+        rate: float,
+        share: np.ndarray,
+        *,
+        weight: np.ndarray | None = None,
+        feasible: bool = True,
+        tolerance: float | None = None,
+        threshold: float = 0.0,
+    ) -> Rule:
         width = self.tolerance if tolerance is None else tolerance
-        return Rule(columns, self.predictor.restricted(columns, penalty), weight, width, rate, share, feasible, threshold)
+        return Rule(
+            columns,
+            self.predictor.restricted(columns, penalty),
+            weight,
+            width,
+            rate,
+            share,
+            feasible,
+            threshold,
+        )
 
     def kept_probability(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep the limits of an SLO, shape (paths,)."""
         out = np.ones(len(self.path_ids))
         for limit, tail, log_sd in (
-            (slo.max_cost_usd, self.cost_p95_usd, self.cost_log_sd), (slo.max_latency_s, self.latency_p95_s, self.latency_log_sd),
-        ):  # fmt: skip
+            (slo.max_cost_usd, self.cost_p95_usd, self.cost_log_sd),
+            (slo.max_latency_s, self.latency_p95_s, self.latency_log_sd),
+        ):
             if limit is not None:
                 below = np.log(limit) - np.log(np.maximum(tail, 1e-300))
-                out *= np.where(log_sd > 0, ndtr(below / np.where(log_sd > 0, log_sd, 1.0)), tail <= limit)
+                out *= np.where(
+                    log_sd > 0, ndtr(below / np.where(log_sd > 0, log_sd, 1.0)), tail <= limit
+                )
         return out
 
     def _paths(self, **more: np.ndarray) -> pd.DataFrame:
         """Return what is known of each path, one row per path."""
-        known = {name: getattr(self, name) for name in ("cost_usd", "cost_p95_usd", "latency_s", "latency_p95_s", "allowed")}
+        known = {
+            name: getattr(self, name)
+            for name in ("cost_usd", "cost_p95_usd", "latency_s", "latency_p95_s", "allowed")
+        }
         return pd.DataFrame({"path_id": self.path_ids, **known, **more})
 
     def _why_infeasible(self, slo: SLO) -> str:
@@ -340,21 +430,39 @@ class Policy:
                 "explain takes one query: a Query, a text or an embedding of shape (dimension,); "
                 f"got {type(query).__name__}. Call it once for each query."
             )
-        embeddings = self.embed(query[None] if isinstance(query, np.ndarray) else [query if isinstance(query, str) else query.text])
+        embeddings = self.embed(
+            query[None]
+            if isinstance(query, np.ndarray)
+            else [query if isinstance(query, str) else query.text]
+        )
         rule = self.rule(slo)
         score = np.full(len(self.path_ids), np.nan)
         score[rule.columns] = rule.scores(embeddings)[0]
         chosen = int(rule.columns[self._positions(embeddings, rule, slo)[0]])
         error = self.quality[:, chosen] - self.left_out[:, chosen]
         return explained(
-            self._paths(quality=self.predict(embeddings)[0], score=score, violation_share=rule.violation_share), chosen, slo,
+            self._paths(
+                quality=self.predict(embeddings)[0],
+                score=score,
+                violation_share=rule.violation_share,
+            ),
+            chosen,
+            slo,
             quality_sd=float(np.nanstd(error)) if np.isfinite(error).any() else float("nan"),
-            violation_rate=rule.violation_rate, tolerance=rule.tolerance, feasible=rule.feasible, other_reasons=self._other_reasons(rule),
-        )  # fmt: skip
+            violation_rate=rule.violation_rate,
+            tolerance=rule.tolerance,
+            feasible=rule.feasible,
+            other_reasons=self._other_reasons(rule),
+        )
 
     def _other_reasons(self, rule: Rule) -> dict[str, str]:
         """Return why paths are not chosen, by path, where neither limits nor expected quality decide."""
-        reason = {"quality": "", "cost_usd": "not the cheapest", "latency_s": "not the fastest", "random": "not drawn"}[self.order]
+        reason = {
+            "quality": "",
+            "cost_usd": "not the cheapest",
+            "latency_s": "not the fastest",
+            "random": "not drawn",
+        }[self.order]
         return dict.fromkeys(self.path_ids[rule.columns], reason) if reason else {}
 
 
@@ -371,7 +479,8 @@ class Decision:
     path_ids
         The path whose answer counts, shape (queries,).
     runs
-        The paths run for it in order, shape (queries, most runs), None where there were fewer. Cost and latency are their sums.
+        The paths run for it in order, shape (queries, most runs), None where there were fewer. Cost
+        and latency are their sums.
 
     """
 

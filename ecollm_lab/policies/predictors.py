@@ -32,7 +32,8 @@ class Blend:
     quality
         Shape (paths,).
     projections
-        Landmarks of the radial kernel, then directions of the linear part, as columns; shape (dimension, landmarks + directions).
+        Landmarks of the radial kernel, then directions of the linear part, as columns; shape
+        (dimension, landmarks + directions).
     coefficients
         Shape (landmarks + directions, paths).
     bandwidth, n_landmarks
@@ -60,7 +61,11 @@ class Blend:
     def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
         """Return the same for some paths, with some quality taken off."""
         coefficients = np.ascontiguousarray(self.coefficients[:, columns], dtype=np.float32)
-        return replace(self, quality=(self.quality[columns] - less).astype(np.float32), coefficients=coefficients)
+        return replace(
+            self,
+            quality=(self.quality[columns] - less).astype(np.float32),
+            coefficients=coefficients,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,9 @@ class Neighbours:
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return expected quality, shape (queries, paths)."""
-        nearest = np.argpartition(-(embeddings @ self.embeddings.T), self.k - 1, axis=1)[:, : self.k]
+        nearest = np.argpartition(-(embeddings @ self.embeddings.T), self.k - 1, axis=1)[
+            :, : self.k
+        ]
         out = np.zeros((len(embeddings), self.quality.shape[1]))
         for column in nearest.T:
             out += self.quality[column]
@@ -93,7 +100,11 @@ class ClusterMeans:
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the means of each query's nearest cluster, shape (queries, paths)."""
-        return self.quality[np.argmax(embeddings @ self.centroids.T - 0.5 * np.square(self.centroids).sum(axis=1), axis=1)]
+        return self.quality[
+            np.argmax(
+                embeddings @ self.centroids.T - 0.5 * np.square(self.centroids).sum(axis=1), axis=1
+            )
+        ]
 
     def restricted(self, columns: np.ndarray, less: np.ndarray) -> Self:
         """Return the same for some paths, with some quality taken off."""
@@ -139,7 +150,8 @@ class Gate:
     quality
         Mean of each path, shape (paths,); what the embeddings say comes on top.
     centre, weights
-        Of the features: query, answer, and their product element by element; shape (3 × dimension,).
+        Of the features: query, answer, and their product element by element; shape (3 ×
+        dimension,).
 
     """
 

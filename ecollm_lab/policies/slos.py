@@ -12,7 +12,12 @@ from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import placements
 
 
-def slo_grid(train: Trace, column: Literal["latency_s", "cost_usd"] = "latency_s", n: int = 12, slo: SLO | None = None) -> list[SLO]:
+def slo_grid(
+    train: Trace,
+    column: Literal["latency_s", "cost_usd"] = "latency_s",
+    n: int = 12,
+    slo: SLO | None = None,
+) -> list[SLO]:
     """Return SLOs whose limits span the paths' 95th percentiles, tight to loose, evenly in the logarithm, each between two paths.
 
     Parameters
@@ -33,12 +38,19 @@ def slo_grid(train: Trace, column: Literal["latency_s", "cost_usd"] = "latency_s
     tails = np.unique(np.nanquantile(values, 0.95, axis=0)) if values.size else values
     tails = tails[tails > 0]
     if not tails.size:
-        raise LabError(f"The trace has no {column} above 0, so there is nothing to limit; measure it or import a trace that records it.")
+        raise LabError(
+            f"The trace has no {column} above 0, so there is nothing to limit; measure it or import"
+            " a trace that records it."
+        )
     gaps = np.append(np.sqrt(tails[:-1] * tails[1:]), 1.1 * tails[-1])
     wanted = np.geomspace(gaps[0], gaps[-1], n)
     limits = np.unique(gaps[np.abs(np.log(gaps)[None] - np.log(wanted)[:, None]).argmin(axis=1)])
     return [
-        replace(slo or SLO(), max_latency_s=float(limit)) if column == "latency_s" else replace(slo or SLO(), max_cost_usd=float(limit))
+        (
+            replace(slo or SLO(), max_latency_s=float(limit))
+            if column == "latency_s"
+            else replace(slo or SLO(), max_cost_usd=float(limit))
+        )
         for limit in limits
     ]
 
@@ -46,9 +58,10 @@ def slo_grid(train: Trace, column: Literal["latency_s", "cost_usd"] = "latency_s
 def study_slos(train: Trace) -> dict[str, SLO]:
     """Return the SLO of each preference, set on the training split alone.
 
-    The limits are the upper quartiles, over paths, of the 95th percentiles of latency and cost, moved into the middle of the gap
-    to the next path so that no path sits on a limit. Paths that generate on the edge and in the cloud have the same weight together,
-    however many there are of each: where both are, some of the cloud's paths keep a limit and some do not.
+    The limits are the upper quartiles, over paths, of the 95th percentiles of latency and cost,
+    moved into the middle of the gap to the next path so that no path sits on a limit. Paths that
+    generate on the edge and in the cloud have the same weight together, however many there are of
+    each: where both are, some of the cloud's paths keep a limit and some do not.
     """
     place = placements(train)
     weights = np.array([1 / place.count(one) for one in place]) / len(set(place))
@@ -60,7 +73,9 @@ def study_slos(train: Trace) -> dict[str, SLO]:
         i = min(int(np.searchsorted(reached, 0.75, side="right")), len(steps) - 2)
         limits[column] = float(steps[i : i + 2].mean())
     return {
-        "prefer_quality": SLO(max_latency_s=limits["latency_s"], max_cost_usd=limits["cost_usd"], prefer="quality"),
+        "prefer_quality": SLO(
+            max_latency_s=limits["latency_s"], max_cost_usd=limits["cost_usd"], prefer="quality"
+        ),
         "prefer_cost": SLO(max_latency_s=limits["latency_s"], prefer="cost"),
         "prefer_latency": SLO(max_cost_usd=limits["cost_usd"], prefer="latency"),
     }

@@ -34,14 +34,25 @@ _NO_PART = {
 
 def identity(model: Model) -> str:
     """Digest all of a model that determines its answers: the weights' sha256 or the endpoint and its model, and how it is run."""
-    own = {f.name: getattr(model, f.name) for f in fields(model) if f.name not in _NO_PART and not f.name.startswith("price")}
+    own = {
+        f.name: getattr(model, f.name)
+        for f in fields(model)
+        if f.name not in _NO_PART and not f.name.startswith("price")
+    }
     own["weights"] = None if model.file is None else model.sha256 or file_sha256(model)
     return _digest({name: value for name, value in own.items() if value is not None})
 
 
 def call_key(model_identity: str, prompt: str) -> str:
     """Digest everything that determines a reply: prompt, parameters, model and component version; not its price."""
-    return _digest([CALLS_VERSION, model_identity, {"temperature": 0.0, "seed": 0, "max_tokens": MAX_TOKENS}, prompt])
+    return _digest(
+        [
+            CALLS_VERSION,
+            model_identity,
+            {"temperature": 0.0, "seed": 0, "max_tokens": MAX_TOKENS},
+            prompt,
+        ]
+    )
 
 
 def _digest(parts: Any) -> str:
@@ -60,14 +71,22 @@ class Calls:
     max_cost_usd
         The cap in US dollars.
     repeats, repeat_share
-        Measure this share of the calls so many times; their latency is the median. Each time of a paid call is paid.
+        Measure this share of the calls so many times; their latency is the median. Each time of a
+        paid call is paid.
 
     """
 
     def __init__(
-        self, store: Store, catalog: Catalog, models: ModelPool, sweep: str, *, max_cost_usd: float = float("inf"), repeats: int = 1,
+        self,
+        store: Store,
+        catalog: Catalog,
+        models: ModelPool,
+        sweep: str,
+        *,
+        max_cost_usd: float = float("inf"),
+        repeats: int = 1,
         repeat_share: float = 0.05,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store, self._catalog, self._models = store, catalog, models
         self._sweep, self._cap_usd = sweep, max_cost_usd
         self._repeats, self._share = repeats, repeat_share
@@ -92,7 +111,8 @@ class Calls:
     def get(self, name: str, prompt: str) -> Future[Reply]:
         """Return the reply to come; on return it is there unless the model's calls may overlap.
 
-        Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent`, `Withdrawn`, or `LabError` if the store cannot be written.
+        Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent`, `Withdrawn`, or `LabError`
+        if the store cannot be written.
         """
         key = self.key(name, prompt)
         times = self._repeats if int(key[:8], 16) < self._share * 16**8 else 1
@@ -120,10 +140,19 @@ class Calls:
             self._flying.pop(key, None)
             future.set_exception(error)
             return future
-        if hasattr(model, "submit"):  # asking whether it is an instance of the protocol takes longer than the rest of this method
+        if hasattr(
+            model,
+            "submit",
+            # asking whether it is an instance of the protocol takes longer than the rest of this method
+        ):
             model = self._remote[name] = cast("RemoteModel", model)
-            account = Account(lambda usd: self._store.reserve(self._sweep, key, name, usd, self._cap_usd), self._store.settle)
-            model.submit(prompt, account).add_done_callback(lambda done: self._end(key, future, done))
+            account = Account(
+                lambda usd: self._store.reserve(self._sweep, key, name, usd, self._cap_usd),
+                self._store.settle,
+            )
+            model.submit(prompt, account).add_done_callback(
+                lambda done: self._end(key, future, done)
+            )
         else:
             self._run_here(model, name, prompt, key, future)
         return future
@@ -145,11 +174,15 @@ class Calls:
             self.retried += max(0, attempts - 1)
         future.set_exception(error) if error else future.set_result(done.result())
 
-    def _run_here(self, model: ChatModel, name: str, prompt: str, key: str, future: Future[Reply]) -> None:
+    def _run_here(
+        self, model: ChatModel, name: str, prompt: str, key: str, future: Future[Reply]
+    ) -> None:
         """Answer in this thread; a model with prices is journalled as any other."""
         usd, number = most_usd(self._catalog[name], prompt), 0
         try:
-            while usd and not (number := self._store.reserve(self._sweep, key, name, usd, self._cap_usd).result()):
+            while usd and not (
+                number := self._store.reserve(self._sweep, key, name, usd, self._cap_usd).result()
+            ):
                 time.sleep(0.02)
             reply = model.reply(prompt)
         except BaseException as error:
@@ -159,7 +192,11 @@ class Calls:
             future.set_exception(error)
             return
         paid = self._catalog[name].cost_usd(0.0, reply.tokens_in, reply.tokens_out)
-        written = self._store.settle(number, paid, "", reply) if number else self._store.record(key, name, reply)
+        written = (
+            self._store.settle(number, paid, "", reply)
+            if number
+            else self._store.record(key, name, reply)
+        )
         written.add_done_callback(lambda _: self._flying.pop(key, None))
         future.set_result(reply)
 
@@ -190,7 +227,9 @@ def _median(parts: list[Future[Reply]]) -> Future[Reply]:
             return
         first, latencies = parts[0].result(), [part.result().latency_s for part in parts]
         low, middle, high = np.quantile(latencies, [0.25, 0.5, 0.75])
-        combined.set_result(replace(first, latency_s=float(middle), repeats=len(parts), spread_s=float(high - low)))
+        combined.set_result(
+            replace(first, latency_s=float(middle), repeats=len(parts), spread_s=float(high - low))
+        )
 
     for part in parts:
         part.add_done_callback(count)

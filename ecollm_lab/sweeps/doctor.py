@@ -18,8 +18,14 @@ QUESTION = "How long may I keep a book?"
 PROMPT = build_prompt(
     (
         "The reading room opens at nine and closes at six. On Saturdays it closes at one.",
-        "Books may be kept for four weeks and renewed twice, unless somebody else has asked for them.",
-        "Bags go into the lockers by the entrance. A locker takes a one-euro coin and gives it back.",
+        (
+            "Books may be kept for four weeks and renewed twice, unless somebody else has asked for"
+            " them."
+        ),
+        (
+            "Bags go into the lockers by the entrance. A locker takes a one-euro coin and gives it"
+            " back."
+        ),
     ),
     QUESTION,
 )  # about what one query with three short passages sends
@@ -31,12 +37,36 @@ MENDS = (  # what an error says → what to do about it
     ),
     (
         r"\b404\b|not ?found",
-        "The endpoint knows no model {remote!r} or no such address: check remote_name and base_url, which often ends in /v1.",
+        (
+            "The endpoint knows no model {remote!r} or no such address: check remote_name and"
+            " base_url, which often ends in /v1."
+        ),
     ),
-    (r"\b429\b|quota|rate limit", "The account is out of quota or over its rate: check its balance, and declare requests_per_minute."),
-    (r"connect|refused|resolve|unreachable", "Nothing answers at {url}: is the server running, the address right, the network up?"),
-    (r"no whole reply|timed out", "No answer within timeout_s = {timeout:g} s: raise it, or see what the endpoint is busy with."),
-    (r"completion|html|json", "{url} answers, but not as an OpenAI-compatible API: check base_url, which often ends in /v1."),
+    (
+        r"\b429\b|quota|rate limit",
+        (
+            "The account is out of quota or over its rate: check its balance, and declare"
+            " requests_per_minute."
+        ),
+    ),
+    (
+        r"connect|refused|resolve|unreachable",
+        "Nothing answers at {url}: is the server running, the address right, the network up?",
+    ),
+    (
+        r"no whole reply|timed out",
+        (
+            "No answer within timeout_s = {timeout:g} s: raise it, or see what the endpoint is busy"
+            " with."
+        ),
+    ),
+    (
+        r"completion|html|json",
+        (
+            "{url} answers, but not as an OpenAI-compatible API: check base_url, which often ends"
+            " in /v1."
+        ),
+    ),
 )
 
 
@@ -57,13 +87,21 @@ class Diagnosis:
         return not self.problem
 
 
-def diagnose(catalog: Catalog, names: Sequence[str], models: ModelPool, today: date) -> list[Diagnosis]:
+def diagnose(
+    catalog: Catalog, names: Sequence[str], models: ModelPool, today: date
+) -> list[Diagnosis]:
     """Check the named models one after the other: file, key, one small call, price. A model at fault spoils no other."""
-    return [_diagnose(catalog[name], models, today, hyde=name == catalog.hyde_model) for name in names]
+    return [
+        _diagnose(catalog[name], models, today, hyde=name == catalog.hyde_model) for name in names
+    ]
 
 
 def _diagnose(model: Model, models: ModelPool, today: date, *, hyde: bool) -> Diagnosis:
-    facts = {"file": str(model.file)} if model.file else {"endpoint": f"{model.base_url}, model {model.remote_name!r}"}
+    facts = (
+        {"file": str(model.file)}
+        if model.file
+        else {"endpoint": f"{model.base_url}, model {model.remote_name!r}"}
+    )
     if model.api_key_env:
         facts["key"] = f"from {model.api_key_env}, not shown"
     warnings = _price_warnings(model, today)
@@ -71,7 +109,11 @@ def _diagnose(model: Model, models: ModelPool, today: date, *, hyde: bool) -> Di
     try:
         models.check([model.name])
         if model.file:
-            facts["file"] += "; sha256 as declared" if model.sha256 else "; no sha256 declared, so a swapped file would go unnoticed"
+            facts["file"] += (
+                "; sha256 as declared"
+                if model.sha256
+                else "; no sha256 declared, so a swapped file would go unnoticed"
+            )
         opened = models[model.name]
         facts["template"] = getattr(opened, "template", "unknown")
         facts["opened in"] = f"{time.perf_counter() - started:.2f} s"
@@ -79,16 +121,26 @@ def _diagnose(model: Model, models: ModelPool, today: date, *, hyde: bool) -> Di
         made_up = opened.reply(build_hyde_prompt(QUESTION)) if hyde else None
     except LabError as error:
         problem = str(error).partition(" Nothing was recorded")[0]  # there is no outcome here
-        return Diagnosis(model.name, model.placement, facts, warnings, problem, _mend(model, problem))
+        return Diagnosis(
+            model.name, model.placement, facts, warnings, problem, _mend(model, problem)
+        )
     facts["question"] = f"{QUESTION!r}, with three short passages"
-    facts["answer"] = f"{reply.text[:60]!r}; {reply.tokens_in} tokens read, {reply.tokens_out} written, {reply.latency_s:.3f} s"
+    facts["answer"] = (
+        f"{reply.text[:60]!r}; {reply.tokens_in} tokens read, {reply.tokens_out} written,"
+        f" {reply.latency_s:.3f} s"
+    )
     if made_up:
-        facts["hyde"] = f"{made_up.text[:60]!r} is what it would search for; {made_up.latency_s:.3f} s"
+        facts["hyde"] = (
+            f"{made_up.text[:60]!r} is what it would search for; {made_up.latency_s:.3f} s"
+        )
     cost = 1000 * model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out)
     per = (
         f"{model.price_usd_per_hour:g} USD per hour of this device"
         if model.placement == "edge"
-        else f"{model.price_in_usd_per_mtok:g} in, {model.price_out_usd_per_mtok:g} out USD per million tokens"
+        else (
+            f"{model.price_in_usd_per_mtok:g} in, {model.price_out_usd_per_mtok:g} out USD per"
+            " million tokens"
+        )
     )
     facts["cost"] = f"{cost:.6f} USD for 1,000 such queries; {per}"
     facts["prices"] = f"declared {model.price_date}: {model.price_source}"
@@ -102,7 +154,9 @@ def _price_warnings(model: Model, today: date) -> tuple[str, ...]:
     if age < 0:
         return (f"its prices are dated {model.price_date}, in the future; mend the date",)
     if age > STALE_DAYS:
-        return (f"its prices are {age} days old; look them up, then set price_date (or [prices] date)",)
+        return (
+            f"its prices are {age} days old; look them up, then set price_date (or [prices] date)",
+        )
     return ()
 
 
@@ -116,7 +170,14 @@ def _mend(model: Model, problem: str) -> str:
         "url": model.base_url,
         "timeout": model.timeout_s,
     }
-    return next((mend.format(**values) for pattern, mend in MENDS if re.search(pattern, problem, re.IGNORECASE)), "")
+    return next(
+        (
+            mend.format(**values)
+            for pattern, mend in MENDS
+            if re.search(pattern, problem, re.IGNORECASE)
+        ),
+        "",
+    )
 
 
 def report(diagnoses: Sequence[Diagnosis]) -> str:
@@ -125,8 +186,13 @@ def report(diagnoses: Sequence[Diagnosis]) -> str:
     for one in diagnoses:
         lines.append(f"{one.model} ({one.placement}): {'answers' if one.ok else 'FAILS'}")
         rows = [*one.facts.items(), *(("WARNING", text) for text in one.warnings)]
-        rows += [("problem", one.problem)] * bool(one.problem) + [("to mend", one.mend)] * bool(one.mend)
+        rows += [("problem", one.problem)] * bool(one.problem) + [("to mend", one.mend)] * bool(
+            one.mend
+        )
         lines += [f"  {name:10} {text}" for name, text in rows]
     n = sum(one.ok for one in diagnoses)
-    lines.append(f"{n} of {len(diagnoses)} models answer. Whether an answer is right is not checked here: a sweep grades them.")
+    lines.append(
+        f"{n} of {len(diagnoses)} models answer. Whether an answer is right is not checked here: a"
+        " sweep grades them."
+    )
     return "\n".join(lines)

@@ -49,9 +49,11 @@ def sweep_domain(
     domain
         A folder, or the name of one of the lab's own domains.
     catalog_file, store_file, out
-        The model catalog, the SQLite store, and the Parquet file (default `build/traces/<domain>.parquet`). Each run that came to its end
-        and measured anything adds a line to a log beside it, `<domain>.log.jsonl`: how long it took, and the stage executions it made and
-        was spared. The trace's provenance has those on the same domain, models and prices, as `runs`.
+        The model catalog, the SQLite store, and the Parquet file (default
+        `build/traces/<domain>.parquet`). Each run that came to its end and measured anything adds a
+        line to a log beside it, `<domain>.log.jsonl`: how long it took, and the stage executions it
+        made and was spared. The trace's provenance has those on the same domain, models and prices,
+        as `runs`.
     path_ids
         The paths to run; all of the space if left out.
     limit, max_cost_usd, repeats, repeat_share, stop, on_progress
@@ -59,7 +61,8 @@ def sweep_domain(
     isolate
         Run each edge model in a process of its own; see `models.ModelPool`.
     on_estimate
-        Called before the sweep with what it will owe to hosted models; a few pairs are measured ahead where nothing is known.
+        Called before the sweep with what it will owe to hosted models; a few pairs are measured
+        ahead where nothing is known.
 
     Raises
     ------
@@ -78,7 +81,9 @@ def sweep_domain(
     with Store(store_file) as store, ModelPool(catalog, isolate=isolate) as models:
         models.check(names)
         encoder = default_encoder()
-        about = provenance(loaded, catalog, encoder.name)  # now: the code that runs is the code of this moment
+        about = provenance(
+            loaded, catalog, encoder.name
+        )  # now: the code that runs is the code of this moment
         marks = fingerprints(loaded, catalog, encoder.name, space)
         setup = setup_digest(loaded, catalog, encoder.name)
         pipeline = Pipeline(loaded, catalog, encoder, models)
@@ -93,36 +98,55 @@ def sweep_domain(
                     on_progress(progress)
 
             options: dict[str, Any] = {
-                "max_cost_usd": max_cost_usd, "repeats": repeats, "repeat_share": repeat_share, "stop": stop, "on_progress": show,
-            }  # fmt: skip
+                "max_cost_usd": max_cost_usd,
+                "repeats": repeats,
+                "repeat_share": repeat_share,
+                "stop": stop,
+                "on_progress": show,
+            }
             ahead = Progress(0)
             if on_estimate and limit is None:
                 ahead = _estimate(pipeline, space, store, marks, options, on_estimate)
-            progress = sweep(pipeline, loaded.queries, space.paths, store, marks, limit=limit, **options)
+            progress = sweep(
+                pipeline, loaded.queries, space.paths, store, marks, limit=limit, **options
+            )
         seconds = time.monotonic() - began
         progress.done, progress.total, progress.reused = (
             progress.done + ahead.done,
             progress.total + ahead.done,
             progress.reused - ahead.done,
         )
-        progress.cost_usd, progress.retried = progress.cost_usd + ahead.cost_usd, progress.retried + ahead.retried
+        progress.cost_usd, progress.retried = (
+            progress.cost_usd + ahead.cost_usd,
+            progress.retried + ahead.retried,
+        )
         wanted = {path.id for path in space}
         kept_under = list(dict.fromkeys(marks.values()))
         outcomes = [o for mark in kept_under for o in store.outcomes(mark) if o.path_id in wanted]
         failures = [f for mark in kept_under for f in store.failures(mark) if f.path_id in wanted]
         about["sweep"] = {
-            "n": len(outcomes), "failed": len(failures), "retried": store.retried(loaded.name),
-            "charged_usd": store.spending(loaded.name).charged_usd, "failures": [asdict(failure) for failure in failures],
-        }  # fmt: skip
+            "n": len(outcomes),
+            "failed": len(failures),
+            "retried": store.retried(loaded.name),
+            "charged_usd": store.spending(loaded.name).charged_usd,
+            "failures": [asdict(failure) for failure in failures],
+        }
     order = {path.id: i for i, path in enumerate(space)}
     outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
     run = {
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "git_revision": about["git_revision"],
-        "setup": setup, "seconds": round(seconds, 1),
-        "outcomes": progress.done, "failed": progress.failed, "reused": progress.reused,
-        "stage_executions": dict(pipeline.executions), "stage_executions_without_sharing": dict(pipeline.requests),
-    }  # fmt: skip
-    about["runs"] = _logged(out.with_suffix(".log.jsonl"), run if progress.done + progress.failed else None, setup)
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_revision": about["git_revision"],
+        "setup": setup,
+        "seconds": round(seconds, 1),
+        "outcomes": progress.done,
+        "failed": progress.failed,
+        "reused": progress.reused,
+        "stage_executions": dict(pipeline.executions),
+        "stage_executions_without_sharing": dict(pipeline.requests),
+    }
+    about["runs"] = _logged(
+        out.with_suffix(".log.jsonl"), run if progress.done + progress.failed else None, setup
+    )
     trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
     trace.save(out)
     return trace, out, progress
@@ -142,14 +166,26 @@ def _logged(file: FilePath, run: dict[str, Any] | None, setup: str) -> list[dict
 
 
 def _estimate(
-    pipeline: Pipeline, space: PathSpace, store: Store, marks: dict[str, str], options: dict[str, Any],
+    pipeline: Pipeline,
+    space: PathSpace,
+    store: Store,
+    marks: dict[str, str],
+    options: dict[str, Any],
     on_estimate: Callable[[list[Estimate]], None],
-) -> Progress:  # fmt: skip
+) -> Progress:
     """Say what the sweep will owe, after a few first calls where nothing is known; return how far those came."""
     queries = pipeline.domain.queries
-    missing = missing_pairs(queries, space.paths, store, marks, pipeline.catalog, pipeline.domain.grading.judge_model)
+    missing = missing_pairs(
+        queries, space.paths, store, marks, pipeline.catalog, pipeline.domain.grading.judge_model
+    )
     first = first_calls(missing, store)
-    ahead = sweep(pipeline, queries, space.paths, store, marks, only=first, **options) if first else Progress(0)
-    left = {name: len([pair for pair in pairs if pair not in first]) for name, pairs in missing.items()}
+    ahead = (
+        sweep(pipeline, queries, space.paths, store, marks, only=first, **options)
+        if first
+        else Progress(0)
+    )
+    left = {
+        name: len([pair for pair in pairs if pair not in first]) for name, pairs in missing.items()
+    }
     on_estimate(estimate(left, store))
     return ahead

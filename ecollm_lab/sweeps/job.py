@@ -46,7 +46,9 @@ class Tally:
         frame = pd.DataFrame(rows, columns=["path_id", "n", *OBJECTIVES]).astype({"n": int})
         frame[list(OBJECTIVES)] = frame[list(OBJECTIVES)].div(frame["n"], axis=0)
         front = frame[is_on_front(frame[list(OBJECTIVES)].to_numpy())]
-        return front.sort_values(["quality", "cost_usd"], ascending=[False, True], ignore_index=True)
+        return front.sort_values(
+            ["quality", "cost_usd"], ascending=[False, True], ignore_index=True
+        )
 
 
 class Job(Thread, Generic[T]):
@@ -55,10 +57,12 @@ class Job(Thread, Generic[T]):
     Parameters
     ----------
     work
-        Called in the job's thread with an event and a function. The event is set once the job is asked to stop: finish what is in flight
-        and return. The function takes a `Progress` and keeps a copy of it.
+        Called in the job's thread with an event and a function. The event is set once the job is
+        asked to stop: finish what is in flight and return. The function takes a `Progress` and
+        keeps a copy of it.
     key
-        What the work occupies, for example a store file; while a job lives, no other can have its key. None = nothing.
+        What the work occupies, for example a store file; while a job lives, no other can have its
+        key. None = nothing.
     asked
         The work in words, to tell whether another asks for the same.
     name
@@ -81,13 +85,21 @@ class Job(Thread, Generic[T]):
     """
 
     def __init__(
-        self, work: Callable[[Event, Callable[[Progress], None]], T], *, key: Hashable = None, asked: str = "", name: str | None = None
+        self,
+        work: Callable[[Event, Callable[[Progress], None]], T],
+        *,
+        key: Hashable = None,
+        asked: str = "",
+        name: str | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.key, self.asked = key, asked
         other = None if key is None else running(key)
         if other:
-            raise LabError(f"A job on {key} is running, asked for {other.asked}. Wait for its result(), or stop() it first.")
+            raise LabError(
+                f"A job on {key} is running, asked for {other.asked}. Wait for its result(), or"
+                " stop() it first."
+            )
         self.progress: Progress | None = None
         self.tally = Tally()
         self.error: BaseException | None = None
@@ -105,7 +117,9 @@ class Job(Thread, Generic[T]):
             return "stopping" if self._stop_asked.is_set() else "running"
         if self.error is not None:
             return "failed"
-        short = self.progress is None or self.progress.done + self.progress.failed < self.progress.total
+        short = (
+            self.progress is None or self.progress.done + self.progress.failed < self.progress.total
+        )
         return "stopped" if self._stop_asked.is_set() and short else "done"
 
     def stop(self) -> None:
@@ -129,7 +143,9 @@ class Job(Thread, Generic[T]):
         """
         self.join(timeout)  # the watchers have been told then, too
         if self.is_alive():
-            raise LabError(f"The job is still {self.state} after {timeout} s. Wait longer, or stop() it.")
+            raise LabError(
+                f"The job is still {self.state} after {timeout} s. Wait longer, or stop() it."
+            )
         if self.error is not None:
             raise self.error
         return self._result
@@ -165,10 +181,16 @@ class Job(Thread, Generic[T]):
                     watcher()
                 except Exception as error:  # a broken view must not end a sweep
                     self._watchers.remove(watcher)
-                    warnings.warn(f"A view of the job broke and is no longer told: {error!r}", stacklevel=2)
+                    warnings.warn(
+                        f"A view of the job broke and is no longer told: {error!r}", stacklevel=2
+                    )
 
 
 def running(key: Hashable) -> Job | None:
     """Return the job that runs under this key in this process, or None."""
-    jobs = (thread for thread in threading.enumerate() if isinstance(thread, Job) and not thread._ended.is_set())
+    jobs = (
+        thread
+        for thread in threading.enumerate()
+        if isinstance(thread, Job) and not thread._ended.is_set()
+    )
     return next((job for job in jobs if job.key == key), None)

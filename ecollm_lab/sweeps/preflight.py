@@ -28,8 +28,9 @@ class Estimate:
 
     def __str__(self) -> str:
         return (
-            f"{self.model}: at most {self.pairs} calls, about {self.usd:.4f} USD [{self.low_usd:.4f}, {self.high_usd:.4f}] "
-            f"(90 % interval, from {self.known} calls at the declared prices)"
+            f"{self.model}: at most {self.pairs} calls, about {self.usd:.4f} USD"
+            f" [{self.low_usd:.4f}, {self.high_usd:.4f}] (90 % interval, from {self.known} calls at"
+            " the declared prices)"
         )
 
 
@@ -46,8 +47,15 @@ def missing_pairs(
     The model that rewrites runs on the edge and owes nobody anything.
     """
     have = {mark: store.pairs(mark) for mark in {fingerprints[path.id] for path in paths}}
-    missing = [(q.id, path) for q in queries for path in paths if (q.id, path.id) not in have[fingerprints[path.id]]]
-    lacking: dict[str, list[tuple[str, str]]] = {name: [] for name in [*(path.model for path in paths), *([judge] if judge else [])]}
+    missing = [
+        (q.id, path)
+        for q in queries
+        for path in paths
+        if (q.id, path.id) not in have[fingerprints[path.id]]
+    ]
+    lacking: dict[str, list[tuple[str, str]]] = {
+        name: [] for name in [*(path.model for path in paths), *([judge] if judge else [])]
+    }
     for query_id, path in missing:
         lacking[path.model].append((query_id, path.id))
         if judge:
@@ -55,7 +63,9 @@ def missing_pairs(
     return {name: pairs for name, pairs in lacking.items() if catalog[name].base_url is not None}
 
 
-def first_calls(missing: Mapping[str, list[tuple[str, str]]], store: Store, seed: int = 0) -> set[tuple[str, str]]:
+def first_calls(
+    missing: Mapping[str, list[tuple[str, str]]], store: Store, seed: int = 0
+) -> set[tuple[str, str]]:
     """Choose a few pairs at random on each model that is not known well enough to estimate its price."""
     rng = np.random.default_rng(seed)
     chosen: set[tuple[str, str]] = set()
@@ -68,8 +78,9 @@ def first_calls(missing: Mapping[str, list[tuple[str, str]]], store: Store, seed
 def estimate(counts: Mapping[str, int], store: Store) -> list[Estimate]:
     """Estimate the price of so many more calls to each model.
 
-    The interval covers the spread from call to call and the doubt about the mean (Student's t). Pairs that share a prompt share a
-    call, so the true price may lie below. A model without any known call is left out.
+    The interval covers the spread from call to call and the doubt about the mean (Student's t).
+    Pairs that share a prompt share a call, so the true price may lie below. A model without any
+    known call is left out.
 
     Examples
     --------
@@ -89,7 +100,9 @@ def estimate(counts: Mapping[str, int], store: Store) -> list[Estimate]:
             continue
         half = 0.0
         if len(prices) > 1:
-            half = float(t.ppf(0.95, len(prices) - 1) * prices.std(ddof=1) * np.sqrt(n + n**2 / len(prices)))
+            half = float(
+                t.ppf(0.95, len(prices) - 1) * prices.std(ddof=1) * np.sqrt(n + n**2 / len(prices))
+            )
         usd = float(n * prices.mean())
         found.append(Estimate(name, n, len(prices), usd, max(0.0, usd - half), usd + half))
     return found

@@ -22,7 +22,14 @@ def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
     """Return the queries table of a trace: query_id, text, kind, split, wording and the reference answer."""
     return pd.DataFrame(
         [
-            {"query_id": q.id, "text": q.text, "kind": q.kind, "split": q.split, "wording": q.wording, "reference": q.references[0]}
+            {
+                "query_id": q.id,
+                "text": q.text,
+                "kind": q.kind,
+                "split": q.split,
+                "wording": q.wording,
+                "reference": q.references[0],
+            }
             for q in queries
         ]
     )
@@ -31,7 +38,11 @@ def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
 def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str, Any]:
     """Say where a measured trace comes from: domain, models, declared prices and delays, versions, machine, revision, date."""
     models = {
-        name: {key: value for key, value in asdict(model).items() if key not in ("name", "file") and value is not None}
+        name: {
+            key: value
+            for key, value in asdict(model).items()
+            if key not in ("name", "file") and value is not None
+        }
         for name, model in catalog.models.items()
     }
     return {
@@ -50,7 +61,16 @@ def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "versions": {
             "python": platform.python_version(),
-            **{name: _version(name) for name in ("ecollm_lab", "llama_cpp_python", "openai", "sentence-transformers", "bm25s")},
+            **{
+                name: _version(name)
+                for name in (
+                    "ecollm_lab",
+                    "llama_cpp_python",
+                    "openai",
+                    "sentence-transformers",
+                    "bm25s",
+                )
+            },
         },
         "git_revision": git_revision(),
     }
@@ -67,7 +87,11 @@ def git_revision() -> str:
     """Return the lab's checked-out revision, "+" appended if its tree has uncommitted changes, or "unknown" outside a checkout."""
     try:
         return subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=True, cwd=DATA.parent
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=DATA.parent,
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

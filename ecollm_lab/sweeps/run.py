@@ -20,7 +20,9 @@ from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.store.store import Failure, Store
 
 BACKLOG = 2000  # calls that may wait for an endpoint before the stages pause
-GATHER_S = 0.02  # so long results are gathered to be written together: each waking of the calling thread costs the one that measures
+# so long results are gathered to be written together: each waking of the calling thread costs the
+# one that measures
+GATHER_S = 0.02
 
 
 def overlaps(model: Model) -> bool:
@@ -46,10 +48,21 @@ class Run:
     """One sweep: the device's thread runs stages and calls; the calling thread grades, commits and reports."""
 
     def __init__(
-        self, pipeline: Pipeline, calls: Calls, store: Store, fingerprints: Mapping[str, str], progress: Progress, stop: Event,
+        self,
+        pipeline: Pipeline,
+        calls: Calls,
+        store: Store,
+        fingerprints: Mapping[str, str],
+        progress: Progress,
+        stop: Event,
         on_progress: Callable[[Progress], None] | None,
-    ) -> None:  # fmt: skip
-        self.pipeline, self.calls, self.store, self.fingerprints = pipeline, calls, store, fingerprints
+    ) -> None:
+        self.pipeline, self.calls, self.store, self.fingerprints = (
+            pipeline,
+            calls,
+            store,
+            fingerprints,
+        )
         self.progress, self.stop, self.on_progress = progress, stop, on_progress
         self.inbox: SimpleQueue[_Result | Exception | None] = SimpleQueue()
         self.tasks: list[Future[None]] = []
@@ -65,7 +78,9 @@ class Run:
             task.add_done_callback(lambda _: self.inbox.put(None))
         try:
             self._collect()
-        except BaseException:  # an interrupt: nothing new starts, and what is in flight is still committed
+        except (
+            BaseException
+        ):  # an interrupt: nothing new starts, and what is in flight is still committed
             self._halt("interrupted")
             self.on_progress = None
             self._collect()
@@ -76,14 +91,21 @@ class Run:
             raise self.fatal
         self.progress.stopped = self.progress.stopped or " ".join(self.closed.values())
 
-    # -- in the device's thread --------------------------------------------------------------------------------------------------
+    # -- in the device's thread
+    # --------------------------------------------------------------------------------------------------
 
     def _device(self, query: Query, todo: list[Path]) -> None:
         memo: Memo = {}
         overlap = {path.model: overlaps(self.pipeline.catalog[path.model]) for path in todo}
         try:
-            for path in sorted(todo, key=lambda p: not overlap[p.model]):  # calls that fly while this machine works come first
-                while overlap[path.model] and self.started - self.ended >= BACKLOG and not self.halted.is_set():
+            for path in sorted(
+                todo, key=lambda p: not overlap[p.model]
+            ):  # calls that fly while this machine works come first
+                while (
+                    overlap[path.model]
+                    and self.started - self.ended >= BACKLOG
+                    and not self.halted.is_set()
+                ):
                     time.sleep(0.01)
                 if self.halted.is_set() or self.stop.is_set():
                     return
@@ -95,7 +117,9 @@ class Run:
     def _pair(self, query: Query, path: Path, memo: Memo, overlap: bool) -> None:
         try:
             prepared = self.pipeline.prepare(query, path, memo)
-        except CallFailed as error:  # the call that rewrites: it costs the pairs that need it, not the sweep
+        except (
+            CallFailed
+        ) as error:  # the call that rewrites: it costs the pairs that need it, not the sweep
             failed: Future[Reply] = Future()
             failed.set_exception(error)
             self.started += 1
@@ -128,7 +152,8 @@ class Run:
             judged.set_exception(error)
         judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))
 
-    # -- in the calling thread ---------------------------------------------------------------------------------------------------
+    # -- in the calling thread
+    # ---------------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
         while self.tasks_ended < len(self.tasks) or self.ended < self.started:
@@ -146,7 +171,9 @@ class Run:
         self.tasks_ended += items.count(None)
         results = [item for item in items if isinstance(item, _Result)]
         self.ended += len(results)
-        self.fatal = self.fatal or next((item for item in items if isinstance(item, Exception)), None)
+        self.fatal = self.fatal or next(
+            (item for item in items if isinstance(item, Exception)), None
+        )
         written = [pair for pair in map(self._write, results) if pair]
         for what, future in written:
             try:
@@ -165,7 +192,9 @@ class Run:
             except CallFailed as failed:  # the judge's reply is no score
                 error = failed
         if isinstance(error, CallFailed):
-            failure = Failure(result.prepared.query.id, path.id, error.state, error.attempts, str(error))
+            failure = Failure(
+                result.prepared.query.id, path.id, error.state, error.attempts, str(error)
+            )
             return failure, self.store.fail(self.fingerprints[path.id], failure)
         if isinstance(error, BudgetSpent):
             self._halt(str(error))
@@ -201,9 +230,10 @@ class Run:
 class Progress:
     """How far a sweep is.
 
-    `total` pairs are to be run, `done` of them are in the store, `failed` were given up; `retried` counts further attempts at a
-    call; `reused` pairs were in the store before, `quarantined` ones are not tried again. `cost_usd` is what the new outcomes cost
-    in US dollars, `latest` the last of them, and `stopped` says why the sweep ended before its end ("" otherwise).
+    `total` pairs are to be run, `done` of them are in the store, `failed` were given up; `retried`
+    counts further attempts at a call; `reused` pairs were in the store before, `quarantined` ones
+    are not tried again. `cost_usd` is what the new outcomes cost in US dollars, `latest` the last
+    of them, and `stopped` says why the sweep ended before its end ("" otherwise).
     """
 
     total: int

@@ -11,7 +11,9 @@ from ecollm_lab.records import LabError
 def require_parquet(file: FilePath) -> None:
     """Raise unless a trace's name says that it is Parquet."""
     if file.suffix != ".parquet":
-        raise LabError(f"A trace is written as Parquet: give a name that ends in .parquet, got {file}.")
+        raise LabError(
+            f"A trace is written as Parquet: give a name that ends in .parquet, got {file}."
+        )
 
 
 def require_writable(file: FilePath) -> None:
@@ -20,9 +22,14 @@ def require_writable(file: FilePath) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LabError(f"Cannot create {folder}: {error.strerror}. Name a writable place.") from error
+        raise LabError(
+            f"Cannot create {folder}: {error.strerror}. Name a writable place."
+        ) from error
     if not os.access(folder, os.W_OK) or file.is_dir():
-        raise LabError(f"Cannot write {file}: the folder is read-only or the name is taken by a folder. Name a writable place.")
+        raise LabError(
+            f"Cannot write {file}: the folder is read-only or the name is taken by a folder. Name a"
+            " writable place."
+        )
 
 
 def write(text: str, file: FilePath | str) -> FilePath:
@@ -41,5 +48,7 @@ def write(text: str, file: FilePath | str) -> FilePath:
         part.write_text(text, encoding="utf-8")
         part.replace(file)
     except OSError as error:
-        raise LabError(f"Cannot write {file}: {error.strerror or error}. Name a writable place.") from error
+        raise LabError(
+            f"Cannot write {file}: {error.strerror or error}. Name a writable place."
+        ) from error
     return file

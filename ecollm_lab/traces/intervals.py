@@ -8,9 +8,14 @@ import numpy as np
 def bootstrap_counts(n_queries: int, n_resamples: int, seed: int) -> np.ndarray:
     """Return how often each query is drawn in each resample, shape (n_resamples, n_queries).
 
-    Means of every path and objective under the same counts make a paired bootstrap: what is hard about the drawn queries cancels.
+    Means of every path and objective under the same counts make a paired bootstrap: what is hard
+    about the drawn queries cancels.
     """
-    return np.random.default_rng(seed).multinomial(n_queries, np.full(n_queries, 1 / n_queries), n_resamples).astype(float)
+    return (
+        np.random.default_rng(seed)
+        .multinomial(n_queries, np.full(n_queries, 1 / n_queries), n_resamples)
+        .astype(float)
+    )
 
 
 def resampled_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -23,8 +23,9 @@ def is_on_front(points: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    Mask of shape (n,). A point dominates another if it is at least as good in all three and better in one; equal points do
-    not dominate each other. Points with NaN are never on the front and dominate nothing. O(n log n).
+    Mask of shape (n,). A point dominates another if it is at least as good in all three and better
+    in one; equal points do not dominate each other. Points with NaN are never on the front and
+    dominate nothing. O(n log n).
 
     Examples
     --------
@@ -34,7 +35,9 @@ def is_on_front(points: np.ndarray) -> np.ndarray:
     """
     points = np.asarray(points, dtype=float)
     if points.ndim != 2 or points.shape[1] != 3:
-        raise LabError(f"points must have the shape (n, 3): quality, cost_usd, latency_s; got {points.shape}.")
+        raise LabError(
+            f"points must have the shape (n, 3): quality, cost_usd, latency_s; got {points.shape}."
+        )
     mask = ~np.isnan(points).any(axis=1)
     if mask.any():
         mask[mask] = moocore.is_nondominated(points[mask], maximise=_MAXIMISE, keep_weakly=True)
@@ -71,4 +74,8 @@ def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
     """
     points = np.asarray(points, dtype=float)
     points = points[~np.isnan(points).any(axis=1)]
-    return float(moocore.hypervolume(points, ref=reference, maximise=_MAXIMISE)) if len(points) else 0.0
+    return (
+        float(moocore.hypervolume(points, ref=reference, maximise=_MAXIMISE))
+        if len(points)
+        else 0.0
+    )

@@ -16,7 +16,9 @@ def placements(trace: Trace, path_ids: Sequence[str] | None = None) -> list[str]
     """Return where each path (default: of the trace) generates, by its provenance: "edge", "cloud" or "not stated"."""
     models = trace.provenance.get("models", {})
     paths = trace.path_ids if path_ids is None else path_ids
-    return [models.get(path.rsplit("/", 1)[-1], {}).get("placement", "not stated") for path in paths]
+    return [
+        models.get(path.rsplit("/", 1)[-1], {}).get("placement", "not stated") for path in paths
+    ]
 
 
 def path_factors(path_ids: Sequence[str]) -> list[tuple[int, list[str]]]:
@@ -42,7 +44,10 @@ def stage_slugs(path_ids: list[str]) -> pd.DataFrame:
     parts = [path.split("/") for path in path_ids]
     for path, slugs in zip(path_ids, parts, strict=True):
         if len(slugs) != len(STAGES):
-            raise LabError(f"A figure by stage needs path ids of {len(STAGES)} parts, {'/'.join(STAGES)}; got {path!r}.")
+            raise LabError(
+                f"A figure by stage needs path ids of {len(STAGES)} parts, {'/'.join(STAGES)}; got"
+                f" {path!r}."
+            )
     return pd.DataFrame(parts, columns=list(STAGES), index=path_ids)
 
 
@@ -52,13 +57,18 @@ IDLE = "none"  # the slug of a component that does nothing
 def path_placements(trace: Trace, path_ids: Sequence[str] | None = None) -> list[str]:
     """Return where each path (default: of the trace) runs.
 
-    "edge": every stage on the edge device. "mixed": a cloud model generates after at least one stage on the edge that does something;
-    rewriting, retrieval and refinement always run on the edge. "cloud": a cloud model alone, as in a model router. "not stated": the
-    provenance does not place the model.
+    "edge": every stage on the edge device. "mixed": a cloud model generates after at least one
+    stage on the edge that does something; rewriting, retrieval and refinement always run on the
+    edge. "cloud": a cloud model alone, as in a model router. "not stated": the provenance does not
+    place the model.
     """
     paths = trace.path_ids if path_ids is None else path_ids
     return [
-        "mixed" if place == "cloud" and any(slug != IDLE for slug in path.split("/")[:-1]) else place
+        (
+            "mixed"
+            if place == "cloud" and any(slug != IDLE for slug in path.split("/")[:-1])
+            else place
+        )
         for path, place in zip(paths, placements(trace, paths), strict=True)
     ]
 
@@ -66,4 +76,10 @@ def path_placements(trace: Trace, path_ids: Sequence[str] | None = None) -> list
 def declared_delays(trace: Trace) -> np.ndarray:
     """Return the declared network delay in each path's latency, in seconds, shape (paths,); NaN where provenance declares none."""
     models = trace.provenance.get("models", {})
-    return np.array([models.get(path.rsplit("/", 1)[-1], {}).get("network_delay_s", np.nan) for path in trace.path_ids], dtype=float)
+    return np.array(
+        [
+            models.get(path.rsplit("/", 1)[-1], {}).get("network_delay_s", np.nan)
+            for path in trace.path_ids
+        ],
+        dtype=float,
+    )

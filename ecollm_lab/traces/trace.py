@@ -45,31 +45,41 @@ class Trace:
         return f"Trace({self.source_line})"
 
     @classmethod
-    def from_frame(cls, outcomes: pd.DataFrame, queries: pd.DataFrame | None = None, provenance: Mapping[str, Any] | None = None) -> Trace:
+    def from_frame(
+        cls,
+        outcomes: pd.DataFrame,
+        queries: pd.DataFrame | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Trace:
         """Check a long table and wrap it; the frames are copied.
 
         Parameters
         ----------
         outcomes
-            Columns `query_id, path_id, quality, cost_usd, latency_s`, optional `tokens_in, tokens_out` and any others.
-            Quality within [0, 1]; cost and latency >= 0; NaN = not recorded.
+            Columns `query_id, path_id, quality, cost_usd, latency_s`, optional `tokens_in,
+            tokens_out` and any others. Quality within [0, 1]; cost and latency >= 0; NaN = not
+            recorded.
         queries
-            Columns `query_id, text, kind, split`. If left out, text, kind and split are taken from columns of `outcomes` with these names;
-            what is missing there is made up: empty text, kind "unknown", split "train".
+            Columns `query_id, text, kind, split`. If left out, text, kind and split are taken from
+            columns of `outcomes` with these names; what is missing there is made up: empty text,
+            kind "unknown", split "train".
         provenance
             At least `source`; "recorded" if left out.
 
         Raises
         ------
         LabError
-            If a column is missing, a value is out of range, a pair occurs twice, a query is unknown, or `outcomes` gives one query two
-            texts, kinds or splits.
+            If a column is missing, a value is out of range, a pair occurs twice, a query is
+            unknown, or `outcomes` gives one query two texts, kinds or splits.
 
         """
         frame = outcomes.copy(deep=False)  # pandas copies what is written to
         missing = [column for column in COLUMNS[:5] if column not in frame]
         if missing:
-            raise LabError(f"A trace needs the columns {', '.join(COLUMNS[:5])}; missing: {', '.join(missing)}.")
+            raise LabError(
+                f"A trace needs the columns {', '.join(COLUMNS[:5])}; missing:"
+                f" {', '.join(missing)}."
+            )
         if frame.empty:
             raise LabError("A trace needs at least one outcome; the table is empty.")
         for column in COLUMNS[5:]:
@@ -77,32 +87,51 @@ class Trace:
         for column in ("quality", "cost_usd", "latency_s"):
             frame[column] = _checked(frame, column)
         frame = frame.reset_index(drop=True)
-        (rows, ids), (columns, paths) = (pd.factorize(frame[name]) for name in ("query_id", "path_id"))
+        (rows, ids), (columns, paths) = (
+            pd.factorize(frame[name]) for name in ("query_id", "path_id")
+        )
         ids, paths = (np.asarray(values, dtype=object) for values in (ids, paths))
         if rows.min() < 0 or columns.min() < 0:
             raise LabError("query_id and path_id must be given in every row; some are missing.")
         for name in ("query_id", "path_id"):
             if isinstance(frame[name].dtype, pd.CategoricalDtype):
-                frame[name] = frame[name].cat.categories.take(frame[name].cat.codes.to_numpy()).array
+                frame[name] = (
+                    frame[name].cat.categories.take(frame[name].cat.codes.to_numpy()).array
+                )
         _require_once(frame, rows * len(paths) + columns, len(ids) * len(paths))
         if queries is None:
             queries = _queries_in(frame, rows, ids)
         absent = [column for column in QUERY_COLUMNS if column not in queries]
         if absent:
-            raise LabError(f"The queries table needs the columns {', '.join(QUERY_COLUMNS)}; missing: {', '.join(absent)}.")
+            raise LabError(
+                f"The queries table needs the columns {', '.join(QUERY_COLUMNS)}; missing:"
+                f" {', '.join(absent)}."
+            )
         unknown = sorted(set(ids) - set(queries["query_id"]))
         if unknown:
-            raise LabError(f"{len(unknown)} query ids have outcomes but no row in the queries table, e.g. {unknown[0]!r}.")
-        table = queries.loc[queries["query_id"].isin(ids)].drop_duplicates("query_id").reset_index(drop=True)
+            raise LabError(
+                f"{len(unknown)} query ids have outcomes but no row in the queries table, e.g."
+                f" {unknown[0]!r}."
+            )
+        table = (
+            queries.loc[queries["query_id"].isin(ids)]
+            .drop_duplicates("query_id")
+            .reset_index(drop=True)
+        )
         provenance = dict(provenance or {"source": "recorded"})
         require_choice("provenance source", provenance.get("source"), ("measured", "recorded"))
         trace = cls(frame, table, provenance)
-        known = {"_cells": (pd.Index(table["query_id"]).get_indexer(pd.Index(ids))[rows], columns), "path_ids": list(paths)}
+        known = {
+            "_cells": (pd.Index(table["query_id"]).get_indexer(pd.Index(ids))[rows], columns),
+            "path_ids": list(paths),
+        }
         vars(trace).update(known)  # what the checks found out need not be found out again
         return trace
 
     @classmethod
-    def from_outcomes(cls, outcomes: Sequence[Outcome], queries: pd.DataFrame, provenance: Mapping[str, Any]) -> Trace:
+    def from_outcomes(
+        cls, outcomes: Sequence[Outcome], queries: pd.DataFrame, provenance: Mapping[str, Any]
+    ) -> Trace:
         """Wrap measured outcomes; answers and per-stage latencies become further columns."""
         rows = [
             {
@@ -121,11 +150,17 @@ class Trace:
     def load(cls, file: FilePath | str) -> Trace:
         """Read a Parquet trace. Raises `LabError` if the file does not exist, cannot be read or is no trace."""
         try:
-            table = pq.read_table(file, read_dictionary=["query_id", "path_id"])  # each id is decoded once
+            table = pq.read_table(
+                file, read_dictionary=["query_id", "path_id"]
+            )  # each id is decoded once
         except FileNotFoundError as error:
-            raise LabError(f"Cannot read the trace {file}: the file does not exist.{_beside(FilePath(file))}") from error
+            raise LabError(
+                f"Cannot read the trace {file}: the file does not exist.{_beside(FilePath(file))}"
+            ) from error
         except (OSError, pa.ArrowException) as error:
-            why = str(error).removeprefix(f"Could not open Parquet input source '{file}': ")  # the path once is enough
+            why = str(error).removeprefix(
+                f"Could not open Parquet input source '{file}': "
+            )  # the path once is enough
             raise LabError(f"Cannot read the trace {file}: {why}") from error
         raw = (table.schema.metadata or {}).get(_METADATA)
         meta = json.loads(raw) if raw else {}
@@ -144,7 +179,9 @@ class Trace:
             pq.write_table(table, part, compression="zstd")
             part.replace(file)
         except OSError as error:
-            raise LabError(f"Cannot write the trace {file}: {error.strerror or error}. Name a writable place.") from error
+            raise LabError(
+                f"Cannot write the trace {file}: {error.strerror or error}. Name a writable place."
+            ) from error
 
     @cached_property
     def query_ids(self) -> list[str]:
@@ -158,7 +195,9 @@ class Trace:
 
     def array(self, column: str) -> np.ndarray:
         """Return one numeric column as an array (queries, paths), NaN where there is no outcome."""
-        require_choice("column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")])
+        require_choice(
+            "column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")]
+        )
         out = np.full((len(self.query_ids), len(self.path_ids)), np.nan)
         out[self._cells] = self.outcomes[column]
         return out
@@ -166,7 +205,9 @@ class Trace:
     @cached_property
     def _cells(self) -> tuple[np.ndarray, np.ndarray]:
         """Row and column in `array` of each outcome."""
-        (rows, ids), (columns, _) = (pd.factorize(self.outcomes[name]) for name in ("query_id", "path_id"))  # both in order of appearance
+        (rows, ids), (columns, _) = (
+            pd.factorize(self.outcomes[name]) for name in ("query_id", "path_id")
+        )  # both in order of appearance
         return pd.Index(self.query_ids).get_indexer(pd.Index(ids))[rows], columns
 
     def of_path(self, path_id: str) -> pd.DataFrame:
@@ -182,8 +223,13 @@ class Trace:
         """Return the part whose queries a boolean mask over `queries` selects."""
         queries = self.queries[np.asarray(mask)].reset_index(drop=True)
         if queries.empty:
-            raise LabError(f"No query of the trace is in {what}; its splits are {sorted(set(self.queries['split']))}.")
-        outcomes = self.outcomes[self.outcomes["query_id"].isin(queries["query_id"])].reset_index(drop=True)
+            raise LabError(
+                f"No query of the trace is in {what}; its splits are"
+                f" {sorted(set(self.queries['split']))}."
+            )
+        outcomes = self.outcomes[self.outcomes["query_id"].isin(queries["query_id"])].reset_index(
+            drop=True
+        )
         return Trace(outcomes, queries, self.provenance)
 
     def summary(self) -> pd.DataFrame:
@@ -203,7 +249,12 @@ class Trace:
     def source_line(self) -> str:
         """One line for figures and tables: what this is and where it comes from."""
         p = self.provenance
-        parts = [p.get("source"), p.get("domain"), p.get("measured_at"), f"{len(self.query_ids)} queries × {len(self.path_ids)} paths"]
+        parts = [
+            p.get("source"),
+            p.get("domain"),
+            p.get("measured_at"),
+            f"{len(self.query_ids)} queries × {len(self.path_ids)} paths",
+        ]
         if p.get("price_date"):
             parts.append(f"prices declared {p['price_date']}")
         if (p.get("sweep") or {}).get("failed"):
@@ -215,7 +266,10 @@ def require_trace(value: object, what: str = "trace") -> None:
     """Raise a `LabError` that says how to come by a trace unless the value is one; `what` names the argument."""
     if isinstance(value, Trace):
         return
-    how = "Give a Trace: Trace.load(file) reads one, Trace.from_frame(table) makes one of a table of outcomes."
+    how = (
+        "Give a Trace: Trace.load(file) reads one, Trace.from_frame(table) makes one of a table of"
+        " outcomes."
+    )
     if isinstance(value, pd.DataFrame):
         how = f"Make it one: Trace.from_frame({what})."
     elif isinstance(value, (str, FilePath)):
@@ -233,7 +287,9 @@ def _checked(frame: pd.DataFrame, column: str) -> pd.Series:
     if bad.any():
         limits = "within [0, 1]" if column == "quality" else ">= 0"
         row = frame[bad].iloc[0]
-        raise LabError(f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id}).")
+        raise LabError(
+            f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id})."
+        )
     return values
 
 
@@ -247,7 +303,10 @@ def _queries_in(frame: pd.DataFrame, rows: np.ndarray, ids: np.ndarray) -> pd.Da
             if different.max() > 1:
                 one = int(different.argmax())
                 told = ", ".join(map(repr, frame.loc[rows == one, column].dropna().unique()[:2]))
-                raise LabError(f"outcomes must give each query one {column}; got {told} for {ids[one]}. Correct them, or give queries=.")
+                raise LabError(
+                    f"outcomes must give each query one {column}; got {told} for {ids[one]}."
+                    " Correct them, or give queries=."
+                )
             table[column] = values.first().fillna(table[column]).astype(str)
     return table
 
@@ -260,7 +319,12 @@ def _beside(file: FilePath) -> str:
 
 def _require_once(frame: pd.DataFrame, cells: np.ndarray, n_cells: int) -> None:
     """Raise a `LabError` if two outcomes have the same cell."""
-    sparse = n_cells > 20 * len(cells)  # counting all cells would then take more room than it saves time
+    sparse = n_cells > 20 * len(
+        cells
+    )  # counting all cells would then take more room than it saves time
     if sparse or np.bincount(cells).max() > 1:
         for row in frame[pd.Series(cells).duplicated()].head(1).itertuples():
-            raise LabError(f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per pair.")
+            raise LabError(
+                f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome"
+                " per pair."
+            )

@@ -31,7 +31,9 @@ def call(*args, code):
 def place(tmp_path):
     """A copy of the catalog, which names the lab's own models, and a four-query domain, both writable."""
     catalog = Path("data/models.toml").read_text()
-    (tmp_path / "models.toml").write_text(catalog.replace('"models/', f'"{Path("data/models").resolve()}/'))
+    (tmp_path / "models.toml").write_text(
+        catalog.replace('"models/', f'"{Path("data/models").resolve()}/')
+    )
     (tmp_path / "home").mkdir()
     shutil.copy("data/smart_home/passages.jsonl", tmp_path / "home")
     lines = Path("data/smart_home/queries.jsonl").read_text().splitlines(keepends=True)
@@ -41,8 +43,21 @@ def place(tmp_path):
 
 
 def options(place, **changes):
-    named = {"domain": place / "home", "catalog": place / "models.toml", "store": place / "s.sqlite", "out": place / "t.parquet", **changes}
-    return ["sweep", *(str(word) for key, value in named.items() for word in (f"--{key.replace('_', '-')}", value))]
+    named = {
+        "domain": place / "home",
+        "catalog": place / "models.toml",
+        "store": place / "s.sqlite",
+        "out": place / "t.parquet",
+        **changes,
+    }
+    return [
+        "sweep",
+        *(
+            str(word)
+            for key, value in named.items()
+            for word in (f"--{key.replace('_', '-')}", value)
+        ),
+    ]
 
 
 def test_check_domain_passes_the_shipped_and_fails_a_broken_one(tmp_path):
@@ -53,7 +68,9 @@ def test_check_domain_passes_the_shipped_and_fails_a_broken_one(tmp_path):
 
 
 def test_a_sweep_measures_resumes_and_exports(place):
-    assert "5 outcomes measured, 0 reused" in call(*options(place, paths=FOUR.replace(",", ", "), limit=5), code=0)
+    assert "5 outcomes measured, 0 reused" in call(
+        *options(place, paths=FOUR.replace(",", ", "), limit=5), code=0
+    )
     with (place / "t.log.jsonl").open("a") as log:
         log.write('{"outcomes": 7, "domain_dig')  # as a full disk leaves it
     second = call(*options(place, paths=FOUR), code=0)
@@ -64,11 +81,18 @@ def test_a_sweep_measures_resumes_and_exports(place):
     last = call(*options(place, paths=FOUR), code=0)
     assert "0 outcomes measured, 16 reused" in last
     assert "stage executions" not in last
-    assert (place / "t.log.jsonl").read_text().splitlines() == [first_line, cut, second_line]  # one for each run that measured anything
+    assert (place / "t.log.jsonl").read_text().splitlines() == [
+        first_line,
+        cut,
+        second_line,
+    ]  # one for each run that measured anything
     assert [run["outcomes"] for run in runs] == [5, 11]
     asked = [sum(run["stage_executions_without_sharing"].values()) for run in runs]
     assert asked == [5 * 4, 11 * 4]
-    assert all(0 < sum(run["stage_executions"].values()) < n and run["seconds"] >= 0 for run, n in zip(runs, asked, strict=True))
+    assert all(
+        0 < sum(run["stage_executions"].values()) < n and run["seconds"] >= 0
+        for run, n in zip(runs, asked, strict=True)
+    )
     trace = Trace.load(place / "t.parquet")
     assert trace.provenance["runs"] == runs
     assert len(trace.outcomes) == 16
@@ -79,12 +103,19 @@ def test_a_sweep_measures_resumes_and_exports(place):
 
 def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_anew(place):
     paths, catalog = f"hyde/dense-1/none/{SMALL},none/dense-1/none/{SMALL}", place / "models.toml"
-    assert "8 outcomes measured, 0 reused" in call(*options(place, paths=paths), "--isolate", code=0)
+    assert "8 outcomes measured, 0 reused" in call(
+        *options(place, paths=paths), "--isolate", code=0
+    )
     trace = Trace.load(place / "t.parquet")
     rewriting = trace.outcomes.groupby("path_id")["rewrite_s"]
-    least, copying = rewriting.min()[f"hyde/dense-1/none/{SMALL}"], rewriting.median()[f"none/dense-1/none/{SMALL}"]
+    least, copying = (
+        rewriting.min()[f"hyde/dense-1/none/{SMALL}"],
+        rewriting.median()[f"none/dense-1/none/{SMALL}"],
+    )
     assert least > 10 * copying  # a call
-    catalog.write_text(re.sub(r'hyde_model = ".*"', f'hyde_model = "{MEDIUM}"', catalog.read_text()))
+    catalog.write_text(
+        re.sub(r'hyde_model = ".*"', f'hyde_model = "{MEDIUM}"', catalog.read_text())
+    )
     assert "4 outcomes measured, 4 reused" in call(*options(place, paths=paths), code=0)
     catalog.write_text(catalog.read_text().replace(f'hyde_model = "{MEDIUM}"', ""))
     assert 'hyde_model = "NAME"' in call(*options(place, paths=paths), code=1)
@@ -94,7 +125,11 @@ def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_a
     ("spoil", "changes", "says"),
     [
         (lambda p: (p / "home/passages.jsonl").unlink(), {}, "passages.jsonl: cannot be read"),
-        (lambda p: (p / "home/queries.jsonl").open("a").write("{oops\n"), {}, "queries.jsonl:5: not JSON"),
+        (
+            lambda p: (p / "home/queries.jsonl").open("a").write("{oops\n"),
+            {},
+            "queries.jsonl:5: not JSON",
+        ),
         (None, {"paths": f"none/bm42-1/none/{SMALL}"}, "Unknown retrieve component 'bm42-1'"),
         (None, {"paths": "none/bm25-1/none/gpt-9"}, "Unknown generate component 'gpt-9'"),
         (lambda p: _edit(p, "network_delay_s", "# "), {}, "missing 'network_delay_s'"),
@@ -103,7 +138,14 @@ def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_a
         (lambda p: _elsewhere(p, MEDIUM), {}, "cannot read"),
         (lambda p: (p / "s.sqlite").write_bytes(b"junk" * 99), {}, "damaged or no store"),
         (lambda p: (p / "t.parquet").mkdir(), {}, "Cannot write"),
-        (None, {"domain": "nowhere"}, "There is no domain or folder 'nowhere'. The lab's own domains: automotive, smart_home."),
+        (
+            None,
+            {"domain": "nowhere"},
+            (
+                "There is no domain or folder 'nowhere'. The lab's own domains: automotive,"
+                " smart_home."
+            ),
+        ),
         (None, {"out": "t.csv"}, "ends in .parquet, got t.csv"),
         (None, {"paths": " , "}, "--paths names nothing"),
         (None, {"limit": 0}, "limit must be at least 1"),
@@ -124,8 +166,21 @@ def test_bad_input_is_one_clear_message_and_loses_nothing(place, spoil, changes,
 
 
 def explore_options(place, **changes):
-    named = {"domain": place / "home", "catalog": place / "models.toml", "store": place / "s.sqlite", "out": place / "e.parquet", **changes}
-    return ["emulate", *(str(word) for key, value in named.items() for word in (f"--{key.replace('_', '-')}", value))]
+    named = {
+        "domain": place / "home",
+        "catalog": place / "models.toml",
+        "store": place / "s.sqlite",
+        "out": place / "e.parquet",
+        **changes,
+    }
+    return [
+        "emulate",
+        *(
+            str(word)
+            for key, value in named.items()
+            for word in (f"--{key.replace('_', '-')}", value)
+        ),
+    ]
 
 
 def test_emulate_explores_live_resumes_and_writes_what_it_found(place):
@@ -136,7 +191,10 @@ def test_emulate_explores_live_resumes_and_writes_what_it_found(place):
     assert _stored(place) == 6
     assert "USD per 1,000" in first
     held = call(*explore_options(place, paths=FOUR, max_outcomes=6), code=0)
-    assert "budget spent; the store already held 6 of them, which count towards it; give a larger budget or another --store" in held
+    assert (
+        "budget spent; the store already held 6 of them, which count towards it; give a larger"
+        " budget or another --store" in held
+    )
     again = call(*explore_options(place, paths=FOUR, budget_share=1.0), code=0)
     assert "6 of them were there before" in again
     assert "Ended because: everything measured" in again
@@ -150,8 +208,20 @@ def test_emulate_explores_live_resumes_and_writes_what_it_found(place):
 
 
 def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path):
-    text = call("emulate", "--domain", "smart_home", "--budget-share", 0.02, "--replay", "data/traces/smart_home.parquet",
-                "--store", tmp_path / "s.sqlite", "--out", tmp_path / "e.parquet", code=0)  # fmt: skip
+    text = call(
+        "emulate",
+        "--domain",
+        "smart_home",
+        "--budget-share",
+        0.02,
+        "--replay",
+        "data/traces/smart_home.parquet",
+        "--store",
+        tmp_path / "s.sqlite",
+        "--out",
+        tmp_path / "e.parquet",
+        code=0,
+    )
     whole = Trace.load("data/traces/smart_home.parquet")
     n_pairs = len(whole.split("train").query_ids) * len(whole.path_ids)
     budget = round(0.02 * n_pairs)
@@ -161,7 +231,9 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
     assert len(trace.outcomes) == budget
     assert "smart_home" in trace.provenance["replayed_from"]
     was = whole.provenance
-    assert {key: trace.provenance[key] for key in was} == was  # its outcomes are of that day and machine
+    assert {
+        key: trace.provenance[key] for key in was
+    } == was  # its outcomes are of that day and machine
 
 
 @pytest.mark.parametrize(
@@ -171,7 +243,10 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
         ({"budget_share": 0.5, "max_outcomes": 9}, "and not both"),
         ({"budget_share": 1.5}, "budget_share must be within (0, 1], got 1.5"),
         ({"max_cost_usd": 0}, "Budget cost_usd must be positive"),
-        ({"max_outcomes": 3}, "leaves 3 for 4 paths that were never measured; each needs one. Give at least 4"),
+        (
+            {"max_outcomes": 3},
+            "leaves 3 for 4 paths that were never measured; each needs one. Give at least 4",
+        ),
         ({"max_outcomes": 8, "replay": "nowhere.parquet"}, "Cannot read the trace nowhere.parquet"),
         ({"max_outcomes": 8, "out": "README.md/x.parquet"}, "Cannot create README.md"),
         ({"max_outcomes": 8, "out": "x.csv"}, "ends in .parquet, got x.csv"),
@@ -188,18 +263,42 @@ def test_emulate_says_what_is_wrong(place, changes, says):
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda t: t.provenance.update(domain="automotive"), "measured on the domain 'automotive', not on 'smart_home'"),
-        (lambda t: t.provenance.update(domain_digest="0"), "measured on another edition of 'smart_home'"),
-        (lambda t: t.outcomes.__setitem__("quality", t.outcomes["quality"].where(t.outcomes.index >= 5)), "no outcome of 5 pairs"),
-        (lambda t: t.outcomes.__setitem__("path_id", t.outcomes["path_id"].astype(str) + "x"), "may be asked, first query "),
+        (
+            lambda t: t.provenance.update(domain="automotive"),
+            "measured on the domain 'automotive', not on 'smart_home'",
+        ),
+        (
+            lambda t: t.provenance.update(domain_digest="0"),
+            "measured on another edition of 'smart_home'",
+        ),
+        (
+            lambda t: t.outcomes.__setitem__(
+                "quality", t.outcomes["quality"].where(t.outcomes.index >= 5)
+            ),
+            "no outcome of 5 pairs",
+        ),
+        (
+            lambda t: t.outcomes.__setitem__("path_id", t.outcomes["path_id"].astype(str) + "x"),
+            "may be asked, first query ",
+        ),
     ],
 )
 def test_a_trace_of_something_else_is_not_replayed(tmp_path, spoil, says):
     trace = Trace.load("data/traces/smart_home.parquet").split("train")
     spoil(trace)
     trace.save(tmp_path / "t.parquet")
-    text = call("emulate", "--domain", "smart_home", "--budget-share", 0.02, "--replay", tmp_path / "t.parquet",
-                "--out", tmp_path / "e.parquet", code=1)  # fmt: skip
+    text = call(
+        "emulate",
+        "--domain",
+        "smart_home",
+        "--budget-share",
+        0.02,
+        "--replay",
+        tmp_path / "t.parquet",
+        "--out",
+        tmp_path / "e.parquet",
+        code=1,
+    )
     assert says in text
     assert not (tmp_path / "e.parquet").exists()
 
@@ -207,7 +306,9 @@ def test_a_trace_of_something_else_is_not_replayed(tmp_path, spoil, says):
 def _elsewhere(place, model):
     """Let the catalog name another file for a model, one that is not there yet, and return it."""
     file, listed = place / f"{model}.gguf", place / "models.toml"
-    listed.write_text(listed.read_text().replace(f'"{Path(f"data/models/{model}.gguf").resolve()}"', f'"{file}"'))
+    listed.write_text(
+        listed.read_text().replace(f'"{Path(f"data/models/{model}.gguf").resolve()}"', f'"{file}"')
+    )
     return file
 
 
@@ -217,9 +318,17 @@ def _edit(place, line, prefix):
 
 
 def test_ctrl_c_keeps_everything_and_prints_how_to_go_on(place):
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background test run ignores it
-    command = [sys.executable, "-c", f"{heed}; from ecollm_lab.cli import app; app()", *options(place)]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    # a background test run ignores it
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [
+        sys.executable,
+        "-c",
+        f"{heed}; from ecollm_lab.cli import app; app()",
+        *options(place),
+    ]
+    child = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    )
     deadline = time.monotonic() + 120
     while not _stored(place) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -244,8 +353,19 @@ def _stored(place):
 
 def test_the_study_writes_the_promised_summary(tmp_path):
     for name in ("smart_home", "automotive"):  # as `make reproduce` runs it, on a part
-        thinned(Trace.load(f"data/traces/{name}.parquet"), 160, 80).save(tmp_path / f"t/{name}.parquet")
-    text = call("study", "--traces", tmp_path / "t", "--figures", tmp_path / "f", "--live-outcomes", 20, code=0)
+        thinned(Trace.load(f"data/traces/{name}.parquet"), 160, 80).save(
+            tmp_path / f"t/{name}.parquet"
+        )
+    text = call(
+        "study",
+        "--traces",
+        tmp_path / "t",
+        "--figures",
+        tmp_path / "f",
+        "--live-outcomes",
+        20,
+        code=0,
+    )
     summary = json.loads((tmp_path / "f/summary.json").read_text())["domains"]
     for name in ("smart_home", "automotive"):
         one = summary[name]
@@ -260,12 +380,21 @@ def test_the_study_writes_the_promised_summary(tmp_path):
         assert {"oracle", "best_single", "cloud_only", "ours"} <= set(one["seen"])
         for prefer in ("prefer_cost", "prefer_latency", "prefer_quality"):
             row = one["heldout"][prefer]["ours"]
-            assert {"quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret"} <= set(row)
+            assert {
+                "quality",
+                "cost_usd",
+                "latency_s",
+                "latency_p95_s",
+                "slo_violation_rate",
+                "regret",
+            } <= set(row)
             assert one["heldout"][prefer]["oracle"]["regret"] == 0
         assert name in text
     drawn = {f.name for f in (tmp_path / "f").iterdir()}
     named = re.findall(r"^\| `(\w+)` \|", Path("docs/figures.md").read_text(), re.MULTILINE)
-    assert {f"{domain}_{name}.html" for domain in ("smart_home", "automotive") for name in named} <= drawn
+    assert {
+        f"{domain}_{name}.html" for domain in ("smart_home", "automotive") for name in named
+    } <= drawn
     assert {"emulator_slo_loss.html", "index.html", "summary.json"} <= drawn
     assert len(drawn) == 2 * len(named) + 6
     assert '"showSendToCloud": false' in (tmp_path / "f/smart_home_front.html").read_text()
@@ -274,4 +403,6 @@ def test_the_study_writes_the_promised_summary(tmp_path):
 def test_the_study_refuses_an_unwritable_place_and_missing_traces(tmp_path):
     (tmp_path / "taken").write_text("")
     assert "Cannot create" in call("study", "--figures", tmp_path / "taken", code=1)
-    assert "Cannot read the trace" in call("study", "--traces", tmp_path, "--figures", tmp_path / "f", code=1)
+    assert "Cannot read the trace" in call(
+        "study", "--traces", tmp_path, "--figures", tmp_path / "f", code=1
+    )

@@ -20,8 +20,12 @@ def test_three_blobs_are_three_clusters_and_new_queries_join_the_nearest():
     for c in range(3):
         members = clusters.labels[truth == c]
         assert len(set(members[members >= 0])) == 1
-    np.testing.assert_array_equal(clusters.assign(points)[clusters.labels >= 0], clusters.labels[clusters.labels >= 0])
-    assert [truth[i] for i in clusters.representatives] == [truth[clusters.labels == c][0] for c in range(3)]
+    np.testing.assert_array_equal(
+        clusters.assign(points)[clusters.labels >= 0], clusters.labels[clusters.labels >= 0]
+    )
+    assert [truth[i] for i in clusters.representatives] == [
+        truth[clusters.labels == c][0] for c in range(3)
+    ]
 
 
 def test_an_outlier_is_noise_but_still_assigned():
@@ -38,5 +42,7 @@ def test_no_structure_gives_one_cluster_not_none():
 
 
 def test_too_few_queries_is_an_error():
-    with pytest.raises(LabError, match=r"min_cluster_size must be within \[2, number of queries = 3\], got 8"):
+    with pytest.raises(
+        LabError, match=r"min_cluster_size must be within \[2, number of queries = 3\], got 8"
+    ):
         find_clusters(np.eye(3, dtype=np.float32))

@@ -6,7 +6,15 @@ from ecollm_lab.domains import check_domain, load_domain
 from ecollm_lab.records import LabError
 
 PASSAGE = {"id": "p1", "title": "t", "source": "manual", "text": "x"}
-QUERY = {"id": "q1", "text": "x?", "kind": "lookup", "references": ["x"], "facts": ["x"], "gold": ["p1"], "split": "train"}
+QUERY = {
+    "id": "q1",
+    "text": "x?",
+    "kind": "lookup",
+    "references": ["x"],
+    "facts": ["x"],
+    "gold": ["p1"],
+    "split": "train",
+}
 
 
 def write(folder, passages, queries):
@@ -28,8 +36,16 @@ def test_a_sound_domain_loads(tmp_path):
         (["{oops"], [], "passages.jsonl:1: not JSON"),
         ([PASSAGE], [QUERY, "[1]"], "queries.jsonl:2: must be a JSON object, got list"),
         ([PASSAGE, PASSAGE], [QUERY], "passages.jsonl:2: duplicate id 'p1', first used on line 1"),
-        ([PASSAGE], [{**QUERY, "gold": ["p9"]}], "queries.jsonl:1: gold passage 'p9' does not exist"),
-        ([PASSAGE], [{k: v for k, v in QUERY.items() if k != "facts"}], "queries.jsonl:1: missing field 'facts'"),
+        (
+            [PASSAGE],
+            [{**QUERY, "gold": ["p9"]}],
+            "queries.jsonl:1: gold passage 'p9' does not exist",
+        ),
+        (
+            [PASSAGE],
+            [{k: v for k, v in QUERY.items() if k != "facts"}],
+            "queries.jsonl:1: missing field 'facts'",
+        ),
         ([PASSAGE], [{**QUERY, "split": "test"}], "must be one of train, heldout; got 'test'"),
         ([PASSAGE], [{**QUERY, "facts": []}], "queries.jsonl:1: facts is empty"),
         ([PASSAGE], [{**QUERY, "text": 3}], "field 'text' must be a str, got int"),
@@ -65,8 +81,13 @@ def test_the_shipped_domains_are_what_the_lab_promises(name):
     assert {q.kind for q in domain.queries} == kinds
     texts = [q.text for q in domain.queries]
     assert len(set(texts)) == len(texts)
-    titles = {p.id: p.title.split(":")[0].split()[0] for p in domain.passages if p.source == "manual"}
-    families = {split: {titles[g] for q in domain.split(split) for g in q.gold if g in titles} for split in ("train", "heldout")}
+    titles = {
+        p.id: p.title.split(":")[0].split()[0] for p in domain.passages if p.source == "manual"
+    }
+    families = {
+        split: {titles[g] for q in domain.split(split) for g in q.gold if g in titles}
+        for split in ("train", "heldout")
+    }
     assert not families["train"] & families["heldout"]
 
 
@@ -80,9 +101,15 @@ def test_the_references_of_the_shipped_domains_state_their_own_facts():
 
 def test_domain_toml_names_the_domain_and_its_grading(tmp_path):
     write(tmp_path, [PASSAGE], [{**QUERY, "facts": []}])
-    (tmp_path / "domain.toml").write_text('name = "attic"\ndescription = "what is up there"\ngrading = "token_f1"\n')
+    (tmp_path / "domain.toml").write_text(
+        'name = "attic"\ndescription = "what is up there"\ngrading = "token_f1"\n'
+    )
     domain = load_domain(tmp_path)
-    assert (domain.name, domain.description, domain.grading.slug) == ("attic", "what is up there", "token_f1-1")
+    assert (domain.name, domain.description, domain.grading.slug) == (
+        "attic",
+        "what is up there",
+        "token_f1-1",
+    )
     (tmp_path / "domain.toml").write_text('grading = "judge"\njudge_model = "gpt"\n')
     assert load_domain(tmp_path).grading.slug == "judge-1:gpt"
     assert load_domain(tmp_path).name == tmp_path.name
@@ -92,7 +119,10 @@ def test_domain_toml_names_the_domain_and_its_grading(tmp_path):
     ("text", "fault"),
     [
         ("grading = [", "cannot be read"),
-        ('grading = "bleu"', "grading must be one of facts, token_f1, embedding, judge; got 'bleu'"),
+        (
+            'grading = "bleu"',
+            "grading must be one of facts, token_f1, embedding, judge; got 'bleu'",
+        ),
         ('grading = "judge"', "judge_model"),
         ('judge_model = "gpt"', "judge_model"),
         ('grading = "facts"', "facts is empty"),

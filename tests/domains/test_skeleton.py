@@ -21,11 +21,20 @@ def call(*args, code=0):
 def test_the_skeleton_is_sound_and_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "ecollm-lab check-domain office" in call("new-domain", "office")
-    assert sorted(file.name for file in (tmp_path / "office").iterdir()) == ["README.md", "domain.toml", "passages.jsonl", "queries.jsonl"]
+    assert sorted(file.name for file in (tmp_path / "office").iterdir()) == [
+        "README.md",
+        "domain.toml",
+        "passages.jsonl",
+        "queries.jsonl",
+    ]
     assert check_domain("office") == []
     assert load_domain("office").name == "office"
     text = call("check-domain", "office")
-    for missing in ("6 example lines of the skeleton are left", "2 train queries; give at least 20", "1 heldout queries; give at least 10"):
+    for missing in (
+        "6 example lines of the skeleton are left",
+        "2 train queries; give at least 20",
+        "1 heldout queries; give at least 10",
+    ):
         assert f"Still missing: {missing}" in text
     assert len(hints(load_domain("office"))) == 3  # its own examples have no other fault
 
@@ -55,16 +64,23 @@ def test_each_thing_missing_is_named(domain):
     assert "texts stand in both splits, first 'how heavy is the halo bulb'" in said(
         queries=(one, dataclasses.replace(one, id="x", split="heldout"))
     )
-    assert "states their own facts, first q1" in said(queries=(dataclasses.replace(one, references=("heavy",)), two))
-    assert "facts that no gold passage states, first q1" in said(queries=(dataclasses.replace(one, gold=("p3",)), two))
+    assert "states their own facts, first q1" in said(
+        queries=(dataclasses.replace(one, references=("heavy",)), two)
+    )
+    assert "facts that no gold passage states, first q1" in said(
+        queries=(dataclasses.replace(one, gold=("p3",)), two)
+    )
     assert "no gold passage" not in said(queries=(dataclasses.replace(one, gold=()), two))
-    assert "over 200 words, first p1" in said(passages=(dataclasses.replace(domain.passages[0], text="word " * 201), *domain.passages[1:]))
+    assert "over 200 words, first p1" in said(
+        passages=(dataclasses.replace(domain.passages[0], text="word " * 201), *domain.passages[1:])
+    )
 
 
 def test_markdown_is_cut_at_its_headings(tmp_path):
     file = tmp_path / "notes.md"
     file.write_text(
-        "Before.\n\n# Hut\n\n## Beds ##\nTwenty beds.\n\nBring a liner.\n### Empty\n## Food\nSoup at six.\n#notaheading stays\n"
+        "Before.\n\n# Hut\n\n## Beds ##\nTwenty beds.\n\nBring a liner.\n### Empty\n## Food\nSoup"
+        " at six.\n#notaheading stays\n"
     )
     assert [(row["id"], row["title"], row["text"]) for row in read_passages(file)] == [
         ("p001", "notes", "Before."),
@@ -74,7 +90,9 @@ def test_markdown_is_cut_at_its_headings(tmp_path):
 
 
 def test_text_is_cut_at_blank_lines_and_csv_at_rows(tmp_path):
-    (tmp_path / "n.txt").write_text("\ufeffOne two three four five six seven.\nEight.\n\n \nNine.\n")
+    (tmp_path / "n.txt").write_text(
+        "\ufeffOne two three four five six seven.\nEight.\n\n \nNine.\n"
+    )
     assert [(row["title"], row["text"]) for row in read_passages(tmp_path / "n.txt")] == [
         ("One two three four five six", "One two three four five six seven. Eight."),
         ("Nine.", "Nine."),
@@ -89,9 +107,17 @@ def test_text_is_cut_at_blank_lines_and_csv_at_rows(tmp_path):
 def test_a_domain_from_the_users_own_files_is_sound_and_keeps_every_row(tmp_path):
     (tmp_path / "n.md").write_text("# Beds\nTwenty beds.\n# Food\nSoup at six.\n")
     (tmp_path / "q.csv").write_text(
-        "text,reference,facts,gold\nhow many beds?,Twenty.,twenty | 20,p001\nwhat and when?,Soup at six.,soup; six,p002\nwifi?,No.,no,\n"
+        "text,reference,facts,gold\nhow many beds?,Twenty.,twenty | 20,p001\nwhat and when?,Soup at"
+        " six.,soup; six,p002\nwifi?,No.,no,\n"
     )
-    call("new-domain", tmp_path / "hut", "--passages", tmp_path / "n.md", "--queries", tmp_path / "q.csv")
+    call(
+        "new-domain",
+        tmp_path / "hut",
+        "--passages",
+        tmp_path / "n.md",
+        "--queries",
+        tmp_path / "q.csv",
+    )
     domain = load_domain(tmp_path / "hut")
     assert [p.text for p in domain.passages] == ["Twenty beds.", "Soup at six."]
     assert [(q.facts, q.gold, q.split, q.kind) for q in domain.queries] == [
@@ -128,7 +154,10 @@ def _markdown(folder):
             read_queries,
             "l.jsonl",
             '{"a": 1, "b": 2}\n{"a": 1}\n{"a": 1, "b": 2, "c": 3}\n',
-            r"is no CSV file, which needs a header with the columns text and reference: .*line 3[^\n]*\.$",
+            (
+                r"is no CSV file, which needs a header with the columns text and reference: .*line"
+                r" 3[^\n]*\.$"
+            ),
         ),
         (read_passages, "none.md", None, r"Cannot read .*none\.md"),
         (read_queries, "q.csv", "text,answer\na,b\n", "no column 'reference'"),
@@ -151,11 +180,32 @@ def test_grade_agreement_prints_figures_and_failures(tmp_path):
         ("example-q3", "milk", 0),
     ]
     (tmp_path / "l.jsonl").write_text(
-        "".join(json.dumps(dict(zip(("query_id", "answer", "label"), row, strict=True))) + "\n" for row in rows)
+        "".join(
+            json.dumps(dict(zip(("query_id", "answer", "label"), row, strict=True))) + "\n"
+            for row in rows
+        )
     )
-    text = call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl", "--grading", "facts", "--grading", "token_f1")
-    facts, f1 = (next(line for line in text.splitlines() if line.startswith(name)) for name in ("facts-1", "token_f1-1"))
+    text = call(
+        "grade-agreement",
+        tmp_path / "office",
+        tmp_path / "l.jsonl",
+        "--grading",
+        "facts",
+        "--grading",
+        "token_f1",
+    )
+    facts, f1 = (
+        next(line for line in text.splitlines() if line.startswith(name))
+        for name in ("facts-1", "token_f1-1")
+    )
     assert facts.split()[:6] == ["facts-1", "4", "0", "1.00", "[0.51,", "1.00]"]
-    assert f1.split()[:4] == ["token_f1-1", "4", "0", "0.75"]  # "every 7 weeks" shares two words of three with the reference
+    assert f1.split()[:4] == [
+        "token_f1-1",
+        "4",
+        "0",
+        "0.75",
+    ]  # "every 7 weeks" shares two words of three with the reference
     assert "facts-1" in call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl")
-    assert "add --judge-model NAME" in call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl", "--grading", "judge", code=1)
+    assert "add --judge-model NAME" in call(
+        "grade-agreement", tmp_path / "office", tmp_path / "l.jsonl", "--grading", "judge", code=1
+    )

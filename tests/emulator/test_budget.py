@@ -16,13 +16,21 @@ def test_the_cap_holds_over_200_random_sweeps(tmp_path, record_property):
             rng = random.Random(seed)
             models = [
                 cloud(
-                    f"mixed~{seed}-{i}", judge.base_url, price_in_usd_per_mtok=10 ** rng.uniform(-2, 1.5),
-                    price_out_usd_per_mtok=10 ** rng.uniform(-2, 2), max_in_flight=rng.choice([1, 4, 16]),
+                    f"mixed~{seed}-{i}",
+                    judge.base_url,
+                    price_in_usd_per_mtok=10 ** rng.uniform(-2, 1.5),
+                    price_out_usd_per_mtok=10 ** rng.uniform(-2, 2),
+                    max_in_flight=rng.choice([1, 4, 16]),
                 )
                 for i in range(rng.choice([1, 1, 2]))
-            ]  # fmt: skip
+            ]
             n = rng.randint(4, 12)
-            cap = rng.uniform(0.1, 1.2) * n * sum(model.cost_usd(0.0, 173, 64) for model in models) / 2
+            cap = (
+                rng.uniform(0.1, 1.2)
+                * n
+                * sum(model.cost_usd(0.0, 173, 64) for model in models)
+                / 2
+            )
             for _ in range(1 + (seed % 4 == 0)):  # every fourth one is restarted under the same cap
                 with rig(tmp_path / f"{seed}.sqlite", models, n, probe_s=0.02) as (go, store):
                     try:
@@ -31,7 +39,9 @@ def test_the_cap_holds_over_200_random_sweeps(tmp_path, record_property):
                         refused.add(str(error)[:45])
                     charged = store.spending("scripted")
             billed = judge.counters()["billed"]
-            spent = sum(model.cost_usd(0.0, *billed.get(model.remote_name, (0, 0))) for model in models)
+            spent = sum(
+                model.cost_usd(0.0, *billed.get(model.remote_name, (0, 0))) for model in models
+            )
             assert spent <= charged.charged_usd + 1e-12, seed  # the ledger is never below the bill
             assert charged.charged_usd <= cap + 1e-12, seed
             assert charged.open_usd < 1e-12, seed

@@ -17,8 +17,14 @@ def a_trace(seed=0, n=N):
     """Twelve structured paths: dearer is better, up to a point; half the paths are dominated on purpose."""
     rng = np.random.default_rng(seed)
     chance = np.tile([0.2, 0.4, 0.6, 0.7, 0.8, 0.85], 2) - np.repeat([0.0, 0.2], 6)
-    cost = np.tile(np.geomspace(1e-6, 1e-4, 6), 2) * np.repeat([1.0, 3.0], 6) * np.exp(0.1 * rng.standard_normal((n, P)))
-    return make_trace(rng.random((n, P)) < chance, cost, cost * 1e4 * np.exp(0.1 * rng.standard_normal((n, P))))
+    cost = (
+        np.tile(np.geomspace(1e-6, 1e-4, 6), 2)
+        * np.repeat([1.0, 3.0], 6)
+        * np.exp(0.1 * rng.standard_normal((n, P)))
+    )
+    return make_trace(
+        rng.random((n, P)) < chance, cost, cost * 1e4 * np.exp(0.1 * rng.standard_normal((n, P)))
+    )
 
 
 def an_emulator(trace, seed=0, **changes):
@@ -26,7 +32,14 @@ def an_emulator(trace, seed=0, **changes):
     labels = np.arange(len(trace.query_ids)) % 3
     embeddings = np.eye(8)[labels] + 0.1 * rng.standard_normal((len(labels), 8))
     return Emulator(
-        **{"space": trace.path_ids, "queries": trace.query_ids, "embeddings": embeddings, "labels": labels, "seed": seed} | changes
+        **{
+            "space": trace.path_ids,
+            "queries": trace.query_ids,
+            "embeddings": embeddings,
+            "labels": labels,
+            "seed": seed,
+        }
+        | changes
     )
 
 
@@ -45,7 +58,10 @@ def test_every_path_is_asked_first_and_no_pair_twice_until_nothing_is_left():
     whole = frame[frame["scope"] == "all"].set_index("path_id")
     for name in ("quality", "cost_usd", "latency_s"):
         assert whole[name].to_numpy() == pytest.approx(truth.loc[whole.index, name].to_numpy())
-    assert whole["on_front"].tolist() == is_on_front(whole[["quality", "cost_usd", "latency_s"]].to_numpy()).tolist()
+    assert (
+        whole["on_front"].tolist()
+        == is_on_front(whole[["quality", "cost_usd", "latency_s"]].to_numpy()).tolist()
+    )
 
 
 def test_questions_come_in_groups_by_query_and_spread_over_queries_and_clusters():
@@ -71,7 +87,11 @@ def test_dominated_paths_get_few_outcomes_and_are_set_aside_with_a_reason():
     aside = whole[whole["status"] == "set aside"]
     assert set(aside.index) <= set(bad)
     assert len(aside) >= 2
-    assert aside["because"].str.contains("is at least as good in quality, cost and latency with probability").all()
+    assert (
+        aside["because"]
+        .str.contains("is at least as good in quality, cost and latency with probability")
+        .all()
+    )
     assert (whole.loc[aside.index, "n"] >= 1).all()
 
 
@@ -87,7 +107,9 @@ def test_the_same_seed_asks_the_same_and_path_order_changes_nothing_known(seed):
         two.tell(run(pairs))
     turned = an_emulator(trace, seed, space=trace.path_ids[::-1])
     turned.recall(one.outcomes)
-    level = dict(zip(turned.path_ids, turned.refresh(thorough=True).draws().mean(axis=0)[:, 0], strict=True))
+    level = dict(
+        zip(turned.path_ids, turned.refresh(thorough=True).draws().mean(axis=0)[:, 0], strict=True)
+    )
     same = one.refresh(thorough=True).draws().mean(axis=0)[:, 0]
     assert [level[p] for p in one.path_ids] == pytest.approx(same.tolist(), abs=0.05)
 
@@ -101,7 +123,9 @@ def test_a_budget_in_outcomes_is_met_exactly_and_an_exploration_goes_on_from_it(
     assert emulate(emulator, run, Budget(outcomes=100))["outcomes"].tolist() == [100]
     emulate(emulator, run, Budget(outcomes=150))
     assert emulator.n_told == 150
-    assert emulate(emulator, run, Budget(outcomes=10_000))["stopped"].iloc[-1] == "everything measured"
+    assert (
+        emulate(emulator, run, Budget(outcomes=10_000))["stopped"].iloc[-1] == "everything measured"
+    )
     assert emulator.n_told == N * P
 
 
@@ -125,7 +149,9 @@ def test_a_budget_in_seconds_ends_the_exploration():
 def test_a_run_that_has_to_stop_ends_the_exploration_and_loses_nothing():
     trace = a_trace()
     emulator, run = an_emulator(trace), replay_from(trace)
-    history = emulate(emulator, lambda pairs: run(pairs)[: 15 if len(pairs) > 15 else 12], Budget(outcomes=400))
+    history = emulate(
+        emulator, lambda pairs: run(pairs)[: 15 if len(pairs) > 15 else 12], Budget(outcomes=400)
+    )
     assert history["stopped"].iloc[-1] == "run stopped early"
     assert emulator.n_told == 27
 
@@ -148,13 +174,25 @@ def test_recalled_outcomes_count_and_are_not_asked_again():
     second = an_emulator(trace)
     second.recall(first.outcomes)
     known = {(o.query_id, o.path_id) for o in first.outcomes}
-    emulate(second, lambda pairs: run(pairs) if not known & set(pairs) else pytest.fail("asked again"), Budget(outcomes=120))
+    emulate(
+        second,
+        lambda pairs: run(pairs) if not known & set(pairs) else pytest.fail("asked again"),
+        Budget(outcomes=120),
+    )
     assert second.n_told == 120
 
 
 def an_outcome(query="q0", path=0, **changes):
     trace_path = f"none/bm25-{path + 1}/none/{(SMALL, LARGE)[path % 2]}"
-    values = {"query_id": query, "path_id": trace_path, "quality": 1.0, "cost_usd": 1e-6, "latency_s": 0.1, "tokens_in": 1, "tokens_out": 1}
+    values = {
+        "query_id": query,
+        "path_id": trace_path,
+        "quality": 1.0,
+        "cost_usd": 1e-6,
+        "latency_s": 0.1,
+        "tokens_in": 1,
+        "tokens_out": 1,
+    }
     return Outcome(**values | changes)
 
 
@@ -165,7 +203,10 @@ def an_outcome(query="q0", path=0, **changes):
         ([an_outcome(query="q99")], "its query is not among those explored"),
         ([an_outcome(path_id="x/y")], "its path is not among those explored"),
         ([an_outcome(), an_outcome()], "was told twice"),
-        ([an_outcome(quality=1.2)], r"quality must be within \[0, 1\], or NaN for a failed attempt; got 1.2"),
+        (
+            [an_outcome(quality=1.2)],
+            r"quality must be within \[0, 1\], or NaN for a failed attempt; got 1.2",
+        ),
         ([an_outcome(cost_usd=-1.0)], "cost_usd must be >= 0 and finite; got -1.0"),
         ([an_outcome(latency_s=math.nan)], "latency_s must be >= 0 and finite"),
     ],
@@ -187,7 +228,10 @@ def test_a_path_that_only_fails_is_given_up_and_never_on_the_front():
     run = replay_from(trace)
 
     def failing(pairs):
-        return [o if o.path_id != lost else an_outcome(o.query_id, 0, quality=math.nan, cost_usd=0.0) for o in run(pairs)]
+        return [
+            o if o.path_id != lost else an_outcome(o.query_id, 0, quality=math.nan, cost_usd=0.0)
+            for o in run(pairs)
+        ]
 
     emulator = an_emulator(trace)
     emulate(emulator, failing, Budget(outcomes=300))
@@ -235,7 +279,9 @@ def test_one_query_or_one_path_is_explored_to_the_end(n_queries, n_paths):
 
 def test_paths_without_any_variance_are_no_trouble():
     trace = make_trace(np.ones((20, 4)), np.array([[1e-6, 2e-6, 3e-6, 4e-6]]), 0.1)
-    emulator = Emulator(trace.path_ids, trace.query_ids, np.random.default_rng(0).standard_normal((20, 4)))
+    emulator = Emulator(
+        trace.path_ids, trace.query_ids, np.random.default_rng(0).standard_normal((20, 4))
+    )
     emulate(emulator, replay_from(trace), Budget(outcomes=30))
     whole = emulator.fronts().iloc[:4]
     assert whole["quality"].min() > 0.9
@@ -245,7 +291,10 @@ def test_paths_without_any_variance_are_no_trouble():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda e, r: emulate(e, r, Budget(outcomes=P - 1)), "leaves 11 for 12 paths that were never measured; each needs one"),
+        (
+            lambda e, r: emulate(e, r, Budget(outcomes=P - 1)),
+            "leaves 11 for 12 paths that were never measured; each needs one",
+        ),
         (lambda e, r: Budget(), "needs outcomes, cost_usd or seconds"),
         (lambda e, r: Budget(cost_usd=0.0), "Budget cost_usd must be positive, got 0.0"),
         (lambda e, r: e.ask(0), "n must be at least 1, got 0"),

@@ -12,7 +12,14 @@ def a_space(seed, n=60, seen=1.0):
     """Twelve structured paths with known chances; returns estimates, tables and the true chance."""
     rng = np.random.default_rng(seed)
     ids = [f"r{i}/b-{k}/m{m}" for i in range(2) for k in (1, 3) for m in range(3)]
-    chance = np.array([0.3 + 0.05 * i + 0.1 * (k == 3) + 0.2 * m for i in range(2) for k in (1, 3) for m in range(3)])
+    chance = np.array(
+        [
+            0.3 + 0.05 * i + 0.1 * (k == 3) + 0.2 * m
+            for i in range(2)
+            for k in (1, 3)
+            for m in range(3)
+        ]
+    )
     embeddings = rng.standard_normal((n, 8))
     tables = np.stack(
         [
@@ -72,7 +79,9 @@ def test_free_paths_are_free_and_half_free_ones_half():
 def test_a_front_per_cluster_with_intervals_and_probabilities():
     estimates, hidden, _ = a_space(2, seen=0.3)
     labels = np.arange(60) % 2
-    estimates = Estimates(estimates.path_ids, estimates.query_ids, estimates.embeddings, labels=labels)
+    estimates = Estimates(
+        estimates.path_ids, estimates.query_ids, estimates.embeddings, labels=labels
+    )
     estimates.update(*hidden)
     frame = estimates.fronts()
     assert set(frame["scope"]) == {"all", "cluster 0", "cluster 1"}
@@ -81,13 +90,19 @@ def test_a_front_per_cluster_with_intervals_and_probabilities():
         assert (frame[f"{name}_low"] <= frame[name] + 1e-12).all()
         assert (frame[name] <= frame[f"{name}_high"] + 1e-12).all()
     cheapest = frame[frame["path_id"] == estimates.path_ids[0]]
-    assert (cheapest["front_probability"] == 1).all()  # cheapest and fastest by far, whatever its quality
+    assert (
+        cheapest["front_probability"] == 1
+    ).all()  # cheapest and fastest by far, whatever its quality
 
 
 def test_regret_by_hand():
     draws = np.array([[[0.5, 1.0, 1.0], [0.9, 3.0, 1.0]], [[0.5, 1.0, 1.0], [0.1, 3.0, 1.0]]])
     regret, picks = slo_regret(draws, np.array([[5.0, 5.0], [2.0, 5.0], [0.5, 5.0]]))
-    assert picks.tolist() == [0, 0, -1]  # a tie at 0.5 goes to the first; the second limit leaves the first; the third none
+    assert picks.tolist() == [
+        0,
+        0,
+        -1,
+    ]  # a tie at 0.5 goes to the first; the second limit leaves the first; the third none
     assert regret == pytest.approx(((0.9 + 0.5) / 2 - 0.5 + 0.0) / 2)
 
 
@@ -122,10 +137,14 @@ def test_a_policy_fitted_on_estimates_knows_paths_that_were_never_run():
     rng = np.random.default_rng(0)
     trace = make_trace(rng.random((40, 4)) < [0.2, 0.4, 0.6, 0.8], 1e-6, 0.1)
     part = trace.where(np.arange(40) < 30)
-    part = type(trace).from_frame(part.outcomes.sample(frac=0.6, random_state=0), part.queries, trace.provenance)
+    part = type(trace).from_frame(
+        part.outcomes.sample(frac=0.6, random_state=0), part.queries, trace.provenance
+    )
     embeddings = rng.standard_normal((len(part.query_ids), 5))
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    estimates = Estimates.of(part, embeddings, path_ids=[*trace.path_ids, f"none/bm25-9/none/{SMALL}"])
+    estimates = Estimates.of(
+        part, embeddings, path_ids=[*trace.path_ids, f"none/bm25-9/none/{SMALL}"]
+    )
     policy = fit_policy(part, estimates=estimates)
     assert list(policy.path_ids) == estimates.path_ids
     assert policy.select(embeddings[:3], SLO()).shape == (3,)

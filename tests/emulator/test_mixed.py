@@ -15,7 +15,9 @@ def table(n_queries, sizes, seen, seed):
     return y, Design.over(ids, embeddings, labels)
 
 
-@pytest.mark.parametrize("n_queries", [7, 40])  # fewer and more than the 12 paths: either block is integrated out
+@pytest.mark.parametrize(
+    "n_queries", [7, 40]
+)  # fewer and more than the 12 paths: either block is integrated out
 @pytest.mark.parametrize("seed", range(3))
 def test_the_posterior_is_that_of_ordinary_bayesian_regression(n_queries, seed):
     y, design = table(n_queries, (3, 2), 0.4, seed)
@@ -25,12 +27,16 @@ def test_the_posterior_is_that_of_ordinary_bayesian_regression(n_queries, seed):
     rows, columns = np.nonzero(~np.isnan(y))
     seen = y[rows, columns]
     z = (seen - seen.mean()) / seen.std()
-    slopes = (design.basis[rows][:, :, None] * design.slopes[columns][:, None, :]).reshape(len(rows), -1)
+    slopes = (design.basis[rows][:, :, None] * design.slopes[columns][:, None, :]).reshape(
+        len(rows), -1
+    )
     x = np.hstack([np.ones((len(rows), 1)), design.main[columns], slopes, np.eye(n_queries)[rows]])
     prior = np.concatenate([[1e-4], 1 / start[model._group], np.full(n_queries, 1 / start[-2])])
     covariance = np.linalg.inv(x.T @ x / start[-1] + np.diag(prior))
     mean = covariance @ (x.T @ z) / start[-1]
-    assert np.concatenate([model.effect, model.query_effect]) == pytest.approx(mean, abs=1e-8), f"seed {seed}"
+    assert np.concatenate([model.effect, model.query_effect]) == pytest.approx(mean, abs=1e-8), (
+        f"seed {seed}"
+    )
     drawn = np.vstack([model.effects, model.query_effects]).std(axis=1)
     assert drawn == pytest.approx(np.sqrt(np.diag(covariance)), rel=0.1)
     cells = np.hstack([np.ones((12, 1)), design.main]) @ mean[: design.main.shape[1] + 1]
@@ -65,8 +71,15 @@ def test_variances_find_the_stage_that_matters():
 
 def test_components_are_read_from_ids_and_lists_of_models_stand_alone():
     embeddings, labels = np.eye(3), np.zeros(3)
-    stages = Design.over(["n/bm25-1/s", "n/bm25-3/s", "n/dense-1/l", "n/dense-3/l"], embeddings, labels)
-    assert stages.kinds == ("component", "component", "pair", "path")  # the first stage offers no choice
+    stages = Design.over(
+        ["n/bm25-1/s", "n/bm25-3/s", "n/dense-1/l", "n/dense-3/l"], embeddings, labels
+    )
+    assert stages.kinds == (
+        "component",
+        "component",
+        "pair",
+        "path",
+    )  # the first stage offers no choice
     assert stages.main[:, :4].tolist() == np.eye(4).tolist()  # the slugs; then names and numbers
     alone = Design.over(["gpt-4o", "llama/70b", "qwen"], embeddings, labels)
     assert alone.kinds == ("alone",)
@@ -74,8 +87,13 @@ def test_components_are_read_from_ids_and_lists_of_models_stand_alone():
 
 
 def test_one_cell_one_path_one_query_and_no_variance_are_no_trouble():
-    for y, ids in ((np.array([[0.7]]), ["only"]), (np.full((3, 4), 1.0), [f"p/{i}" for i in range(4)])):
+    for y, ids in (
+        (np.array([[0.7]]), ["only"]),
+        (np.full((3, 4), 1.0), [f"p/{i}" for i in range(4)]),
+    ):
         model = MixedModel(Design.over(ids, np.ones((len(y), 2)), np.zeros(len(y))))
         model.fit(y, rng=np.random.default_rng(0), iterations=5)
-        assert model.mean_draws(np.arange(len(y)), np.random.default_rng(0)).mean(axis=0) == pytest.approx(y.mean(axis=0))
+        assert model.mean_draws(np.arange(len(y)), np.random.default_rng(0)).mean(
+            axis=0
+        ) == pytest.approx(y.mean(axis=0))
         assert np.isfinite(model.cells()).all()

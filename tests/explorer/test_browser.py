@@ -12,10 +12,14 @@ import pytest
 from ecollm_lab import explore
 from scripts.browser import ROOT, find_chromium, open_explorer
 
-pytest.importorskip("playwright", reason="the browser test needs playwright: pip install playwright")
+pytest.importorskip(
+    "playwright", reason="the browser test needs playwright: pip install playwright"
+)
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not find_chromium(), reason="the browser test needs Chromium: apt-get install chromium"),
+    pytest.mark.skipif(
+        not find_chromium(), reason="the browser test needs Chromium: apt-get install chromium"
+    ),
 ]
 SHOTS = Path(os.environ.get("ECOLLM_SCREENSHOTS", ROOT / "build/screenshots"))
 
@@ -50,7 +54,11 @@ def within_limits(seen, frame):
     """Wait until the plot shows the paths that keep both limits, and return them; a limit is known as rounded as it is shown."""
 
     def kept(slack):
-        return set(frame.index[(frame["latency_s"] <= latency * slack) & (frame["usd_per_1k"] <= cost * slack)])
+        return set(
+            frame.index[
+                (frame["latency_s"] <= latency * slack) & (frame["usd_per_1k"] <= cost * slack)
+            ]
+        )
 
     latency, cost = seen.limit("latency"), seen.limit("cost")
     eventually(lambda: kept(1 - 1e-3) <= set(seen.drawn()["shown"]) <= kept(1 + 1e-3), True)
@@ -65,10 +73,17 @@ def test_the_latency_slider_moved_by_keyboard_changes_path_numbers_and_points(se
     seen.shot(SHOTS / "explorer_start.png")
     zoom = seen.drawn()["zoom"]
     told = set()
-    for name, key, times in (("cost", "End", 1), ("latency", "ArrowRight", 30), ("latency", "ArrowLeft", 35)):
+    for name, key, times in (
+        ("cost", "End", 1),
+        ("latency", "ArrowRight", 30),
+        ("latency", "ArrowLeft", 35),
+    ):
         seen.press(name, key, times)
         within = within_limits(seen, frame)
-        top, sentence = within[within["quality"] > within["quality"].max() - 1e-9], seen.text("sentence")
+        top, sentence = (
+            within[within["quality"] > within["quality"].max() - 1e-9],
+            seen.text("sentence"),
+        )
         best = next(row for path_id, row in top.iterrows() if f"{path_id} wins: " in sentence)
         assert best.name in seen.drawn()["chosen"]
         assert f"{best.name} wins: quality {best['quality']:.3f}" in sentence
@@ -84,14 +99,20 @@ def test_the_latency_slider_moved_by_keyboard_changes_path_numbers_and_points(se
 def test_a_click_on_a_point_shows_its_detail_and_its_queries(seen, measured):
     frame = means(measured)
     places = pd.DataFrame(seen.places(), columns=["path_id", "x", "y"]).set_index("path_id")
-    apart = np.hypot(*(places[c].to_numpy()[:, None] - places[c].to_numpy() for c in "xy")) + 1e9 * np.eye(len(places))
+    apart = np.hypot(
+        *(places[c].to_numpy()[:, None] - places[c].to_numpy() for c in "xy")
+    ) + 1e9 * np.eye(len(places))
     beyond = frame.loc[places.index, "latency_s"].to_numpy() > seen.limit("latency")
-    path_id = places.index[np.where(beyond, apart.min(axis=1), 0).argmax()]  # alone where it lies, and over the limit
+    path_id = places.index[
+        np.where(beyond, apart.min(axis=1), 0).argmax()
+    ]  # alone where it lies, and over the limit
     x, y = places.loc[path_id]
     seen.page.mouse.move(x - 3, y)
     seen.page.mouse.move(x, y, steps=3)
     row = frame.loc[path_id]
-    eventually(lambda: f"quality {row['quality']:.3f}" in seen.text("card"), True)  # pointed at, it is shown
+    eventually(
+        lambda: f"quality {row['quality']:.3f}" in seen.text("card"), True
+    )  # pointed at, it is shown
     seen.page.wait_for_timeout(500)  # as long as it takes to read
     seen.page.mouse.click(x, y, delay=50)
     eventually(lambda: path_id in seen.root.locator("select").last.input_value(), True)
@@ -102,7 +123,11 @@ def test_a_click_on_a_point_shows_its_detail_and_its_queries(seen, measured):
     seen.root.get_by_role("tab", name="queries behind the path").click()
     best = measured.outcomes.groupby("query_id")["quality"].max()
     mine = measured.outcomes[measured.outcomes["path_id"] == path_id].set_index("query_id")
-    worst = mine.assign(regret=best - mine["quality"]).sort_values(["regret", "latency_s"], ascending=False).index[0]
+    worst = (
+        mine.assign(regret=best - mine["quality"])
+        .sort_values(["regret", "latency_s"], ascending=False)
+        .index[0]
+    )
     eventually(lambda: worst in seen.text("queries"), True)
     assert measured.queries.set_index("query_id").loc[worst, "text"] in seen.text("queries")
     seen.shot(SHOTS / "explorer_why_not.png")
@@ -113,11 +138,24 @@ def test_a_filter_redraws_everything_and_deletes_nothing(seen, measured):
     seen.root.locator(".ecl-min_quality input").fill("0.1")
     seen.page.keyboard.press("Tab")
     seen.root.locator("select").nth(1).select_option("kind: lookup")
-    moving = ("stairs", "within", "lit", "chosen", "labels", "pins", "bars")  # follow the limits; the others the selected queries alone
+    moving = (
+        "stairs",
+        "within",
+        "lit",
+        "chosen",
+        "labels",
+        "pins",
+        "bars",
+    )  # follow the limits; the others the selected queries alone
     still = [trace for trace in twin.figure.data if not trace.name.startswith(moving)]
     expected = {
         (trace.name, trace.xaxis or "x"): [
-            round(float(v), 9) for v in (*trace.x, *trace.y, *np.ravel([] if trace.marker.size is None else trace.marker.size))
+            round(float(v), 9)
+            for v in (
+                *trace.x,
+                *trace.y,
+                *np.ravel([] if trace.marker.size is None else trace.marker.size),
+            )
         ]
         for trace in still
         if trace.name != "density"

@@ -16,7 +16,14 @@ from ecollm_lab.explorer.shown import policy_replay, queries, words
 from ecollm_lab.explorer.shown.canvas import MOST_POINTS, canvas
 from ecollm_lab.explorer.shown.picture import draw, moving
 from ecollm_lab.explorer.verdicts.changes import _size, nearest_feasible, reach, smallest_change
-from ecollm_lab.explorer.verdicts.front_states import AMBIGUOUS, DOMINATED, FEW, FRONT, STATES, UNKNOWN
+from ecollm_lab.explorer.verdicts.front_states import (
+    AMBIGUOUS,
+    DOMINATED,
+    FEW,
+    FRONT,
+    STATES,
+    UNKNOWN,
+)
 from ecollm_lab.explorer.verdicts.verdicts import judge, why_not
 from ecollm_lab.explorer.verdicts.views import Board
 from ecollm_lab.policies import fit_policy
@@ -30,19 +37,32 @@ HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>" + "long " * 50
 def noisy(quality, cost=1e-6, latency=0.1, n=400, seed=0, **kwargs):
     """A trace whose outcomes are 0 or 1 with these means, the same luck for all paths."""
     luck = np.random.default_rng(seed).random((n, 1))
-    return make_trace((luck < np.asarray(quality)[None]).astype(float), np.asarray(cost)[None], np.asarray(latency)[None], **kwargs)
+    return make_trace(
+        (luck < np.asarray(quality)[None]).astype(float),
+        np.asarray(cost)[None],
+        np.asarray(latency)[None],
+        **kwargs,
+    )
 
 
 def some(n_queries=30, n_paths=6, seed=0, **kwargs):
     rng = np.random.default_rng(seed)
     shape = (n_queries, n_paths)
-    return make_trace(rng.random(shape), 10 ** rng.uniform(-7, -5, shape), 10 ** rng.uniform(-2, 0, shape), **kwargs)
+    return make_trace(
+        rng.random(shape),
+        10 ** rng.uniform(-7, -5, shape),
+        10 ** rng.uniform(-2, 0, shape),
+        **kwargs,
+    )
 
 
 def without(trace, pairs):
     """The same trace with some (query, path) pairs not recorded; numbers are positions."""
     gone = {(trace.query_ids[q], trace.path_ids[p]) for q, p in pairs}
-    keep = [(q, p) not in gone for q, p in zip(trace.outcomes["query_id"], trace.outcomes["path_id"], strict=True)]
+    keep = [
+        (q, p) not in gone
+        for q, p in zip(trace.outcomes["query_id"], trace.outcomes["path_id"], strict=True)
+    ]
     return Trace.from_frame(trace.outcomes[keep], trace.queries, trace.provenance)
 
 
@@ -58,13 +78,17 @@ def test_means_tails_and_front_are_those_of_the_other_rooms(measured):
     assert frame["on_front"].equals(front.loc[frame.index, "on_front"])
     inner = frame[frame["quality"].between(0, 1, inclusive="neither")]
     assert len(inner) > len(frame) / 2
-    assert ((inner["quality_low"] < inner["quality"]) & (inner["quality"] < inner["quality_high"])).all()
+    assert (
+        (inner["quality_low"] < inner["quality"]) & (inner["quality"] < inner["quality_high"])
+    ).all()
 
 
 def test_a_filter_rethresholds_everything(measured):
     board = Board(measured)
     view = board.view("heldout", "lookup", statistic="p95")
-    part = measured.where((measured.queries["split"] == "heldout") & (measured.queries["kind"] == "lookup"))
+    part = measured.where(
+        (measured.queries["split"] == "heldout") & (measured.queries["kind"] == "lookup")
+    )
     front = pareto_front(part).set_index("path_id").loc[view.path_ids]
     np.testing.assert_allclose(view.latency, front["latency_p95_s"], rtol=1e-12)
     np.testing.assert_allclose(view.quality, front["quality"], rtol=1e-12)
@@ -97,8 +121,14 @@ def test_a_path_with_few_queries_has_an_interval_of_the_resamples_that_have_one(
 
 def test_three_states():
     query = np.arange(400)
-    right = [query < 240, (query > 100) & (query < 340), query < 150]  # second: as good but for one, on other queries; third: clearly worse
-    view = Board(make_trace(np.stack(right, axis=1).astype(float), [[1e-6, 1e-6, 2e-6]], [[0.1, 0.1, 0.1]])).view()
+    right = [
+        query < 240,
+        (query > 100) & (query < 340),
+        query < 150,
+    ]  # second: as good but for one, on other queries; third: clearly worse
+    view = Board(
+        make_trace(np.stack(right, axis=1).astype(float), [[1e-6, 1e-6, 2e-6]], [[0.1, 0.1, 0.1]])
+    ).view()
     assert [STATES[s] for s in view.state] == ["front", "ambiguous", "dominated"]
     assert view.dominator.tolist() == [-1, 0, 0]
     assert view.separable(0).tolist() == [False, False, True]
@@ -136,7 +166,9 @@ def test_easier_queries_gain_a_partial_path_nothing():
     view = Board(without(make_trace(quality, 1e-6, 0.1), [(q, 1) for q in range(200, 400)])).view()
     assert view.quality[1] > view.quality[0]  # the raw means say the opposite
     assert np.median(view.replicates[:, 1] - view.replicates[:, 0]) < 0
-    told = why_not(judge(view, SLO()), 0, np.full(400, 0.1))  # by the raw means path 1 wins: an interval of the other sign is explained
+    told = why_not(
+        judge(view, SLO()), 0, np.full(400, 0.1)
+    )  # by the raw means path 1 wins: an interval of the other sign is explained
     assert "Not on the same queries" in told.because
 
 
@@ -164,11 +196,16 @@ def test_what_was_not_recorded_is_said():
 
 @pytest.mark.parametrize("prefer", ["quality", "cost", "latency"])
 def test_the_winner_is_best_by_hand(prefer):
-    view = Board(make_trace([[0.5, 0.9, 0.89, 0.95]] * 30, [[1.0, 3.0, 2.0, 9.0]], [[0.1, 0.2, 0.4, 0.9]])).view()
+    view = Board(
+        make_trace([[0.5, 0.9, 0.89, 0.95]] * 30, [[1.0, 3.0, 2.0, 9.0]], [[0.1, 0.2, 0.4, 0.9]])
+    ).view()
     moment = judge(view, SLO(max_latency_s=0.5, prefer=prefer))
     assert moment.within.tolist() == [True, True, True, False]
     assert moment.chosen == {"quality": 1, "cost": 2, "latency": 1}[prefer]
-    assert judge(view, SLO(max_latency_s=0.5, min_quality=0.4, prefer=prefer)).chosen == {"quality": 1, "cost": 0, "latency": 0}[prefer]
+    assert (
+        judge(view, SLO(max_latency_s=0.5, min_quality=0.4, prefer=prefer)).chosen
+        == {"quality": 1, "cost": 0, "latency": 0}[prefer]
+    )
     assert judge(view, SLO(max_latency_s=0.01)).chosen is None
 
 
@@ -191,14 +228,25 @@ def test_winners_by_kind_use_the_means_of_the_kind():
 def test_every_reason_is_given_in_turn():
     latency = np.repeat([[0.1, 0.1, 0.5, 0.1, 0.1, 0.1]], 400, axis=0)
     latency[:100, 2] = 0.05
-    trace = noisy([0.8, 0.5, 0.9, 0.95, 0.1, 0.79], cost=[2e-6, 3e-6, 1e-6, 9e-6, 1e-7, 1e-6], latency=latency[0])
+    trace = noisy(
+        [0.8, 0.5, 0.9, 0.95, 0.1, 0.79],
+        cost=[2e-6, 3e-6, 1e-6, 9e-6, 1e-7, 1e-6],
+        latency=latency[0],
+    )
     outcomes = trace.outcomes.copy()
     outcomes["latency_s"] = latency.ravel()
     view = Board(Trace.from_frame(outcomes, trace.queries, trace.provenance)).view()
     moment = judge(view, SLO(max_latency_s=0.2, max_cost_usd=5e-6, min_quality=0.2))
     told = [why_not(moment, i, latency[:, i]) for i in range(6)]
     reasons = [one.reason for one in told]
-    assert reasons == ["chosen", "dominated", "breaks latency", "breaks cost", "below the floor", reasons[5]]
+    assert reasons == [
+        "chosen",
+        "dominated",
+        "breaks latency",
+        "breaks cost",
+        "below the floor",
+        reasons[5],
+    ]
     assert reasons[5] in ("not separable", "lower quality")
     assert "75% of queries" in told[2].because
     assert f"{view.latency[2] - 0.2:.3g} s over" in told[2].because
@@ -213,30 +261,42 @@ def test_a_path_with_few_queries_does_not_win_either():
     assert moment.chosen == 0
     told = why_not(moment, 1, np.array([0.1]))
     assert (told.reason, told.change) == ("too few queries", None)
-    assert judge(Board(make_trace([[0.5, 1.0]] * 5, 1e-6, 0.1)).view(), SLO()).chosen == 1  # where all have few, they may
+    assert (
+        judge(Board(make_trace([[0.5, 1.0]] * 5, 1e-6, 0.1)).view(), SLO()).chosen == 1
+    )  # where all have few, they may
 
 
 def test_a_path_without_outcomes_was_never_evaluated(measured):
     part = measured.where(measured.queries["kind"] == "general")
-    outcomes = part.outcomes[(part.outcomes["path_id"] != part.path_ids[0]) | (part.outcomes["query_id"] == part.query_ids[0])]
+    outcomes = part.outcomes[
+        (part.outcomes["path_id"] != part.path_ids[0])
+        | (part.outcomes["query_id"] == part.query_ids[0])
+    ]
     board = Board(Trace.from_frame(outcomes, part.queries, part.provenance))
     view = board.view("heldout")
     assert part.query_ids[0] not in {board.trace.query_ids[r] for r in view.rows}
     moment = judge(view, SLO())
-    assert why_not(moment, view.path_ids.index(part.path_ids[0]), np.zeros(0)).reason == "never evaluated"
+    assert (
+        why_not(moment, view.path_ids.index(part.path_ids[0]), np.zeros(0)).reason
+        == "never evaluated"
+    )
 
 
 def _brute(view, slo, i, levels):
     """The least change by trying every limit at, and just below, every value; the floor at and just above."""
     best = None
-    latencies, costs = ({None, now, *map(float, v), *np.nextafter(v, -1).tolist()} for v, now in (
-        (view.latency, slo.max_latency_s), (view.cost, slo.max_cost_usd)))  # fmt: skip
+    latencies, costs = (
+        {None, now, *map(float, v), *np.nextafter(v, -1).tolist()}
+        for v, now in ((view.latency, slo.max_latency_s), (view.cost, slo.max_cost_usd))
+    )
     floors = {None, slo.min_quality, *levels.tolist(), *np.nextafter(levels, 1).tolist()}
     for latency in latencies:
         for cost in costs:
             for floor in floors:
                 changed = replace(slo, max_latency_s=latency, max_cost_usd=cost, min_quality=floor)
-                if judge(view, changed).chosen == i and (best is None or _size(slo, changed) < best):
+                if judge(view, changed).chosen == i and (
+                    best is None or _size(slo, changed) < best
+                ):
                     best = _size(slo, changed)
     return best
 
@@ -245,10 +305,18 @@ def _brute(view, slo, i, levels):
 def test_the_least_change_that_wins_is_what_trying_everything_finds(seed):
     rng = np.random.default_rng(seed)
     n = rng.integers(1, 6)
-    quality, cost, latency = rng.choice([0.2, 0.4, 0.41, 0.6, 0.8], n), rng.choice([1.0, 2, 3, 4], n), rng.choice([0.1, 0.2, 0.3, 0.4], n)
+    quality, cost, latency = (
+        rng.choice([0.2, 0.4, 0.41, 0.6, 0.8], n),
+        rng.choice([1.0, 2, 3, 4], n),
+        rng.choice([0.1, 0.2, 0.3, 0.4], n),
+    )
     view = Board(make_trace(quality[None], cost[None], latency[None])).view()
-    slo = SLO(rng.choice([None, 0.15, 0.25]), rng.choice([None, 1.5, 2.5]), rng.choice([None, 0.3, 0.5]),
-              str(rng.choice(["quality", "cost", "latency"])))  # fmt: skip
+    slo = SLO(
+        rng.choice([None, 0.15, 0.25]),
+        rng.choice([None, 1.5, 2.5]),
+        rng.choice([None, 0.3, 0.5]),
+        str(rng.choice(["quality", "cost", "latency"])),
+    )
     for i in range(n):
         found, best = smallest_change(view, slo, i), _brute(view, slo, i, view.quality)
         assert (found is None) == (best is None), (seed, i)
@@ -274,7 +342,10 @@ def test_infeasible_names_what_binds_and_the_nearest_feasible_values():
     view = Board(make_trace([[0.5, 0.9]] * 30, [[1.0, 5.0]], [[0.4, 0.2]])).view()
     binding, nearest = nearest_feasible(view, SLO(max_latency_s=0.3, max_cost_usd=2.0))
     assert set(binding) == {"max_latency_s", "max_cost_usd"}
-    assert nearest == [SLO(max_latency_s=float(view.latency[0]), max_cost_usd=2.0), SLO(max_latency_s=0.3, max_cost_usd=5.0)]
+    assert nearest == [
+        SLO(max_latency_s=float(view.latency[0]), max_cost_usd=2.0),
+        SLO(max_latency_s=0.3, max_cost_usd=5.0),
+    ]
     binding, nearest = nearest_feasible(view, SLO(max_latency_s=1, min_quality=0.95))
     assert binding == ("min_quality",)
     assert nearest == [SLO(max_latency_s=1, min_quality=float(view.quality[1]))]
@@ -287,18 +358,28 @@ def test_infeasible_names_what_binds_and_the_nearest_feasible_values():
 @pytest.mark.parametrize("seed", range(10))
 def test_the_band_is_what_moving_the_slider_would_find(seed):
     view = Board(some(5, 12, seed)).view()
-    slo = SLO(max_latency_s=float(np.median(view.latency)), max_cost_usd=float(np.median(view.cost)), min_quality=0.45)
+    slo = SLO(
+        max_latency_s=float(np.median(view.latency)),
+        max_cost_usd=float(np.median(view.cost)),
+        min_quality=0.45,
+    )
     for name in ("max_latency_s", "max_cost_usd"):
         starts, quality = reach(view, slo, name)
         for value in np.geomspace(1e-8, 10, 80):
             moment = judge(view, replace(slo, **{name: float(value)}))
             inside = quality[starts <= value]
-            assert len(inside) == 0 if moment.chosen is None else inside[-1] == view.quality[moment.within].max()
+            assert (
+                len(inside) == 0
+                if moment.chosen is None
+                else inside[-1] == view.quality[moment.within].max()
+            )
     starts, _ = reach(view, slo, "min_quality")
     assert judge(view, replace(slo, min_quality=None)).within.any() == bool(len(starts))
     if len(starts):
         assert judge(view, replace(slo, min_quality=float(starts[0]))).chosen is not None
-        assert judge(view, replace(slo, min_quality=float(np.nextafter(starts[0], 1)))).chosen is None
+        assert (
+            judge(view, replace(slo, min_quality=float(np.nextafter(starts[0], 1)))).chosen is None
+        )
 
 
 # --- words and pictures
@@ -315,22 +396,48 @@ def test_the_sentence_calls_a_tie_a_tie_and_infeasible_infeasible():
     assert ("tied" in said) == bool(moment.tied.any())
     assert "against pin 1" in said
     assert "(+100%) worse" in said
-    assert "against pin" not in words.sentence(moment, 0.25, 105, "held-out ", [0, 1])  # the winner itself
+    assert "against pin" not in words.sentence(
+        moment, 0.25, 105, "held-out ", [0, 1]
+    )  # the winner itself
     nothing = words.sentence(judge(view, SLO(max_latency_s=0.001)), np.nan, 0, "")
     assert "Infeasible" in nothing
     assert "latency limit 10 ms" in nothing
 
 
 def test_numbers_are_short_and_never_in_powers_of_ten_above_one():
-    assert [words.seconds(s) for s in (0.00652, 0.9994, 0.9999, 12.34, 12345.6)] == ["6.52 ms", "999 ms", "1 s", "12.3 s", "12,346 s"]
-    assert [words.usd(c) for c in (5.41e-8, 0.0123, 1.2345)] == ["5.41e-05 USD/1k", "12.3 USD/1k", "1,234 USD/1k"]
+    assert [words.seconds(s) for s in (0.00652, 0.9994, 0.9999, 12.34, 12345.6)] == [
+        "6.52 ms",
+        "999 ms",
+        "1 s",
+        "12.3 s",
+        "12,346 s",
+    ]
+    assert [words.usd(c) for c in (5.41e-8, 0.0123, 1.2345)] == [
+        "5.41e-05 USD/1k",
+        "12.3 USD/1k",
+        "1,234 USD/1k",
+    ]
     ranks = [words._ordinal(r) for r in (1, 2, 3, 4, 11, 12, 13, 21, 22, 103, 111)]
-    assert ranks == ["best", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "103rd", "111th"]
+    assert ranks == [
+        "best",
+        "2nd",
+        "3rd",
+        "4th",
+        "11th",
+        "12th",
+        "13th",
+        "21st",
+        "22nd",
+        "103rd",
+        "111th",
+    ]
 
 
 def test_few_queries_are_not_called_a_victory():
     view = Board(make_trace([[1.0, 0.0]] * 5, 1e-6, 0.1)).view()
-    assert "on 5 queries no path can be told from another" in words.sentence(judge(view, SLO()), 0.0, 5, "")
+    assert "on 5 queries no path can be told from another" in words.sentence(
+        judge(view, SLO()), 0.0, 5, ""
+    )
 
 
 def test_the_hover_card_has_six_lines_units_and_rank(measured):
@@ -338,28 +445,43 @@ def test_the_hover_card_has_six_lines_units_and_rank(measured):
     assert {card.count("<br>") for card in cards} == {5}
     best = cards[int(Board(measured).view().quality.argmax())]
     n = len(measured.query_ids)
-    for part in (f"best of {len(measured.path_ids)}", "USD/1k", "p95", f"{n} of {n} queries", "measured"):
+    for part in (
+        f"best of {len(measured.path_ids)}",
+        "USD/1k",
+        "p95",
+        f"{n} of {n} queries",
+        "measured",
+    ):
         assert part in best
 
 
 def test_labels_do_not_overlap_and_stand_on_the_front_only(measured):
     view = Board(measured).view()
     c = canvas(view, ("edge", "mixed", "cloud"))
-    assert sum(len(labelled) for labelled, _ in c.labels) > 0  # where there is no room in a panel, it has none
+    assert (
+        sum(len(labelled) for labelled, _ in c.labels) > 0
+    )  # where there is no room in a panel, it has none
     for labelled, sides in c.labels:
         assert len(labelled) == len(sides)
         assert (view.state[labelled] == FRONT).all()
-    for panel, width in ((0, 330), (1, 260)):  # pixels at the narrowest, where letters are about 5.6 wide and 12 high
+    for panel, width in (
+        (0, 330),
+        (1, 260),
+    ):  # pixels at the narrowest, where letters are about 5.6 wide and 12 high
         labelled, sides = c.labels[panel]
         low, high = np.log(c.span[panel])
         x = (np.log(c.x[panel][labelled]) - low) / (high - low) * width
         y = (c.y[labelled] - c.heights[0]) / (c.heights[1] - c.heights[0]) * 290
         half = 2.8 * np.array([len(words.short(view.path_ids[i])) for i in labelled])
         x = x + np.array([{"left": -1, "right": 1}[side.split()[1]] for side in sides]) * (half + 9)
-        y = y + np.array([{"top": 15, "middle": 0, "bottom": -15}[side.split()[0]] for side in sides])
+        y = y + np.array(
+            [{"top": 15, "middle": 0, "bottom": -15}[side.split()[0]] for side in sides]
+        )
         for i in range(len(labelled)):
             for j in range(i):
-                assert abs(x[i] - x[j]) >= half[i] + half[j] - 1e-6 or abs(y[i] - y[j]) >= 12 - 1e-6, (sides[i], sides[j])
+                assert (
+                    abs(x[i] - x[j]) >= half[i] + half[j] - 1e-6 or abs(y[i] - y[j]) >= 12 - 1e-6
+                ), (sides[i], sides[j])
 
 
 def test_zero_costs_stand_in_a_strip_and_are_not_dropped():
@@ -374,7 +496,9 @@ def test_zero_costs_stand_in_a_strip_and_are_not_dropped():
 
 
 def test_a_few_paths_far_below_stand_in_a_strip():
-    view = Board(noisy([0.04, 0.045, 0.05, *np.linspace(0.4, 0.7, 36)], latency=np.geomspace(0.01, 0.3, 39))).view()
+    view = Board(
+        noisy([0.04, 0.045, 0.05, *np.linspace(0.4, 0.7, 36)], latency=np.geomspace(0.01, 0.3, 39))
+    ).view()
     c = canvas(view, ("edge", "mixed", "cloud"))
     far = view.quality < 0.1
     assert c.sunk is not None
@@ -389,14 +513,20 @@ def test_a_few_paths_far_below_stand_in_a_strip():
 def test_beyond_a_limit_the_cloud_is_a_density_and_says_so():
     n = 10_000
     rng = np.random.default_rng(0)
-    view = Board(make_trace(rng.random((1, n)), 10 ** rng.uniform(-7, -4, (1, n)), 10 ** rng.uniform(-2, 1, (1, n)))).view()
+    view = Board(
+        make_trace(
+            rng.random((1, n)), 10 ** rng.uniform(-7, -4, (1, n)), 10 ** rng.uniform(-2, 1, (1, n))
+        )
+    ).view()
     c = canvas(view, ("edge", "cloud"))
     assert len(c.drawn) == MOST_POINTS
     moment = judge(view, SLO())
     figure = draw(c, moment, "here")
     density = [t for t in figure.data if t.name == "density"]
     assert len(density) == 2
-    assert (10 ** np.array(density[0].z, dtype=float))[np.isfinite(np.array(density[0].z, dtype=float))].sum() == pytest.approx(n)
+    assert (10 ** np.array(density[0].z, dtype=float))[
+        np.isfinite(np.array(density[0].z, dtype=float))
+    ].sum() == pytest.approx(n)
     assert any("10,000 paths" in note.text for note in figure.layout.annotations)
     assert moment.chosen in c.drawn
 
@@ -420,7 +550,9 @@ def test_the_figure_names_units_and_source_and_moves_only_short_lists(measured):
     assert "USD per 1,000 queries" in figure.layout.xaxis.title.text
     assert "latency (s" in figure.layout.xaxis2.title.text
     assert figure.layout.xaxis.type == figure.layout.xaxis2.type == "log"
-    assert any(measured.source_line in note.text.replace("<br>", " ") for note in figure.layout.annotations)
+    assert any(
+        measured.source_line in note.text.replace("<br>", " ") for note in figure.layout.annotations
+    )
     assert figure.layout.uirevision == "keep"
     assert [figure.layout.shapes[0].x0, figure.layout.shapes[2].x0] == pytest.approx([0.01, 0.05])
     traces, _ = moving(c, moment, [], None, ("dominated", "beyond"))
@@ -428,27 +560,50 @@ def test_the_figure_names_units_and_source_and_moves_only_short_lists(measured):
     rows = [c.drawn[view.placement[c.drawn] == place] for place in c.places]
     shown = {i for t, part in zip(strong, rows, strict=True) for i in part[np.isfinite(t.y)]}
     assert shown == set(np.flatnonzero(moment.within))
-    outlines = {number for (kind, _), number in c.names.items() if kind.startswith("cloud")}  # sent only while a box hides some
-    lists = [v for number, part in traces.items() if number not in outlines for v in part.values() if isinstance(v, np.ndarray)]
+    outlines = {
+        number for (kind, _), number in c.names.items() if kind.startswith("cloud")
+    }  # sent only while a box hides some
+    lists = [
+        v
+        for number, part in traces.items()
+        if number not in outlines
+        for v in part.values()
+        if isinstance(v, np.ndarray)
+    ]
     assert sum(v.nbytes for v in lists) < 45 * len(view.path_ids)
     assert json.dumps(figure.layout.to_plotly_json()["shapes"], allow_nan=False)
 
 
 def test_hostile_text_is_escaped_and_cut_everywhere():
     trace = some(8, 3)
-    trace.queries["text"], trace.queries["kind"], trace.queries["reference"] = HOSTILE, HOSTILE, HOSTILE
-    outcomes = trace.outcomes.assign(answer=HOSTILE, path_id=trace.outcomes["path_id"] + "/" + "<script>alert(1)</script>" * 20)
+    trace.queries["text"], trace.queries["kind"], trace.queries["reference"] = (
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+    )
+    outcomes = trace.outcomes.assign(
+        answer=HOSTILE, path_id=trace.outcomes["path_id"] + "/" + "<script>alert(1)</script>" * 20
+    )
     hostile = Trace.from_frame(outcomes, trace.queries, {"source": "recorded", "domain": HOSTILE})
     board = Board(hostile)
     view = board.view()
     moment = judge(view, SLO(max_latency_s=0.5))
     rows, regret = queries.behind(board, view, 0)
     shown = [
-        queries.page(board, 0, rows, regret, 0), words.sentence(moment, 0.1, 8, "", [1]), words.mix(moment),
-        words.card(moment, 0, why_not(moment, 0, board.latency[0]), [1]), words.journey([HOSTILE], 0), words.cut(HOSTILE),
+        queries.page(board, 0, rows, regret, 0),
+        words.sentence(moment, 0.1, 8, "", [1]),
+        words.mix(moment),
+        words.card(moment, 0, why_not(moment, 0, board.latency[0]), [1]),
+        words.journey([HOSTILE], 0),
+        words.cut(HOSTILE),
         *words.hover_cards(view, hostile.source_line),
-        *[str(note.text) for note in draw(canvas(view, ("not stated",)), moment, hostile.source_line).layout.annotations],
-    ]  # fmt: skip
+        *[
+            str(note.text)
+            for note in draw(
+                canvas(view, ("not stated",)), moment, hostile.source_line
+            ).layout.annotations
+        ],
+    ]
     for text in shown:
         assert "<script" not in text
         assert "<img" not in text
@@ -476,10 +631,18 @@ def test_a_page_shows_text_answer_reference_cost_latency_and_stages(measured):
     shown = queries.page(board, i, rows, regret, 0)
     query = measured.queries.iloc[rows[0]]
     outcome = measured.outcomes[
-        (measured.outcomes["query_id"] == query["query_id"]) & (measured.outcomes["path_id"] == view.path_ids[i])
+        (measured.outcomes["query_id"] == query["query_id"])
+        & (measured.outcomes["path_id"] == view.path_ids[i])
     ].iloc[0]
-    for part in (query["text"], outcome["answer"], query["reference"], words.usd(outcome["cost_usd"]), words.seconds(outcome["latency_s"]),
-                 f"generate {words.seconds(outcome['generate_s'])}", query["query_id"]):  # fmt: skip
+    for part in (
+        query["text"],
+        outcome["answer"],
+        query["reference"],
+        words.usd(outcome["cost_usd"]),
+        words.seconds(outcome["latency_s"]),
+        f"generate {words.seconds(outcome['generate_s'])}",
+        query["query_id"],
+    ):
         assert words.cut(part) in shown
     assert shown.count("<tr>") == 1 + queries.PER_PAGE
 
@@ -522,7 +685,13 @@ def test_a_state_of_another_kind_is_refused():
 def test_toml_reads_back_with_slo_choice_and_provenance(measured):
     view = Board(measured).view()
     moment = judge(view, SLO(max_latency_s=0.05, max_cost_usd=1e-6, prefer="cost"))
-    provenance = {**measured.provenance, "note": 'say "hi" \\ 💡\n', "list": [1, 2.5, "x"], "odd key!": True, "nothing": None}
+    provenance = {
+        **measured.provenance,
+        "note": 'say "hi" \\ 💡\n',
+        "list": [1, 2.5, "x"],
+        "odd key!": True,
+        "nothing": None,
+    }
     read = tomllib.loads(exports.toml_of(moment, "ours", provenance))
     assert SLO(**read["slo"]) == moment.slo
     assert read["choice"]["path_id"] == view.path_ids[moment.chosen]
@@ -545,8 +714,12 @@ def test_a_policy_is_replayed_kind_by_kind_on_held_out_queries(measured):
     chosen = policy.select(embeddings[:1], slo)[0]
     assert set(made["path_id"]) == {chosen}
     column = measured.path_ids.index(chosen)
-    assert made["quality"].mean() == pytest.approx(measured.array("quality")[heldout, column].mean())
-    assert made["kept"].mean() == pytest.approx((measured.array("latency_s")[heldout, column] <= 0.1).mean())
+    assert made["quality"].mean() == pytest.approx(
+        measured.array("quality")[heldout, column].mean()
+    )
+    assert made["kept"].mean() == pytest.approx(
+        (measured.array("latency_s")[heldout, column] <= 0.1).mean()
+    )
     shown = policy_replay.table(board, board.view(), policy, slo, embeddings)
     assert "personal" in shown
     assert f"{heldout.sum()} held-out queries" in shown
@@ -568,7 +741,10 @@ def test_every_row_of_the_page_names_tests_that_exist():
     page = Path("docs/explorer.md").read_text()
     rows = [line for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
     assert [int(line.split("|")[1]) for line in rows] == list(range(1, 25))
-    there = "".join(Path(f"tests/explorer/test_{name}.py").read_text() for name in ("explorer", "widgets", "browser"))
+    there = "".join(
+        Path(f"tests/explorer/test_{name}.py").read_text()
+        for name in ("explorer", "widgets", "browser")
+    )
     for row in rows:
         named = re.findall(r"`(test_\w+)`", row)
         assert named

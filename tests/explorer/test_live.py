@@ -17,9 +17,11 @@ PATHS = [f"none/none/none/{SMALL}", f"none/bm25-1/none/{SMALL}"]
 @pytest.fixture
 def options(tmp_path):
     return {
-        "catalog_file": Path("data/models.toml"), "store_file": tmp_path / "outcomes.sqlite", "out": tmp_path / "trace.parquet",
+        "catalog_file": Path("data/models.toml"),
+        "store_file": tmp_path / "outcomes.sqlite",
+        "out": tmp_path / "trace.parquet",
         "path_ids": PATHS,
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -61,7 +63,9 @@ def test_a_sweep_runs_beside_other_work_and_shows_what_it_did(options):
     assert view.stop_button.disabled
 
 
-def test_the_stop_button_loses_nothing_and_the_next_call_goes_on(options, held_at_five, monkeypatch):
+def test_the_stop_button_loses_nothing_and_the_next_call_goes_on(
+    options, held_at_five, monkeypatch
+):
     view = sweep_live("data/smart_home", **options)
     while view.job.is_alive() and (view.job.progress is None or view.job.progress.done < 3):
         time.sleep(0.01)
@@ -70,7 +74,11 @@ def test_the_stop_button_loses_nothing_and_the_next_call_goes_on(options, held_a
     _, _, first = view.result(60)
     view.job.join()
     assert 3 <= first.done < first.total
-    assert (stored(options), view.bar.bar_style, view.job.state) == (first.done, "warning", "stopped")
+    assert (stored(options), view.bar.bar_style, view.job.state) == (
+        first.done,
+        "warning",
+        "stopped",
+    )
     assert "Stopped" in view.line.value
     assert "go on" in view.line.value
     monkeypatch.undo()
@@ -83,7 +91,9 @@ def test_running_the_cell_again_shows_the_same_job(options, held_at_five):
     first = sweep_live("data/smart_home", **options)
     again = sweep_live("data/smart_home", **options)
     assert again.job is first.job
-    with pytest.raises(LabError, match=r"is running, asked for sweep data/smart_home.*stop\(\) it first"):
+    with pytest.raises(
+        LabError, match=r"is running, asked for sweep data/smart_home.*stop\(\) it first"
+    ):
         sweep_live("data/smart_home", limit=1, **options)
     while first.job.is_alive() and first.job.progress is None:
         time.sleep(0.01)
@@ -97,12 +107,21 @@ def test_an_exploration_reports_and_hands_over_its_report(options):
     assert "Ended because: budget spent" in view.result(60)
     view.job.join()
     assert view.bar.value == view.bar.max == stored(options)
-    emulate_live("data/smart_home", budget_share=0.05, replay=Path("data/traces/smart_home.parquet"), **options).result(60)
+    emulate_live(
+        "data/smart_home",
+        budget_share=0.05,
+        replay=Path("data/traces/smart_home.parquet"),
+        **options,
+    ).result(60)
 
 
 @pytest.mark.parametrize(
     ("domain", "changes", "says"),
-    [("data/nowhere", {}, "data/nowhere"), ("data/smart_home", {"limit": 0}, "limit must be"), ("data/smart_home", {"limt": 3}, "limt")],
+    [
+        ("data/nowhere", {}, "data/nowhere"),
+        ("data/smart_home", {"limit": 0}, "limit must be"),
+        ("data/smart_home", {"limt": 3}, "limt"),
+    ],
 )
 def test_an_error_is_shown_in_the_view_and_raised_by_the_result(options, domain, changes, says):
     view = sweep_live(domain, **options | changes)
@@ -116,7 +135,15 @@ def test_an_error_is_shown_in_the_view_and_raised_by_the_result(options, domain,
 def test_hostile_text_is_text_and_failures_and_retries_are_counted(options, monkeypatch):
     def scripted(domain, *, stop, on_progress, **_):
         bad = "<script>alert(1)</script>"
-        on_progress(Progress(9, done=1, failed=2, retried=1234, latest=Outcome("q", f"none/none/none/{bad}", 1.0, 1e-6, 0.1, 1, 1)))
+        on_progress(
+            Progress(
+                9,
+                done=1,
+                failed=2,
+                retried=1234,
+                latest=Outcome("q", f"none/none/none/{bad}", 1.0, 1e-6, 0.1, 1, 1),
+            )
+        )
         raise LabError(f"the endpoint said {bad}")
 
     monkeypatch.setattr(live, "sweep_domain", scripted)

@@ -31,24 +31,41 @@ def explorer(measured):
 
 
 def traces(explorer, kind, panel=0):
-    return [t for t in explorer.figure.data if str(t.name).split(" ")[0] == kind and t.xaxis == ("x", "x2")[panel]]
+    return [
+        t
+        for t in explorer.figure.data
+        if str(t.name).split(" ")[0] == kind and t.xaxis == ("x", "x2")[panel]
+    ]
 
 
 def shown(explorer, panel=0):
     """Paths drawn as within the limits in one panel."""
     pairs = zip(traces(explorer, "cloud", panel), traces(explorer, "within", panel), strict=True)
-    return {path for cloud, strong in pairs for path, y in zip(cloud.customdata, strong.y, strict=True) if np.isfinite(y)}
+    return {
+        path
+        for cloud, strong in pairs
+        for path, y in zip(cloud.customdata, strong.y, strict=True)
+        if np.isfinite(y)
+    }
 
 
 def outlined(explorer, panel=0):
     """Paths with an outline in one panel, which is what can be pointed at and clicked."""
-    return {p for t in traces(explorer, "cloud", panel) for p, y in zip(t.customdata, t.y, strict=True) if np.isfinite(y)}
+    return {
+        p
+        for t in traces(explorer, "cloud", panel)
+        for p, y in zip(t.customdata, t.y, strict=True)
+        if np.isfinite(y)
+    }
 
 
 def test_it_starts_at_the_median_of_the_front_preferring_quality(explorer):
     front = explorer.frame[explorer.frame["on_front"]]
     assert explorer.slo.prefer == "quality"
-    for limit, column in ((explorer.slo.max_latency_s, "latency_s"), (explorer.slo.max_cost_usd, "cost_usd")):
+    for limit, column in (
+        (explorer.slo.max_latency_s, "latency_s"),
+        (explorer.slo.max_cost_usd, "cost_usd"),
+    ):
         inside = front[column] <= limit
         assert inside.sum() == -(-len(front) // 2)
         assert (explorer.frame[column] != limit).all()  # in a gap: no coin flips
@@ -68,8 +85,13 @@ def test_a_slider_moves_line_veil_points_halo_sentence_and_bands(explorer, prefe
         limit = explorer.slo.max_latency_s
         assert limit == explorer.latency.value
         within = f[f["latency_s"] <= limit].reset_index()
-        row = choose(within["quality"].to_numpy()[None], np.ones(len(within), bool), within["cost_usd"].to_numpy(),
-                     within["latency_s"].to_numpy(), explorer.slo)[0]  # fmt: skip
+        row = choose(
+            within["quality"].to_numpy()[None],
+            np.ones(len(within), bool),
+            within["cost_usd"].to_numpy(),
+            within["latency_s"].to_numpy(),
+            explorer.slo,
+        )[0]
         chosen = within.iloc[row]
         assert explorer.chosen == chosen["path_id"]
         assert f"quality {chosen['quality']:.3f}" in explorer.sentence.value
@@ -91,13 +113,18 @@ def test_axes_zoom_and_the_table_stay_while_a_slider_moves(explorer):
     explorer.min_quality.value = 0.3
     assert [explorer.figure.layout[axis].range for axis in ("xaxis", "xaxis2", "yaxis")] == ranges
     assert explorer.path.options == table
-    assert all(a is b for a, b in zip(clouds, [t.x for t in traces(explorer, "cloud")], strict=True))
+    assert all(
+        a is b for a, b in zip(clouds, [t.x for t in traces(explorer, "cloud")], strict=True)
+    )
     assert explorer.figure.layout.uirevision == "keep"
 
 
 def test_an_infeasible_slo_says_so_takes_the_halo_away_and_offers_two_ways_out(explorer):
     f = explorer.frame
-    slo = SLO(max_latency_s=float(f["latency_s"].min() * 1.01), min_quality=round(0.95 * f["quality"].max(), 2))
+    slo = SLO(
+        max_latency_s=float(f["latency_s"].min() * 1.01),
+        min_quality=round(0.95 * f["quality"].max(), 2),
+    )
     explorer.apply(slo)
     assert explorer.chosen is None
     assert "Infeasible" in explorer.sentence.value
@@ -116,7 +143,11 @@ def test_every_offer_of_the_cost_limit_is_feasible_to_the_last_bit(explorer):
     for cost in explorer.frame["cost_usd"]:
         explorer.apply(SLO(max_cost_usd=float(cost)))
         assert explorer.slo.max_cost_usd == cost
-        assert explorer.moment.within[explorer.view.path_ids.index(explorer.frame.set_index("cost_usd")["path_id"].loc[[cost]].iloc[0])]
+        assert explorer.moment.within[
+            explorer.view.path_ids.index(
+                explorer.frame.set_index("cost_usd")["path_id"].loc[[cost]].iloc[0]
+            )
+        ]
 
 
 def test_exact_values_can_be_typed(explorer):
@@ -146,7 +177,9 @@ def test_why_not_and_the_button_that_lets_a_path_win(explorer):
     assert "Why not this one?</b> breaks latency" in explorer.controls.card.value
     assert explorer.controls.win.layout.display != "none"
     asked = re.search(r"latency limit ([\d.]+) (ms|s)", explorer.controls.win.description)
-    assert float(asked[1]) / {"ms": 1000, "s": 1}[asked[2]] == pytest.approx(front[beyond], rel=0.01)
+    assert float(asked[1]) / {"ms": 1000, "s": 1}[asked[2]] == pytest.approx(
+        front[beyond], rel=0.01
+    )
     explorer.controls.win.click()
     assert explorer.chosen == beyond
 
@@ -162,7 +195,9 @@ def test_a_click_shows_the_queries_behind_the_path_in_place(explorer, measured):
     outcomes = measured.outcomes[measured.outcomes["path_id"] == path_id]
     page = explorer.controls.queries.value
     first = re.search(r"<tr><td>(.*?)<br>", page)[1]
-    worst = measured.queries[measured.queries["query_id"].isin(outcomes[outcomes["quality"] == 0]["query_id"])]["text"]
+    worst = measured.queries[
+        measured.queries["query_id"].isin(outcomes[outcomes["quality"] == 0]["query_id"])
+    ]["text"]
     assert first in set(worst.map(lambda t: __import__("html").escape(t)))
     n_pages = -(-len(measured.query_ids) // PER_PAGE)
     assert f"page 1 of {n_pages}" in explorer.controls.queries_head.value
@@ -207,9 +242,15 @@ def test_nothing_vanishes_unless_it_is_hidden(explorer):
     explorer.controls.show_dominated.value = False
     assert outlined(explorer) == {path for path in states.index if states[path] != "dominated"}
     explorer.controls.show_beyond.value = False
-    assert shown(explorer) == outlined(explorer) == {path for path in before if states[path] != "dominated"}
+    assert (
+        shown(explorer)
+        == outlined(explorer)
+        == {path for path in before if states[path] != "dominated"}
+    )
     explorer.controls.show_dominated.value = True
-    assert shown(explorer) == outlined(explorer) == before  # what is seen can be pointed at: outlines bear the cards
+    assert (
+        shown(explorer) == outlined(explorer) == before
+    )  # what is seen can be pointed at: outlines bear the cards
 
 
 def test_up_to_three_pins_are_numbered_and_compared(explorer):
@@ -219,7 +260,9 @@ def test_up_to_three_pins_are_numbered_and_compared(explorer):
     assert explorer.state["pins"] == ids[1:]
     assert list(traces(explorer, "pins")[0].text) == ["1", "2", "3"]
     assert "against pin 3" in explorer.sentence.value
-    assert re.search(r"(better|worse|same|not separable)", explorer.sentence.value.split("against pin 3")[1])
+    assert re.search(
+        r"(better|worse|same|not separable)", explorer.sentence.value.split("against pin 3")[1]
+    )
     explorer.select(ids[0])
     assert all(f"pin {k}" in explorer.controls.card.value for k in (1, 2, 3))
     explorer.pin(ids[2])
@@ -252,7 +295,9 @@ def test_undo_redo_and_start_name_their_steps(explorer):
 
 
 def test_a_state_is_small_json_and_restores_exactly(explorer, measured):
-    explorer.apply(SLO(max_latency_s=0.0512345678901, max_cost_usd=3.3e-7, min_quality=0.41, prefer="latency"))
+    explorer.apply(
+        SLO(max_latency_s=0.0512345678901, max_cost_usd=3.3e-7, min_quality=0.41, prefer="latency")
+    )
     explorer.statistic.value, explorer.split.value, explorer.kind.value = "p95", "heldout", "lookup"
     explorer.select(measured.path_ids[9])
     explorer.pin()
@@ -265,7 +310,9 @@ def test_a_state_is_small_json_and_restores_exactly(explorer, measured):
     assert (again.slo, again.chosen) == (explorer.slo, explorer.chosen)
     assert again.sentence.value == explorer.sentence.value
     for one, other in zip(explorer.figure.data, again.figure.data, strict=True):
-        np.testing.assert_array_equal(np.asarray(one.y, dtype=float), np.asarray(other.y, dtype=float))
+        np.testing.assert_array_equal(
+            np.asarray(one.y, dtype=float), np.asarray(other.y, dtype=float)
+        )
 
 
 def test_what_of_a_state_no_longer_fits_is_named(measured):
@@ -286,7 +333,9 @@ def test_what_of_a_state_no_longer_fits_is_named(measured):
     with pytest.raises(LabError, match="unknown keys"):
         explore(measured, state={"volume": 1})
     for value, how in ((measured.outcomes, "from_frame"), ("t.parquet", "load")):
-        with pytest.raises(LabError, match=rf"trace must be a Trace, got {type(value).__name__}.*Trace\.{how}"):
+        with pytest.raises(
+            LabError, match=rf"trace must be a Trace, got {type(value).__name__}.*Trace\.{how}"
+        ):
             explore(value)
     broken = explore(measured, state={"prefer": "fame"})
     assert "prefer must be one of" in broken.forgotten[0]
@@ -295,8 +344,12 @@ def test_what_of_a_state_no_longer_fits_is_named(measured):
 def test_the_selection_leaves_as_frame_code_and_csv(explorer, measured, tmp_path):
     explorer.apply(SLO(max_latency_s=0.05, max_cost_usd=3.3e-7, prefer="cost"))
     f = explorer.frame
-    assert set(explorer.selection["path_id"]) == set(f[(f["latency_s"] <= 0.05) & (f["cost_usd"] <= 3.3e-7)]["path_id"])
-    assert explorer.selection.loc[explorer.selection["chosen"], "path_id"].tolist() == [explorer.chosen]
+    assert set(explorer.selection["path_id"]) == set(
+        f[(f["latency_s"] <= 0.05) & (f["cost_usd"] <= 3.3e-7)]["path_id"]
+    )
+    assert explorer.selection.loc[explorer.selection["chosen"], "path_id"].tolist() == [
+        explorer.chosen
+    ]
     exec(compile(explorer.code, "copied", "exec"), {"trace": measured})
     read = pd.read_csv(explorer.to_csv(tmp_path / "a.csv"))
     assert read["path_id"].tolist() == explorer.selection["path_id"].tolist()
@@ -324,7 +377,10 @@ def test_the_over_share_is_of_held_out_queries(explorer, measured):
     explorer.apply(SLO(max_latency_s=0.05))
     heldout = (measured.queries["split"] == "heldout").to_numpy()
     latency = measured.array("latency_s")[heldout, measured.path_ids.index(explorer.chosen)]
-    assert f"{(latency > 0.05).mean():.0%} of {heldout.sum()} held-out queries over the SLO" in explorer.sentence.value
+    assert (
+        f"{(latency > 0.05).mean():.0%} of {heldout.sum()} held-out queries over the SLO"
+        in explorer.sentence.value
+    )
 
 
 def test_what_is_slow_waits_for_the_end_of_a_drag(measured):
@@ -345,10 +401,16 @@ def test_what_is_slow_waits_for_the_end_of_a_drag(measured):
 
 
 def test_a_policy_is_replayed_when_its_tab_is_open(measured):
-    embeddings = np.random.default_rng(0).standard_normal((len(measured.query_ids), 8)).astype(np.float32)
+    embeddings = (
+        np.random.default_rng(0).standard_normal((len(measured.query_ids), 8)).astype(np.float32)
+    )
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     train = (measured.queries["split"] == "train").to_numpy()
-    explorer = explore(measured, fit_policy(measured.split("train"), "cluster", embeddings=embeddings[train]), embeddings=embeddings)
+    explorer = explore(
+        measured,
+        fit_policy(measured.split("train"), "cluster", embeddings=embeddings[train]),
+        embeddings=embeddings,
+    )
     assert explorer.controls.policy.value == ""
     explorer.controls.tabs.selected_index = 2
     explorer.settle()
@@ -389,8 +451,14 @@ def test_the_page_decides_as_the_library_does(measured, tmp_path):
     explorer = explore(few)
     explorer.apply(SLO())
     page = explorer.to_html(tmp_path / "page.html")
-    slos = [SLO(max_latency_s=0.05), SLO(max_latency_s=0.02, max_cost_usd=1e-7, prefer="cost"), SLO(min_quality=0.6, prefer="latency"),
-            SLO(max_cost_usd=2e-7, prefer="latency"), SLO(max_latency_s=1e-4), SLO(min_quality=0.99)]  # fmt: skip
+    slos = [
+        SLO(max_latency_s=0.05),
+        SLO(max_latency_s=0.02, max_cost_usd=1e-7, prefer="cost"),
+        SLO(min_quality=0.6, prefer="latency"),
+        SLO(max_cost_usd=2e-7, prefer="latency"),
+        SLO(max_latency_s=1e-4),
+        SLO(min_quality=0.99),
+    ]
     flags = (*FLAGS, "--virtual-time-budget=4000", "--dump-dom")
     for slo in slos:
         explorer.apply(slo)
@@ -399,10 +467,20 @@ def test_the_page_decides_as_the_library_does(measured, tmp_path):
             "None", "none"
         )
         ran = subprocess.run(
-            [find_chromium(), *flags, f"--user-data-dir={tmp_path / 'profile'}", f"{page.as_uri()}#{asked}"],
-            capture_output=True, text=True, timeout=180, check=True,
-        )  # fmt: skip
-        assert re.search(r'id="sentence"[^>]*data-chosen="([^"]*)"', ran.stdout)[1] == (explorer.chosen or "")
+            [
+                find_chromium(),
+                *flags,
+                f"--user-data-dir={tmp_path / 'profile'}",
+                f"{page.as_uri()}#{asked}",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=True,
+        )
+        assert re.search(r'id="sentence"[^>]*data-chosen="([^"]*)"', ran.stdout)[1] == (
+            explorer.chosen or ""
+        )
 
 
 # --- bad input
@@ -428,7 +506,10 @@ def test_nan_latency_or_cost_breaks_nothing_and_is_named():
         assert whole.chosen is not None
         slider = {"latency_s": whole.latency, "cost_usd": whole.cost}[column]
         assert slider.disabled
-        assert "not recorded" in whole.controls.strips[{"latency_s": "latency", "cost_usd": "cost"}[column]].value
+        assert (
+            "not recorded"
+            in whole.controls.strips[{"latency_s": "latency", "cost_usd": "cost"}[column]].value
+        )
         assert json.dumps(whole.state, allow_nan=False)
     outcomes["quality"] = np.nan
     nothing = explore(Trace.from_frame(outcomes, trace.queries, trace.provenance))
@@ -439,8 +520,14 @@ def test_nan_latency_or_cost_breaks_nothing_and_is_named():
 def test_ten_thousand_paths_are_a_density_and_the_slider_still_moves():
     rng = np.random.default_rng(0)
     n = 10_000
-    explorer = explore(make_trace(rng.random((1, n)), 10 ** rng.uniform(-7, -4, (1, n)), 10 ** rng.uniform(-2, 1, (1, n))))
-    assert any("10,000 paths: grey shows" in note.text for note in explorer.figure.layout.annotations)
+    explorer = explore(
+        make_trace(
+            rng.random((1, n)), 10 ** rng.uniform(-7, -4, (1, n)), 10 ** rng.uniform(-2, 1, (1, n))
+        )
+    )
+    assert any(
+        "10,000 paths: grey shows" in note.text for note in explorer.figure.layout.annotations
+    )
     explorer.latency.value = 0.5
     assert explorer.chosen is not None
     assert len(explorer.path.options) < n
@@ -449,7 +536,11 @@ def test_ten_thousand_paths_are_a_density_and_the_slider_still_moves():
 def test_hostile_text_neither_runs_nor_floods():
     trace = some(30, 4)
     trace.queries["text"] = trace.queries["kind"] = HOSTILE
-    hostile = Trace.from_frame(trace.outcomes.assign(answer=HOSTILE), trace.queries, {"source": "recorded", "domain": HOSTILE})
+    hostile = Trace.from_frame(
+        trace.outcomes.assign(answer=HOSTILE),
+        trace.queries,
+        {"source": "recorded", "domain": HOSTILE},
+    )
     explorer = explore(hostile)
     explorer.select(hostile.path_ids[0])
     explorer.pin()
@@ -478,7 +569,10 @@ def test_partial_traces_say_how_much_there_is():
 
 def test_filters_without_a_query_in_common_say_so():
     trace = make_trace(np.ones((4, 2)), 1e-6, 0.1)
-    trace.queries["kind"], trace.queries["split"] = ["a", "a", "b", "b"], ["train", "train", "heldout", "heldout"]
+    trace.queries["kind"], trace.queries["split"] = (
+        ["a", "a", "b", "b"],
+        ["train", "train", "heldout", "heldout"],
+    )
     explorer = explore(trace)
     explorer.split.value = "train"
     explorer.kind.value = "b"
@@ -493,7 +587,11 @@ def test_filters_without_a_query_in_common_say_so():
 def test_no_button_sends_the_chart_to_a_cloud_and_every_control_can_be_tabbed(explorer):
     assert explorer.figure._config["showSendToCloud"] is False
     controls = [
-        x for x in every(explorer) if isinstance(x, (w.FloatLogSlider, w.FloatSlider, w.ToggleButtons, w.Button, w.Dropdown, w.Select))
+        x
+        for x in every(explorer)
+        if isinstance(
+            x, (w.FloatLogSlider, w.FloatSlider, w.ToggleButtons, w.Button, w.Dropdown, w.Select)
+        )
     ]
     assert len(controls) > 15
     assert not [x for x in controls if x.tabbable is False]
@@ -503,16 +601,35 @@ def test_no_button_sends_the_chart_to_a_cloud_and_every_control_can_be_tabbed(ex
 def test_a_drag_sends_little_and_never_the_cloud(explorer, monkeypatch):
     sent = []
     original = explorer.figure._send_update_msg
-    monkeypatch.setattr(explorer.figure, "_send_update_msg", lambda **kwargs: (sent.append(kwargs), original(**kwargs)))
+    monkeypatch.setattr(
+        explorer.figure,
+        "_send_update_msg",
+        lambda **kwargs: (sent.append(kwargs), original(**kwargs)),
+    )
     clouds = {k for k, t in enumerate(explorer.figure.data) if str(t.name).startswith("cloud")}
     for latency in np.geomspace(0.008, 0.2, 20):
         explorer.latency.value = float(latency)
     assert len(sent) <= 3 * 20  # few messages to the figure a move
-    values = [value for message in sent for values in (message["restyle_data"] or {}).values() for value in values]
-    assert not [value for value in values if value is Undefined]  # in the browser it would delete what it should leave
-    assert clouds.isdisjoint({index for message in sent for index in message["trace_indexes"] or ()})
-    keys = {key for message in sent for key in (*(message["restyle_data"] or {}), *(message["relayout_data"] or {}))}
-    assert not [key for key in keys if key.startswith(("marker", "text", "customdata", "xaxis", "yaxis"))]
+    values = [
+        value
+        for message in sent
+        for values in (message["restyle_data"] or {}).values()
+        for value in values
+    ]
+    assert not [
+        value for value in values if value is Undefined
+    ]  # in the browser it would delete what it should leave
+    assert clouds.isdisjoint(
+        {index for message in sent for index in message["trace_indexes"] or ()}
+    )
+    keys = {
+        key
+        for message in sent
+        for key in (*(message["restyle_data"] or {}), *(message["relayout_data"] or {}))
+    }
+    assert not [
+        key for key in keys if key.startswith(("marker", "text", "customdata", "xaxis", "yaxis"))
+    ]
 
 
 def test_the_front_of_the_first_view_is_filled(explorer):

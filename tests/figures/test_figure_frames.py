@@ -46,7 +46,12 @@ def declared_trace(quality=(0.5, 1.0), tokens=1000):
     trace = make_trace([quality] * 4, [[1e-6, 1e-3]] * 4, [[0.1, 0.3]] * 4)
     trace.outcomes["tokens_in"] = np.tile([0, tokens], 4)
     trace.outcomes["tokens_out"] = 0
-    cloud = {"placement": "cloud", "price_in_usd_per_mtok": 1.0, "price_out_usd_per_mtok": 4.0, "network_delay_s": 0.08}
+    cloud = {
+        "placement": "cloud",
+        "price_in_usd_per_mtok": 1.0,
+        "price_out_usd_per_mtok": 4.0,
+        "network_delay_s": 0.08,
+    }
     return priced(trace, **{SMALL: {"placement": "edge", "network_delay_s": 0.0}, LARGE: cloud})
 
 
@@ -65,10 +70,12 @@ def test_limits_of_the_study_weigh_edge_and_cloud_alike_however_many_paths_they_
     paths = [f"none/none/none/e{i}" for i in range(9)] + [f"none/none/none/c{i}" for i in range(3)]
     seconds = [*range(1, 10), 10, 20, 30]
     rows = [("q", path, 1.0, 0.1 * s, float(s)) for path, s in zip(paths, seconds, strict=True)]
-    frame = pd.DataFrame(rows, columns=["query_id", "path_id", "quality", "cost_usd", "latency_s"]).assign(
-        text="?", kind="k", split="train"
-    )
-    models = {path.rsplit("/", 1)[1]: {"placement": "cloud" if "/c" in path else "edge"} for path in paths}
+    frame = pd.DataFrame(
+        rows, columns=["query_id", "path_id", "quality", "cost_usd", "latency_s"]
+    ).assign(text="?", kind="k", split="train")
+    models = {
+        path.rsplit("/", 1)[1]: {"placement": "cloud" if "/c" in path else "edge"} for path in paths
+    }
     slos = study_slos(Trace.from_frame(frame, provenance={"source": "recorded", "models": models}))
     assert slos["prefer_cost"].max_latency_s == 25  # in the gap above it
     assert slos["prefer_latency"].max_cost_usd == pytest.approx(2.5)
@@ -78,7 +85,9 @@ def test_limits_of_the_study_weigh_edge_and_cloud_alike_however_many_paths_they_
 
 def test_a_paired_bootstrap_knows_that_a_path_is_always_worse_though_the_intervals_overlap():
     better = np.random.default_rng(0).random((30, 1)) * 0.8 + 0.1
-    frame = figures.compute_front(make_trace(np.hstack([better, better - 0.05]), 1.0, 1.0), n_resamples=200).set_index("path_id")
+    frame = figures.compute_front(
+        make_trace(np.hstack([better, better - 0.05]), 1.0, 1.0), n_resamples=200
+    ).set_index("path_id")
     assert frame["front_probability"].tolist() == [1.0, 0.0]
     assert frame["quality_low"].iloc[0] < frame["quality_high"].iloc[1]
     assert (frame["quality_low"] < frame["quality"]).all()
@@ -91,8 +100,12 @@ def test_front_intervals_are_drawn_of_paths_on_the_front_alone(measured):
     figure = figures.plot_front(frame, "here", chosen=frame["path_id"][0])
     drawn = [t for t in figure.data if t.name == "95 % interval"]
     assert [len(t.x) for t in drawn] == [frame["on_front"].sum()] * 2
-    np.testing.assert_allclose(drawn[0].error_y.array, (frame["quality_high"] - frame["quality"])[frame["on_front"]])
-    assert [t.text[0] for t in figure.data if t.name == "chosen" and t.text is not None] == [frame["path_id"][0]]
+    np.testing.assert_allclose(
+        drawn[0].error_y.array, (frame["quality_high"] - frame["quality"])[frame["on_front"]]
+    )
+    assert [t.text[0] for t in figure.data if t.name == "chosen" and t.text is not None] == [
+        frame["path_id"][0]
+    ]
     assert [t.name for t in figure.data if t.showlegend is None] == ["edge", "mixed", "cloud"]
 
 
@@ -106,10 +119,16 @@ def test_the_slo_box_shades_the_forbidden_side(measured):
 def test_a_free_path_stands_in_a_strip_and_unrecorded_cost_is_said():
     free = figures.compute_front(make_trace([[0.5, 0.9]], [[0.0, 4e-3]], [[1.0, 2.0]]))
     figure = figures.plot_front(free, "here")
-    points = {t.customdata[0]: t.x[0] for t in figure.data if t.customdata is not None and t.xaxis == "x"}
-    assert points[f"none/bm25-1/none/{SMALL}"] == pytest.approx(1.0)  # a quarter of the cheapest other
+    points = {
+        t.customdata[0]: t.x[0] for t in figure.data if t.customdata is not None and t.xaxis == "x"
+    }
+    assert points[f"none/bm25-1/none/{SMALL}"] == pytest.approx(
+        1.0
+    )  # a quarter of the cheapest other
     assert "0" in [a.text for a in figure.layout.annotations]
-    unknown = figures.plot_front(figures.compute_front(make_trace([[0.5, 0.9]], np.nan, [[1.0, 2.0]])), "here")
+    unknown = figures.plot_front(
+        figures.compute_front(make_trace([[0.5, 0.9]], np.nan, [[1.0, 2.0]])), "here"
+    )
     assert "not recorded" in [a.text for a in unknown.layout.annotations]
 
 
@@ -118,7 +137,12 @@ def test_a_free_path_stands_in_a_strip_and_unrecorded_cost_is_said():
 
 def test_latency_has_median_tail_and_the_declared_network():
     trace = declared_trace()
-    trace.outcomes.loc[trace.outcomes["path_id"].str.endswith(LARGE), "latency_s"] = [0.2, 0.3, 0.3, 0.5]
+    trace.outcomes.loc[trace.outcomes["path_id"].str.endswith(LARGE), "latency_s"] = [
+        0.2,
+        0.3,
+        0.3,
+        0.5,
+    ]
     frame = figures.compute_latency(trace).set_index("placement")
     assert frame.loc["mixed", "latency_p50_s"] == pytest.approx(0.3)
     assert frame.loc["mixed", "latency_p95_s"] == pytest.approx(0.47)
@@ -145,7 +169,9 @@ def test_stage_latency_adds_up_to_latency(measured):
     np.testing.assert_allclose(sums["share"], 1)
     figure = figures.plot_stage_latency(frame, "here")
     shown = {label.split()[0] for label in figure.data[0].y}
-    assert set(frame.loc[frame["on_front"], "path_id"]) <= shown  # and the best that leaves the edge
+    assert (
+        set(frame.loc[frame["on_front"], "path_id"]) <= shown
+    )  # and the best that leaves the edge
     network = next(t for t in figure.data if t.name.startswith("network"))
     assert max(network.x) == pytest.approx(0.08)
     with pytest.raises(LabError, match=r"no latency by stage \(missing: rewrite_s"):
@@ -158,13 +184,17 @@ def test_stage_latency_adds_up_to_latency(measured):
 def test_the_slo_grid_lies_between_the_paths(measured):
     train = measured.split("train")
     for column in ("latency_s", "cost_usd"):
-        limits = np.array([getattr(slo, f"max_{column}") for slo in figures.slo_grid(train, column)])
+        limits = np.array(
+            [getattr(slo, f"max_{column}") for slo in figures.slo_grid(train, column)]
+        )
         tails = np.nanquantile(train.array(column), 0.95, axis=0)
         assert (np.diff(limits) > 0).all()
         assert 6 <= len(limits) <= 12
         assert not np.isin(limits, tails).any()
         assert limits[0] > tails.min()
-    assert [slo.max_cost_usd for slo in figures.slo_grid(train, n=2, slo=SLO(max_cost_usd=1.0))] == [1.0, 1.0]
+    assert [
+        slo.max_cost_usd for slo in figures.slo_grid(train, n=2, slo=SLO(max_cost_usd=1.0))
+    ] == [1.0, 1.0]
     with pytest.raises(LabError, match="no latency_s above 0"):
         figures.slo_grid(make_trace([[1.0]], 1.0, np.nan))
 
@@ -177,7 +207,9 @@ def two_paths():
 def test_attainment_sets_the_obtained_tail_against_the_limit():
     trace = two_paths()
     best = fit_policy(trace, "best_single")
-    frame = figures.compute_attainment([best, "oracle"], trace, [SLO(max_latency_s=s) for s in (0.05, 0.5, 2.0)])
+    frame = figures.compute_attainment(
+        [best, "oracle"], trace, [SLO(max_latency_s=s) for s in (0.05, 0.5, 2.0)]
+    )
     single = frame[frame["policy"] == "best_single"]
     assert single["feasible"].tolist() == [False, True, True]
     assert single["obtained_p95_s"].tolist()[1:] == pytest.approx([0.1, 1.0])
@@ -200,10 +232,16 @@ def test_the_choice_mix_counts_where_choices_run():
     trace = two_paths()
     slos = [SLO(max_latency_s=s) for s in (0.05, 0.5, 2.0)]
     frame = figures.compute_choice_mix([fit_policy(trace, "best_single"), "oracle"], trace, slos)
-    shares = frame.pivot_table(index=["policy", "placement"], columns="max_latency_s", values="share", dropna=False)
+    shares = frame.pivot_table(
+        index=["policy", "placement"], columns="max_latency_s", values="share", dropna=False
+    )
     assert np.isnan(shares.loc[("best_single", "edge"), 0.05])
     assert shares.loc[("best_single", "edge")].tolist()[1:] == [1.0, 0.0]
-    assert shares.loc[("oracle", "mixed")].tolist() == [1.0, 0.0, 1.0]  # where no path is fast enough, the best in violation
+    assert shares.loc[("oracle", "mixed")].tolist() == [
+        1.0,
+        0.0,
+        1.0,
+    ]  # where no path is fast enough, the best in violation
     figure = figures.plot_choice_mix(frame, "here")
     assert [a.text for a in figure.layout.annotations[:2]] == ["best_single", "oracle"]
     assert figure.data[0].y.tolist()[1:] == [100.0, 0.0]
@@ -226,19 +264,31 @@ def test_a_mix_of_two_points_is_linear_between_them():
 def three_points():
     trace = make_trace([[0.5, 0.9, 0.6]] * 10, [[1.0, 3.0, 2.0]] * 10, 1.0)
     a, b, c = trace.path_ids
-    return trace, [Fixed("ours", a, b), Fixed("best_single", None, c), Fixed("cheapest", a, a), "oracle"]
+    return trace, [
+        Fixed("ours", a, b),
+        Fixed("best_single", None, c),
+        Fixed("cheapest", a, a),
+        "oracle",
+    ]
 
 
 def test_policies_are_compared_at_equal_cost_and_quality():
     trace, policies = three_points()
-    frame = figures.compute_equal(policies, trace, [SLO(max_cost_usd=1.5), SLO()], embeddings=EMBEDDINGS[:10], n_resamples=50)
+    frame = figures.compute_equal(
+        policies, trace, [SLO(max_cost_usd=1.5), SLO()], embeddings=EMBEDDINGS[:10], n_resamples=50
+    )
     gains = frame.set_index(["policy", "comparison"])["gain"]
-    assert gains["ours", "equal cost"] == pytest.approx(0.1)  # half of either: 0.7 for 2, against 0.6
+    assert gains["ours", "equal cost"] == pytest.approx(
+        0.1
+    )  # half of either: 0.7 for 2, against 0.6
     assert gains["ours", "equal quality"] == pytest.approx(0.75)  # 0.6 for 1.5
     assert gains["best_single"].tolist() == [0.0, 1.0]
     assert gains["cheapest", "equal cost"] == pytest.approx(-0.1)
     assert np.isnan(gains["cheapest", "equal quality"])
-    assert (frame.loc[frame["policy"] == "ours", "gain_low"] <= frame.loc[frame["policy"] == "ours", "gain"] + 1e-12).all()
+    assert (
+        frame.loc[frame["policy"] == "ours", "gain_low"]
+        <= frame.loc[frame["policy"] == "ours", "gain"] + 1e-12
+    ).all()
     figure = figures.plot_equal(frame, "here")
     rows = next(t for t in figure.data if t.name.startswith("policy") and t.xaxis == "x")
     assert rows.y.tolist() == ["ours", "best_single", "cheapest"]
@@ -250,7 +300,9 @@ def test_policies_are_compared_at_equal_cost_and_quality():
 def test_equal_cost_needs_cost_a_known_reference_and_all_outcomes():
     trace, policies = three_points()
     slos = [SLO(max_cost_usd=1.5), SLO()]
-    with pytest.raises(LabError, match="reference must be one of ours, best_single, cheapest, oracle; got 'knn'"):
+    with pytest.raises(
+        LabError, match="reference must be one of ours, best_single, cheapest, oracle; got 'knn'"
+    ):
         figures.compute_equal(policies, trace, slos, embeddings=EMBEDDINGS[:10], reference="knn")
     with pytest.raises(LabError, match="no cost_usd"):
         figures.compute_equal(policies, make_trace([[1.0]], np.nan, 1.0), slos)
@@ -278,9 +330,15 @@ def test_a_policy_that_costs_nothing_stands_in_a_strip():
     trace = make_trace([[0.9, 0.9]] * 4, [[0.0, 1.0]] * 4, 1.0)
     free, dear = trace.path_ids
     policies = [Fixed("ours", free, free), Fixed("best_single", dear, dear)]
-    figure = figures.plot_equal(figures.compute_equal(policies, trace, [SLO()], embeddings=EMBEDDINGS[:4], n_resamples=5), "here")
+    figure = figures.plot_equal(
+        figures.compute_equal(policies, trace, [SLO()], embeddings=EMBEDDINGS[:4], n_resamples=5),
+        "here",
+    )
     dots = next(t for t in figure.data if t.name.startswith("policy") and t.xaxis == "x2")
-    assert dict(zip(dots.y, dots.x, strict=True)) == {"ours": 0.25, "best_single": 1.0}  # a quarter of the least other
+    assert dict(zip(dots.y, dots.x, strict=True)) == {
+        "ours": 0.25,
+        "best_single": 1.0,
+    }  # a quarter of the least other
     assert "0" in [a.text for a in figure.layout.annotations]
     assert "times the cost: 0 [0, 0]" in dots.customdata[list(dots.y).index("ours")]
     with pytest.raises(LabError, match="ours costs nothing"):
@@ -288,10 +346,25 @@ def test_a_policy_that_costs_nothing_stands_in_a_strip():
 
 
 def test_policies_that_bound_the_others_are_lines():
-    row = {"quality": 0.5, "quality_low": 0.4, "quality_high": 0.6, "cost_usd": 1e-3, "latency_s": 1, "slo_violation_rate": 0, "regret": 0}
-    table = pd.DataFrame([row] * 4, index=pd.Index(["ours", "cheapest", "random", "oracle"], name="policy"))
+    row = {
+        "quality": 0.5,
+        "quality_low": 0.4,
+        "quality_high": 0.6,
+        "cost_usd": 1e-3,
+        "latency_s": 1,
+        "slo_violation_rate": 0,
+        "regret": 0,
+    }
+    table = pd.DataFrame(
+        [row] * 4, index=pd.Index(["ours", "cheapest", "random", "oracle"], name="policy")
+    )
     figure = figures.plot_policies(figures.compute_policies({"prefer_cost": table}), "here")
-    assert {t.name: t.mode for t in figure.data} == {"ours": "markers", "cheapest": "markers", "random": "lines", "oracle": "lines"}
+    assert {t.name: t.mode for t in figure.data} == {
+        "ours": "markers",
+        "cheapest": "markers",
+        "random": "lines",
+        "oracle": "lines",
+    }
     assert len({(t.marker.symbol, t.marker.color) for t in figure.data if t.mode == "markers"}) == 2
     assert figure.data[-1].x.tolist() == [1.0]  # USD per 1,000
 
@@ -336,17 +409,33 @@ def test_of_equal_winners_the_cheapest_counts():
 
 def test_sensitivity_reprices_tokens_and_moves_the_network():
     slo = SLO(max_cost_usd=5e-3, max_latency_s=0.5)
-    frame = figures.compute_sensitivity(declared_trace(), slo, price_factors=(1, 10), delays_s=(0.08, 0.5))
+    frame = figures.compute_sensitivity(
+        declared_trace(), slo, price_factors=(1, 10), delays_s=(0.08, 0.5)
+    )
     cases = frame.set_index(["price_factor", "delay_s"])
-    assert cases["placement"].tolist() == ["mixed", "edge", "edge", "edge"]  # ten times the price or half a second breaks a limit
+    assert cases["placement"].tolist() == [
+        "mixed",
+        "edge",
+        "edge",
+        "edge",
+    ]  # ten times the price or half a second breaks a limit
     assert cases["mixed_share"].tolist() == [1.0, 0.0, 0.0, 0.0]
     assert cases["declared"].tolist() == [True, False, False, False]
     assert cases.loc[(1, 0.08), "front_off_edge_share"] == 0.5
-    cheap = figures.compute_sensitivity(declared_trace((1.0, 1.0)), price_factors=(0.0005, 1), delays_s=(0.08,))
-    assert cheap["mixed_share"].tolist() == [1.0, 0.0]  # of equals the cheaper: 0.5e-6 against 1e-6 USD
-    none = figures.compute_sensitivity(declared_trace(), SLO(max_latency_s=0.01), price_factors=(1,), delays_s=(0.08,))
+    cheap = figures.compute_sensitivity(
+        declared_trace((1.0, 1.0)), price_factors=(0.0005, 1), delays_s=(0.08,)
+    )
+    assert cheap["mixed_share"].tolist() == [
+        1.0,
+        0.0,
+    ]  # of equals the cheaper: 0.5e-6 against 1e-6 USD
+    none = figures.compute_sensitivity(
+        declared_trace(), SLO(max_latency_s=0.01), price_factors=(1,), delays_s=(0.08,)
+    )
     assert none["path_id"].tolist() == [None]
-    near = figures.compute_sensitivity(declared_trace(), SLO(max_latency_s=0.25), price_factors=(1,), delays_s=(0.02,))
+    near = figures.compute_sensitivity(
+        declared_trace(), SLO(max_latency_s=0.25), price_factors=(1,), delays_s=(0.02,)
+    )
     assert near["placement"].tolist() == ["mixed"]  # 0.3 - 0.08 + 0.02 s
     figure = figures.plot_sensitivity(frame, "here")
     assert [list(row) for row in figure.data[0].z] == [[100.0, 0.0], [0.0, 0.0]]
@@ -374,7 +463,9 @@ def test_contributions_of_an_additive_grid_are_worked_by_hand():
     cells = frame.set_index(["metric", "stage", "component"])
     assert cells.loc[("quality", "retrieve", "bm25-3"), "effect"] == pytest.approx(0.1)
     assert cells.loc[("quality", "generate", SMALL), "effect"] == pytest.approx(-0.3)
-    assert cells.loc[("quality", "retrieve", "bm25-1"), "share"] == pytest.approx(0.1)  # 0.1² of 0.1² + 0.3²
+    assert cells.loc[("quality", "retrieve", "bm25-1"), "share"] == pytest.approx(
+        0.1
+    )  # 0.1² of 0.1² + 0.3²
     assert cells.loc[("quality", "together", ""), "share"] == pytest.approx(0, abs=1e-9)
     assert cells.loc[("cost_usd", "generate", LARGE), "effect"] == pytest.approx(10.0)
     assert cells.loc[("cost_usd", "generate", SMALL), "share"] == pytest.approx(1.0)
@@ -405,14 +496,31 @@ def test_what_stages_do_only_together_is_told_apart():
 @pytest.mark.parametrize(
     ("quality", "cost", "latency", "missing"),
     [
-        (np.full((9, 1), 0.5), 1e-6, 0.1, {"contribution": "same components", "sensitivity": "no path with a cloud"}),
+        (
+            np.full((9, 1), 0.5),
+            1e-6,
+            0.1,
+            {"contribution": "same components", "sensitivity": "no path with a cloud"},
+        ),
         (np.full((1, 4), 0.5), 1e-6, 0.1, {"sensitivity": "declares no price"}),
         (np.eye(9, 4), np.nan, 0.1, {"sensitivity": "declares no price"}),
-        (np.eye(9, 4), 0.0, np.nan, {"latency": "no latency_s", "sensitivity": "declares no price"}),
+        (
+            np.eye(9, 4),
+            0.0,
+            np.nan,
+            {"latency": "no latency_s", "sensitivity": "declares no price"},
+        ),
         (np.where(np.eye(9, 4) > 0, 0.5, np.nan), 1e-6, 0.1, {"sensitivity": "declares no price"}),
         (np.eye(9, 4), 1e-6, [[0.1, np.nan, 0.3, 0.4]], {"sensitivity": "declares no price"}),
     ],
-    ids=["one path", "one query", "no cost", "free, no latency", "a diagonal of outcomes", "a path without latency"],
+    ids=[
+        "one path",
+        "one query",
+        "no cost",
+        "free, no latency",
+        "a diagonal of outcomes",
+        "a path without latency",
+    ],
 )
 def test_a_poor_trace_is_drawn_or_the_message_says_what_is_missing(quality, cost, latency, missing):
     trace = make_trace(quality, cost, latency)
@@ -441,7 +549,9 @@ def drawn():
     embeddings = np.random.default_rng(0).normal(size=(len(trace.query_ids), 6)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     clusters = find_clusters(embeddings)
-    policies = [fit_policy(trace, name, embeddings=embeddings) for name in ("ours", "best_single", "random")]
+    policies = [
+        fit_policy(trace, name, embeddings=embeddings) for name in ("ours", "best_single", "random")
+    ]
     slo = study_slos(trace)["prefer_quality"]
     priced_slos = [*figures.slo_grid(trace, "cost_usd", n=3), SLO()]
     timed = figures.slo_grid(trace, n=3)
@@ -451,9 +561,13 @@ def drawn():
         "stage_latency": figures.compute_stage_latency(trace),
         "attainment": figures.compute_attainment(policies, trace, timed, embeddings=embeddings),
         "choice_mix": figures.compute_choice_mix(policies, trace, timed, embeddings=embeddings),
-        "equal": figures.compute_equal([*policies, "oracle"], trace, priced_slos, embeddings=embeddings, n_resamples=20),
+        "equal": figures.compute_equal(
+            [*policies, "oracle"], trace, priced_slos, embeddings=embeddings, n_resamples=20
+        ),
         "cluster_map": figures.compute_cluster_map(trace, embeddings, clusters),
-        "cluster_winners": figures.compute_cluster_winners(trace, embeddings, clusters, n_resamples=20),
+        "cluster_winners": figures.compute_cluster_winners(
+            trace, embeddings, clusters, n_resamples=20
+        ),
         "sensitivity": figures.compute_sensitivity(trace, slo),
         "contribution": figures.compute_contribution(trace, n_resamples=20),
         "interplay": figures.compute_interplay(trace),
@@ -468,18 +582,35 @@ def test_every_figure_asks_a_question_names_its_units_and_its_source(drawn):
         figure = plot(frame, "measured <b>here</b>")
         pd.testing.assert_frame_equal(frame, before)
         assert "?" in figure.layout.title.text, name
-        assert figure.layout.annotations[-1].text == "Source: measured &lt;b&gt;here&lt;/b&gt;", name
-        titles = [figure.layout[axis].title.text for axis in figure.layout if axis.startswith("xaxis")]
+        assert figure.layout.annotations[-1].text == "Source: measured &lt;b&gt;here&lt;/b&gt;", (
+            name
+        )
+        titles = [
+            figure.layout[axis].title.text for axis in figure.layout if axis.startswith("xaxis")
+        ]
         assert any(titles), name
         for title in filter(None, titles):
-            assert any(unit in title for unit in ("(s", "(ms)", "USD", "×", "quality", "no unit", "passages", "path:")), (name, title)
+            assert any(
+                unit in title
+                for unit in ("(s", "(ms)", "USD", "×", "quality", "no unit", "passages", "path:")
+            ), (name, title)
         assert figure.to_plotly_json()["data"], name
         assert any(t.hovertemplate or t.hoverinfo == "skip" for t in figure.data), name
 
 
 def test_hover_says_how_many_queries(drawn):
     n = str(len(drawn["cluster_map"][0]))
-    for name in ("front", "latency", "stage_latency", "attainment", "choice_mix", "equal", "sensitivity", "contribution", "whole_paths"):
+    for name in (
+        "front",
+        "latency",
+        "stage_latency",
+        "attainment",
+        "choice_mix",
+        "equal",
+        "sensitivity",
+        "contribution",
+        "whole_paths",
+    ):
         frame, plot = drawn[name]
         cards = [
             str(np.asarray(part, dtype=object).tolist())
@@ -493,22 +624,30 @@ def test_hover_says_how_many_queries(drawn):
 def test_the_order_of_outcomes_changes_no_frame():
     rng = np.random.default_rng(1)
     trace = declared_trace()
-    stages = {f"{stage}_s": [0.0, 0.01] * 4 for stage in ("rewrite", "retrieve", "refine", "generate")}
+    stages = {
+        f"{stage}_s": [0.0, 0.01] * 4 for stage in ("rewrite", "retrieve", "refine", "generate")
+    }
     trace = replace(trace, outcomes=trace.outcomes.assign(**stages))
     shuffled = replace(trace, outcomes=trace.outcomes.sample(frac=1, random_state=rng))
     for compute in (
-        lambda t: figures.compute_front(t, n_resamples=20), figures.compute_latency, figures.compute_stage_latency,
+        lambda t: figures.compute_front(t, n_resamples=20),
+        figures.compute_latency,
+        figures.compute_stage_latency,
         figures.compute_sensitivity,
-    ):  # fmt: skip
+    ):
         one, other = (
-            f.sort_values(f.select_dtypes("str").columns.tolist() or f.columns[0], ignore_index=True)
+            f.sort_values(
+                f.select_dtypes("str").columns.tolist() or f.columns[0], ignore_index=True
+            )
             for f in (compute(trace), compute(shuffled))
         )
         pd.testing.assert_frame_equal(one, other, check_exact=False)
     grid = stage_trace([[0.1, 0.7, 0.3, 0.8]] * 2)
     turned = replace(grid, outcomes=grid.outcomes.iloc[::-1])
     one, other = (
-        figures.compute_contribution(t, n_resamples=9).sort_values(["metric", "stage", "component"], ignore_index=True)
+        figures.compute_contribution(t, n_resamples=9).sort_values(
+            ["metric", "stage", "component"], ignore_index=True
+        )
         for t in (grid, turned)
     )
     pd.testing.assert_frame_equal(one, other)
@@ -542,7 +681,10 @@ def test_a_picture_is_as_tall_as_its_figure(drawn, tmp_path):
     main(["smart_home_stage_latency"], tmp_path)
     data = (tmp_path / "smart_home_stage_latency.png").read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (WIDTH, figure.layout.height)
+    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (
+        WIDTH,
+        figure.layout.height,
+    )
     assert len(data) > 10_000
     with pytest.raises(SystemExit, match="No figure 'smart_home_speed'"):
         main(["smart_home_speed"], tmp_path)

@@ -14,8 +14,12 @@ from tests.figures.test_figure_frames import stage_trace
 
 S1, XL1, S3, XL3 = (f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in (SMALL, LARGE))
 GREEDY, SINGLE, KIND, MODEL, WHOLE = (
-    "stage by stage, greedily", "best path", "best path per kind", "model per query (oracle)", "path per query (oracle)",
-)  # fmt: skip
+    "stage by stage, greedily",
+    "best path",
+    "best path per kind",
+    "model per query (oracle)",
+    "path per query (oracle)",
+)
 
 
 def equal(trace, limit="cost_usd", kind="all queries"):
@@ -35,13 +39,16 @@ def test_a_search_stage_by_stage_stays_in_a_local_optimum():
 def test_of_a_budget_each_choice_makes_what_can_be_worked_by_hand():
     """One query needs S3, another XL1, the third any. The best path is XL1 (2/3, at 2e-6); only whole paths reach all three there.
 
-    The least costly paths take 1e-6 and answer the third query; a step to S3 costs 2e-6, one to XL1 1e-6: together 3 × 2e-6.
+    The least costly paths take 1e-6 and answer the third query; a step to S3 costs 2e-6, one to XL1
+    1e-6: together 3 × 2e-6.
     """
     quality = [[0, 0, 1, 0], [0, 1, 0, 0], [1, 1, 0, 0]]
     trace = stage_trace(quality, [[1e-6, 2e-6, 3e-6, 9e-6]] * 3, [[0.1, 0.1, 0.1, 0.1]] * 3)
     found = equal(trace)
     assert found.loc[SINGLE, "path_id"] == XL1
-    assert found["quality"].to_dict() == pytest.approx({GREEDY: 2 / 3, SINGLE: 2 / 3, KIND: 2 / 3, MODEL: 2 / 3, WHOLE: 1})
+    assert found["quality"].to_dict() == pytest.approx(
+        {GREEDY: 2 / 3, SINGLE: 2 / 3, KIND: 2 / 3, MODEL: 2 / 3, WHOLE: 1}
+    )
     assert found.loc[MODEL, "path_id"] == "none/bm25-1/none"
     assert equal(trace, "latency_s").loc[WHOLE, "quality"] == pytest.approx(1)
 
@@ -53,20 +60,35 @@ def test_a_path_per_kind_shares_one_budget():
     frame = figures.compute_whole_paths(trace, n_budgets=3)
     rows = frame[(frame["choice"] == KIND) & (frame["limit"] == "cost_usd")]
     assert set(rows["kind"]) == {"all queries"}
-    assert rows["budget"].tolist() == pytest.approx([1e-6, 3**0.5 * 1e-6, 3e-6, 1e-6])  # the last: of the best path, S1 before XL3
-    assert rows["quality"].tolist() == pytest.approx([0.5, 0.5 + (3**0.5 - 1) / 2, 1.0, 0.5])  # one kind is mixed while it moves
+    assert rows["budget"].tolist() == pytest.approx(
+        [1e-6, 3**0.5 * 1e-6, 3e-6, 1e-6]
+    )  # the last: of the best path, S1 before XL3
+    assert rows["quality"].tolist() == pytest.approx(
+        [0.5, 0.5 + (3**0.5 - 1) / 2, 1.0, 0.5]
+    )  # one kind is mixed while it moves
 
 
 def test_the_knapsack_is_the_best_of_all_choices_but_for_one_query_mixed():
     rng = np.random.default_rng(3)
     quality, cost = rng.integers(0, 4, (5, 4)) / 3, rng.random((5, 4))
     frame = figures.compute_whole_paths(stage_trace(quality, cost), n_budgets=12)
-    whole = frame[(frame["choice"] == WHOLE) & (frame["kind"] == "all queries") & (frame["limit"] == "cost_usd")]
-    taken = np.array([(quality[range(5), c].mean(), cost[range(5), c].mean()) for c in product(range(4), repeat=5)])
+    whole = frame[
+        (frame["choice"] == WHOLE)
+        & (frame["kind"] == "all queries")
+        & (frame["limit"] == "cost_usd")
+    ]
+    taken = np.array(
+        [
+            (quality[range(5), c].mean(), cost[range(5), c].mean())
+            for c in product(range(4), repeat=5)
+        ]
+    )
     for budget, bound in zip(whole["budget"], whole["quality"], strict=True):
         best = taken[taken[:, 1] <= budget * (1 + 1e-9), 0].max()
         assert best - 1e-9 <= bound <= best + 1 / 5
-    by_choice = frame[frame["kind"] == "all queries"].pivot_table(index=["limit", "budget"], columns="choice", values="quality")
+    by_choice = frame[frame["kind"] == "all queries"].pivot_table(
+        index=["limit", "budget"], columns="choice", values="quality"
+    )
     assert (by_choice[GREEDY] <= by_choice[SINGLE] + 1e-9).all()
     for lower in (SINGLE, MODEL, KIND):
         assert (by_choice[lower] <= by_choice[WHOLE] + 1e-9).all()
@@ -74,9 +96,15 @@ def test_the_knapsack_is_the_best_of_all_choices_but_for_one_query_mixed():
 
 def test_the_order_of_paths_and_queries_changes_nothing(measured):
     part = measured.where(np.arange(len(measured.query_ids)) % 9 == 0)
-    turned = replace(part, outcomes=part.outcomes.iloc[::-1], queries=part.queries.iloc[::-1].reset_index(drop=True))
+    turned = replace(
+        part,
+        outcomes=part.outcomes.iloc[::-1],
+        queries=part.queries.iloc[::-1].reset_index(drop=True),
+    )
     one, other = (
-        figures.compute_whole_paths(t, n_budgets=4).sort_values(["kind", "limit", "choice", "equal", "budget"], ignore_index=True)
+        figures.compute_whole_paths(t, n_budgets=4).sort_values(
+            ["kind", "limit", "choice", "equal", "budget"], ignore_index=True
+        )
         for t in (part, turned)
     )
     pd.testing.assert_frame_equal(one.drop(columns="path_id"), other.drop(columns="path_id"))
@@ -97,6 +125,9 @@ def test_the_figure_shows_every_kind_and_what_the_oracle_gains():
     gains = [a.text for a in figure.layout.annotations if a.text.startswith("+")]
     assert gains.count("+33 / +33") == 4  # all queries and lookup, by cost and by latency
     star = next(t for t in figure.data if t.name == WHOLE and t.mode == "markers")
-    assert dict(zip(star.y, star.x, strict=True)) == {"all queries": pytest.approx(1), "lookup": pytest.approx(1)}
+    assert dict(zip(star.y, star.x, strict=True)) == {
+        "all queries": pytest.approx(1),
+        "lookup": pytest.approx(1),
+    }
     curve = next(t for t in figure.data if t.name == SINGLE and t.mode == "lines")
     assert curve.x[0] == pytest.approx(1e-3)  # USD per 1,000 queries

@@ -26,7 +26,9 @@ async def enter(door, n, tokens=10):
     tasks = [asyncio.ensure_future(door.enter(tokens)) for _ in range(n)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    return [task.result() for task in tasks if task.done()], [task for task in tasks if not task.done()]
+    return [task.result() for task in tasks if task.done()], [
+        task for task in tasks if not task.done()
+    ]
 
 
 def run(test):
@@ -42,7 +44,10 @@ def test_as_many_as_declared_and_never_more():
             for ticket in inside:
                 door.leave(ticket, "ok")
             await asyncio.sleep(0)
-            inside, more = [task.result() for task in waiting if task.done()], [task for task in waiting if not task.done()]
+            inside, more = (
+                [task.result() for task in waiting if task.done()],
+                [task for task in waiting if not task.done()],
+            )
             fresh, waiting = await enter(door, 3)
             inside, waiting = inside + fresh, waiting + more
             assert door.in_flight <= 3
@@ -137,7 +142,9 @@ def test_one_good_probe_closes_the_circuit():
     run(check)
 
 
-@pytest.mark.parametrize(("limits", "allowed"), [({"requests_per_minute": 4}, 4), ({"tokens_per_minute": 35}, 3)])
+@pytest.mark.parametrize(
+    ("limits", "allowed"), [({"requests_per_minute": 4}, 4), ({"tokens_per_minute": 35}, 3)]
+)
 def test_no_minute_holds_more_than_is_declared(limits, allowed):
     async def check(clock):
         door = gate(clock, **limits)

@@ -11,8 +11,8 @@ from tests.conftest import LARGE, MEDIUM, SMALL
 HEAD = '[prices]\ndate = "2026-01-01"\nsource = "test"\nedge_usd_per_hour = 0.36\n'
 EDGE = '[models.s]\nplacement = "edge"\nfile = "s.gguf"\n'
 CLOUD = (
-    '[models.c]\nplacement = "cloud"\nbase_url = "http://127.0.0.1:1/v1"\nprice_in_usd_per_mtok = 1.0\nprice_out_usd_per_mtok = 4.0\n'
-    "network_delay_s = 0.1\n"
+    '[models.c]\nplacement = "cloud"\nbase_url = "http://127.0.0.1:1/v1"\nprice_in_usd_per_mtok ='
+    " 1.0\nprice_out_usd_per_mtok = 4.0\nnetwork_delay_s = 0.1\n"
 )
 
 
@@ -25,21 +25,41 @@ def load(tmp_path, text):
 def test_costs_follow_the_declared_prices(tmp_path):
     catalog = load(tmp_path, HEAD + EDGE + CLOUD)
     assert catalog["s"].cost_usd(10.0, 99, 99) == pytest.approx(0.001)  # 10 s of 0.36 USD/h
-    assert catalog["c"].cost_usd(10.0, 1000, 500) == pytest.approx(0.003)  # 1,000 x 1 + 500 x 4 USD per million
+    assert catalog["c"].cost_usd(10.0, 1000, 500) == pytest.approx(
+        0.003
+    )  # 1,000 x 1 + 500 x 4 USD per million
     assert catalog["s"].file == tmp_path / "s.gguf"
 
 
 def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
     plain = load(tmp_path, HEAD + CLOUD)["c"]
-    assert (plain.requests_per_minute, plain.tokens_per_minute, plain.max_in_flight, plain.timeout_s) == (None, None, None, 60.0)
-    limited = load(tmp_path, HEAD + CLOUD + "requests_per_minute = 60\ntokens_per_minute = 9000\nmax_in_flight = 4\ntimeout_s = 5\n")["c"]
-    assert (limited.requests_per_minute, limited.tokens_per_minute, limited.max_in_flight, limited.timeout_s) == (60, 9000, 4, 5.0)
+    assert (
+        plain.requests_per_minute,
+        plain.tokens_per_minute,
+        plain.max_in_flight,
+        plain.timeout_s,
+    ) == (None, None, None, 60.0)
+    limited = load(
+        tmp_path,
+        HEAD
+        + CLOUD
+        + "requests_per_minute = 60\ntokens_per_minute = 9000\nmax_in_flight = 4\ntimeout_s = 5\n",
+    )["c"]
+    assert (
+        limited.requests_per_minute,
+        limited.tokens_per_minute,
+        limited.max_in_flight,
+        limited.timeout_s,
+    ) == (60, 9000, 4, 5.0)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (HEAD + CLOUD.replace("price_out_usd_per_mtok = 4.0\n", ""), "missing 'price_out_usd_per_mtok'.*never 0"),
+        (
+            HEAD + CLOUD.replace("price_out_usd_per_mtok = 4.0\n", ""),
+            "missing 'price_out_usd_per_mtok'.*never 0",
+        ),
         (HEAD + CLOUD.replace("network_delay_s = 0.1", ""), "network_delay_s"),
         (HEAD + CLOUD.replace("1.0", '"cheap"'), "price_in_usd_per_mtok must be a number"),
         (HEAD + CLOUD.replace("4.0", "-4.0"), ">= 0"),
@@ -48,27 +68,60 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
         (HEAD, "declare at least one model"),
         (HEAD + EDGE.replace("edge", "fog"), "edge, cloud; got 'fog'"),
         (HEAD + EDGE + "temprature = 0\n", "temprature"),
-        (HEAD + EDGE.replace("placement", "placment"), "key must be one of .*placement.*; got 'placment'"),
-        (HEAD.replace("edge_usd_per_hour", "edge_usd_an_hour") + EDGE, r"\[prices\] key must be one of .*; got 'edge_usd_an_hour'"),
+        (
+            HEAD + EDGE.replace("placement", "placment"),
+            "key must be one of .*placement.*; got 'placment'",
+        ),
+        (
+            HEAD.replace("edge_usd_per_hour", "edge_usd_an_hour") + EDGE,
+            r"\[prices\] key must be one of .*; got 'edge_usd_an_hour'",
+        ),
         (HEAD + EDGE.replace('file = "s.gguf"\n', ""), "'file'"),
         (HEAD + EDGE + "threads = 0\n", "threads must be a whole number >= 1"),
         (HEAD + CLOUD + "timeout_s = 0\n", "timeout_s must be more than 0 seconds, got 0"),
         (HEAD + CLOUD + 'timeout_s = "long"\n', "timeout_s must be a number"),
-        (HEAD + CLOUD + "requests_per_minute = 0\n", "requests_per_minute must be a whole number >= 1"),
-        (HEAD + CLOUD + "tokens_per_minute = 1.5\n", "tokens_per_minute must be a whole number >= 1"),
+        (
+            HEAD + CLOUD + "requests_per_minute = 0\n",
+            "requests_per_minute must be a whole number >= 1",
+        ),
+        (
+            HEAD + CLOUD + "tokens_per_minute = 1.5\n",
+            "tokens_per_minute must be a whole number >= 1",
+        ),
         (HEAD + EDGE + "max_in_flight = 4\n", "max_in_flight"),
         ("[prices", "not valid TOML"),
         ("models = 3\n" + HEAD, r"models must be tables, \[models\.NAME\]"),
-        (HEAD.replace("2026-01-01", "last week") + EDGE, "date must be a date such as 2026-11-23, got 'last week'"),
-        ("hyde_model = 's'\n" + HEAD + CLOUD, r"hyde_model must name an edge model of this catalog \(it has none\), got 's'"),
-        ("hyde_model = 'c'\n" + HEAD + EDGE + CLOUD, r"hyde_model must name an edge model of this catalog \(s\), got 'c'"),
+        (
+            HEAD.replace("2026-01-01", "last week") + EDGE,
+            "date must be a date such as 2026-11-23, got 'last week'",
+        ),
+        (
+            "hyde_model = 's'\n" + HEAD + CLOUD,
+            r"hyde_model must name an edge model of this catalog \(it has none\), got 's'",
+        ),
+        (
+            "hyde_model = 'c'\n" + HEAD + EDGE + CLOUD,
+            r"hyde_model must name an edge model of this catalog \(s\), got 'c'",
+        ),
         ("hyde_model = 3\n" + HEAD + EDGE, "hyde_model must name an edge model"),
-        ("pocket_model = true\n" + HEAD + EDGE, "top-level key must be one of pocket_models.*got 'pocket_model'"),
-        ("pocket_models = true\n" + HEAD + EDGE.replace("models.s", f"models.{SMALL}"), "has the name of a pocket model"),
+        (
+            "pocket_model = true\n" + HEAD + EDGE,
+            "top-level key must be one of pocket_models.*got 'pocket_model'",
+        ),
+        (
+            "pocket_models = true\n" + HEAD + EDGE.replace("models.s", f"models.{SMALL}"),
+            "has the name of a pocket model",
+        ),
         (HEAD + EDGE + "file = 3\n".replace("file", "sha256"), "sha256 must be a text"),
         (HEAD + EDGE + "gpu_layers = -2\n", "gpu_layers must be a whole number >= -1"),
-        (HEAD + EDGE + 'chat_template = "none.jinja"\n', r"cannot read the template file none\.jinja"),
-        (HEAD + CLOUD + "threads = 2\ngpu_layers = 1\n", "gpu_layers, threads would do nothing with a base_url"),
+        (
+            HEAD + EDGE + 'chat_template = "none.jinja"\n',
+            r"cannot read the template file none\.jinja",
+        ),
+        (
+            HEAD + CLOUD + "threads = 2\ngpu_layers = 1\n",
+            "gpu_layers, threads would do nothing with a base_url",
+        ),
         (HEAD + CLOUD + 'price_date = "2026-01-01"\n', "price_date and price_source go together"),
         (HEAD + CLOUD + 'price_date = "soon"\nprice_source = "x"\n', "price_date must be a date"),
     ],
@@ -79,14 +132,21 @@ def test_a_bad_catalog_says_what_to_mend(tmp_path, text, says):
 
 
 def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_path):
-    assert not [path for path in PathSpace.of(load(tmp_path, HEAD + EDGE + CLOUD)) if path.id.startswith("hyde/")]
+    assert not [
+        path
+        for path in PathSpace.of(load(tmp_path, HEAD + EDGE + CLOUD))
+        if path.id.startswith("hyde/")
+    ]
     catalog = load(tmp_path, "hyde_model = 's'\n" + HEAD + EDGE + CLOUD)
     (path,) = PathSpace.of(catalog).select(["hyde/dense-1/none/c"])
     assert called_on(catalog, path) == ("s", "c")
     (path,) = PathSpace.of(catalog).select(["none/dense-1/none/c"])
     assert called_on(catalog, path) == ("c",)
     borrowed = load(tmp_path, f"hyde_model = '{SMALL}'\npocket_models = true\n" + HEAD + CLOUD)
-    assert (borrowed.hyde_model, load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD).hyde_model) == (SMALL, None)
+    assert (
+        borrowed.hyde_model,
+        load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD).hyde_model,
+    ) == (SMALL, None)
 
 
 def test_unknown_model_and_missing_file(tmp_path):
@@ -113,8 +173,13 @@ def test_a_path_may_be_relative_absolute_or_in_the_home_folder(tmp_path, monkeyp
 
 def test_a_chat_template_is_a_files_text_or_a_built_in_name(tmp_path):
     (tmp_path / "t.jinja").write_text("{{ messages }}")
-    assert load(tmp_path, HEAD + EDGE + 'chat_template = "t.jinja"\n')["s"].chat_template == "{{ messages }}"
-    assert load(tmp_path, HEAD + EDGE + 'chat_template = "llama-3"\n')["s"].chat_template == "llama-3"
+    assert (
+        load(tmp_path, HEAD + EDGE + 'chat_template = "t.jinja"\n')["s"].chat_template
+        == "{{ messages }}"
+    )
+    assert (
+        load(tmp_path, HEAD + EDGE + 'chat_template = "llama-3"\n')["s"].chat_template == "llama-3"
+    )
     assert load(tmp_path, HEAD + EDGE)["s"].chat_template is None
     served = HEAD + CLOUD.replace('base_url = "http://127.0.0.1:1/v1"', 'file = "s.gguf"')
     assert load(tmp_path, served + 'chat_template = "chatml"\n')["c"].chat_template == "chatml"
@@ -123,7 +188,10 @@ def test_a_chat_template_is_a_files_text_or_a_built_in_name(tmp_path):
 
 
 def test_a_model_has_its_own_price_date_and_source_or_the_tables(tmp_path):
-    own = CLOUD.replace("models.c", "models.d") + "price_date = 2026-05-06\nprice_source = 'their page'\n"
+    own = (
+        CLOUD.replace("models.c", "models.d")
+        + "price_date = 2026-05-06\nprice_source = 'their page'\n"
+    )
     catalog = load(tmp_path, HEAD + EDGE + CLOUD + own)
     assert [(m.price_date, m.price_source) for m in catalog.models.values()] == [
         ("2026-01-01", "test"),

@@ -15,9 +15,12 @@ from ecollm_lab.records import LabError
 from scripts import distil_encoder
 
 TEXTS = [
-    "how loud is the Pico sensor?", "what noise level has the Pico sensor", "when is Mia's wake-up alarm?", "at what time does Mia get up",
+    "how loud is the Pico sensor?",
+    "what noise level has the Pico sensor",
+    "when is Mia's wake-up alarm?",
+    "at what time does Mia get up",
     "which lamp is heavier, the Halo or the Lumo?",
-]  # fmt: skip
+]
 
 
 def test_static_embeddings_are_unit_rows_and_order_pairs_as_the_encoder_they_were_distilled_from():
@@ -62,7 +65,9 @@ def test_distilling_into_a_folder_leaves_what_else_is_there(tmp_path, monkeypatc
             for name in (*distil_encoder.KEPT, "README.md"):
                 (Path(folder) / name).write_text("{}")
 
-    monkeypatch.setitem(sys.modules, "model2vec.distill", SimpleNamespace(distill=lambda *_, **__: Distilled()))
+    monkeypatch.setitem(
+        sys.modules, "model2vec.distill", SimpleNamespace(distill=lambda *_, **__: Distilled())
+    )
     (tmp_path / "mine.txt").write_text("kept")
     distil_encoder.main(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {"mine.txt", *distil_encoder.KEPT}

@@ -32,12 +32,17 @@ def test_each_pocket_model_answers_from_the_passage_about_an_entity_it_never_saw
     texts = {p.id: p.text for p in domain.passages}
     queries = [q for q in domain.queries if q.kind == "lookup" and q.wording == "template"][:25]
     replies = [pool[name].reply(build_prompt([texts[q.gold[0]]], q.text)) for q in queries]
-    assert sum(grade(q, r.text) for q, r in zip(queries, replies, strict=True)) / len(queries) > LEAST[name == LARGE]
+    assert (
+        sum(grade(q, r.text) for q, r in zip(queries, replies, strict=True)) / len(queries)
+        > LEAST[name == LARGE]
+    )
     assert all(r.tokens_in > 20 and r.tokens_out > 3 and r.latency_s > 0 for r in replies)
 
 
 def test_the_same_message_gets_the_same_answer_whatever_came_before(pool):
-    prompt = build_prompt(["The weight of the Trub lamp is 45 grams."], "how heavy is the Trub lamp?")
+    prompt = build_prompt(
+        ["The weight of the Trub lamp is 45 grams."], "how heavy is the Trub lamp?"
+    )
     for name in CATALOG.models:
         first = pool[name].reply(prompt).text
         pool[name].reply(build_prompt(["Something else."], "what?"))
@@ -68,13 +73,18 @@ def test_an_unreadable_gguf_is_a_clear_error(tmp_path, damage):
 
 def test_an_endpoint_that_is_not_there_is_a_clear_error():
     away = dataclasses.replace(CATALOG[LARGE], file=None, base_url="http://127.0.0.1:9/v1")
-    with CloudModel(away) as model, pytest.raises(LabError, match=r"the endpoint failed.*again to go on"):
+    with (
+        CloudModel(away) as model,
+        pytest.raises(LabError, match=r"the endpoint failed.*again to go on"),
+    ):
         model.reply("hello")
 
 
 def test_a_missing_key_names_its_variable(monkeypatch):
     monkeypatch.delenv("SOME_KEY", raising=False)
-    keyed = dataclasses.replace(CATALOG[LARGE], file=None, base_url="http://127.0.0.1:9/v1", api_key_env="SOME_KEY")
+    keyed = dataclasses.replace(
+        CATALOG[LARGE], file=None, base_url="http://127.0.0.1:9/v1", api_key_env="SOME_KEY"
+    )
     with pytest.raises(LabError, match="SOME_KEY"):
         CloudModel(keyed)
 
@@ -87,11 +97,15 @@ def test_the_loopback_server_stops_with_its_pool():
     assert process.poll() is not None
 
 
-def test_where_llama_cpp_is_built_for_amx_weights_load_as_they_lie_and_its_defaults_come_back(monkeypatch):
+def test_where_llama_cpp_is_built_for_amx_weights_load_as_they_lie_and_its_defaults_come_back(
+    monkeypatch,
+):
     from llama_cpp import llama_cpp as lib
 
     before = lib.llama_model_default_params
-    monkeypatch.setattr(lib, "llama_print_system_info", lambda: b"CPU : AVX512 = 1 | AMX_INT8 = 1 | ")
+    monkeypatch.setattr(
+        lib, "llama_print_system_info", lambda: b"CPU : AVX512 = 1 | AMX_INT8 = 1 | "
+    )
     with suppress(ZeroDivisionError), without_amx():
         loads_with = lib.llama_model_default_params()
         raise ZeroDivisionError  # as a file that cannot be loaded would
@@ -117,7 +131,10 @@ def test_edge_and_served_models_load_without_amx(monkeypatch):
     with pytest.raises(LabError, match="seen"):
         EdgeModel(EDGE)
     called = {}
-    monkeypatch.setattr("llama_cpp.server.__main__.main", lambda: called.update(bufts=lib.llama_model_default_params().use_extra_bufts))
+    monkeypatch.setattr(
+        "llama_cpp.server.__main__.main",
+        lambda: called.update(bufts=lib.llama_model_default_params().use_extra_bufts),
+    )
     exec(_CHILD[_CHILD.index("from llama_cpp") :], {})
     assert seen == [False]
     assert called == {"bufts": False}

@@ -48,7 +48,11 @@ def model(monkeypatch):
         KEY.replace("/", "\\/"),
         repr(KEY.encode()),
         KEY.encode().hex(),
-        *(b64encode(f"{before}{KEY}{after}".encode()).decode() for before in ("", ":", "u:", "me:") for after in ("", "!", "!!")),
+        *(
+            b64encode(f"{before}{KEY}{after}".encode()).decode()
+            for before in ("", ":", "u:", "me:")
+            for after in ("", "!", "!!")
+        ),
     ],
 )
 def test_an_echoed_key_is_blotted_out_in_every_encoding(model, echo):
@@ -94,14 +98,20 @@ def needles():
 def assert_clean(where, data):
     data = data.encode() if isinstance(data, str) else data
     found = [needle for needle in needles() if needle in data]
-    assert not found, f"{where} holds {found[0]!r}: …{data[max(0, data.index(found[0]) - 80) :][:200]!r}"
+    assert not found, (
+        f"{where} holds {found[0]!r}: …{data[max(0, data.index(found[0]) - 80) :][:200]!r}"
+    )
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a one-query domain and a catalog of models that answer, echo the key, refuse it with an echo, hang or are no API."""
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    monkeypatch.setattr(cloud, "Patience", partial(cloud.Patience, wait_initial_s=0.01, wait_max_s=0.01, wait_jitter_s=0.0))
+    monkeypatch.setattr(
+        cloud,
+        "Patience",
+        partial(cloud.Patience, wait_initial_s=0.01, wait_max_s=0.01, wait_jitter_s=0.0),
+    )
     monkeypatch.chdir(tmp_path)
     shutil.copytree(Path(__file__).parents[2] / "data/smart_home", "home")
     queries = Path("home/queries.jsonl").read_text().splitlines(keepends=True)
@@ -110,7 +120,8 @@ def place(tmp_path, monkeypatch):
         text = '[prices]\ndate = "2026-01-01"\nsource = "test"\nedge_usd_per_hour = 0.1\n'
         for name in NAMES:
             text += (
-                f'[models.{name}]\nplacement = "cloud"\nbase_url = "{server.base_url}"\napi_key_env = "PLANTED_KEY"\n'
+                f'[models.{name}]\nplacement = "cloud"\nbase_url = "{server.base_url}"\napi_key_env'
+                ' = "PLANTED_KEY"\n'
                 f"timeout_s = {0.3 if name == 'hangs' else 30.0}\n"
                 "price_in_usd_per_mtok = 1.0\nprice_out_usd_per_mtok = 1.0\nnetwork_delay_s = 0.0\n"
             )
@@ -130,17 +141,25 @@ def test_a_planted_key_is_in_no_artefact_of_sweeps_doctor_and_figures(place, cap
     caplog.set_level(logging.DEBUG)
     outputs = {}
     paths = ",".join(f"none/bm25-1/none/{name}" for name in NAMES)
-    done = CliRunner().invoke(app, ["sweep", "--domain", "home", "--catalog", "models.toml", "--paths", paths])
-    outputs["the sweep"] = done.output + "".join(traceback.format_exception(done.exception) if done.exception else [])
+    done = CliRunner().invoke(
+        app, ["sweep", "--domain", "home", "--catalog", "models.toml", "--paths", paths]
+    )
+    outputs["the sweep"] = done.output + "".join(
+        traceback.format_exception(done.exception) if done.exception else []
+    )
     outputs["doctor"] = CliRunner().invoke(app, ["doctor", "--catalog", "models.toml"]).output
     assert "2 outcomes measured" in outputs["the sweep"]
     assert "2 of 6 models answer" in outputs["doctor"]
     trace = Trace.load("build/traces/home.parquet")
     assert len(trace.outcomes) == 2
-    plot_front(compute_front(trace), trace.source_line).write_html("front.html", include_plotlyjs=False)
+    plot_front(compute_front(trace), trace.source_line).write_html(
+        "front.html", include_plotlyjs=False
+    )
     trace.outcomes.to_csv("outcomes.csv")
     Path("provenance.json").write_text(json.dumps(trace.provenance))
-    with sqlite3.connect("build/outcomes.sqlite") as db:  # what it holds, whatever its pages look like
+    with sqlite3.connect(
+        "build/outcomes.sqlite"
+    ) as db:  # what it holds, whatever its pages look like
         outputs["the store's text"] = "\n".join(db.iterdump())
     db.close()
     assert "[PLANTED_KEY]" in outputs["the store's text"]  # the echo was there, and was blotted out
@@ -148,7 +167,9 @@ def test_a_planted_key_is_in_no_artefact_of_sweeps_doctor_and_figures(place, cap
     for where, text in outputs.items():
         assert_clean(where, text)
     files = [file for file in Path().rglob("*") if file.is_file()]
-    assert {"outcomes.sqlite", "home.parquet", "front.html", "outcomes.csv"} <= {file.name for file in files}
+    assert {"outcomes.sqlite", "home.parquet", "front.html", "outcomes.csv"} <= {
+        file.name for file in files
+    }
     for file in files:
         assert_clean(file, file.read_bytes())
 
@@ -161,7 +182,10 @@ def test_a_planted_key_is_in_no_reply_repr_or_traceback(place, name):
         assert_clean("repr of the catalog", repr(catalog))
         model = pool[name]
         assert_clean("repr of the model", repr(model) + repr(vars(model)))
-        for ask in (lambda: model.reply("hello"), lambda: model.submit("hello", nobody).result(timeout=60)):
+        for ask in (
+            lambda: model.reply("hello"),
+            lambda: model.submit("hello", nobody).result(timeout=60),
+        ):
             if name == "echoes":
                 reply = ask()
                 assert "You sent" in reply.text
@@ -185,7 +209,9 @@ def test_the_log_of_the_first_model_a_process_opens_is_clean_too(place):
         "from ecollm_lab.models import load_catalog\nfrom ecollm_lab.models import ModelPool\n"
         "with ModelPool(load_catalog('models.toml')) as pool: pool['echoes'].reply('hello')"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert "X-Echo" in done.stderr  # the header that holds the key was logged
     assert_clean("the log", done.stderr)
 
@@ -201,13 +227,17 @@ def _done(value):
 def test_a_planted_key_is_in_no_notebook_even_with_verbose_tracebacks(place):
     cells = [
         "%xmode Verbose",
-        "from ecollm_lab.models import load_catalog\nfrom ecollm_lab.models import ModelPool\n"
-        "catalog = load_catalog('models.toml')\npool = ModelPool(catalog)\ncatalog",
+        (
+            "from ecollm_lab.models import load_catalog\nfrom ecollm_lab.models import ModelPool\n"
+            "catalog = load_catalog('models.toml')\npool = ModelPool(catalog)\ncatalog"
+        ),
         "pool['echoes'].reply('hello')",
         *(f"pool[{name!r}].reply('hello')" for name in NAMES[2:]),
         "vars(pool['refuses'])",
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells]
+    )
     NotebookClient(notebook, kernel_name="python3", allow_errors=True, timeout=300).execute()
     text = nbformat.writes(notebook)
     assert text.count('"output_type": "error"') == len(NAMES) - 2

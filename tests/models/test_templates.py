@@ -13,8 +13,12 @@ from ecollm_lab.models.edge.templates import set_template
 from ecollm_lab.records import LabError
 from tests.conftest import LARGE, SMALL
 
-LOUD = "{% for message in messages %}{{ 'Loud: ' + message['content'] }}{% endfor %}{{ ' Answer:' }}"
-PROMPT = "Passages:\n- The weight of the Trub lamp is 45 grams.\nQuestion: how heavy is the Trub lamp?"
+LOUD = (
+    "{% for message in messages %}{{ 'Loud: ' + message['content'] }}{% endfor %}{{ ' Answer:' }}"
+)
+PROMPT = (
+    "Passages:\n- The weight of the Trub lamp is 45 grams.\nQuestion: how heavy is the Trub lamp?"
+)
 
 
 def copy_gguf(source, target, template):
@@ -23,7 +27,10 @@ def copy_gguf(source, target, template):
     architecture = reader.fields[gguf.Keys.General.ARCHITECTURE].contents()
     writer = gguf.GGUFWriter(target, architecture)
     for key, field in reader.fields.items():
-        if key.startswith("GGUF.") or key in (gguf.Keys.General.ARCHITECTURE, gguf.Keys.Tokenizer.CHAT_TEMPLATE):
+        if key.startswith("GGUF.") or key in (
+            gguf.Keys.General.ARCHITECTURE,
+            gguf.Keys.Tokenizer.CHAT_TEMPLATE,
+        ):
             continue
         sub = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
         writer.add_key_value(key, field.contents(), field.types[0], sub_type=sub)
@@ -55,7 +62,10 @@ def prompt_of(edge):
 
 
 def test_the_template_inside_the_gguf_is_used(pocket, tmp_path):
-    with EdgeModel(pocket) as shipped, EdgeModel(with_file(pocket, copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD))) as loud:
+    with (
+        EdgeModel(pocket) as shipped,
+        EdgeModel(with_file(pocket, copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD))) as loud,
+    ):
         (asked, reply), (loudly, _) = prompt_of(shipped), prompt_of(loud)
         assert asked == f"{PROMPT}\nAnswer:"
         assert "45 grams" in reply.text
@@ -65,7 +75,9 @@ def test_the_template_inside_the_gguf_is_used(pocket, tmp_path):
 
 def test_the_catalogs_template_goes_before_the_ggufs(pocket, tmp_path):
     loud = copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD)
-    with EdgeModel(with_file(pocket, loud, chat_template="{{ messages[0]['content'] }}{{ '\\nAnswer:' }}")) as edge:
+    with EdgeModel(
+        with_file(pocket, loud, chat_template="{{ messages[0]['content'] }}{{ '\\nAnswer:' }}")
+    ) as edge:
         asked, reply = prompt_of(edge)
         assert asked == f"{PROMPT}\nAnswer:"
         assert "45 grams" in reply.text
@@ -88,18 +100,26 @@ def test_no_template_or_a_broken_one_is_an_error_not_a_guess(pocket, tmp_path, t
     with pytest.raises(LabError, match=says):
         EdgeModel(with_file(pocket, bare, chat_template=template))
     with EdgeModel(with_file(pocket, bare, chat_template="chatml")) as edge:
-        assert set_template(edge._llama, with_file(pocket, bare, chat_template="llama-3")) == "built-in llama-3"
+        assert (
+            set_template(edge._llama, with_file(pocket, bare, chat_template="llama-3"))
+            == "built-in llama-3"
+        )
 
 
 def test_a_served_gguf_uses_its_own_template_or_a_named_one(pocket, tmp_path):
     served = dataclasses.replace(
-        load_catalog("data/models.toml")[LARGE], file=copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD), sha256=None
+        load_catalog("data/models.toml")[LARGE],
+        file=copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD),
+        sha256=None,
     )
     with EdgeModel(with_file(pocket, served.file)) as edge, CloudModel(served) as cloud:
         assert cloud.template == "the GGUF's own"
         assert cloud.reply(PROMPT).tokens_in == edge.reply(PROMPT).tokens_in
     named = dataclasses.replace(served, chat_template="chatml")
-    with EdgeModel(with_file(pocket, served.file, chat_template="chatml")) as edge, CloudModel(named) as cloud:
+    with (
+        EdgeModel(with_file(pocket, served.file, chat_template="chatml")) as edge,
+        CloudModel(named) as cloud,
+    ):
         assert cloud.template == "built-in chatml"
         assert cloud.reply(PROMPT).tokens_in == edge.reply(PROMPT).tokens_in
     bare = dataclasses.replace(served, file=copy_gguf(pocket.file, tmp_path / "bare.gguf", None))

@@ -11,10 +11,26 @@ from ecollm_lab.records import LabError
 
 
 def model(name, placement):
-    return Model(name, placement, None, None, None, name, None, 512, 1, 0.36, 1.0, 4.0, 0.5 if placement == "cloud" else 0.0)
+    return Model(
+        name,
+        placement,
+        None,
+        None,
+        None,
+        name,
+        None,
+        512,
+        1,
+        0.36,
+        1.0,
+        4.0,
+        0.5 if placement == "cloud" else 0.0,
+    )
 
 
-CATALOG = Catalog({"s": model("s", "edge"), "c": model("c", "cloud")}, 0.36, "2026-01-01", "test", "x")
+CATALOG = Catalog(
+    {"s": model("s", "edge"), "c": model("c", "cloud")}, 0.36, "2026-01-01", "test", "x"
+)
 
 
 class Echo(ScriptedModel):
@@ -31,16 +47,25 @@ def models():
 
 
 def test_outcomes_carry_quality_tokens_latency_and_cost(domain, encoder, models):
-    paths = PathSpace.over(["s", "c"]).select(["none/bm25-1/none/s", "none/bm25-1/none/c", "none/none/none/s"])
-    outcomes = {o.path_id: o for o in Pipeline(domain, CATALOG, encoder, models).run(domain.queries[0], paths)}
-    edge, cloud, blind = (outcomes[i] for i in ("none/bm25-1/none/s", "none/bm25-1/none/c", "none/none/none/s"))
+    paths = PathSpace.over(["s", "c"]).select(
+        ["none/bm25-1/none/s", "none/bm25-1/none/c", "none/none/none/s"]
+    )
+    outcomes = {
+        o.path_id: o
+        for o in Pipeline(domain, CATALOG, encoder, models).run(domain.queries[0], paths)
+    }
+    edge, cloud, blind = (
+        outcomes[i] for i in ("none/bm25-1/none/s", "none/bm25-1/none/c", "none/none/none/s")
+    )
     assert (edge.quality, cloud.quality, blind.quality) == (1.0, 1.0, 0.0)
     assert edge.answer == build_prompt((domain.passages[0].text,), domain.queries[0].text)
     before = sum(edge.stage_latency_s[:3])
     assert edge.latency_s == pytest.approx(before + 0.001)
     assert cloud.latency_s == pytest.approx(before + 0.001 + 0.5)  # the declared network delay
     assert edge.cost_usd == pytest.approx((before + 0.001) * 0.36 / 3600)
-    assert cloud.cost_usd == pytest.approx(before * 0.36 / 3600 + (cloud.tokens_in * 1.0 + cloud.tokens_out * 4.0) / 1e6)
+    assert cloud.cost_usd == pytest.approx(
+        before * 0.36 / 3600 + (cloud.tokens_in * 1.0 + cloud.tokens_out * 4.0) / 1e6
+    )
 
 
 def test_paths_that_share_a_prefix_share_its_work(domain, encoder, models):
@@ -49,7 +74,9 @@ def test_paths_that_share_a_prefix_share_its_work(domain, encoder, models):
     list(pipeline.run(domain.queries[0], space))
     assert pipeline.requests["retrieve"] == len(space)
     assert pipeline.executions["rewrite"] == 2
-    assert pipeline.executions["retrieve"] == 1 + 3 + 2  # none; three retrievers for the query, two for its keywords; k only cuts
+    assert (
+        pipeline.executions["retrieve"] == 1 + 3 + 2
+    )  # none; three retrievers for the query, two for its keywords; k only cuts
     assert models["s"].calls == len(models["s"].answers)  # one call per distinct prompt
     list(pipeline.run(domain.queries[1], space))
     assert pipeline.executions["rewrite"] == 4  # nothing leaks from one query to the next
@@ -58,32 +85,59 @@ def test_paths_that_share_a_prefix_share_its_work(domain, encoder, models):
 def test_a_failing_model_is_reported_with_query_and_path(domain, encoder):
     pipeline = Pipeline(domain, CATALOG, encoder, {"s": ScriptedModel({})})
     paths = PathSpace.over(["s"]).select(["none/none/none/s"])
-    with pytest.raises(LabError, match="Query q1 on path none/none/none/s: The scripted model has no answer"):
+    with pytest.raises(
+        LabError, match="Query q1 on path none/none/none/s: The scripted model has no answer"
+    ):
         list(pipeline.run(domain.queries[0], paths))
 
 
-def test_hyde_searches_for_what_the_rewriting_model_made_up_and_pays_the_edge_for_it(domain, encoder, models):
+def test_hyde_searches_for_what_the_rewriting_model_made_up_and_pays_the_edge_for_it(
+    domain, encoder, models
+):
     question = domain.queries[0].text
-    write = ScriptedModel({f"Write the sentence that would answer.\nQuestion: {question}": "wake-up alarm for Mia " * 9})
-    catalog = dataclasses.replace(CATALOG, models={**CATALOG.models, "h": model("h", "edge")}, hyde_model="h")
+    write = ScriptedModel(
+        {
+            f"Write the sentence that would answer.\nQuestion: {question}": (
+                "wake-up alarm for Mia " * 9
+            )
+        }
+    )
+    catalog = dataclasses.replace(
+        CATALOG, models={**CATALOG.models, "h": model("h", "edge")}, hyde_model="h"
+    )
     pipeline = Pipeline(domain, catalog, encoder, models | {"h": write})
-    paths = PathSpace.of(catalog).select(["none/dense-1/none/c", "hyde/dense-1/none/c", "hyde/hybrid-1/none/c"])
+    paths = PathSpace.of(catalog).select(
+        ["none/dense-1/none/c", "hyde/dense-1/none/c", "hyde/hybrid-1/none/c"]
+    )
     plain, dense, hybrid = pipeline.run(domain.queries[0], paths)
     assert plain.answer == build_prompt((domain.passages[0].text,), question)
-    assert dense.answer == hybrid.answer == build_prompt((domain.passages[2].text,), question)  # its words led there; they are not read
+    assert (
+        dense.answer == hybrid.answer == build_prompt((domain.passages[2].text,), question)
+    )  # its words led there; they are not read
     assert write.calls == 1
     assert dense.stage_latency_s[0] == hybrid.stage_latency_s[0] == 0.001  # the call's own time
     assert dense.latency_s == pytest.approx(sum(dense.stage_latency_s) + 0.5)
-    assert dense.cost_usd == pytest.approx(sum(dense.stage_latency_s[:3]) * 0.36 / 3600 + (dense.tokens_in + 4.0 * dense.tokens_out) / 1e6)
+    assert dense.cost_usd == pytest.approx(
+        sum(dense.stage_latency_s[:3]) * 0.36 / 3600
+        + (dense.tokens_in + 4.0 * dense.tokens_out) / 1e6
+    )
     assert pipeline.executions["rewrite"] == 2
 
 
 def test_hyde_without_a_model_says_what_to_add(domain, encoder, models):
-    with pytest.raises(LabError, match=r"Query q1 on path hyde/dense-1/none/s: .*hyde_model = \"NAME\""):
-        list(Pipeline(domain, CATALOG, encoder, models).run(domain.queries[0], [read_path("hyde/dense-1/none/s")]))
+    with pytest.raises(
+        LabError, match=r"Query q1 on path hyde/dense-1/none/s: .*hyde_model = \"NAME\""
+    ):
+        list(
+            Pipeline(domain, CATALOG, encoder, models).run(
+                domain.queries[0], [read_path("hyde/dense-1/none/s")]
+            )
+        )
 
 
-def test_a_text_is_embedded_once_a_query_and_is_in_the_latency_of_each_path_once(domain, encoder, models, monkeypatch):
+def test_a_text_is_embedded_once_a_query_and_is_in_the_latency_of_each_path_once(
+    domain, encoder, models, monkeypatch
+):
     pipeline = Pipeline(domain, CATALOG, encoder, models)
     once, before, nap = encoder.encode, encoder.texts, 0.2
 
@@ -100,6 +154,8 @@ def test_a_text_is_embedded_once_a_query_and_is_in_the_latency_of_each_path_once
         "keywords/hybrid-3/extract-3/s": (True, True),  # the keywords first, the query then
     }
     outcomes = pipeline.run(domain.queries[0], PathSpace.over(["s"]).select(needs))
-    found = {o.path_id: tuple(seconds >= nap for seconds in o.stage_latency_s[1:3]) for o in outcomes}
+    found = {
+        o.path_id: tuple(seconds >= nap for seconds in o.stage_latency_s[1:3]) for o in outcomes
+    }
     assert found == needs
     assert encoder.texts == before + 2  # the query and its keywords

@@ -10,7 +10,9 @@ def test_the_space_has_every_valid_path_once():
     ids = [path.id for path in SPACE]
     whole = 1 + 9  # without retrieval; three retrievers at three k
     refined = 3 * 2 + 3 * 2  # reranked at k = 1 and 3; extracted at k = 3 and 6
-    rewritten = 2 * 3  # two retrievers for each way of rewriting: k = 1, k = 3, and k = 3 with extraction
+    rewritten = (
+        2 * 3
+    )  # two retrievers for each way of rewriting: k = 1, k = 3, and k = 3 with extraction
     assert len(ids) == len(set(ids)) == 2 * (whole + refined + rewritten)
     assert "none/none/none/s" in ids
     assert not [i for i in ids if i.startswith("keywords/none") or "/none/extract" in i]
@@ -25,9 +27,17 @@ def test_ten_models_make_more_than_three_hundred_paths():
 
 @pytest.mark.parametrize(
     "path_id",
-    ["keywords/dense-1/none/s", "hyde/bm25-3/none/s", "hyde/dense-6/none/s", "none/dense-6/rerank/s", "hyde/dense-3/rerank/s",
-     "none/bm25-1/extract-3/s", "none/none/rerank/s", "hyde/none/none/s"],
-)  # fmt: skip
+    [
+        "keywords/dense-1/none/s",
+        "hyde/bm25-3/none/s",
+        "hyde/dense-6/none/s",
+        "none/dense-6/rerank/s",
+        "hyde/dense-3/rerank/s",
+        "none/bm25-1/extract-3/s",
+        "none/none/rerank/s",
+        "hyde/none/none/s",
+    ],
+)
 def test_combinations_that_do_not_go_together_are_left_out(path_id):
     with pytest.raises(LabError, match=r"not in the space.*hyde with dense and hybrid"):
         PathSpace.over(["s"], hyde=True).select([path_id])

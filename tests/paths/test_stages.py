@@ -19,9 +19,15 @@ def test_keywords_drop_stop_words_but_never_everything():
 
 def test_hyde_searches_for_query_and_made_up_answer_together():
     hyde = Component("rewrite", "hyde")
-    assert rewrite(hyde, "how heavy is it?", "It weighs 3 tons.") == "how heavy is it? It weighs 3 tons."
+    assert (
+        rewrite(hyde, "how heavy is it?", "It weighs 3 tons.")
+        == "how heavy is it? It weighs 3 tons."
+    )
     assert rewrite(hyde, "how heavy is it?", "") == "how heavy is it?"  # a model may write nothing
-    assert build_hyde_prompt("how heavy is it?") == "Write the sentence that would answer.\nQuestion: how heavy is it?"
+    assert (
+        build_hyde_prompt("how heavy is it?")
+        == "Write the sentence that would answer.\nQuestion: how heavy is it?"
+    )
 
 
 @pytest.fixture
@@ -41,7 +47,9 @@ def test_retrieval_finds_the_passage_that_shares_the_words(domain, encoder, embe
 def test_a_ranking_is_as_long_as_a_reranker_looks(encoder, embed):
     passages = [Passage(f"p{i}", "", "manual", f"word{i}") for i in range(30)]
     retriever = Retriever(passages, encoder)
-    assert [len(retriever.rank(name, "word7", embed)) for name in ("bm25", "dense", "hybrid")] == [20] * 3
+    assert [len(retriever.rank(name, "word7", embed)) for name in ("bm25", "dense", "hybrid")] == [
+        20
+    ] * 3
     assert retriever.rank("bm25", "word7", embed)[0].id == "p7"
 
 
@@ -57,10 +65,15 @@ def test_fusion_by_hand():
 def test_extract_keeps_the_best_sentences_in_retrieval_order(domain, encoder, embed):
     refiner = Refiner(domain.passages, encoder)
     both = domain.passages[1], domain.passages[0]
-    assert refiner.refine(Component("refine", "none"), "x", both, 2, embed) == (both[0].text, both[1].text)
+    assert refiner.refine(Component("refine", "none"), "x", both, 2, embed) == (
+        both[0].text,
+        both[1].text,
+    )
     assert refiner.refine(Component("refine", "none"), "x", both, 1, embed) == (both[0].text,)
     question = "warranty of the Halo bulb in years"
-    assert refiner.refine(Component("refine", "extract", 1), question, both, 2, embed) == ("The warranty of the Halo bulb is 2 years.",)
+    assert refiner.refine(Component("refine", "extract", 1), question, both, 2, embed) == (
+        "The warranty of the Halo bulb is 2 years.",
+    )
     only = refiner.refine(Component("refine", "extract", 1), question, both, 1, embed)
     assert only[0] in both[0].text  # of the one passage that was retrieved
     assert refiner.refine(Component("refine", "extract", 2), "x", (), 3, embed) == ()
@@ -69,17 +82,25 @@ def test_extract_keeps_the_best_sentences_in_retrieval_order(domain, encoder, em
 def test_rerank_brings_the_passage_with_the_best_sentence_to_the_front(encoder, embed):
     filler = " ".join("Pack my box with five dozen liquor jugs." for _ in range(4))
     passages = (
-        Passage("long", "", "manual", f"{filler} The reset time of the Halo bulb is 9 seconds. {filler}"),
+        Passage(
+            "long", "", "manual", f"{filler} The reset time of the Halo bulb is 9 seconds. {filler}"
+        ),
         Passage("near", "", "manual", "The Halo bulb is a bulb."),
         Passage("far", "", "manual", filler),
     )
-    refiner, rerank, question = Refiner(passages, encoder), Component("refine", "rerank"), "What is the reset time of the Halo bulb?"
+    refiner, rerank, question = (
+        Refiner(passages, encoder),
+        Component("refine", "rerank"),
+        "What is the reset time of the Halo bulb?",
+    )
     ranking = passages[2], passages[1], passages[0]
     texts = refiner.refine(rerank, question, ranking, 3, embed)
     assert texts == (passages[0].text, passages[1].text, passages[2].text)
     assert refiner.refine(rerank, question, ranking, 1, embed) == texts[:1]  # from below the cut
     assert refiner.refine(rerank, question, (), 3, embed) == ()
-    for n in range(1, 7):  # the retriever's order makes no difference where no two passages are equal
+    for n in range(
+        1, 7
+    ):  # the retriever's order makes no difference where no two passages are equal
         shuffled = [ranking[i] for i in np.random.default_rng(n).permutation(3)]
         assert refiner.refine(rerank, question, shuffled, 3, embed) == texts
 
@@ -89,12 +110,26 @@ def test_what_the_path_space_leaves_out_it_leaves_out_for_a_reason():
     encoder, home = default_encoder(), load_domain("data/smart_home")
     retriever, keywords = Retriever(home.passages, encoder), Component("rewrite", "keywords")
     queries = [query for query in home.split("train") if query.gold]
-    worded = {"none": [q.text for q in queries], "keywords": [rewrite(keywords, q.text) for q in queries]}
-    vectors = {text: vector for texts in worded.values() for text, vector in zip(texts, encoder.encode(texts), strict=True)}
+    worded = {
+        "none": [q.text for q in queries],
+        "keywords": [rewrite(keywords, q.text) for q in queries],
+    }
+    vectors = {
+        text: vector
+        for texts in worded.values()
+        for text, vector in zip(texts, encoder.encode(texts), strict=True)
+    }
 
     def found(retrieve, rewriting, k):
-        best = [retriever.rank(retrieve, text, vectors.__getitem__)[:k] for text in worded[rewriting]]
-        return np.mean([np.mean([one in {p.id for p in some} for one in q.gold]) for q, some in zip(queries, best, strict=True)])
+        best = [
+            retriever.rank(retrieve, text, vectors.__getitem__)[:k] for text in worded[rewriting]
+        ]
+        return np.mean(
+            [
+                np.mean([one in {p.id for p in some} for one in q.gold])
+                for q, some in zip(queries, best, strict=True)
+            ]
+        )
 
     assert found("bm25", "keywords", 1) > found("bm25", "none", 1)
     assert found("dense", "keywords", 1) < found("dense", "none", 1)
@@ -107,13 +142,17 @@ def test_reranking_finds_more_gold_passages_than_each_retriever_alone():
     retriever, refiner = Retriever(home.passages, encoder), Refiner(home.passages, encoder)
     texts = {passage.id: passage.text for passage in home.passages}
     queries = [query for query in home.split("train") if query.gold]
-    vectors = dict(zip([q.text for q in queries], encoder.encode([q.text for q in queries]), strict=True))
+    vectors = dict(
+        zip([q.text for q in queries], encoder.encode([q.text for q in queries]), strict=True)
+    )
     for name in ("bm25", "dense", "hybrid"):
         hits = {"none": 0.0, "rerank": 0.0}
         for query in queries:
             ranking = retriever.rank(name, query.text, vectors.__getitem__)
             for refine in hits:
-                (read,) = refiner.refine(Component("refine", refine), query.text, ranking, 1, vectors.__getitem__)
+                (read,) = refiner.refine(
+                    Component("refine", refine), query.text, ranking, 1, vectors.__getitem__
+                )
                 hits[refine] += (read in {texts[p] for p in query.gold}) / len(queries)
         assert hits["rerank"] > hits["none"], (name, hits)
 
@@ -129,4 +168,6 @@ def test_unknown_components_are_named(domain, encoder, embed):
     with pytest.raises(LabError, match=r"retrieve component 'bm42'"):
         Retriever(domain.passages, encoder).rank("bm42", "x", embed)
     with pytest.raises(LabError, match=r"refine component 'summarise'"):
-        Refiner(domain.passages, encoder).refine(Component("refine", "summarise", 1), "x", (), 1, embed)
+        Refiner(domain.passages, encoder).refine(
+            Component("refine", "summarise", 1), "x", (), 1, embed
+        )

@@ -32,7 +32,10 @@ def answering(seed, n=80):
     trace = make_trace(quality, COST, LATENCY)
     words = np.where(trace.outcomes["quality"] > 0.5, "it is 5", "no idea")
     x = np.abs(rng.standard_normal((n, 8))) + 1.0
-    return Trace.from_frame(trace.outcomes.assign(answer=words), trace.queries, trace.provenance), x / np.linalg.norm(x, axis=1)[:, None]
+    return (
+        Trace.from_frame(trace.outcomes.assign(answer=words), trace.queries, trace.provenance),
+        x / np.linalg.norm(x, axis=1)[:, None],
+    )
 
 
 def cascade(seed=0, **more):
@@ -90,7 +93,9 @@ def test_a_cascade_explains_what_it_runs_first_and_when_the_second():
     told = policy.explain(x[0], SLO())
     assert told.path_id == trace.path_ids[0]
     reasons = dict(zip(told.paths["path_id"], told.paths["reason"], strict=True))
-    assert reasons[trace.path_ids[1]].startswith(f"run after {trace.path_ids[0]} where its answer seems worth less than 0.")
+    assert reasons[trace.path_ids[1]].startswith(
+        f"run after {trace.path_ids[0]} where its answer seems worth less than 0."
+    )
     single = policy.explain(x[0], SLO(max_latency_s=0.45))
     assert single.path_id == trace.path_ids[1]
     assert "not one of the two" in single.paths.set_index("path_id")["reason"][trace.path_ids[0]]
@@ -130,7 +135,9 @@ def test_mistakes_are_named():
     policy = fit_policy(trace, "cascade", embeddings=x, encoder=TwoAnswers())
     with pytest.raises(LabError, match=r"reads the answer of none/bm25-1.*give ask="):
         policy.select(x, SLO())
-    silent = Trace.from_frame(trace.outcomes.drop(columns="answer"), trace.queries, trace.provenance)
+    silent = Trace.from_frame(
+        trace.outcomes.drop(columns="answer"), trace.queries, trace.provenance
+    )
     with pytest.raises(LabError, match="it needs a column answer"):
         fit_policy(silent, "cascade", embeddings=x)
     with pytest.raises(LabError, match="cannot be replayed"):
@@ -142,22 +149,40 @@ def test_mistakes_are_named():
 def test_pairs_are_made_of_the_front_where_there_are_many_paths():
     rng = np.random.default_rng(0)
     n_paths = 2 * MOST_CANDIDATES
-    trace = make_trace(np.tile(np.linspace(0, 1, n_paths), (30, 1)), [[1e-6] * n_paths], [np.linspace(0.1, 1, n_paths)])
+    trace = make_trace(
+        np.tile(np.linspace(0, 1, n_paths), (30, 1)),
+        [[1e-6] * n_paths],
+        [np.linspace(0.1, 1, n_paths)],
+    )
     worse = trace.outcomes["path_id"].eq(trace.path_ids[-2])
-    dear = Trace.from_frame(trace.outcomes.assign(cost_usd=trace.outcomes["cost_usd"] * (1 + 9 * worse)), trace.queries)
+    dear = Trace.from_frame(
+        trace.outcomes.assign(cost_usd=trace.outcomes["cost_usd"] * (1 + 9 * worse)), trace.queries
+    )
     policy = fit_policy(dear, "threshold", embeddings=rng.standard_normal((30, 4)))
     assert len(policy.candidates) == MOST_CANDIDATES
     assert n_paths - 1 in policy.candidates
-    assert set(fit_policy(dear, "threshold", embeddings=rng.standard_normal((30, 4)), models_only=True).candidates) <= {n_paths - 1}
+    assert set(
+        fit_policy(
+            dear, "threshold", embeddings=rng.standard_normal((30, 4)), models_only=True
+        ).candidates
+    ) <= {n_paths - 1}
 
 
 def test_what_was_run_is_summed():
     trace = make_trace([[0.2, 0.8], [0.5, 0.6]], COST, LATENCY)
     a, b = trace.path_ids
-    told = outcomes_of(trace, Decision(np.array([b, a], dtype=object), np.array([[a, b], [a, None]], dtype=object)))
+    told = outcomes_of(
+        trace, Decision(np.array([b, a], dtype=object), np.array([[a, b], [a, None]], dtype=object))
+    )
     assert told["quality"].tolist() == [0.8, 0.5]
     assert told["latency_s"].tolist() == pytest.approx([0.5, 0.1])
     assert told["cost_usd"].tolist() == pytest.approx([5e-6, 1e-6])
     assert told["n_runs"].tolist() == [2, 1]
     with pytest.raises(LabError, match="Path elsewhere is not in the trace"):
-        outcomes_of(trace, Decision(np.array(["elsewhere", a], dtype=object), np.array([["elsewhere"], [a]], dtype=object)))
+        outcomes_of(
+            trace,
+            Decision(
+                np.array(["elsewhere", a], dtype=object),
+                np.array([["elsewhere"], [a]], dtype=object),
+            ),
+        )

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from ecollm_lab.policies.fitting import regression
-from ecollm_lab.policies.fitting.regression import LINEAR, centred, fit_regression, kernel, mean_left_out, stacked
+from ecollm_lab.policies.fitting.regression import (
+    LINEAR,
+    centred,
+    fit_regression,
+    kernel,
+    mean_left_out,
+    stacked,
+)
 
 
 def signal(seed, n=40, n_topics=3):
@@ -21,7 +28,9 @@ def signal(seed, n=40, n_topics=3):
 
 @pytest.mark.parametrize("bandwidths", [regression.BANDWIDTHS, [LINEAR]], ids=["radial", "linear"])
 @pytest.mark.parametrize("sharing", ["none", "learned"])
-def test_left_out_predictions_are_those_of_a_fit_without_the_group(sharing, bandwidths, monkeypatch):
+def test_left_out_predictions_are_those_of_a_fit_without_the_group(
+    sharing, bandwidths, monkeypatch
+):
     embeddings, residual, paths, groups = signal(0)
     monkeypatch.setattr(regression, "SHARINGS", (sharing,))
     fitted = fit_regression(embeddings, residual, paths, groups, bandwidths)
@@ -29,10 +38,16 @@ def test_left_out_predictions_are_those_of_a_fit_without_the_group(sharing, band
     between = regression._covariance(sharing, y, paths)
     for g in np.unique(groups)[:6]:
         rest = groups != g
-        seen = 1e4 + kernel(embeddings[rest], embeddings[rest], fitted.bandwidth)  # a constant of nearly any size: the intercept
+        seen = 1e4 + kernel(
+            embeddings[rest], embeddings[rest], fitted.bandwidth
+        )  # a constant of nearly any size: the intercept
         gram = np.kron(seen, between) + fitted.noise * np.eye(rest.sum() * 9)
         weights = np.linalg.solve(gram, y[rest].ravel()).reshape(-1, 9)
-        predicted = (1e4 + kernel(embeddings[~rest], embeddings[rest], fitted.bandwidth)) @ weights @ between
+        predicted = (
+            (1e4 + kernel(embeddings[~rest], embeddings[rest], fitted.bandwidth))
+            @ weights
+            @ between
+        )
         predicted -= predicted.mean(axis=1, keepdims=True)
         assert np.allclose(fitted.left_out[~rest], predicted, atol=1e-2)
 

@@ -41,8 +41,12 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
         load_policy(rewritten(version=99))
     for missing in header:
         left = {key: value for key, value in header.items() if key != missing}
-        np.savez(file, **(arrays | {"header": np.frombuffer(json.dumps(left).encode(), dtype=np.uint8)}))
-        with pytest.raises(LabError, match=r"lacks a part|no policy file of this lab|has version None|encoder None"):
+        np.savez(
+            file, **(arrays | {"header": np.frombuffer(json.dumps(left).encode(), dtype=np.uint8)})
+        )
+        with pytest.raises(
+            LabError, match=r"lacks a part|no policy file of this lab|has version None|encoder None"
+        ):
             load_policy(file, encoder=encoder)
     for missing in set(arrays) - {"header"}:
         np.savez(file, **{key: value for key, value in arrays.items() if key != missing})
@@ -70,9 +74,15 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
     np.savez(file, header=np.array([object()], dtype=object))  # a pickle inside
     with pytest.raises(LabError, match="no policy file of this lab"):
         load_policy(file)
-    for write in (lambda: file.write_text("quality\n0.5"), lambda: trace.save(file), lambda: np.savez(file, x=np.ones(2))):
+    for write in (
+        lambda: file.write_text("quality\n0.5"),
+        lambda: trace.save(file),
+        lambda: np.savez(file, x=np.ones(2)),
+    ):
         write()
-        with pytest.raises(LabError, match=r"no policy file of this lab.*Write one with save_policy") as told:
+        with pytest.raises(
+            LabError, match=r"no policy file of this lab.*Write one with save_policy"
+        ) as told:
             load_policy(file)
         assert "pickle" not in str(told.value)
         assert "header" not in str(told.value)

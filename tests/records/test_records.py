@@ -8,7 +8,12 @@ from ecollm_lab.records import SLO, Component, LabError, Path
 
 def test_path_id_is_readable_and_follows_the_stages():
     path = Path(
-        (Component("rewrite", "none"), Component("retrieve", "bm25", 3), Component("refine", "extract", 2), Component("generate", "m"))
+        (
+            Component("rewrite", "none"),
+            Component("retrieve", "bm25", 3),
+            Component("refine", "extract", 2),
+            Component("generate", "m"),
+        )
     )
     assert path.id == "none/bm25-3/extract-2/m"
     assert path.model == "m"
@@ -30,5 +35,13 @@ def test_a_bad_slo_names_the_argument(kwargs, names):
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, ecollm_lab; print([m for m in ('torch', 'openai', 'llama_cpp', 'plotly', 'pandas') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, ecollm_lab; print([m for m in ('torch', 'openai', 'llama_cpp', 'plotly',"
+        " 'pandas') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

@@ -4,14 +4,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.emulator import BASELINES, Truth, _cells, aims, beaten_by, best_of_trials, calls_ratio, recommend, reusable, score_raw
+from benchmarks.emulator import (
+    BASELINES,
+    Truth,
+    _cells,
+    aims,
+    beaten_by,
+    best_of_trials,
+    calls_ratio,
+    recommend,
+    reusable,
+    score_raw,
+)
 from benchmarks.spaces import Space, recorded, renewed, synthetic
 
 
 def a_space(seed=0, n=12):
     rng = np.random.default_rng(seed)
     ids = [f"a{i}/b{j}" for i in range(2) for j in range(3)]
-    tables = np.stack([rng.random((n + 6, 6)), 1e-6 * (1 + rng.random((n + 6, 6))), 1 + rng.random((n + 6, 6))])
+    tables = np.stack(
+        [rng.random((n + 6, 6)), 1e-6 * (1 + rng.random((n + 6, 6))), 1 + rng.random((n + 6, 6))]
+    )
     embeddings = rng.standard_normal((n + 6, 4))
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     return Space("tiny", ids, tables[:, :n], tables[:, n:], embeddings[:n], embeddings[n:])
@@ -20,10 +33,16 @@ def a_space(seed=0, n=12):
 @pytest.mark.parametrize("method", BASELINES)
 def test_every_baseline_pays_for_each_cell_once_and_in_the_end_for_all(method):
     space = a_space()
-    cells = list(itertools.islice(_cells(method)(space, np.arange(12) % 2, np.random.default_rng(0)), 12 * 6 * 3))
+    cells = list(
+        itertools.islice(
+            _cells(method)(space, np.arange(12) % 2, np.random.default_rng(0)), 12 * 6 * 3
+        )
+    )
     unique = list(dict.fromkeys(cells))
     assert len(unique) == 12 * 6
-    if method not in ("racing",) and not method.startswith(("tpe", "nsga2")):  # these end by filling up with what is left
+    if method not in ("racing",) and not method.startswith(
+        ("tpe", "nsga2")
+    ):  # these end by filling up with what is left
         assert len(cells) == 12 * 6
 
 
@@ -42,7 +61,9 @@ def test_a_wrong_pick_loses_its_quality_and_an_infeasible_one_all():
     best = truth.slo_loss(np.array([_best(truth, box) for box in truth.boxes]))
     assert best == pytest.approx(0)
     nothing = truth.slo_loss(np.full(len(truth.boxes), -1))
-    feasible = [truth.means[_kept(truth, box), 0].max() for box in truth.boxes if _kept(truth, box).any()]
+    feasible = [
+        truth.means[_kept(truth, box), 0].max() for box in truth.boxes if _kept(truth, box).any()
+    ]
     assert nothing == pytest.approx(np.mean(feasible))
 
 
@@ -56,7 +77,9 @@ def _best(truth, box):
 
 
 def test_recommendations_are_cut_to_the_size_and_filled_from_the_next_front():
-    points = np.array([[0.9, 3.0, 1.0], [0.5, 1.0, 1.0], [0.6, 1.5, 1.0], [0.4, 2.0, 1.0], [np.nan, 1.0, 1.0]])
+    points = np.array(
+        [[0.9, 3.0, 1.0], [0.5, 1.0, 1.0], [0.6, 1.5, 1.0], [0.4, 2.0, 1.0], [np.nan, 1.0, 1.0]]
+    )
     assert sorted(recommend(points, 3)) == [0, 1, 2]
     assert sorted(recommend(points, 4)) == [0, 1, 2, 3]
     assert len(recommend(points, 2)) == 2
@@ -64,10 +87,21 @@ def test_recommendations_are_cut_to_the_size_and_filled_from_the_next_front():
 
 
 def some_records():
-    medians = {"ours": (0.8, 0.9, 0.95), "uniform": (0.5, 0.6, 0.9), "tpe_10": (0.1, 0.1, 0.1), "tpe_20": (0.5, 0.5, 0.5)}
+    medians = {
+        "ours": (0.8, 0.9, 0.95),
+        "uniform": (0.5, 0.6, 0.9),
+        "tpe_10": (0.1, 0.1, 0.1),
+        "tpe_20": (0.5, 0.5, 0.5),
+    }
     return pd.DataFrame(
         [
-            {"trace": "smart_home", "method": method, "budget_share": share, "seed": seed, "heldout_kept": kept}
+            {
+                "trace": "smart_home",
+                "method": method,
+                "budget_share": share,
+                "seed": seed,
+                "heldout_kept": kept,
+            }
             for method, row in medians.items()
             for share, kept in zip((0.01, 0.05, 0.2), row, strict=True)
             for seed in range(4)
@@ -96,27 +130,47 @@ def test_calls_ratios_and_competitors_that_win_are_counted():
 def test_aims_carry_their_bound():
     records = aims(best_of_trials(some_records().assign(optimism=0.01, coverage=0.9)))
     one = next(r for r in records if r["metric"] == "heldout_kept_at_0.05")
-    assert one == {"metric": "heldout_kept_at_0.05", "trace": "smart_home", "value": pytest.approx(0.9), "at_least": 0.97}
+    assert one == {
+        "metric": "heldout_kept_at_0.05",
+        "trace": "smart_home",
+        "value": pytest.approx(0.9),
+        "at_least": 0.97,
+    }
 
 
 def test_new_records_of_a_trace_replace_its_old_ones_alone(tmp_path):
     file = tmp_path / "r.parquet"
-    old = renewed(file, pd.DataFrame({"trace": ["a", "b", "b"], "value": [1.0, 2.0, 3.0]})).assign(git_revision="old")
+    old = renewed(file, pd.DataFrame({"trace": ["a", "b", "b"], "value": [1.0, 2.0, 3.0]})).assign(
+        git_revision="old"
+    )
     old.to_parquet(file)
     new = renewed(file, pd.DataFrame({"trace": ["a", "c"], "value": [4.0, 5.0]}))
-    assert new[["trace", "value"]].values.tolist() == [["a", 4.0], ["b", 2.0], ["b", 3.0], ["c", 5.0]]
+    assert new[["trace", "value"]].values.tolist() == [
+        ["a", 4.0],
+        ["b", 2.0],
+        ["b", 3.0],
+        ["c", 5.0],
+    ]
     assert [line.split(": ")[1] for line in recorded(new)] == ["a, c.", "b."]
     assert recorded(pd.DataFrame({"trace": ["a"]})) == []
-    kept = renewed(file, pd.DataFrame({"trace": ["d"], "git_revision": ["then"], "measured_at": ["2026-01-01"]}))
+    kept = renewed(
+        file,
+        pd.DataFrame({"trace": ["d"], "git_revision": ["then"], "measured_at": ["2026-01-01"]}),
+    )
     assert recorded(kept)[-1] == "Recorded 2026-01-01 at revision then: d."
 
 
-def test_seeds_on_another_edition_of_a_trace_are_run_again_and_other_traces_are_left_alone(monkeypatch):
+def test_seeds_on_another_edition_of_a_trace_are_run_again_and_other_traces_are_left_alone(
+    monkeypatch,
+):
     monkeypatch.setattr("benchmarks.emulator.edition", lambda name: {"a": "new"}[name])
     records = [
-        {"trace": "a", "seed": 0, "edition": "old"}, {"trace": "a", "seed": 1, "edition": "new"}, {"trace": "a", "seed": 2},
-        {"trace": "b", "seed": 0, "edition": "old"}, {"trace": "a", "metric": "a summary"},
-    ]  # fmt: skip
+        {"trace": "a", "seed": 0, "edition": "old"},
+        {"trace": "a", "seed": 1, "edition": "new"},
+        {"trace": "a", "seed": 2},
+        {"trace": "b", "seed": 0, "edition": "old"},
+        {"trace": "a", "metric": "a summary"},
+    ]
     assert [(r["trace"], r["seed"]) for r in reusable(records, ["a"])] == [("a", 1), ("b", 0)]
 
 

@@ -9,7 +9,13 @@ import pytest
 from ecollm_lab.traces import Trace
 from scripts import tables
 
-PAGES = [Path("README.md"), *(Path("docs") / file.name for file in sorted((Path(__file__).parents[2] / "docs").glob("*.md")))]
+PAGES = [
+    Path("README.md"),
+    *(
+        Path("docs") / file.name
+        for file in sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
+    ),
+]
 
 
 def test_the_readme_example_runs():
@@ -34,20 +40,32 @@ def test_the_committed_figures_of_the_testbed_are_of_a_whole_run_from_a_clean_tr
     records = json.loads(Path("data/benchmarks/testbed.json").read_text())
     assert not [r for r in records if r["quick"] or r["git_revision"].endswith("+")]
     traces = {(r["domain"], r["value"]) for r in records if r["metric"] == "paths"}
-    assert traces == {(name, len(Trace.load(f"data/traces/{name}.parquet").path_ids)) for name in tables.DOMAINS}
+    assert traces == {
+        (name, len(Trace.load(f"data/traces/{name}.parquet").path_ids)) for name in tables.DOMAINS
+    }
 
 
 def test_gains_and_kinds_by_hand(tmp_path, monkeypatch):
     def row(quality, broken=0.0):
         return {"quality": quality, "slo_violation_rate": broken}
 
-    policies = {"ours": row(0.75, 0.04), "knn": row(0.5), "cascade": row(0.625, 0.1), "best_single": row(0.5), "oracle": row(1.0)}
+    policies = {
+        "ours": row(0.75, 0.04),
+        "knn": row(0.5),
+        "cascade": row(0.625, 0.1),
+        "best_single": row(0.5),
+        "oracle": row(1.0),
+    }
     best = {"lookup": {"path_id": "a/b/c/d", "quality": 0.25}}
-    summary = {"domains": {"here": {"heldout": {"prefer_cost": policies}, "best_path_by_kind": best}}}
+    summary = {
+        "domains": {"here": {"heldout": {"prefer_cost": policies}, "best_path_by_kind": best}}
+    }
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures/summary.json").write_text(json.dumps(summary))
     monkeypatch.chdir(tmp_path)
-    assert tables.gains().splitlines()[2:] == ["| here, prefer_cost | 0.500 | +0.250 | +0.125 (cascade) | +0.500 | 4.0% | 10.0% |"]
+    assert tables.gains().splitlines()[2:] == [
+        "| here, prefer_cost | 0.500 | +0.250 | +0.125 (cascade) | +0.500 | 4.0% | 10.0% |"
+    ]
     assert tables.kinds().splitlines()[2:] == ["| lookup | here | `a/b/c/d` | 0.250 |"]
 
 

@@ -24,7 +24,9 @@ HUT = Path("docs/hiking_hut")
 
 @pytest.fixture
 def hut(tmp_path):
-    write_skeleton(tmp_path / "hiking_hut", passages=HUT / "notes.md", queries=HUT / "questions.csv")
+    write_skeleton(
+        tmp_path / "hiking_hut", passages=HUT / "notes.md", queries=HUT / "questions.csv"
+    )
     return load_domain(tmp_path / "hiking_hut")
 
 
@@ -36,7 +38,9 @@ def test_the_hut_is_sound_and_lacks_nothing(hut):
 
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_command_in_a_guide_exists_with_its_options(guide):
-    lines = re.findall(r"^(?:\$ )?ecollm-lab (.*)$|`ecollm-lab ([^`]*)`", Path(guide).read_text(), re.MULTILINE)
+    lines = re.findall(
+        r"^(?:\$ )?ecollm-lab (.*)$|`ecollm-lab ([^`]*)`", Path(guide).read_text(), re.MULTILINE
+    )
     commands = typer.main.get_command(app).commands
     assert lines
     for line in (one or other for one, other in lines):
@@ -53,21 +57,40 @@ def test_every_link_in_a_guide_leads_somewhere(guide):
 
 
 def test_the_catalog_in_the_guide_loads(tmp_path):
-    (text,) = re.findall(r"```toml\n(pocket_models.*?)```", Path("docs/own_models.md").read_text(), re.DOTALL)
+    (text,) = re.findall(
+        r"```toml\n(pocket_models.*?)```", Path("docs/own_models.md").read_text(), re.DOTALL
+    )
     assert "models" in tomllib.loads(text)
     (tmp_path / "models.toml").write_text(text)
-    assert list(load_catalog(tmp_path / "models.toml").models) == [*MODELS, "qwen2_5-1_5b", "gpt-4o-mini"]
+    assert list(load_catalog(tmp_path / "models.toml").models) == [
+        *MODELS,
+        "qwen2_5-1_5b",
+        "gpt-4o-mini",
+    ]
 
 
 def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
     labels = read_labels(HUT / "labels.jsonl", hut)
-    table = compare_graders(hut, labels, [Grading(name) for name in ("facts", "token_f1", "embedding")], default_encoder(), {})
+    table = compare_graders(
+        hut,
+        labels,
+        [Grading(name) for name in ("facts", "token_f1", "embedding")],
+        default_encoder(),
+        {},
+    )
     text = Path("docs/own_domain.md").read_text()
     assert len(labels) == 44
     assert labels["label"].mean() == 0.5
     for row in table.to_dict("records"):
-        cells = [f"{row[x]:.2f} [{row[f'{x}_low']:.2f}, {row[f'{x}_high']:.2f}]" for x in ("agreement_rate", "cohen_kappa", "spearman")]
-        line = next(line for line in text.splitlines() if line.startswith(f"| `{row['grader'].split('-')[0]}`"))
+        cells = [
+            f"{row[x]:.2f} [{row[f'{x}_low']:.2f}, {row[f'{x}_high']:.2f}]"
+            for x in ("agreement_rate", "cohen_kappa", "spearman")
+        ]
+        line = next(
+            line
+            for line in text.splitlines()
+            if line.startswith(f"| `{row['grader'].split('-')[0]}`")
+        )
         assert line.endswith(f"| {' | '.join(cells)} |")
 
 
@@ -85,9 +108,15 @@ def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch
     revision = git_revision()
     monkeypatch.chdir(tmp_path)
     for line, says in (
-        ("new-domain hiking_hut --passages notes.md --queries questions.csv", "Written: hiking_hut/domain.toml"),
+        (
+            "new-domain hiking_hut --passages notes.md --queries questions.csv",
+            "Written: hiking_hut/domain.toml",
+        ),
         ("check-domain hiking_hut", "is sound: 31 passages, 46 queries"),
-        ("sweep --domain hiking_hut --limit 3", "Trace of 3 outcomes: build/traces/hiking_hut.parquet"),
+        (
+            "sweep --domain hiking_hut --limit 3",
+            "Trace of 3 outcomes: build/traces/hiking_hut.parquet",
+        ),
     ):
         done = CliRunner().invoke(app, shlex.split(line))
         assert done.exit_code == 0, done.output

@@ -28,7 +28,9 @@ def catalog():
     return Catalog({"pinned": model}, 0.01, "2026-01-01", "test", "x")
 
 
-@pytest.mark.parametrize(("name", "digest"), [("smart_home", "c1de4fe473445422"), ("automotive", "3de2393737403338")])
+@pytest.mark.parametrize(
+    ("name", "digest"), [("smart_home", "c1de4fe473445422"), ("automotive", "3de2393737403338")]
+)
 def test_the_digest_of_a_domain_stays(name, digest):
     assert load_domain(Path("data") / name).digest == digest
 
@@ -44,8 +46,12 @@ def test_the_fingerprint_of_outcomes_stays(catalog):
 def test_a_store_of_an_earlier_edition_gives_back_all_that_it_holds(tmp_path):
     file = shutil.copy(BEFORE / "store.sqlite", tmp_path)
     with Store(file) as store:
-        assert list(store.outcomes(FINGERPRINT)) == [Outcome("q00000", PATH, 1.0, 0.0004, 0.26, 40, 5, "90 grams", (0.0, 0.01, 0.0, 0.25))]
-        assert list(store.failures(FINGERPRINT)) == [Failure("q00001", PATH, "failed", 3, "the endpoint said 500")]
+        assert list(store.outcomes(FINGERPRINT)) == [
+            Outcome("q00000", PATH, 1.0, 0.0004, 0.26, 40, 5, "90 grams", (0.0, 0.01, 0.0, 0.25))
+        ]
+        assert list(store.failures(FINGERPRINT)) == [
+            Failure("q00001", PATH, "failed", 3, "the endpoint said 500")
+        ]
         assert store.reply(KEY) == Reply("90 grams", 40, 5, 0.25, retry_s=0.5, attempts=2)
         assert store.spending("scripted").charged_usd == pytest.approx(0.0004)
 

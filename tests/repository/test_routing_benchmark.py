@@ -16,16 +16,32 @@ def frame():
     parts = []
     for one in outcomes(Fold(train, test, seen, unseen)):
         low, high = one.pop("range")
-        parts.append(pd.DataFrame({**one, "fold": 0, "least_usd": low, "most_usd": high, "query": range(40)}))
+        parts.append(
+            pd.DataFrame({**one, "fold": 0, "least_usd": low, "most_usd": high, "query": range(40)})
+        )
     return pd.concat(parts, ignore_index=True).assign(trace="tiny"), train, test
 
 
 def test_every_policy_is_scored_on_every_query_by_what_was_recorded(frame):
     rows, train, test = frame
     assert (rows.groupby(["policy", "prefer", "slo"]).size() == 40).all()
-    assert {"ours", "knn", "cluster", "matrix_factorisation", "ours_router", "ours_mean_rule", "oracle"} <= set(rows["policy"])
-    known = {tuple(row) for row in test.outcomes[["quality", "cost_usd", "latency_s"]].round(9).to_numpy().tolist()}
-    assert {tuple(row) for row in rows[["quality", "cost_usd", "latency_s"]].round(9).to_numpy().tolist()} <= known
+    assert {
+        "ours",
+        "knn",
+        "cluster",
+        "matrix_factorisation",
+        "ours_router",
+        "ours_mean_rule",
+        "oracle",
+    } <= set(rows["policy"])
+    known = {
+        tuple(row)
+        for row in test.outcomes[["quality", "cost_usd", "latency_s"]].round(9).to_numpy().tolist()
+    }
+    assert {
+        tuple(row)
+        for row in rows[["quality", "cost_usd", "latency_s"]].round(9).to_numpy().tolist()
+    } <= known
     grid = slo_grid(train)
     assert len(grid) == 9
     for key, part in rows[(rows["slo"] != "none") & (rows["policy"] == "ours")].groupby("slo"):
@@ -34,24 +50,44 @@ def test_every_policy_is_scored_on_every_query_by_what_was_recorded(frame):
 
 def test_nobody_beats_the_oracle_and_differences_are_paired(frame):
     rows = frame[0]
-    free = rows[(rows["slo"] == "none") & (rows["prefer"] == "quality")].pivot_table(index="query", columns="policy", values="quality")
+    free = rows[(rows["slo"] == "none") & (rows["prefer"] == "quality")].pivot_table(
+        index="query", columns="policy", values="quality"
+    )
     assert (free.sub(free["oracle"], axis=0) <= 1e-12).all().all()
-    found = {row["metric"]: row for row in aims(rows) if row.get("policy") != "ours_giving_up_nothing"}
-    part = rows[(rows["slo"] != "none") & (rows["prefer"] == "quality")].pivot_table(index="query", columns="policy", values="quality")
+    found = {
+        row["metric"]: row for row in aims(rows) if row.get("policy") != "ours_giving_up_nothing"
+    }
+    part = rows[(rows["slo"] != "none") & (rows["prefer"] == "quality")].pivot_table(
+        index="query", columns="policy", values="quality"
+    )
     gained = part["ours"] - part["knn"]
     assert found["quality_over_knn"]["value"] == pytest.approx(gained.mean())
-    assert found["quality_over_knn"]["ci_low"] <= gained.mean() <= found["quality_over_knn"]["ci_high"]
+    assert (
+        found["quality_over_knn"]["ci_low"] <= gained.mean() <= found["quality_over_knn"]["ci_high"]
+    )
     told = pd.DataFrame(records(rows))
     one = told[(told["policy"] == "ours") & (told["slo"] == "grid")].iloc[0]
-    ours = rows[(rows["policy"] == "ours") & (rows["prefer"] == "quality") & (rows["slo"] != "none")]
+    ours = rows[
+        (rows["policy"] == "ours") & (rows["prefer"] == "quality") & (rows["slo"] != "none")
+    ]
     assert one["quality"] == pytest.approx(ours["quality"].mean())
     assert one["slo_violation_rate"] == pytest.approx(ours["violated"].mean())
 
 
 def test_policies_are_compared_where_both_can_attain_the_slo():
-    cells = [("ours", "a", 1, 0.5), ("ours", "b", 1, 0.9), ("ours", "a", 2, 0.4), ("other", "a", 1, 0.4), ("other", "a", 2, 0.8)]
-    rows = pd.DataFrame(cells, columns=["policy", "slo", "query", "quality"]).assign(prefer="quality", text="same")
-    assert over(rows, "ours", "other").tolist() == pytest.approx([0.1, -0.4])  # b, which the other calls infeasible, does not count
+    cells = [
+        ("ours", "a", 1, 0.5),
+        ("ours", "b", 1, 0.9),
+        ("ours", "a", 2, 0.4),
+        ("other", "a", 1, 0.4),
+        ("other", "a", 2, 0.8),
+    ]
+    rows = pd.DataFrame(cells, columns=["policy", "slo", "query", "quality"]).assign(
+        prefer="quality", text="same"
+    )
+    assert over(rows, "ours", "other").tolist() == pytest.approx(
+        [0.1, -0.4]
+    )  # b, which the other calls infeasible, does not count
 
 
 def test_queries_of_one_text_are_drawn_together():
@@ -62,8 +98,17 @@ def test_queries_of_one_text_are_drawn_together():
 
 
 def test_aiq_by_hand():
-    # from (0, 0) straight to (1, 0.8), then flat to 2: (0.4 + 0.8) / 2; the point (0.5, 0.2) lies under the hull
-    part = pd.DataFrame({"slo": ["a", "b"], "cost_usd": [1.0, 0.5], "quality": [0.8, 0.2], "least_usd": 0.0, "most_usd": 2.0})
+    # from (0, 0) straight to (1, 0.8), then flat to 2: (0.4 + 0.8) / 2; the point (0.5, 0.2) lies
+    # under the hull
+    part = pd.DataFrame(
+        {
+            "slo": ["a", "b"],
+            "cost_usd": [1.0, 0.5],
+            "quality": [0.8, 0.2],
+            "least_usd": 0.0,
+            "most_usd": 2.0,
+        }
+    )
     assert aiq(part) == pytest.approx(0.6, abs=1e-3)
 
 

@@ -11,10 +11,15 @@ from urllib.parse import quote
 
 def completion(text):
     return {
-        "id": "c", "object": "chat.completion", "created": 0, "model": "m",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "id": "c",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        ],
         "usage": {"prompt_tokens": 40, "completion_tokens": 5, "total_tokens": 45},
-    }  # fmt: skip
+    }
 
 
 class Endpoint:
@@ -45,23 +50,54 @@ class Endpoint:
         echo = f"bad key {key} / {quote(key, safe='')} / {b64encode(f':{key}'.encode()).decode()}"
         match name:
             case "refuses":
-                return self.send(request, 401, {"error": {"message": echo, "type": "invalid_request_error", "code": "invalid_api_key"}})
+                return self.send(
+                    request,
+                    401,
+                    {
+                        "error": {
+                            "message": echo,
+                            "type": "invalid_request_error",
+                            "code": "invalid_api_key",
+                        }
+                    },
+                )
             case "is-html":
-                return self.send(request, 200, f"<html><body>Welcome. {echo}</body></html>", "text/html")
+                return self.send(
+                    request, 200, f"<html><body>Welcome. {echo}</body></html>", "text/html"
+                )
             case "hangs":
                 time.sleep(1.5)
                 return None
             case "echoes":
-                return self.send(request, 200, completion(f"You sent {echo}"), headers={"X-Echo": key})
+                return self.send(
+                    request, 200, completion(f"You sent {echo}"), headers={"X-Echo": key}
+                )
         if name not in self.answers:
-            return self.send(request, 404, {"error": {"message": f"The model {name} does not exist", "code": "model_not_found"}})
+            return self.send(
+                request,
+                404,
+                {
+                    "error": {
+                        "message": f"The model {name} does not exist",
+                        "code": "model_not_found",
+                    }
+                },
+            )
         answer = self.answers[name]
-        return self.send(request, 200, completion(answer(body["messages"][-1]["content"]) if callable(answer) else answer))
+        return self.send(
+            request,
+            200,
+            completion(answer(body["messages"][-1]["content"]) if callable(answer) else answer),
+        )
 
     def send(self, request, status, body, kind="application/json", headers=()):
         data = (body if isinstance(body, str) else json.dumps(body)).encode()
         request.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **dict(headers)}.items():
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(data)),
+            **dict(headers),
+        }.items():
             request.send_header(name, value)
         request.end_headers()
         request.wfile.write(data)

@@ -25,7 +25,15 @@ FAST = Patience(wait_initial_s=0.01, wait_max_s=0.1, wait_jitter_s=0.02)
 def domain(n, grading="facts"):
     passages = (Passage("p1", "Halo bulb", "manual", "The weight of the Halo bulb is 90 grams."),)
     queries = tuple(
-        Query(f"q{i:05}", f"how heavy is the Halo bulb number {i}?", "lookup", ("90 grams",), ("90 grams",), ("p1",), "train")
+        Query(
+            f"q{i:05}",
+            f"how heavy is the Halo bulb number {i}?",
+            "lookup",
+            ("90 grams",),
+            ("90 grams",),
+            ("p1",),
+            "train",
+        )
         for i in range(n)
     )
     return Domain("scripted", passages, queries, Grading(grading))
@@ -33,10 +41,21 @@ def domain(n, grading="facts"):
 
 def cloud(name, base_url, **changes):
     fields = {
-        "name": name, "placement": "cloud", "file": None, "sha256": None, "base_url": base_url, "remote_name": name, "api_key_env": None,
-        "context": 2048, "threads": 1, "price_usd_per_hour": 0.0, "price_in_usd_per_mtok": 1.0, "price_out_usd_per_mtok": 4.0,
-        "network_delay_s": 0.0, "timeout_s": 5.0,
-    }  # fmt: skip
+        "name": name,
+        "placement": "cloud",
+        "file": None,
+        "sha256": None,
+        "base_url": base_url,
+        "remote_name": name,
+        "api_key_env": None,
+        "context": 2048,
+        "threads": 1,
+        "price_usd_per_hour": 0.0,
+        "price_in_usd_per_mtok": 1.0,
+        "price_out_usd_per_mtok": 4.0,
+        "network_delay_s": 0.0,
+        "timeout_s": 5.0,
+    }
     return Model(**{**fields, **changes})
 
 
@@ -48,7 +67,9 @@ class Pool(ModelPool):
         self.probe_s = probe_s
 
     def _start(self, model):
-        return self._exits.enter_context(CloudModel(model, patience=FAST, gate=Gate(model, probe_s=self.probe_s)))
+        return self._exits.enter_context(
+            CloudModel(model, patience=FAST, gate=Gate(model, probe_s=self.probe_s))
+        )
 
 
 @contextmanager
@@ -58,13 +79,21 @@ def rig(store_file, models, n=20, *, probe_s=30.0, wait_s=0.0, grading="facts"):
     home = domain(n, grading)
     with Store(store_file, wait_s=wait_s) as store, Pool(catalog, probe_s) as pool:
         pipeline = Pipeline(home, catalog, LetterEncoder(), pool)
-        paths = PathSpace.over(list(catalog.models)).select([f"none/none/none/{name}" for name in catalog.models]).paths
+        paths = (
+            PathSpace.over(list(catalog.models))
+            .select([f"none/none/none/{name}" for name in catalog.models])
+            .paths
+        )
         marks = fingerprints(home, catalog, "letters", paths)
 
         def go(**options):
             return sweep(pipeline, home.queries, paths, store, marks, **options)
 
-        go.marks, go.by_path, go.pipeline = {path.model: marks[path.id] for path in paths}, marks, pipeline
+        go.marks, go.by_path, go.pipeline = (
+            {path.model: marks[path.id] for path in paths},
+            marks,
+            pipeline,
+        )
         yield go, store
 
 
@@ -75,7 +104,9 @@ def _child(store_file, models, n, options, crash, pipe):
         real, left = getattr(Store, step), [times]
 
         def wrapped(self, *args, **more):
-            if step != "settle" or args[3] is not None:  # of settlements, only those that bring a reply
+            if (
+                step != "settle" or args[3] is not None
+            ):  # of settlements, only those that bring a reply
                 left[0] -= 1
                 if left[0] == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -83,11 +114,15 @@ def _child(store_file, models, n, options, crash, pipe):
 
         setattr(Store, step, wrapped)
     if "file_limit" in options:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (options.pop("file_limit"), resource.RLIM_INFINITY))
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (options.pop("file_limit"), resource.RLIM_INFINITY)
+        )
     stop = threading.Event()
     try:
         with rig(store_file, models, n, wait_s=options.pop("wait_s", 0.0)) as (go, _):
-            progress = go(stop=stop, on_progress=lambda p: p.done % 50 == 1 and pipe.send(p.done), **options)
+            progress = go(
+                stop=stop, on_progress=lambda p: p.done % 50 == 1 and pipe.send(p.done), **options
+            )
         pipe.send(("ended", progress.done, progress.reused, progress.failed, progress.stopped))
     except Exception as error:
         pipe.send(("error", type(error).__name__, str(error)))
@@ -101,7 +136,9 @@ class Child:
     def __init__(self, store_file, models, n=20, *, crash=None, **options):
         self.context.set_forkserver_preload(["tests.support.rig"])
         self.pipe, theirs = self.context.Pipe()
-        self.process = self.context.Process(target=_child, args=(str(store_file), models, n, options, crash, theirs), daemon=True)
+        self.process = self.context.Process(
+            target=_child, args=(str(store_file), models, n, options, crash, theirs), daemon=True
+        )
         self.process.start()
         theirs.close()
         self.told = 0

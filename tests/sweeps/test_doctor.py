@@ -17,12 +17,18 @@ HEAD = '[prices]\ndate = "{today}"\nsource = "test"\nedge_usd_per_hour = 0.36\n'
 
 def table(name, base_url, **more):
     lines = {
-        "placement": "cloud", "base_url": base_url, "api_key_env": "DOCTOR_KEY", "price_in_usd_per_mtok": 1.0,
+        "placement": "cloud",
+        "base_url": base_url,
+        "api_key_env": "DOCTOR_KEY",
+        "price_in_usd_per_mtok": 1.0,
         "price_out_usd_per_mtok": 4.0,
-        "network_delay_s": 0.0, "timeout_s": 30.0, **more,
-    }  # fmt: skip
+        "network_delay_s": 0.0,
+        "timeout_s": 30.0,
+        **more,
+    }
     return f"[models.{name}]\n" + "".join(
-        f"{key} = {value if not isinstance(value, str) else repr(value)}\n" for key, value in lines.items()
+        f"{key} = {value if not isinstance(value, str) else repr(value)}\n"
+        for key, value in lines.items()
     )
 
 
@@ -44,14 +50,18 @@ def run(tmp_path, text, *options, today=None):
 
 def test_a_model_that_answers_is_reported_with_what_it_would_cost(tmp_path, endpoint):
     code, text = run(
-        tmp_path, table("fine", endpoint.base_url, price_date="2026-11-20", price_source="their price page"), today="2020-01-01"
+        tmp_path,
+        table("fine", endpoint.base_url, price_date="2026-11-20", price_source="their price page"),
+        today="2020-01-01",
     )
     assert code == 0
     assert "fine (cloud): answers" in text
     assert "question   'How long may I keep a book?'" in text
     assert "Whether an answer is right is not checked here" in text
     assert "'Four weeks.'; 40 tokens read, 5 written" in text
-    assert "0.060000 USD for 1,000 such queries; 1 in, 4 out USD per million tokens" in text  # 1,000 x (40 x 1 + 5 x 4) / 1e6
+    assert (
+        "0.060000 USD for 1,000 such queries; 1 in, 4 out USD per million tokens" in text
+    )  # 1,000 x (40 x 1 + 5 x 4) / 1e6
     assert "declared 2026-11-20: their price page" in text
     assert "from DOCTOR_KEY, not shown" in text
     assert endpoint.requests["fine"] == 1
@@ -74,14 +84,34 @@ def test_the_shipped_models_answer_and_name_their_template():
     [
         ("refuses", {}, "401", "refuses the key in DOCTOR_KEY"),
         ("unheard-of", {}, "404", "knows no model 'unheard-of'.*check remote_name"),
-        ("is-html", {}, "did not send a completion", "not as an OpenAI-compatible API: check base_url"),
+        (
+            "is-html",
+            {},
+            "did not send a completion",
+            "not as an OpenAI-compatible API: check base_url",
+        ),
         ("hangs", {"timeout_s": 0.5}, "no whole reply within 0.5 s", "timeout_s = 0.5 s: raise it"),
-        ("dead", {"base_url": "http://127.0.0.1:9/v1"}, "Connection", "Nothing answers at http://127.0.0.1:9/v1"),
-        ("keyless", {"api_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY, which is not set", "export NO_SUCH_KEY="),
+        (
+            "dead",
+            {"base_url": "http://127.0.0.1:9/v1"},
+            "Connection",
+            "Nothing answers at http://127.0.0.1:9/v1",
+        ),
+        (
+            "keyless",
+            {"api_key_env": "NO_SUCH_KEY"},
+            "NO_SUCH_KEY, which is not set",
+            "export NO_SUCH_KEY=",
+        ),
     ],
 )
-def test_each_fault_of_an_endpoint_is_named_with_its_mend_and_the_others_are_still_checked(tmp_path, endpoint, name, more, problem, mend):
-    code, text = run(tmp_path, table(name, **{"base_url": endpoint.base_url, **more}) + table("fine", endpoint.base_url))
+def test_each_fault_of_an_endpoint_is_named_with_its_mend_and_the_others_are_still_checked(
+    tmp_path, endpoint, name, more, problem, mend
+):
+    code, text = run(
+        tmp_path,
+        table(name, **{"base_url": endpoint.base_url, **more}) + table("fine", endpoint.base_url),
+    )
     assert code == 1
     failed, fine = text.split("fine (cloud): ")
     assert re.search(problem, failed)
@@ -89,12 +119,25 @@ def test_each_fault_of_an_endpoint_is_named_with_its_mend_and_the_others_are_sti
     assert fine.startswith("answers")
     assert "1 of 2 models answer" in fine
     assert (
-        run(tmp_path, table(name, **{"base_url": endpoint.base_url, **more}) + table("fine", endpoint.base_url), "--models", "fine")[0] == 0
+        run(
+            tmp_path,
+            table(name, **{"base_url": endpoint.base_url, **more})
+            + table("fine", endpoint.base_url),
+            "--models",
+            "fine",
+        )[0]
+        == 0
     )
 
 
 @pytest.mark.parametrize(
-    ("damage", "problem"), [("missing", "cannot read"), ("text", "not a GGUF"), ("cut", "cannot load"), ("sha256", "cut short or another")]
+    ("damage", "problem"),
+    [
+        ("missing", "cannot read"),
+        ("text", "not a GGUF"),
+        ("cut", "cannot load"),
+        ("sha256", "cut short or another"),
+    ],
 )
 def test_each_fault_of_a_file_is_named(tmp_path, endpoint, damage, problem):
     file, digest = tmp_path / "m.gguf", ""
@@ -103,23 +146,33 @@ def test_each_fault_of_a_file_is_named(tmp_path, endpoint, damage, problem):
         file.write_bytes(b"<html>" if damage == "text" else data[: len(data) // 2])
     if damage == "sha256":
         digest = 'sha256 = "74623c2f"\n'
-    code, text = run(tmp_path, f'[models.m]\nplacement = "edge"\nfile = "m.gguf"\n{digest}' + table("fine", endpoint.base_url))
+    code, text = run(
+        tmp_path,
+        f'[models.m]\nplacement = "edge"\nfile = "m.gguf"\n{digest}'
+        + table("fine", endpoint.base_url),
+    )
     assert code == 1
     assert "m (edge): FAILS" in text
     assert problem in text
     assert "1 of 2 models answer" in text
 
 
-@pytest.mark.parametrize(("days", "warns"), [(180, ""), (181, "181 days old"), (-3, "in the future")])
+@pytest.mark.parametrize(
+    ("days", "warns"), [(180, ""), (181, "181 days old"), (-3, "in the future")]
+)
 def test_old_prices_are_warned_of_but_do_not_fail(tmp_path, endpoint, days, warns):
-    code, text = run(tmp_path, table("fine", endpoint.base_url), today=date.today() - timedelta(days=days))
+    code, text = run(
+        tmp_path, table("fine", endpoint.base_url), today=date.today() - timedelta(days=days)
+    )
     assert code == 0
     assert ("WARNING" in text) == bool(warns)
     assert warns in text
 
 
 def test_the_catalog_may_be_named_by_a_variable(tmp_path, endpoint, monkeypatch):
-    (tmp_path / "mine.toml").write_text(HEAD.format(today="2026-01-01") + table("fine", endpoint.base_url))
+    (tmp_path / "mine.toml").write_text(
+        HEAD.format(today="2026-01-01") + table("fine", endpoint.base_url)
+    )
     monkeypatch.setenv("ECOLLM_CATALOG", str(tmp_path / "mine.toml"))
     assert "1 of 1 models answer" in CliRunner().invoke(app, ["doctor"]).output
 

@@ -33,7 +33,11 @@ def judge():
 
 def options(judge, place, remote):
     (place / "models.toml").write_text(CATALOG.format(base_url=judge.base_url, remote=remote))
-    return {"catalog_file": place / "models.toml", "store_file": place / "s.sqlite", "out": place / "t.parquet"}
+    return {
+        "catalog_file": place / "models.toml",
+        "store_file": place / "s.sqlite",
+        "out": place / "t.parquet",
+    }
 
 
 def test_runs_add_up_only_with_the_same_domain_models_and_prices(tmp_path):
@@ -47,22 +51,39 @@ def test_runs_add_up_only_with_the_same_domain_models_and_prices(tmp_path):
     catalog = load_catalog("data/models.toml")
     digest = setup_digest(HOME, catalog, "letters")
     assert digest == setup_digest(HOME, catalog, "letters")
-    dearer = replace(catalog, models={**catalog.models, "pocket-xl": replace(catalog["pocket-xl"], price_in_usd_per_mtok=9.0)})
-    assert len({digest, setup_digest(HOME, dearer, "letters"), setup_digest(HOME, catalog, "words")}) == 3
+    dearer = replace(
+        catalog,
+        models={
+            **catalog.models,
+            "pocket-xl": replace(catalog["pocket-xl"], price_in_usd_per_mtok=9.0),
+        },
+    )
+    assert (
+        len({digest, setup_digest(HOME, dearer, "letters"), setup_digest(HOME, catalog, "words")})
+        == 3
+    )
 
 
 def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_path):
     said, seen = [], []
     trace, out, progress = sweep_domain(
-        "data/smart_home", path_ids=["none/none/none/hosted"], on_estimate=said.extend, on_progress=lambda p: seen.append(p.latest),
+        "data/smart_home",
+        path_ids=["none/none/none/hosted"],
+        on_estimate=said.extend,
+        on_progress=lambda p: seen.append(p.latest),
         **options(judge, tmp_path, "perm:10"),
-    )  # fmt: skip
+    )
     told = Trace.load(out).provenance["sweep"]
     assert 0 < told["failed"] == len(told["failures"]) < told["n"] == len(trace.outcomes)
     assert told["n"] + told["failed"] == progress.total + progress.reused == N_QUERIES
     assert progress.done + progress.failed == N_QUERIES
-    assert progress.cost_usd == pytest.approx(trace.outcomes["cost_usd"].sum())  # that of the calls made ahead is in it
-    assert all("not allowed" in failure["error"] and failure["attempts"] >= 1 for failure in told["failures"])
+    assert progress.cost_usd == pytest.approx(
+        trace.outcomes["cost_usd"].sum()
+    )  # that of the calls made ahead is in it
+    assert all(
+        "not allowed" in failure["error"] and failure["attempts"] >= 1
+        for failure in told["failures"]
+    )
     assert f"{told['failed']} pairs failed" in trace.source_line
     assert {"queue_s", "retry_s", "repeats", "latency_spread_s", "truncated"} <= set(trace.outcomes)
     (estimate,) = said
@@ -75,9 +96,12 @@ def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
     ids = ["none/none/none/hosted", "none/bm25-1/none/hosted", "none/bm25-3/none/hosted"]
     seen = []
     report = emulate_domain(
-        "data/smart_home", budget=Budget(outcomes=60), path_ids=ids, on_progress=lambda p: seen.append((p.done, p.failed)),
+        "data/smart_home",
+        budget=Budget(outcomes=60),
+        path_ids=ids,
+        on_progress=lambda p: seen.append((p.done, p.failed)),
         **options(judge, tmp_path, "perm:20"),
-    )  # fmt: skip
+    )
     assert f"60 of {len(ids) * len(HOME.split('train'))} outcomes" in report
     assert "budget spent" in report
     done, failed = seen[-1]
@@ -107,7 +131,10 @@ class Device:
 
 
 def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
-    hosted, device = cloud("ok:40", judge.base_url, max_in_flight=4), cloud("device", None, placement="edge")
+    hosted, device = (
+        cloud("ok:40", judge.base_url, max_in_flight=4),
+        cloud("device", None, placement="edge"),
+    )
     catalog = Catalog({m.name: m for m in (hosted, device)}, 0.01, "2026-01-01", "test", "x")
     home = domain(100)
 
@@ -118,7 +145,11 @@ def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
     def wall(attempt):
         with Store(tmp_path / f"{attempt}.sqlite") as store, Models(catalog) as models:
             pipeline = Pipeline(home, catalog, LetterEncoder(), models)
-            paths = PathSpace.over(list(catalog.models)).select([f"none/none/none/{name}" for name in catalog.models]).paths
+            paths = (
+                PathSpace.over(list(catalog.models))
+                .select([f"none/none/none/{name}" for name in catalog.models])
+                .paths
+            )
             marks = fingerprints(home, catalog, "letters", paths)
             assert models["ok:40"]
             began = time.monotonic()
@@ -126,4 +157,6 @@ def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
             return time.monotonic() - began
 
     alone_s = 100 * 0.01, 100 / 4 * 0.04  # one second each
-    assert any(wall(attempt) < 0.8 * sum(alone_s) for attempt in range(8))  # the machine may be busy with something else
+    assert any(
+        wall(attempt) < 0.8 * sum(alone_s) for attempt in range(8)
+    )  # the machine may be busy with something else

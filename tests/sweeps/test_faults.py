@@ -28,7 +28,9 @@ from tests.conftest import LARGE, SMALL, LetterEncoder
 from tests.support.rig import Child, cloud, domain, rig
 from tests.support.scripted_server import Judge
 
-RESERVED = pytest.approx(0.00043, rel=0.02)  # of one call of the rig: 173 bytes and template tokens at 1 USD, 64 at 4 USD per Mtok
+RESERVED = pytest.approx(
+    0.00043, rel=0.02
+)  # of one call of the rig: 173 bytes and template tokens at 1 USD, 64 at 4 USD per Mtok
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,9 @@ def _fresh(judge):
 
 def ledger(file):
     with closing(sqlite3.connect(file)) as db:
-        return db.execute("SELECT key, reserved_usd, settled_usd, state FROM attempts ORDER BY id").fetchall()
+        return db.execute(
+            "SELECT key, reserved_usd, settled_usd, state FROM attempts ORDER BY id"
+        ).fetchall()
 
 
 def billed_usd(judge, model):
@@ -54,18 +58,28 @@ def billed_usd(judge, model):
 
 
 def told(store, mark):
-    return [(o.query_id, o.path_id, o.answer, o.quality, o.tokens_in, o.tokens_out) for o in store.outcomes(mark)]
+    return [
+        (o.query_id, o.path_id, o.answer, o.quality, o.tokens_in, o.tokens_out)
+        for o in store.outcomes(mark)
+    ]
 
 
 def test_01_kill_9_at_random_moments_loses_nothing(judge, tmp_path, record_property):
-    model, n, kills, rng = cloud("ok:3", judge.base_url, max_in_flight=16), 2000, 20, random.Random(1)
+    model, n, kills, rng = (
+        cloud("ok:3", judge.base_url, max_in_flight=16),
+        2000,
+        20,
+        random.Random(1),
+    )
     for _ in range(kills):
         child = Child(tmp_path / "s.sqlite", [model], n)
         child.pipe.poll(30)
         time.sleep(rng.uniform(0.0, 0.15))
         assert child.kill() is None
         with closing(sqlite3.connect(tmp_path / "s.sqlite")) as db:
-            assert db.execute("SELECT count(*) FROM outcomes").fetchone()[0] >= child.told  # acknowledged, so there
+            assert (
+                db.execute("SELECT count(*) FROM outcomes").fetchone()[0] >= child.told
+            )  # acknowledged, so there
     with rig(tmp_path / "s.sqlite", [model], n) as (go, store):
         assert go().done > 0
         disturbed, spent = told(store, go.marks["ok:3"]), store.spending("scripted")
@@ -82,7 +96,9 @@ def test_01_kill_9_at_random_moments_loses_nothing(judge, tmp_path, record_prope
     assert len(disturbed) == n
 
 
-def test_02_a_kill_between_reply_and_commit_pays_that_reply_twice_at_most(judge, tmp_path, record_property):
+def test_02_a_kill_between_reply_and_commit_pays_that_reply_twice_at_most(
+    judge, tmp_path, record_property
+):
     model, kills = cloud("ok", judge.base_url, max_in_flight=1), 5
     for i in range(kills):
         assert Child(tmp_path / "s.sqlite", [model], 20, crash=("settle", i + 1)).wait() is None
@@ -126,11 +142,23 @@ network_delay_s = 0.0
 def start(judge, place, remote):
     (place / "models.toml").write_text(CATALOG.format(base_url=judge.base_url, remote=remote))
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    words = ["sweep", "--domain", "data/smart_home", "--catalog", place / "models.toml",
-             "--store", place / "s.sqlite", "--out", place / "t.parquet",
-             "--paths", "none/none/none/hosted"]  # fmt: skip
+    words = [
+        "sweep",
+        "--domain",
+        "data/smart_home",
+        "--catalog",
+        place / "models.toml",
+        "--store",
+        place / "s.sqlite",
+        "--out",
+        place / "t.parquet",
+        "--paths",
+        "none/none/none/hosted",
+    ]
     child = subprocess.Popen(
-        [sys.executable, "-c", f"{heed}; from ecollm_lab.cli import app; app()", *map(str, words)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", f"{heed}; from ecollm_lab.cli import app; app()", *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + 60
     while judge.requests(remote) < 8 and time.monotonic() < deadline:
@@ -174,7 +202,9 @@ def test_04_no_answer_one_attempt_is_one_request_charged_as_reserved(judge, tmp_
 def test_05_the_total_deadline_holds_against_a_slow_drip(judge, record_property):
     seconds = []
     with CloudModel(cloud("drip:20", judge.base_url, timeout_s=0.5)) as model:
-        while len(seconds) < 10 and min(seconds, default=9) > 0.6:  # the machine may be busy with something else; the drip takes 6 s
+        while (
+            len(seconds) < 10 and min(seconds, default=9) > 0.6
+        ):  # the machine may be busy with something else; the drip takes 6 s
             began = time.monotonic()
             with pytest.raises(LabError, match=r"no whole reply within 0\.5 s"):
                 model.reply("number 1")
@@ -197,8 +227,20 @@ def test_06_retry_after_parks_the_endpoint_and_a_long_one_ends_the_sweep(judge, 
         assert judge.requests("park:3600") <= 20
 
 
-@pytest.mark.parametrize("remote", ["status:401", "status:403", "status:404", "status:402", "status:429:insufficient_quota", "status:400"])
-def test_07_what_cannot_succeed_is_never_retried_and_ends_the_sweep(judge, tmp_path, remote, record_property):
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "status:401",
+        "status:403",
+        "status:404",
+        "status:402",
+        "status:429:insufficient_quota",
+        "status:400",
+    ],
+)
+def test_07_what_cannot_succeed_is_never_retried_and_ends_the_sweep(
+    judge, tmp_path, remote, record_property
+):
     with rig(tmp_path / "s.sqlite", [cloud(remote, judge.base_url)], 200) as (go, _):
         progress = go()
         assert progress.done == 0
@@ -209,7 +251,10 @@ def test_07_what_cannot_succeed_is_never_retried_and_ends_the_sweep(judge, tmp_p
 
 
 def test_08_a_fifth_of_5xx_is_ridden_out(judge, tmp_path, record_property):
-    with rig(tmp_path / "s.sqlite", [cloud("flaky:20", judge.base_url)], 400, probe_s=1.0) as (go, _):
+    with rig(tmp_path / "s.sqlite", [cloud("flaky:20", judge.base_url)], 400, probe_s=1.0) as (
+        go,
+        _,
+    ):
         progress = go()
         assert (progress.done, progress.failed) == (400, 0)
     requests = judge.requests("flaky:20")
@@ -231,18 +276,27 @@ def test_09_a_dead_endpoint_slows_no_other(judge, tmp_path, record_property):
 
     for attempt in range(6):  # the machine may be busy with something else
         alone, _ = pace(f"alone{attempt}.sqlite", live)
-        beside, progress = pace(f"beside{attempt}.sqlite", live, cloud("status:503", judge.base_url))
+        beside, progress = pace(
+            f"beside{attempt}.sqlite", live, cloud("status:503", judge.base_url)
+        )
         if beside >= 0.9 * alone:
             break
     record_property("throughput beside / alone", beside / alone)
     assert beside >= 0.9 * alone
     assert "failed" in progress.stopped
     assert "probes" in progress.stopped
-    assert judge.requests("status:503") <= 20 + 4  # what was in flight when the circuit opened, and the probes
+    assert (
+        judge.requests("status:503") <= 20 + 4
+    )  # what was in flight when the circuit opened, and the probes
 
 
 def test_10_a_cut_body_or_a_reset_is_never_stored(judge, tmp_path):
-    with rig(tmp_path / "s.sqlite", [cloud("cut:each", judge.base_url), cloud("dropfirst", judge.base_url)], 40, probe_s=0.2) as (
+    with rig(
+        tmp_path / "s.sqlite",
+        [cloud("cut:each", judge.base_url), cloud("dropfirst", judge.base_url)],
+        40,
+        probe_s=0.2,
+    ) as (
         go,
         store,
     ):
@@ -250,18 +304,30 @@ def test_10_a_cut_body_or_a_reset_is_never_stored(judge, tmp_path):
         assert (progress.done, progress.failed, progress.retried) == (80, 0, 80)
         for name in go.marks:
             for outcome in store.outcomes(go.marks[name]):
-                assert outcome.answer == f"it said: Question: how heavy is the Halo bulb number {int(outcome.query_id[1:])}?"
+                assert (
+                    outcome.answer == "it said: Question: how heavy is the Halo bulb number"
+                    f" {int(outcome.query_id[1:])}?"
+                )
         charged = store.spending("scripted").charged_usd
     assert charged >= sum(billed_usd(judge, cloud(name, "")) for name in go.marks)
 
 
 NAMED = {
-    "html": "did not send a completion; got str", "json": "JSONDecodeError", "list": "did not send a completion; got list",
+    "html": "did not send a completion; got str",
+    "json": "JSONDecodeError",
+    "list": "did not send a completion; got list",
     "null": "content None",
-    "empty": "content ''", "blank": "is empty", "nousage": "with its usage", "error": "finish_reason 'error'", "nochoices": "no choices",
-    "filter": "content filter", "nofinish": "finish_reason None", "negative": "with its usage", "textchoice": "choice is malformed",
+    "empty": "content ''",
+    "blank": "is empty",
+    "nousage": "with its usage",
+    "error": "finish_reason 'error'",
+    "nochoices": "no choices",
+    "filter": "content filter",
+    "nofinish": "finish_reason None",
+    "negative": "with its usage",
+    "textchoice": "choice is malformed",
     "mapchoices": "choice is malformed",
-}  # fmt: skip
+}
 
 
 def test_11_a_malformed_reply_is_named_and_never_an_outcome(judge, tmp_path):
@@ -274,16 +340,24 @@ def test_11_a_malformed_reply_is_named_and_never_an_outcome(judge, tmp_path):
             assert len(failures) == 2, kind
             assert all(says in failure.error for failure in failures), (kind, failures[0].error)
         assert store.prices_paid("nousage") == []
-    assert all(settled > 0 for _, _, settled, _ in ledger(tmp_path / "s.sqlite"))  # missing usage is never 0 USD
+    assert all(
+        settled > 0 for _, _, settled, _ in ledger(tmp_path / "s.sqlite")
+    )  # missing usage is never 0 USD
 
 
 def test_12_an_answer_cut_at_the_token_limit_says_so(judge, tmp_path):
-    with rig(tmp_path / "s.sqlite", [cloud("length", judge.base_url), cloud("ok", judge.base_url)], 10) as (go, store):
+    with rig(
+        tmp_path / "s.sqlite", [cloud("length", judge.base_url), cloud("ok", judge.base_url)], 10
+    ) as (go, store):
         go()
         assert all(o.truncated for o in store.outcomes(go.marks["length"]))
         assert not any(o.truncated for o in store.outcomes(go.marks["ok"]))
         outcomes = list(store.outcomes(go.marks["length"]))
-    assert Trace.from_outcomes(outcomes, queries_frame(domain(10).queries), {"source": "measured"}).outcomes["truncated"].all()
+    assert (
+        Trace.from_outcomes(outcomes, queries_frame(domain(10).queries), {"source": "measured"})
+        .outcomes["truncated"]
+        .all()
+    )
 
 
 def test_13_a_budget_holds_under_concurrency_and_across_a_restart(judge, tmp_path):
@@ -304,10 +378,15 @@ def test_13_a_budget_holds_under_concurrency_and_across_a_restart(judge, tmp_pat
 
 
 def test_14_two_processes_on_one_store(judge, tmp_path):
-    model, file = cloud("ok:30", judge.base_url, max_in_flight=4, timeout_s=120.0), tmp_path / "s.sqlite"
+    model, file = (
+        cloud("ok:30", judge.base_url, max_in_flight=4, timeout_s=120.0),
+        tmp_path / "s.sqlite",
+    )
     owner = Child(file, [model], 60)
     assert owner.pipe.poll(60)
-    os.kill(owner.process.pid, signal.SIGSTOP)  # so that it is still at it, however long the second one takes to start
+    os.kill(
+        owner.process.pid, signal.SIGSTOP
+    )  # so that it is still at it, however long the second one takes to start
     refused = Child(file, [model], 60).wait()
     assert refused[:2] == ("error", "LabError")
     assert f"in use by process {owner.process.pid}" in refused[2]
@@ -339,7 +418,10 @@ def test_15_a_full_disk_stops_before_more_is_paid(judge, tmp_path, record_proper
 
 
 def test_15_a_store_that_turns_read_only_stops_before_more_is_paid(judge, tmp_path):
-    with rig(tmp_path / "s.sqlite", [cloud("ok:5", judge.base_url, max_in_flight=8)], 2000) as (go, store):
+    with rig(tmp_path / "s.sqlite", [cloud("ok:5", judge.base_url, max_in_flight=8)], 2000) as (
+        go,
+        store,
+    ):
 
         def lock(progress):
             if progress.done == 20:
@@ -366,7 +448,9 @@ def test_17_whatever_determines_an_answer_is_in_the_key_and_nothing_else(judge, 
             {"placement": "edge"},
         )
     ]
-    keys = {call_key(identity(model), prompt) for model in [base, *flips]} | {call_key(identity(base), "another prompt")}
+    keys = {call_key(identity(model), prompt) for model in [base, *flips]} | {
+        call_key(identity(base), "another prompt")
+    }
     assert len(keys) == len(flips) + 2
     same = [
         {"name": "x"},
@@ -376,12 +460,20 @@ def test_17_whatever_determines_an_answer_is_in_the_key_and_nothing_else(judge, 
         {"api_key_env": "K"},
         {"network_delay_s": 1.0},
     ]
-    assert {call_key(identity(dataclasses.replace(base, **change)), prompt) for change in same} == {call_key(identity(base), prompt)}
+    assert {call_key(identity(dataclasses.replace(base, **change)), prompt) for change in same} == {
+        call_key(identity(base), prompt)
+    }
     file = tmp_path / "s.sqlite"
-    for n_calls, model in [(10, base), (10, dataclasses.replace(base, price_out_usd_per_mtok=9.0)), (20, flips[1])]:
+    for n_calls, model in [
+        (10, base),
+        (10, dataclasses.replace(base, price_out_usd_per_mtok=9.0)),
+        (20, flips[1]),
+    ]:
         with rig(file, [model], 10) as (go, _):
             assert go().done == 10
-        assert judge.requests("ok") == n_calls  # the dearer model's outcomes are new, their calls are not
+        assert (
+            judge.requests("ok") == n_calls
+        )  # the dearer model's outcomes are new, their calls are not
     for n_calls in (2, 4):  # both runs fail and ask again: an error is no answer
         with rig(file, [cloud("filter", judge.base_url)], 2) as (go, _):
             assert go().failed == 2
@@ -390,7 +482,10 @@ def test_17_whatever_determines_an_answer_is_in_the_key_and_nothing_else(judge, 
 
 def test_17_grading_in_another_way_asks_nobody_again(judge, tmp_path):
     for grading in ("facts", "embedding"):
-        with rig(tmp_path / "s.sqlite", [cloud("ok", judge.base_url)], 10, grading=grading) as (go, store):
+        with rig(tmp_path / "s.sqlite", [cloud("ok", judge.base_url)], 10, grading=grading) as (
+            go,
+            store,
+        ):
             assert (go().done, judge.requests("ok")) == (10, 10)
             graded = {outcome.quality for outcome in store.outcomes(go.marks["ok"])}
         if grading == "facts":
@@ -414,7 +509,11 @@ def test_18_failed_pairs_stay_visible(judge, tmp_path):
         assert progress.done + progress.failed == progress.total == 200
         assert all("not allowed" in failure.error and failure.attempts == 1 for failure in failures)
         again = go()
-        assert (again.total, again.failed, again.reused) == (len(failures), len(failures), progress.done)
+        assert (again.total, again.failed, again.reused) == (
+            len(failures),
+            len(failures),
+            progress.done,
+        )
         assert {failure.attempts for failure in store.failures(go.marks["perm:10"])} == {2}
 
 
@@ -450,14 +549,22 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
 def test_19_an_isolated_model_answers_as_one_in_this_process_and_ends_quietly(capfd):
     catalog = load_catalog("data/models.toml")
     with ModelPool(catalog) as here, ModelPool(catalog, isolate=True) as apart:
-        one, other = (pool[SMALL].reply("Question: how heavy is the Halo bulb?") for pool in (here, apart))
-    assert (one.text, one.tokens_in, one.tokens_out) == (other.text, other.tokens_in, other.tokens_out)
+        one, other = (
+            pool[SMALL].reply("Question: how heavy is the Halo bulb?") for pool in (here, apart)
+        )
+    assert (one.text, one.tokens_in, one.tokens_out) == (
+        other.text,
+        other.tokens_in,
+        other.tokens_out,
+    )
     assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_key_echoed_by_the_endpoint_appears_nowhere(judge, tmp_path, monkeypatch):
     monkeypatch.setenv("PLANTED_KEY", "sk-planted-0123456789abcdef")
-    with rig(tmp_path / "s.sqlite", [cloud("echo401", judge.base_url, api_key_env="PLANTED_KEY")], 5) as (go, store):
+    with rig(
+        tmp_path / "s.sqlite", [cloud("echo401", judge.base_url, api_key_env="PLANTED_KEY")], 5
+    ) as (go, store):
         progress = go()
         said = repr(progress) + repr(store.failures(go.marks["echo401"])) + progress.stopped
     assert any("sk-planted" in seen for seen in judge.counters()["authorization"])  # it was sent
@@ -469,7 +576,10 @@ def test_a_key_echoed_by_the_endpoint_appears_nowhere(judge, tmp_path, monkeypat
 
 def test_an_error_carries_no_request_and_no_header(judge, monkeypatch):
     monkeypatch.setenv("PLANTED_KEY", "sk-planted-0123456789abcdef")
-    with CloudModel(cloud("status:500", judge.base_url, api_key_env="PLANTED_KEY"), patience=Patience(attempts=1)) as model:
+    with CloudModel(
+        cloud("status:500", judge.base_url, api_key_env="PLANTED_KEY"),
+        patience=Patience(attempts=1),
+    ) as model:
         with pytest.raises(LabError) as caught:
             model.reply("number 1")
         assert "sk-planted" not in repr(model)
@@ -477,22 +587,39 @@ def test_an_error_carries_no_request_and_no_header(judge, monkeypatch):
     while error is not None:
         seen.append(type(error).__name__)
         error = error.__cause__ or error.__context__
-    assert not [name for name in seen if name.endswith("StatusError") or name == "InternalServerError"], seen
+    assert not [
+        name for name in seen if name.endswith("StatusError") or name == "InternalServerError"
+    ], seen
 
 
 def test_the_real_server_and_llama_cpp_survive_kill_9(tmp_path):
     """Scenario 1 on the pocket models: nothing acknowledged is lost, and the loopback server does not outlive its sweep."""
     command = [
-        sys.executable, "-c", "from ecollm_lab.cli import app; app()", "sweep", "--domain", "data/smart_home",
-        "--store", str(tmp_path / "s.sqlite"),
-        "--out", str(tmp_path / "t.parquet"), "--limit", "60",
-        "--paths", ",".join(f"none/{found}/none/{model}" for model in (SMALL, LARGE) for found in ("none", "bm25-1")),
-    ]  # fmt: skip
+        sys.executable,
+        "-c",
+        "from ecollm_lab.cli import app; app()",
+        "sweep",
+        "--domain",
+        "data/smart_home",
+        "--store",
+        str(tmp_path / "s.sqlite"),
+        "--out",
+        str(tmp_path / "t.parquet"),
+        "--limit",
+        "60",
+        "--paths",
+        ",".join(
+            f"none/{found}/none/{model}" for model in (SMALL, LARGE) for found in ("none", "bm25-1")
+        ),
+    ]
     counted = []
     for _ in range(2):
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
-        while _outcomes(tmp_path) < (counted[-1] if counted else 0) + 5 and time.monotonic() < deadline:
+        while (
+            _outcomes(tmp_path) < (counted[-1] if counted else 0) + 5
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.05)
         acknowledged = _outcomes(tmp_path)
         own = set(_servers(child.pid))
@@ -506,7 +633,9 @@ def test_the_real_server_and_llama_cpp_survive_kill_9(tmp_path):
             time.sleep(0.05)
         assert not own & set(_servers())
     with closing(sqlite3.connect(tmp_path / "s.sqlite")) as db:
-        twice = db.execute("SELECT max(n) FROM (SELECT count(*) AS n FROM attempts GROUP BY key)").fetchone()[0]
+        twice = db.execute(
+            "SELECT max(n) FROM (SELECT count(*) AS n FROM attempts GROUP BY key)"
+        ).fetchone()[0]
     assert twice <= 2
 
 
@@ -522,8 +651,13 @@ def _servers(parent=None):
     """Process ids of llama_cpp servers, those of one parent or all, from /proc."""
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
-            line, stat = (Path(f"/proc/{entry}/{name}").read_bytes() for name in ("cmdline", "stat"))
+            line, stat = (
+                Path(f"/proc/{entry}/{name}").read_bytes() for name in ("cmdline", "stat")
+            )
         except OSError:
             continue
-        if b"llama_cpp.server" in line and parent in (None, int(stat.rpartition(b")")[2].split()[1])):
+        if b"llama_cpp.server" in line and parent in (
+            None,
+            int(stat.rpartition(b")")[2].split()[1]),
+        ):
             yield int(entry)

@@ -60,7 +60,9 @@ def test_progress_is_a_snapshot():
     job.result(10)
     assert [done for _, done in seen][:1] == [1]
     assert seen[-1][1] == 2
-    assert all(progress.done == done for progress, done in seen)  # what was handed over has not changed since
+    assert all(
+        progress.done == done for progress, done in seen
+    )  # what was handed over has not changed since
 
 
 def test_watchers_are_told_five_times_a_second_at_most_and_at_the_end():
@@ -129,10 +131,19 @@ def outcome(path_id, quality, cost_usd, latency_s):
 def test_a_tally_knows_the_front_of_what_it_saw():
     tally = Tally()
     assert tally.front().empty
-    for one in (outcome("a", 1.0, 2.0, 1.0), outcome("a", 0.0, 4.0, 3.0), outcome("b", 0.4, 1.0, 1.0), outcome("c", 0.4, 1.0, 1.5)):
+    for one in (
+        outcome("a", 1.0, 2.0, 1.0),
+        outcome("a", 0.0, 4.0, 3.0),
+        outcome("b", 0.4, 1.0, 1.0),
+        outcome("c", 0.4, 1.0, 1.5),
+    ):
         tally.add(one)
         tally.add(one)  # reported twice, counted once
     tally.add(None)
     assert tally.front().to_dict("list") == {
-        "path_id": ["a", "b"], "n": [2, 1], "quality": [0.5, 0.4], "cost_usd": [3.0, 1.0], "latency_s": [2.0, 1.0],
-    }  # fmt: skip
+        "path_id": ["a", "b"],
+        "n": [2, 1],
+        "quality": [0.5, 0.4],
+        "cost_usd": [3.0, 1.0],
+        "latency_s": [2.0, 1.0],
+    }

@@ -28,7 +28,9 @@ def test_a_model_that_nothing_is_known_of_gets_a_few_first_calls(tmp_path):
     try:
         with rig(tmp_path / "s.sqlite", [cloud("ok", judge.base_url)], 100) as (go, store):
             paths = PathSpace.over(["ok"]).select(["none/none/none/ok"]).paths
-            missing = missing_pairs(domain(100).queries, paths, store, go.by_path, go.pipeline.catalog)
+            missing = missing_pairs(
+                domain(100).queries, paths, store, go.by_path, go.pipeline.catalog
+            )
             assert len(missing["ok"]) == 100
             first = first_calls(missing, store)
             assert len(first) == 8

@@ -108,7 +108,9 @@ def test_a_store_of_version_1_is_migrated_and_the_old_file_kept(tmp_path):
 
 
 def test_everything_an_outcome_says_comes_back(tmp_path):
-    full = dataclasses.replace(OUTCOME, queue_s=1.5, retry_s=2.5, repeats=5, latency_spread_s=0.01, truncated=True)
+    full = dataclasses.replace(
+        OUTCOME, queue_s=1.5, retry_s=2.5, repeats=5, latency_spread_s=0.01, truncated=True
+    )
     with Store(tmp_path / "s.sqlite") as store:
         store.add("f", full, "key")
         assert list(store.outcomes("f")) == [full]
@@ -118,7 +120,11 @@ def test_a_reservation_is_checked_in_the_transaction_that_journals_it(tmp_path):
     reply = Reply("text", 10, 5, 0.1)
     with Store(tmp_path / "s.sqlite") as store:
         numbers = [store.reserve("sweep", f"k{i}", "m", 0.4, 1.0) for i in range(3)]
-        assert [number.result() for number in numbers] == [1, 2, 0]  # 0: no room while the two are open
+        assert [number.result() for number in numbers] == [
+            1,
+            2,
+            0,
+        ]  # 0: no room while the two are open
         store.settle(1, 0.3, "", reply).result()
         assert store.reserve("sweep", "k3", "m", 0.4, 1.0).result() == 0
         store.settle(2, 0.0, "refused").result()
@@ -129,7 +135,9 @@ def test_a_reservation_is_checked_in_the_transaction_that_journals_it(tmp_path):
         assert store.reply("k0") == reply
         assert store.reply("k1") is None
         assert store.prices_paid("m") == [0.3]
-    with Store(tmp_path / "s.sqlite") as store:  # what was open is charged: nobody knows whether it was answered
+    with Store(
+        tmp_path / "s.sqlite"
+    ) as store:  # what was open is charged: nobody knows whether it was answered
         assert store.spending("sweep") == Spending(pytest.approx(0.7), 0.0, 3)
         assert store.spending("another") == Spending(pytest.approx(0.9), 0.0, 1)
         assert store.retried("sweep") == 0
@@ -148,6 +156,9 @@ def test_an_unbilled_reply_shares_the_commit_of_the_next_write_and_is_kept_on_cl
 
 
 def test_a_store_that_is_open_is_refused_by_name_and_freed_on_close(tmp_path):
-    with Store(tmp_path / "s.sqlite"), pytest.raises(LabError, match=r"s\.sqlite is in use by this process"):
+    with (
+        Store(tmp_path / "s.sqlite"),
+        pytest.raises(LabError, match=r"s\.sqlite is in use by this process"),
+    ):
         Store(tmp_path / "s.sqlite")
     Store(tmp_path / "s.sqlite").close()

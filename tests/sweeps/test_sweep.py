@@ -25,7 +25,14 @@ def rig(domain, encoder, tmp_path):
 def test_a_sweep_fills_the_store_and_a_second_one_runs_nothing(rig):
     queries, pipeline, models, store = rig
     seen = []
-    first = sweep(pipeline, queries, SPACE.paths, store, MARKS, on_progress=lambda p: seen.append((p.done, p.total)))
+    first = sweep(
+        pipeline,
+        queries,
+        SPACE.paths,
+        store,
+        MARKS,
+        on_progress=lambda p: seen.append((p.done, p.total)),
+    )
     assert first.done == first.total == 2 * len(SPACE) == len(seen)
     calls = models["s"].calls
     again = sweep(pipeline, queries, SPACE.paths, store, MARKS)
@@ -82,7 +89,10 @@ def test_a_budget_stops_the_sweep(rig):
 
 def test_a_cap_too_small_for_one_call_says_what_one_may_cost(rig):
     queries, pipeline, _, store = rig
-    with pytest.raises(LabError, match=r"may cost 0\.\d+ USD, and 0\.000000 USD are spent on 'tiny'.*Give at least 0\.\d+") as refused:
+    with pytest.raises(
+        LabError,
+        match=r"may cost 0\.\d+ USD, and 0\.000000 USD are spent on 'tiny'.*Give at least 0\.\d+",
+    ) as refused:
         sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=0)
     least = float(re.search(r"at least (\d\.\d+)", str(refused.value))[1])
     assert sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=least).done
@@ -99,25 +109,39 @@ def test_any_executor_will_do_and_gives_the_same_outcomes(rig, tmp_path):
 
 def test_the_fingerprint_changes_with_the_domain_the_model_and_the_encoder(domain):
     smaller = type(domain)(domain.name, domain.passages[:1], domain.queries)
-    made = [fingerprints(*given, SPACE) for given in ((domain, CATALOG, "e"), (smaller, CATALOG, "e"), (domain, CATALOG, "f"))]
+    made = [
+        fingerprints(*given, SPACE)
+        for given in ((domain, CATALOG, "e"), (smaller, CATALOG, "e"), (domain, CATALOG, "f"))
+    ]
     assert [set(marks) for marks in made] == [{path.id for path in SPACE}] * 3
     assert len({mark for marks in made for mark in marks.values()}) == 3 * 2  # one a model
 
 
 def test_another_model_that_rewrites_is_another_fingerprint_on_its_paths_alone(domain):
     space = PathSpace.over(["s", "c"], hyde=True)
-    one, other = (fingerprints(domain, dataclasses.replace(CATALOG, hyde_model=name), "e", space) for name in ("s", "c"))
-    assert {path_id for path_id in one if one[path_id] != other[path_id]} == {p.id for p in space if p.id.startswith("hyde/")} != set()
+    one, other = (
+        fingerprints(domain, dataclasses.replace(CATALOG, hyde_model=name), "e", space)
+        for name in ("s", "c")
+    )
+    assert (
+        {path_id for path_id in one if one[path_id] != other[path_id]}
+        == {p.id for p in space if p.id.startswith("hyde/")}
+        != set()
+    )
     assert {path_id: one[path_id] for path_id in MARKS} == fingerprints(domain, CATALOG, "e", SPACE)
 
 
-HYDE = PathSpace.over(["s", "c"], hyde=True).select(f"hyde/{found}/none/{name}" for found in ("dense-1", "hybrid-3") for name in "sc")
+HYDE = PathSpace.over(["s", "c"], hyde=True).select(
+    f"hyde/{found}/none/{name}" for found in ("dense-1", "hybrid-3") for name in "sc"
+)
 
 
 def test_the_call_that_rewrites_is_kept_and_timed_as_any_other(domain, encoder, tmp_path):
     models = {"s": Slow({}), "c": Echo({}), "h": Slow({})}
     marks = {path.id: "f" for path in HYDE}
-    catalog = dataclasses.replace(CATALOG, models={**CATALOG.models, "h": CATALOG["s"]}, hyde_model="h")
+    catalog = dataclasses.replace(
+        CATALOG, models={**CATALOG.models, "h": CATALOG["s"]}, hyde_model="h"
+    )
     with Store(tmp_path / "s.sqlite") as store:
         pipeline = Pipeline(domain, catalog, encoder, models)
         assert sweep(pipeline, domain.queries, HYDE.paths[:2], store, marks).done == 4
@@ -125,32 +149,58 @@ def test_the_call_that_rewrites_is_kept_and_timed_as_any_other(domain, encoder, 
         pipeline = Pipeline(domain, catalog, encoder, models)
         assert sweep(pipeline, domain.queries, HYDE.paths, store, marks).done == 4
         assert models["h"].calls == 2  # from the store
-        assert pipeline.executions["generate"] == len(models["s"].answers) + len(models["c"].answers) - 4
+        assert (
+            pipeline.executions["generate"]
+            == len(models["s"].answers) + len(models["c"].answers) - 4
+        )
         for i, query in enumerate(domain.queries, start=1):
-            rewriting = [o.stage_latency_s[0] for o in store.outcomes("f") if o.query_id == query.id]
-            assert rewriting == [i / 1000] * len(HYDE)  # what the call took, for those that found it in the store too
-    assert len(list(pipeline.run(domain.queries[0], HYDE))) == len(HYDE)  # the pipeline no longer asks the store, which is closed
+            rewriting = [
+                o.stage_latency_s[0] for o in store.outcomes("f") if o.query_id == query.id
+            ]
+            assert rewriting == [i / 1000] * len(
+                HYDE
+            )  # what the call took, for those that found it in the store too
+    assert len(list(pipeline.run(domain.queries[0], HYDE))) == len(
+        HYDE
+    )  # the pipeline no longer asks the store, which is closed
     assert models["h"].calls == 3
 
 
-def test_a_call_that_rewrites_and_fails_costs_its_pairs_and_is_made_once_a_query(domain, encoder, tmp_path):
+def test_a_call_that_rewrites_and_fails_costs_its_pairs_and_is_made_once_a_query(
+    domain, encoder, tmp_path
+):
     class Broken(Echo):
         def reply(self, prompt):
             super().reply(prompt)
             raise CallFailed("two workers died", attempts=2, state="quarantined")
 
     models = {"s": Echo({}), "c": Echo({}), "h": Broken({})}
-    catalog = dataclasses.replace(CATALOG, models={**CATALOG.models, "h": CATALOG["s"]}, hyde_model="h")
+    catalog = dataclasses.replace(
+        CATALOG, models={**CATALOG.models, "h": CATALOG["s"]}, hyde_model="h"
+    )
     paths = [*SPACE.paths[:1], *HYDE.paths]
     marks = {path.id: "f" for path in paths}
     with Store(tmp_path / "s.sqlite") as store:
-        progress = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, marks)
+        progress = sweep(
+            Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, marks
+        )
         assert (progress.done, progress.failed, models["h"].calls) == (2, 8, 2)
         assert {failure.error for failure in store.failures("f")} == {"two workers died"}
-        again = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, marks)
+        again = sweep(
+            Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, marks
+        )
         assert (again.total, again.quarantined, models["h"].calls) == (0, 8, 2)
-    with Store(tmp_path / "capped.sqlite") as store:  # nor does it end one that looks whether its cap buys a call
-        progress = sweep(Pipeline(domain, catalog, encoder, models), domain.queries, HYDE.paths, store, marks, max_cost_usd=1.0)
+    with Store(
+        tmp_path / "capped.sqlite"
+    ) as store:  # nor does it end one that looks whether its cap buys a call
+        progress = sweep(
+            Pipeline(domain, catalog, encoder, models),
+            domain.queries,
+            HYDE.paths,
+            store,
+            marks,
+            max_cost_usd=1.0,
+        )
         assert (progress.done, progress.failed) == (0, 8)
 
 
@@ -177,7 +227,9 @@ def test_a_sweep_stops_on_request_and_says_so(rig):
     class Held(Echo):
         def reply(self, prompt):
             if self.calls == 6:
-                stop.wait(60)  # the device would else be through before the fifth outcome is committed
+                stop.wait(
+                    60
+                )  # the device would else be through before the fifth outcome is committed
             return super().reply(prompt)
 
     models["s"] = Held({})
@@ -221,9 +273,13 @@ def test_pairs_that_need_the_same_call_share_it_across_runs_and_fingerprints(rig
     queries, pipeline, models, store = rig
     sweep(pipeline, queries, SPACE.paths, store, MARKS)
     calls = models["s"].calls, models["c"].calls
-    assert sweep(pipeline, queries, SPACE.paths, store, {path_id: f"other {mark}" for path_id, mark in MARKS.items()}).done == 2 * len(
-        SPACE
-    )
+    assert sweep(
+        pipeline,
+        queries,
+        SPACE.paths,
+        store,
+        {path_id: f"other {mark}" for path_id, mark in MARKS.items()},
+    ).done == 2 * len(SPACE)
     assert (models["s"].calls, models["c"].calls) == calls
     assert calls[0] == len(models["s"].answers)
 
@@ -236,13 +292,22 @@ def test_a_call_that_fails_costs_its_pair_and_not_the_sweep(domain, encoder, tmp
             return super().reply(prompt)
 
     with Store(tmp_path / "s.sqlite") as store:
-        progress = sweep(Pipeline(domain, CATALOG, encoder, {"s": Picky({}), "c": Echo({})}), domain.queries, SPACE.paths, store, MARKS)
+        progress = sweep(
+            Pipeline(domain, CATALOG, encoder, {"s": Picky({}), "c": Echo({})}),
+            domain.queries,
+            SPACE.paths,
+            store,
+            MARKS,
+        )
         assert progress.failed == len(store.failures("fs")) > 0
         assert progress.done == progress.total - progress.failed
         assert {failure.error for failure in store.failures("fs")} == {"too long"}
 
 
-@pytest.mark.parametrize(("options", "says"), [({"repeats": 0}, "repeats must be"), ({"max_cost_usd": -1.0}, "max_cost_usd must be")])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"repeats": 0}, "repeats must be"), ({"max_cost_usd": -1.0}, "max_cost_usd must be")],
+)
 def test_bad_options_are_named(rig, options, says):
     queries, pipeline, _, store = rig
     with pytest.raises(LabError, match=says):

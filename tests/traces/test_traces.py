@@ -8,7 +8,13 @@ from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
 
 FRAME = pd.DataFrame(
-    {"query_id": ["a", "a", "b"], "path_id": ["x", "y", "x"], "quality": [1.0, 0.5, 0.0], "cost_usd": 1e-6, "latency_s": 0.1}
+    {
+        "query_id": ["a", "a", "b"],
+        "path_id": ["x", "y", "x"],
+        "quality": [1.0, 0.5, 0.0],
+        "cost_usd": 1e-6,
+        "latency_s": 0.1,
+    }
 )
 
 
@@ -69,9 +75,16 @@ def test_loading_garbage_or_nothing_is_an_error(tmp_path):
 
 
 def test_queries_are_taken_from_the_outcomes_where_they_are_spelt_there():
-    told = FRAME.assign(text=["one", "one", "two"], kind=[None, "lookup", None], split=pd.Categorical(["train", "train", "heldout"]))
+    told = FRAME.assign(
+        text=["one", "one", "two"],
+        kind=[None, "lookup", None],
+        split=pd.Categorical(["train", "train", "heldout"]),
+    )
     trace = Trace.from_frame(told.iloc[::-1])
-    assert trace.queries.to_dict("split")["data"] == [["b", "two", "unknown", "heldout"], ["a", "one", "lookup", "train"]]
+    assert trace.queries.to_dict("split")["data"] == [
+        ["b", "two", "unknown", "heldout"],
+        ["a", "one", "lookup", "train"],
+    ]
     assert trace.split("heldout").query_ids == ["b"]
     assert Trace.from_frame(FRAME).queries["split"].tolist() == ["train", "train"]
     given = pd.DataFrame({"query_id": ["a", "b"], "text": "given", "kind": "k", "split": "train"})
@@ -116,15 +129,22 @@ def test_quality_in_the_committed_traces_is_what_grading_says(name):
 
     queries = {query.id: query for query in load_domain(f"data/{name}").queries}
     sample = Trace.load(f"data/traces/{name}.parquet").outcomes.sample(2000, random_state=0)
-    assert [grade(queries[r.query_id], r.answer) for r in sample.itertuples()] == sample["quality"].tolist()
+    assert [grade(queries[r.query_id], r.answer) for r in sample.itertuples()] == sample[
+        "quality"
+    ].tolist()
 
 
 def test_the_outcomes_of_a_path_and_ids_stay_text(measured, tmp_path):
     path_id = measured.path_ids[5]
     mine = measured.of_path(path_id)
     assert mine.equals(measured.outcomes[measured.outcomes["path_id"] == path_id])
-    assert [str(measured.outcomes[name].dtype) for name in ("query_id", "path_id")] == ["str", "str"]
-    coded = Trace.from_frame(measured.outcomes.astype({"path_id": "category"}), measured.queries, measured.provenance)
+    assert [str(measured.outcomes[name].dtype) for name in ("query_id", "path_id")] == [
+        "str",
+        "str",
+    ]
+    coded = Trace.from_frame(
+        measured.outcomes.astype({"path_id": "category"}), measured.queries, measured.provenance
+    )
     assert coded.path_ids == measured.path_ids
     assert coded.outcomes["path_id"].equals(measured.outcomes["path_id"])
     with pytest.raises(LabError, match="path_id must be one of"):

@@ -12,7 +12,9 @@ from ecollm_lab.records import SLO, LabError
 def slo_code(slo: SLO) -> str:
     """Return the expression that makes an SLO, exactly."""
     parts = [
-        f"{name}={getattr(slo, name)!r}" for name in ("max_latency_s", "max_cost_usd", "min_quality") if getattr(slo, name) is not None
+        f"{name}={getattr(slo, name)!r}"
+        for name in ("max_latency_s", "max_cost_usd", "min_quality")
+        if getattr(slo, name) is not None
     ]
     return f"SLO({', '.join([*parts, f'prefer={slo.prefer!r}'])})"
 
@@ -30,14 +32,31 @@ def code(slo: SLO, state: dict[str, Any], chosen: str | None) -> str:
     )
 
 
-def toml(slo: SLO, chosen: str | None, policy: str | None, provenance: dict[str, Any], numbers: dict[str, Any]) -> str:
+def toml(
+    slo: SLO,
+    chosen: str | None,
+    policy: str | None,
+    provenance: dict[str, Any],
+    numbers: dict[str, Any],
+) -> str:
     """Return what a server needs as TOML: the tables `slo`, `choice` (path_id or policy, and what is expected of it) and `provenance`."""
-    limits = {name: getattr(slo, name) for name in ("max_latency_s", "max_cost_usd", "min_quality", "prefer")}
+    limits = {
+        name: getattr(slo, name)
+        for name in ("max_latency_s", "max_cost_usd", "min_quality", "prefer")
+    }
     choice = {"path_id": chosen, "policy": policy, **numbers}
-    lines = ["# An SLO and what was chosen under it. Limits per query; latency in seconds, cost in US dollars."]
+    lines = [
+        "# An SLO and what was chosen under it. Limits per query; latency in seconds, cost in US"
+        " dollars."
+    ]
     for title, table in (("slo", limits), ("choice", choice), ("provenance", provenance)):
         lines += ["", f"[{title}]", *_pairs(table)]
-        lines += [line for key, value in table.items() if isinstance(value, dict) for line in _table(f"{title}.{_key(key)}", value)]
+        lines += [
+            line
+            for key, value in table.items()
+            if isinstance(value, dict)
+            for line in _table(f"{title}.{_key(key)}", value)
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -45,25 +64,50 @@ def toml_of(moment: Moment, policy: str | None, provenance: dict[str, Any]) -> s
     """Return `toml` of a moment, with what its winner delivered on the selected queries."""
     i, view = moment.chosen, moment.view
     if i is None:
-        raise LabError("No path keeps this SLO, so there is nothing to serve; widen a limit first (the explorer names the nearest).")
+        raise LabError(
+            "No path keeps this SLO, so there is nothing to serve; widen a limit first (the"
+            " explorer names the nearest)."
+        )
     names = ("quality", "low", "high", "cost_usd", "cost_p95_usd", "latency_s", "latency_p95_s")
-    numbers = {{"low": "quality_low", "high": "quality_high"}.get(name, name): float(getattr(view, name)[i]) for name in names}
-    counts = {"n_queries": int(view.n[i]), "limits_hold_for": view.statistic, "placement": str(view.placement[i])}
+    numbers = {
+        {"low": "quality_low", "high": "quality_high"}.get(name, name): float(
+            getattr(view, name)[i]
+        )
+        for name in names
+    }
+    counts = {
+        "n_queries": int(view.n[i]),
+        "limits_hold_for": view.statistic,
+        "placement": str(view.placement[i]),
+    }
     return toml(moment.slo, str(view.path_ids[i]), policy, provenance, {**counts, **numbers})
 
 
 def _table(name: str, table: dict[str, Any]) -> list[str]:
-    nested = [line for key, value in table.items() if isinstance(value, dict) for line in _table(f"{name}.{_key(key)}", value)]
+    nested = [
+        line
+        for key, value in table.items()
+        if isinstance(value, dict)
+        for line in _table(f"{name}.{_key(key)}", value)
+    ]
     return ["", f"[{name}]", *_pairs(table), *nested]
 
 
 def _pairs(table: dict[str, Any]) -> list[str]:
-    return [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None and not isinstance(value, dict)]
+    return [
+        f"{_key(key)} = {_value(value)}"
+        for key, value in table.items()
+        if value is not None and not isinstance(value, dict)
+    ]
 
 
 def _key(key: object) -> str:
     text = str(key)
-    return text if text.isascii() and text.replace("_", "").replace("-", "").isalnum() else _value(text)
+    return (
+        text
+        if text.isascii() and text.replace("_", "").replace("-", "").isalnum()
+        else _value(text)
+    )
 
 
 def _value(value: Any) -> str:

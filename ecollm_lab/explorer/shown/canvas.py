@@ -11,7 +11,8 @@ from ecollm_lab.explorer.shown.words import short
 from ecollm_lab.explorer.verdicts.front_states import AMBIGUOUS, DOMINATED, FRONT
 from ecollm_lab.explorer.verdicts.views import View
 
-MOST_POINTS = 800  # beyond so many paths the cloud becomes a density, and only the paths nearest the front are points
+# beyond so many paths the cloud becomes a density, and only the paths nearest the front are points
+MOST_POINTS = 800
 MOST_LABELS, MOST_UNDER = 8, 5  # labels in a panel, and points that one may cover
 
 
@@ -24,9 +25,11 @@ class Canvas:
     drawn
         Indices of the paths that are points, best quality first.
     x
-        Cost per 1,000 queries and latency of every path as drawn, shape (2, paths): a cost of zero stands in a strip left of the axis.
+        Cost per 1,000 queries and latency of every path as drawn, shape (2, paths): a cost of zero
+        stands in a strip left of the axis.
     y
-        Quality as drawn: a few paths far below all others stand in a strip at the foot, so that the others are not pressed together.
+        Quality as drawn: a few paths far below all others stand in a strip at the foot, so that the
+        others are not pressed together.
     free, sunk
         Where these strips are, (low, high) each, or None.
     span, heights
@@ -83,12 +86,29 @@ def canvas(view: View, places: Sequence[str]) -> Canvas:
             x[k] = np.where(x[k] == 0, low / strip**0.5, x[k])
             low = low / strip
         spans.append((float(low), float(high)))
-    kinds = ("density", *(f"cloud {p}" for p in places), "intervals", "stairs", *(f"within {p}" for p in places), "partial", "labels",
-             "bars", "pins", "lit", "chosen")  # fmt: skip
-    names = {(kind, panel): k + panel * len(kinds) for panel in range(2) for k, kind in enumerate(kinds)}
+    kinds = (
+        "density",
+        *(f"cloud {p}" for p in places),
+        "intervals",
+        "stairs",
+        *(f"within {p}" for p in places),
+        "partial",
+        "labels",
+        "bars",
+        "pins",
+        "lit",
+        "chosen",
+    )
+    names = {
+        (kind, panel): k + panel * len(kinds) for panel in range(2) for k, kind in enumerate(kinds)
+    }
     y, sunk, heights = _heights(view)
-    labels = tuple(_labels(view, x[panel], y, order, spans[panel], heights, panel) for panel in range(2))
-    return Canvas(view, order, x, y, free, sunk, (spans[0], spans[1]), heights, labels, names, tuple(places))
+    labels = tuple(
+        _labels(view, x[panel], y, order, spans[panel], heights, panel) for panel in range(2)
+    )
+    return Canvas(
+        view, order, x, y, free, sunk, (spans[0], spans[1]), heights, labels, names, tuple(places)
+    )
 
 
 def _heights(view: View) -> tuple[np.ndarray, tuple[float, float] | None, tuple[float, float]]:
@@ -105,7 +125,10 @@ def _heights(view: View) -> tuple[np.ndarray, tuple[float, float] | None, tuple[
     if len(gaps) and gaps.max() > 0.4 * (high - low):
         low = known[int(gaps.argmax()) + 1]
         room = max(0.12 * (high - low), 0.01)
-        bottom = float(min(low, np.nanmin(view.low[(view.state == FRONT) & (y >= low)], initial=low))) - room / 3
+        bottom = (
+            float(min(low, np.nanmin(view.low[(view.state == FRONT) & (y >= low)], initial=low)))
+            - room / 3
+        )
         sunk = (bottom - room, bottom)
         y[view.quality < low] = bottom - room / 2
         return y, sunk, (bottom - room, float(high + room / 2))
@@ -114,14 +137,25 @@ def _heights(view: View) -> tuple[np.ndarray, tuple[float, float] | None, tuple[
 
 
 def _labels(
-    view: View, x: np.ndarray, y: np.ndarray, drawn: np.ndarray, span: tuple[float, float], heights: tuple[float, float], panel: int
+    view: View,
+    x: np.ndarray,
+    y: np.ndarray,
+    drawn: np.ndarray,
+    span: tuple[float, float],
+    heights: tuple[float, float],
+    panel: int,
 ) -> tuple[np.ndarray, list[str]]:
     """Return which paths of the front bear a label, and on which side: greedy, best quality first, over no label and few points."""
     front = np.flatnonzero((view.state == FRONT) & ~np.isnan(x) & (y == view.quality))
     front = front[np.argsort(-view.quality[front], kind="stable")]
     low, high = np.log(span)
-    wide, tall = (330.0, 290.0) if panel == 0 else (260.0, 290.0)  # pixels of a panel in a narrow cell
-    px, py = (np.log(x) - low) / (high - low) * wide, (y - heights[0]) / (heights[1] - heights[0]) * tall
+    wide, tall = (
+        (330.0, 290.0) if panel == 0 else (260.0, 290.0)
+    )  # pixels of a panel in a narrow cell
+    px, py = (
+        (np.log(x) - low) / (high - low) * wide,
+        (y - heights[0]) / (heights[1] - heights[0]) * tall,
+    )
     taken: list[tuple[float, float, float, float]] = []
     chosen, sides = [], []
     for i in front.tolist():
@@ -129,13 +163,24 @@ def _labels(
         left, right = px[i] - 9 - w, px[i] + 9
         options = []
         for side, x0, y0 in (
-            ("top left", left, py[i] + 9), ("bottom right", right, py[i] - 9 - h), ("middle left", left, py[i] - h / 2),
-            ("top right", right, py[i] + 9), ("middle right", right, py[i] - h / 2), ("bottom left", left, py[i] - 9 - h),
-        ):  # fmt: skip
+            ("top left", left, py[i] + 9),
+            ("bottom right", right, py[i] - 9 - h),
+            ("middle left", left, py[i] - h / 2),
+            ("top right", right, py[i] + 9),
+            ("middle right", right, py[i] - h / 2),
+            ("bottom left", left, py[i] - 9 - h),
+        ):
             box = (x0, y0, x0 + w, y0 + h)
-            clear = not any(box[0] < t[2] and box[2] > t[0] and box[1] < t[3] and box[3] > t[1] for t in taken)
+            clear = not any(
+                box[0] < t[2] and box[2] > t[0] and box[1] < t[3] and box[3] > t[1] for t in taken
+            )
             if clear and box[0] >= 0 and box[2] <= wide and box[1] >= 0:
-                under = (px[drawn] > box[0]) & (px[drawn] < box[2]) & (py[drawn] > box[1] - 4) & (py[drawn] < box[3] + 4)
+                under = (
+                    (px[drawn] > box[0])
+                    & (px[drawn] < box[2])
+                    & (py[drawn] > box[1] - 4)
+                    & (py[drawn] < box[3] + 4)
+                )
                 options.append((int(under.sum()), side, box))
         best = min(options, key=lambda option: option[0], default=None)
         if best and best[0] <= MOST_UNDER:

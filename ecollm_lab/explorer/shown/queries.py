@@ -16,7 +16,8 @@ COLUMNS = (("query", 26), ("answer / reference", 32), ("quality", 9), ("cost, la
 def behind(board: Board, view: View, i: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the selected queries that path i has outcomes for, worst regret first, and their regret.
 
-    Regret is the best quality any path has on the query minus this path's; 0 is best. Equal regret: the slower first.
+    Regret is the best quality any path has on the query minus this path's; 0 is best. Equal regret:
+    the slower first.
 
     Returns
     -------
@@ -36,7 +37,9 @@ def outcomes(board: Board, i: int, rows: np.ndarray) -> pd.DataFrame:
     trace = board.trace
     mine = trace.of_path(board.path_ids[i]).set_index("query_id")
     asked = trace.queries.iloc[rows].set_index("query_id")
-    return asked.join(mine.drop(columns=[c for c in asked.columns if c in mine.columns]), how="left").reset_index()
+    return asked.join(
+        mine.drop(columns=[c for c in asked.columns if c in mine.columns]), how="left"
+    ).reset_index()
 
 
 def page(board: Board, i: int, rows: np.ndarray, regret: np.ndarray, number: int) -> str:
@@ -47,19 +50,40 @@ def page(board: Board, i: int, rows: np.ndarray, regret: np.ndarray, number: int
         return "<div class='ecl-dim'>No outcome of this path was recorded on these queries.</div>"
     stages = [stage for stage in STAGES if f"{stage}_s" in table]
     head = "".join(f"<th style='width:{w}%'>{name}</th>" for name, w in COLUMNS)
-    lines = [_row(one, float(lost), stages) for one, lost in zip(table.to_dict("records"), regret[at], strict=True)]
+    lines = [
+        _row(one, float(lost), stages)
+        for one, lost in zip(table.to_dict("records"), regret[at], strict=True)
+    ]
     return f"<table class='ecl-queries'><tr>{head}</tr>{''.join(lines)}</table>"
 
 
 def _row(one: dict, lost: float, stages: list[str]) -> str:
-    answer = f"“{cut(one['answer'])}”" if _given(one.get("answer")) else "<span class='ecl-dim'>answer not recorded</span>"
-    reference = f"<br><span class='ecl-dim'>right: {cut(one['reference'])}</span>" if _given(one.get("reference")) else ""
-    spent = " · ".join(f"{stage} {seconds(float(one[f'{stage}_s']))}" for stage in stages if one[f"{stage}_s"] == one[f"{stage}_s"])
-    text = cut(one["text"]) if _given(one["text"]) else "<span class='ecl-dim'>text not recorded</span>"
+    answer = (
+        f"“{cut(one['answer'])}”"
+        if _given(one.get("answer"))
+        else "<span class='ecl-dim'>answer not recorded</span>"
+    )
+    reference = (
+        f"<br><span class='ecl-dim'>right: {cut(one['reference'])}</span>"
+        if _given(one.get("reference"))
+        else ""
+    )
+    spent = " · ".join(
+        f"{stage} {seconds(float(one[f'{stage}_s']))}"
+        for stage in stages
+        if one[f"{stage}_s"] == one[f"{stage}_s"]
+    )
+    text = (
+        cut(one["text"])
+        if _given(one["text"])
+        else "<span class='ecl-dim'>text not recorded</span>"
+    )
     return (
-        f"<tr><td>{text}<br><span class='ecl-dim'>{cut(one['query_id'], 40)} · {cut(one['kind'], 40)} · {cut(one['split'], 20)}</span></td>"
-        f"<td>{answer}{reference}</td><td>{one['quality']:.3g}<br>regret {lost:.3g}</td>"
-        f"<td>{usd(float(one['cost_usd']))}, {seconds(float(one['latency_s']))}<br><span class='ecl-dim'>{spent}</span></td></tr>"
+        f"<tr><td>{text}<br><span class='ecl-dim'>{cut(one['query_id'], 40)} ·"
+        f" {cut(one['kind'], 40)} ·"
+        f" {cut(one['split'], 20)}</span></td><td>{answer}{reference}</td><td>{one['quality']:.3g}<br>regret"
+        f" {lost:.3g}</td><td>{usd(float(one['cost_usd']))},"
+        f" {seconds(float(one['latency_s']))}<br><span class='ecl-dim'>{spent}</span></td></tr>"
     )
 
 

@@ -7,7 +7,9 @@ import numpy as np
 from ecollm_lab.traces import is_on_front
 
 REPLICATES = 200  # bootstrap resamples of the queries, the same for all paths
-BLOCKS = 500  # queries are resampled in as many random blocks at most: the variance of a mean is the same, the work is not
+# queries are resampled in as many random blocks at most: the variance of a mean is the same, the
+# work is not
+BLOCKS = 500
 FEW = 20  # a path with fewer queries dominates nothing and is told apart from nothing
 CERTAIN = 0.95  # share of replicates from which a difference counts
 STATES = ("front", "ambiguous", "dominated", "unknown")
@@ -20,7 +22,9 @@ def mean(table: np.ndarray) -> np.ndarray:
     if not np.isnan(total).any():
         return total / table.shape[1]
     seen = ~np.isnan(table)
-    return np.where(seen.any(axis=1), np.nansum(table, axis=1) / np.maximum(seen.sum(axis=1), 1), np.nan)
+    return np.where(
+        seen.any(axis=1), np.nansum(table, axis=1) / np.maximum(seen.sum(axis=1), 1), np.nan
+    )
 
 
 def p95(table: np.ndarray) -> np.ndarray:
@@ -30,7 +34,11 @@ def p95(table: np.ndarray) -> np.ndarray:
     below = np.floor(at).astype(int)
     above = np.minimum(below + 1, np.maximum(n - 1, 0))
     whole = bool((n == table.shape[1]).all())
-    ordered = np.partition(table, sorted({below[0], above[0]}), axis=1) if whole else np.sort(table, axis=1)  # NaN last
+    ordered = (
+        np.partition(table, sorted({below[0], above[0]}), axis=1)
+        if whole
+        else np.sort(table, axis=1)
+    )  # NaN last
     rows = np.arange(len(table))
     low, high = ordered[rows, below], ordered[rows, above]
     return np.where(n > 0, low + (at - below) * (high - low), np.nan)
@@ -42,7 +50,9 @@ def centred(table: np.ndarray) -> np.ndarray:
     return table - np.nansum(table, axis=0) / np.maximum(seen.sum(axis=0), 1)
 
 
-def resample(table: np.ndarray, order: np.ndarray, starts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def resample(
+    table: np.ndarray, order: np.ndarray, starts: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Return the mean of (paths, queries) in each resample of blocks of queries, shape (replicates, paths)."""
     shuffled = table[:, order]
     seen = ~np.isnan(shuffled)
@@ -58,16 +68,22 @@ def resample(table: np.ndarray, order: np.ndarray, starts: np.ndarray, weights: 
 
 def interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the 95 % percentile interval of each column; NaN where a path has no outcomes."""
-    ordered = np.sort(replicates, axis=0)  # NaN last: a resample may have none of a path's few outcomes
+    ordered = np.sort(
+        replicates, axis=0
+    )  # NaN last: a resample may have none of a path's few outcomes
     n = (~np.isnan(replicates)).sum(axis=0)
     cut = np.round((1 - CERTAIN) / 2 * n).astype(int)
     columns = np.arange(ordered.shape[1])
     return ordered[cut, columns], ordered[np.maximum(n - 1 - cut, 0), columns]
 
 
-def states(points: list[np.ndarray], replicates: list[np.ndarray], n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def states(
+    points: list[np.ndarray], replicates: list[np.ndarray], n: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the state of each path and the path that beats it most often, from means and their replicates."""
-    points = [np.zeros_like(p) if np.isnan(p).all() else p for p in points]  # an objective nobody recorded tells nothing apart
+    points = [
+        np.zeros_like(p) if np.isnan(p).all() else p for p in points
+    ]  # an objective nobody recorded tells nothing apart
     table = np.stack(points, axis=1)
     known = ~np.isnan(table).any(axis=1) & (n > 0)
     able = known & (n >= FEW)
@@ -76,7 +92,9 @@ def states(points: list[np.ndarray], replicates: list[np.ndarray], n: np.ndarray
     share, dominator = np.zeros(len(n)), np.full(len(n), -1)
     for i in np.flatnonzero(front):
         no_better = (quality <= quality[i]) & (cost >= cost[i]) & (latency >= latency[i])
-        beaten = np.flatnonzero(no_better & ((quality < quality[i]) | (cost > cost[i]) | (latency > latency[i])))
+        beaten = np.flatnonzero(
+            no_better & ((quality < quality[i]) | (cost > cost[i]) | (latency > latency[i]))
+        )
         if not len(beaten):
             continue
         kept = replicates[0][:, [i]] >= replicates[0][:, beaten]

@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.explorer.verdicts import front_states as resampling
-from ecollm_lab.explorer.verdicts.front_states import BLOCKS, CERTAIN, FEW, FRONT, REPLICATES, STATES
+from ecollm_lab.explorer.verdicts.front_states import (
+    BLOCKS,
+    CERTAIN,
+    FEW,
+    FRONT,
+    REPLICATES,
+    STATES,
+)
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import path_placements
@@ -36,11 +43,12 @@ class View:
     low, high
         95 % percentile interval of mean quality over resampled queries.
     replicates
-        Mean quality in each resample, shape (REPLICATES, paths). Where outcomes are missing, of the deviations from each query's mean, so
-        that a path seen on easier queries gains nothing.
+        Mean quality in each resample, shape (REPLICATES, paths). Where outcomes are missing, of the
+        deviations from each query's mean, so that a path seen on easier queries gains nothing.
     state
-        Index into `STATES`: on the front of the means; beaten there, but not in `CERTAIN` of the resamples; beaten beyond doubt; not
-        recorded. A path with fewer than `FEW` queries beats nothing and is ambiguous; it does not win either (see `able`).
+        Index into `STATES`: on the front of the means; beaten there, but not in `CERTAIN` of the
+        resamples; beaten beyond doubt; not recorded. A path with fewer than `FEW` queries beats
+        nothing and is ambiguous; it does not win either (see `able`).
     dominator
         Which path beats it in most resamples, -1 if none does in the means.
     kinds, kind_share, kind_quality, kind_cost, kind_latency
@@ -96,7 +104,9 @@ class View:
         if i not in self._separable:
             difference = self.replicates - self.replicates[:, [i]]
             most = np.maximum((difference > 0).mean(axis=0), (difference < 0).mean(axis=0))
-            self._separable[i] = (most >= (1 + CERTAIN) / 2) & (self.n >= FEW) & bool(self.n[i] >= FEW)
+            self._separable[i] = (
+                (most >= (1 + CERTAIN) / 2) & (self.n >= FEW) & bool(self.n[i] >= FEW)
+            )
         return self._separable[i]
 
     def difference(self, i: int, j: int) -> tuple[float, float, float]:
@@ -110,12 +120,22 @@ class View:
         """One row per path, best quality first (of equals the cheapest): the table beside the plot."""
         return pd.DataFrame(
             {
-                "path_id": list(self.path_ids), "placement": self.placement, "quality": self.quality, "quality_low": self.low,
-                "quality_high": self.high, "cost_usd": self.cost_usd, "usd_per_1k": 1000 * self.cost_usd, "latency_s": self.latency_s,
-                "latency_p95_s": self.latency_p95_s, "n": self.n, "on_front": self.state == FRONT,
+                "path_id": list(self.path_ids),
+                "placement": self.placement,
+                "quality": self.quality,
+                "quality_low": self.low,
+                "quality_high": self.high,
+                "cost_usd": self.cost_usd,
+                "usd_per_1k": 1000 * self.cost_usd,
+                "latency_s": self.latency_s,
+                "latency_p95_s": self.latency_p95_s,
+                "n": self.n,
+                "on_front": self.state == FRONT,
                 "state": np.array(STATES, dtype=object)[self.state],
             }
-        ).sort_values(["quality", "cost_usd"], ascending=[False, True], ignore_index=True, kind="stable")  # fmt: skip
+        ).sort_values(
+            ["quality", "cost_usd"], ascending=[False, True], ignore_index=True, kind="stable"
+        )
 
 
 class Board:
@@ -126,8 +146,8 @@ class Board:
     trace
         Any trace; outcomes may be missing.
     embeddings
-        Unit embeddings of its queries in order, shape (queries, dimension): they are clustered, and clusters become a filter. A column
-        `cluster` of the queries table serves as well.
+        Unit embeddings of its queries in order, shape (queries, dimension): they are clustered, and
+        clusters become a filter. A column `cluster` of the queries table serves as well.
 
     """
 
@@ -135,7 +155,9 @@ class Board:
         self.trace = trace
         self.path_ids = trace.path_ids
         self.placement = np.array(path_placements(trace), dtype=object)
-        self.quality, self.cost, self.latency = (np.ascontiguousarray(trace.array(c).T) for c in ("quality", "cost_usd", "latency_s"))
+        self.quality, self.cost, self.latency = (
+            np.ascontiguousarray(trace.array(c).T) for c in ("quality", "cost_usd", "latency_s")
+        )
         self.kind = trace.queries["kind"].astype(str).to_numpy(dtype=object)
         self.split = trace.queries["split"].astype(str).to_numpy(dtype=object)
         self.cluster = _clusters(trace, embeddings)
@@ -147,7 +169,9 @@ class Board:
         parts = {"split": self.split, "kind": self.kind, "cluster": self.cluster}
         return {name: [ANY, *sorted(set(values))] for name, values in parts.items()}
 
-    def view(self, split: str = ANY, kind: str = ANY, cluster: str = ANY, statistic: str = "mean") -> View:
+    def view(
+        self, split: str = ANY, kind: str = ANY, cluster: str = ANY, statistic: str = "mean"
+    ) -> View:
         """Return the tables of some queries; computed once per selection.
 
         Raises
@@ -158,12 +182,19 @@ class Board:
         """
         require_choice("statistic", statistic, STATISTICS)
         mask = np.ones(len(self.kind), dtype=bool)
-        for name, value, labels in (("split", split, self.split), ("kind", kind, self.kind), ("cluster", cluster, self.cluster)):
+        for name, value, labels in (
+            ("split", split, self.split),
+            ("kind", kind, self.kind),
+            ("cluster", cluster, self.cluster),
+        ):
             if value != ANY:
                 require_choice(name, value, self.choices[name])
                 mask &= labels == value
         if not mask.any():
-            raise LabError(f"No query is in split {split}, kind {kind} and cluster {cluster} at once; widen one of them.")
+            raise LabError(
+                f"No query is in split {split}, kind {kind} and cluster {cluster} at once; widen"
+                " one of them."
+            )
         key = (split, kind, cluster, statistic)
         if key not in self._views:
             self._views[key] = self._cut(np.flatnonzero(mask), statistic)
@@ -186,29 +217,64 @@ class Board:
         order = rng.permutation(len(rows))
         blocks = min(len(rows), BLOCKS)
         starts = np.linspace(0, len(rows), blocks, endpoint=False).astype(int)
-        weights = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=REPLICATES).astype(np.float32)
+        weights = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=REPLICATES).astype(
+            np.float32
+        )
         means = [resampling.mean(t) for t in tables]
         tails = [resampling.p95(t) for t in tables[1:]]
         raw = resampling.resample(tables[0], order, starts, weights)
         complete = bool(seen.all())
-        compared = [raw if complete else resampling.resample(resampling.centred(tables[0]), order, starts, weights)]
+        compared = [
+            (
+                raw
+                if complete
+                else resampling.resample(resampling.centred(tables[0]), order, starts, weights)
+            )
+        ]
         points = [means[0], *(means[1:] if statistic == "mean" else tails)]
         for table, point in zip(tables[1:], points[1:], strict=True):
             if statistic == "mean":
-                compared.append(resampling.resample(table if complete else resampling.centred(table), order, starts, weights))
+                compared.append(
+                    resampling.resample(
+                        table if complete else resampling.centred(table), order, starts, weights
+                    )
+                )
             else:
                 compared.append(np.broadcast_to(point.astype(np.float32), raw.shape))
         low, high = resampling.interval(raw)
         state, dominator = resampling.states(points, compared, n)
         labels = self.kind[rows]
         kinds = tuple(sorted(set(labels)))
-        by_kind = [[resampling.mean(t[:, labels == kind]) for kind in kinds] if len(kinds) > 1 else [resampling.mean(t)] for t in tables]
+        by_kind = [
+            (
+                [resampling.mean(t[:, labels == kind]) for kind in kinds]
+                if len(kinds) > 1
+                else [resampling.mean(t)]
+            )
+            for t in tables
+        ]
         return View(
-            path_ids=self.path_ids, placement=self.placement, rows=rows, n=n, quality=means[0], cost_usd=means[1], latency_s=means[2],
-            cost_p95_usd=tails[0], latency_p95_s=tails[1], statistic=statistic, low=low, high=high, replicates=compared[0], state=state,
-            dominator=dominator, kinds=kinds, kind_share=np.array([np.mean(labels == kind) for kind in kinds]),
-            kind_quality=np.array(by_kind[0]), kind_cost=np.array(by_kind[1]), kind_latency=np.array(by_kind[2]),
-        )  # fmt: skip
+            path_ids=self.path_ids,
+            placement=self.placement,
+            rows=rows,
+            n=n,
+            quality=means[0],
+            cost_usd=means[1],
+            latency_s=means[2],
+            cost_p95_usd=tails[0],
+            latency_p95_s=tails[1],
+            statistic=statistic,
+            low=low,
+            high=high,
+            replicates=compared[0],
+            state=state,
+            dominator=dominator,
+            kinds=kinds,
+            kind_share=np.array([np.mean(labels == kind) for kind in kinds]),
+            kind_quality=np.array(by_kind[0]),
+            kind_cost=np.array(by_kind[1]),
+            kind_latency=np.array(by_kind[2]),
+        )
 
 
 def _clusters(trace: Trace, embeddings: np.ndarray | None) -> np.ndarray:
@@ -216,9 +282,15 @@ def _clusters(trace: Trace, embeddings: np.ndarray | None) -> np.ndarray:
         from ecollm_lab.domains.clusters import find_clusters
 
         if len(embeddings) != len(trace.query_ids):
-            raise LabError(f"embeddings must have one row per query of the trace, {len(trace.query_ids)}; got {len(embeddings)}.")
+            raise LabError(
+                f"embeddings must have one row per query of the trace, {len(trace.query_ids)}; got"
+                f" {len(embeddings)}."
+            )
         labels = find_clusters(np.asarray(embeddings)).labels
-        return np.array(["none (noise)" if label < 0 else f"cluster {label:02d}" for label in labels], dtype=object)
+        return np.array(
+            ["none (noise)" if label < 0 else f"cluster {label:02d}" for label in labels],
+            dtype=object,
+        )
     if "cluster" in trace.queries:
         return trace.queries["cluster"].astype(str).to_numpy(dtype=object)
     return np.full(len(trace.query_ids), "not clustered", dtype=object)

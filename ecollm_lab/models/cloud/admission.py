@@ -11,9 +11,16 @@ from dataclasses import dataclass
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.replies import EndpointClosed
 
-START, MOST = 20.0, 256.0  # calls in flight to begin with, and at most, where the catalog declares no max_in_flight
+START, MOST = (
+    20.0,
+    256.0,
+)  # calls in flight to begin with, and at most, where the catalog declares no max_in_flight
 SHRINK, GROW = 0.8, 1.05  # once per burst of 429; per round of as many answers as may be in flight
-FAILURES, PROBES, PROBE_S = 5, 4, 30.0  # straight failures that open the circuit; probes before an endpoint is given up
+FAILURES, PROBES, PROBE_S = (
+    5,
+    4,
+    30.0,
+)  # straight failures that open the circuit; probes before an endpoint is given up
 REFUSALS = 5  # straight 400s that say the fault is not one prompt's
 LONGEST_PAUSE_S = 60.0  # a longer Retry-After ends the sweep for this model instead of sleeping
 WINDOW_S = 60.0
@@ -32,16 +39,26 @@ class Ticket:
 class Gate:
     """Lets calls to one endpoint through, in order; used from one event loop.
 
-    The limit of calls in flight adapts: it shrinks once per burst of 429 and grows with clean rounds, which 5xx and timeouts
-    pause. Five straight failures open the circuit: a probe after 2 s, then one every 30 s; after four in vain the endpoint is closed.
+    The limit of calls in flight adapts: it shrinks once per burst of 429 and grows with clean
+    rounds, which 5xx and timeouts pause. Five straight failures open the circuit: a probe after 2
+    s, then one every 30 s; after four in vain the endpoint is closed.
     """
 
-    def __init__(self, model: Model, *, clock: Callable[[], float] = time.monotonic, probe_s: float = PROBE_S) -> None:
+    def __init__(
+        self, model: Model, *, clock: Callable[[], float] = time.monotonic, probe_s: float = PROBE_S
+    ) -> None:
         self.name, self.limit = model.name, min(START, float(model.max_in_flight or START))
         self._most = float(model.max_in_flight or MOST)
         self._rpm, self._tpm = model.requests_per_minute, model.tokens_per_minute
         self._clock, self._probe_s = clock, probe_s
-        self.in_flight, self._clean, self._failures, self._refusals, self._probes, self._episode = 0, 0, 0, 0, 0, 0
+        self.in_flight, self._clean, self._failures, self._refusals, self._probes, self._episode = (
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        )
         self._paused_until, self._probing = 0.0, False
         self._recent: deque[Ticket] = deque()
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
@@ -89,7 +106,9 @@ class Gate:
     def _wait_s(self, tokens: int) -> float:
         """Return the seconds until one more call may start; infinite if it waits for another call to end."""
         now = self._clock()
-        bad = max(self._refusals, self._failures)  # while none is answered well, no more are sent than may be in flight at once
+        bad = max(
+            self._refusals, self._failures
+        )  # while none is answered well, no more are sent than may be in flight at once
         unsure = min(bad, int(self.limit) - 1)
         if self.in_flight + unsure >= int(self.limit) or self._probing:
             return float("inf")
@@ -103,7 +122,9 @@ class Gate:
             wait = max(wait, self._recent[0].at + WINDOW_S - now)
         return max(wait, 0.0)
 
-    def leave(self, ticket: Ticket, how: str, *, pause_s: float = 0.0, tokens: int | None = None) -> None:
+    def leave(
+        self, ticket: Ticket, how: str, *, pause_s: float = 0.0, tokens: int | None = None
+    ) -> None:
         """End an attempt: "ok", "busy" (429), "down" (5xx, timeout, no or broken reply), "refused" (400) or "unused"."""
         self.in_flight -= 1
         ticket.tokens = ticket.tokens if tokens is None else tokens
@@ -120,11 +141,18 @@ class Gate:
                 self.limit, self._episode = max(1.0, self.limit * SHRINK), self._episode + 1
         elif how == "down":
             self._clean, self._failures = 0, self._failures + 1
-            if self._failures >= FAILURES and (ticket.probe or self._failures == FAILURES):  # those sent before it opened tell nothing
+            if self._failures >= FAILURES and (
+                ticket.probe or self._failures == FAILURES
+            ):  # those sent before it opened tell nothing
                 self._probes += ticket.probe
-                pause_s = max(pause_s, self._probe_s if self._probes else self._probe_s / 15)  # a short burst costs a short wait
+                pause_s = max(
+                    pause_s, self._probe_s if self._probes else self._probe_s / 15
+                )  # a short burst costs a short wait
                 if self._probes >= PROBES:
-                    self.close(f"it failed {self._failures} times in a row and {PROBES} probes {self._probe_s:g} s apart")
+                    self.close(
+                        f"it failed {self._failures} times in a row and {PROBES} probes"
+                        f" {self._probe_s:g} s apart"
+                    )
         elif how == "refused":
             self._refusals += 1
             if self._refusals >= REFUSALS:
@@ -137,7 +165,10 @@ class Gate:
 
     def close(self, why: str, pause_s: float = float("inf")) -> None:
         """Turn away who waits and who comes, for so many seconds."""
-        self.closed = f"Model {self.name!r} takes no more calls: {why}. Run the same command again once that is mended."
+        self.closed = (
+            f"Model {self.name!r} takes no more calls: {why}. Run the same command again once that"
+            " is mended."
+        )
         self._paused_until = self._clock() + pause_s
         while self._waiting:
             future, _ = self._waiting.popleft()

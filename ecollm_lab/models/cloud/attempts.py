@@ -25,16 +25,26 @@ _GIVEN_UP = {
 class Failed(Exception):
     """An attempt without a usable reply.
 
-    `how` is the gate's word for it. `retry`: another attempt may help; `fatal`: no call to this model will. `charged`: it may have been
-    billed, by the `tokens` it reported if it did. `pause_s`: seconds the endpoint asked to be left alone.
+    `how` is the gate's word for it. `retry`: another attempt may help; `fatal`: no call to this
+    model will. `charged`: it may have been billed, by the `tokens` it reported if it did.
+    `pause_s`: seconds the endpoint asked to be left alone.
     """
 
     def __init__(
-        self, model: str, why: str, *, how: str = "down", retry: bool = True, fatal: bool = False, charged: bool = True,
-        tokens: tuple[int, int] | None = None, pause_s: float | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: str,
+        why: str,
+        *,
+        how: str = "down",
+        retry: bool = True,
+        fatal: bool = False,
+        charged: bool = True,
+        tokens: tuple[int, int] | None = None,
+        pause_s: float | None = None,
+    ) -> None:
         super().__init__(
-            f"Model {model!r}: the endpoint failed ({why}). Nothing was recorded for this outcome; run the same command again to go on."
+            f"Model {model!r}: the endpoint failed ({why}). Nothing was recorded for this outcome;"
+            " run the same command again to go on."
         )
         self.why, self.how, self.retry, self.fatal, self.charged = why, how, retry, fatal, charged
         self.tokens, self.pause_s = tokens, pause_s
@@ -57,7 +67,9 @@ class Failed(Exception):
         status, pause_s = error.status_code, retry_after_s(error.response.headers)
         if status in _GIVEN_UP or (status == 429 and ({error.code, error.type} & _NO_MONEY)):
             why = _GIVEN_UP.get(status, "its quota is exhausted")
-            return cls(name, f"{why}; {what}", how="refused", retry=False, fatal=True, charged=False)
+            return cls(
+                name, f"{why}; {what}", how="refused", retry=False, fatal=True, charged=False
+            )
         if status == 429:
             return cls(name, what, how="busy", charged=False, pause_s=pause_s)
         if status in (408, 409) or status >= 500:
@@ -83,18 +95,29 @@ def retry_after_s(headers: Any) -> float | None:
 def judge(model: Model, raw: Any) -> Failed | None:
     """Return what is wrong with a reply of status 200, None if it is a whole answer with its usage."""
     if not isinstance(raw, openai.types.chat.ChatCompletion):
-        return Failed(model.name, f"the endpoint did not send a completion; got {type(raw).__name__} {_shown(model, raw)}")
+        return Failed(
+            model.name,
+            f"the endpoint did not send a completion; got {type(raw).__name__}"
+            f" {_shown(model, raw)}",
+        )
     usage = raw.usage
     read, wrote = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
     if not isinstance(read, int) or not isinstance(wrote, int) or min(read, wrote) < 0:
-        return Failed(model.name, f"the endpoint did not send a completion with its usage; got {_shown(model, usage)}")
+        return Failed(
+            model.name,
+            f"the endpoint did not send a completion with its usage; got {_shown(model, usage)}",
+        )
     tokens = (read, wrote)
     if not raw.choices:
         return Failed(model.name, "the completion has no choices", tokens=tokens)
     try:  # the client builds its types from whatever it is sent, unchecked
         return _judge_choice(model, raw.choices[0], tokens)
     except (AttributeError, KeyError):
-        return Failed(model.name, f"the completion's choice is malformed: {_shown(model, raw.choices)}", tokens=tokens)
+        return Failed(
+            model.name,
+            f"the completion's choice is malformed: {_shown(model, raw.choices)}",
+            tokens=tokens,
+        )
 
 
 def _shown(model: Model, value: object) -> str:
@@ -105,16 +128,26 @@ def _shown(model: Model, value: object) -> str:
 def _judge_choice(model: Model, choice: Any, tokens: tuple[int, int]) -> Failed | None:
     ended, text = choice.finish_reason, choice.message and choice.message.content
     if ended == "content_filter":
-        return Failed(model.name, "its content filter withheld the answer", how="refused", retry=False, tokens=tokens)
+        return Failed(
+            model.name,
+            "its content filter withheld the answer",
+            how="refused",
+            retry=False,
+            tokens=tokens,
+        )
     if ended not in ("stop", "length"):
         why = f"the answer ended with finish_reason {_shown(model, ended)}, not 'stop' or 'length'"
         return Failed(model.name, why, tokens=tokens)
     if not isinstance(text, str) or not text.strip():
-        return Failed(model.name, f"the answer is empty: content {_shown(model, text)}", tokens=tokens)
+        return Failed(
+            model.name, f"the answer is empty: content {_shown(model, text)}", tokens=tokens
+        )
     return None
 
 
-def read(model: Model, raw: Any, latency_s: float, queue_s: float, retry_s: float, attempts: int) -> Reply:
+def read(
+    model: Model, raw: Any, latency_s: float, queue_s: float, retry_s: float, attempts: int
+) -> Reply:
     """Turn a completion that passed `judge` into a reply; the key, should the endpoint echo it, is struck out."""
     choice, usage = raw.choices[0], raw.usage
     return Reply(

@@ -1,7 +1,8 @@
 """Cloud models: any OpenAI-compatible endpoint, or a GGUF the lab serves on loopback.
 
-Calls do not stream: one JSON document is whole or it is not, it always says why it ended and what it used. A stream that is cut looks
-like a short answer, and many endpoints leave the usage out of it.
+Calls do not stream: one JSON document is whole or it is not, it always says why it ended and what
+it used. A stream that is cut looks like a short answer, and many endpoints leave the usage out of
+it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ from ecollm_lab.models.cloud.admission import Gate
 from ecollm_lab.models.cloud.attempts import Failed, judge, read
 from ecollm_lab.models.cloud.secrets import clean_logs, read_key
 from ecollm_lab.models.cloud.server import LoopbackServer
-from ecollm_lab.models.replies import MAX_TOKENS, Account, CallFailed, Reply, Withdrawn, most_tokens_in, most_usd
+from ecollm_lab.models.replies import (
+    MAX_TOKENS,
+    Account,
+    CallFailed,
+    Reply,
+    Withdrawn,
+    most_tokens_in,
+    most_usd,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +60,20 @@ class _Call:
 class CloudModel:
     """A hosted model reached through the `openai` client; a `file` in the catalog is served on loopback first.
 
-    One client and one event loop, in a thread of their own, are kept from start to end. Many calls may be in flight at a hosted
-    endpoint; one that this machine serves gets them one at a time, so that latencies are not measured against each other.
+    One client and one event loop, in a thread of their own, are kept from start to end. Many calls
+    may be in flight at a hosted endpoint; one that this machine serves gets them one at a time, so
+    that latencies are not measured against each other.
     """
 
-    def __init__(self, model: Model, *, patience: Patience | None = None, gate: Gate | None = None) -> None:
+    def __init__(
+        self, model: Model, *, patience: Patience | None = None, gate: Gate | None = None
+    ) -> None:
         self.model, self.name = model, model.name
         self._patience, self._gate = patience or Patience(), gate or Gate(model)
         if not logging.getLogger("stamina").handlers:
-            logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and reported, not printed
+            logging.getLogger("stamina").addHandler(
+                logging.NullHandler()
+            )  # retries are counted and reported, not printed
         base_url, self.template = model.base_url, "the endpoint's own"
         read_key(model)  # a missing key is an error before anything is started
         with ExitStack() as exits:
@@ -67,11 +81,17 @@ class CloudModel:
                 server = LoopbackServer(model)
                 exits.callback(server.stop)
                 base_url, self.template = server.base_url, server.template
-            self._client = openai.AsyncOpenAI(base_url=base_url, api_key=self._key, max_retries=0, timeout=None)
-            exits.enter_context(clean_logs(model))  # after the client, which makes the loggers; until its loop has ended
+            self._client = openai.AsyncOpenAI(
+                base_url=base_url, api_key=self._key, max_retries=0, timeout=None
+            )
+            exits.enter_context(
+                clean_logs(model)
+            )  # after the client, which makes the loggers; until its loop has ended
             self._calls: set[_Call] = set()
             self._loop = asyncio.new_event_loop()
-            self._thread = Thread(target=self._loop.run_forever, name=f"calls to {model.name}", daemon=True)
+            self._thread = Thread(
+                target=self._loop.run_forever, name=f"calls to {model.name}", daemon=True
+            )
             self._thread.start()
             exits.callback(self._stop_loop)
             if model.file is None:
@@ -107,7 +127,9 @@ class CloudModel:
                 future.set_exception(Withdrawn("The call was withdrawn before it was sent."))
             except Failed as failed:
                 future.set_exception(CallFailed(str(failed), attempts=call.attempts))
-            except Exception as error:  # BudgetSpent, EndpointClosed, a store that cannot be written
+            except (
+                Exception
+            ) as error:  # BudgetSpent, EndpointClosed, a store that cannot be written
                 future.set_exception(error)
             finally:
                 self._calls.discard(call)
@@ -133,14 +155,25 @@ class CloudModel:
         began = time.perf_counter()
 
         def again(error: Exception) -> bool | float:
-            if not isinstance(error, Failed) or not error.retry or call.withdrawn or call.charged >= patience.charged:
+            if (
+                not isinstance(error, Failed)
+                or not error.retry
+                or call.withdrawn
+                or call.charged >= patience.charged
+            ):
                 return False
-            return 0.0 if error.pause_s is not None else True  # the gate keeps the pause, for all calls at once
+            return (
+                0.0 if error.pause_s is not None else True
+            )  # the gate keeps the pause, for all calls at once
 
         tries = stamina.retry_context(
-            on=again, attempts=patience.attempts, timeout=None, wait_initial=patience.wait_initial_s,
-            wait_max=patience.wait_max_s, wait_jitter=patience.wait_jitter_s,
-        )  # fmt: skip
+            on=again,
+            attempts=patience.attempts,
+            timeout=None,
+            wait_initial=patience.wait_initial_s,
+            wait_max=patience.wait_max_s,
+            wait_jitter=patience.wait_jitter_s,
+        )
         async for attempt in tries:
             with attempt:
                 reply = await self._attempt(call, began)
@@ -148,7 +181,9 @@ class CloudModel:
 
     async def _attempt(self, call: _Call, began: float) -> Reply:
         waiting = time.perf_counter()
-        ticket = await self._gate.enter(most_tokens_in(call.prompt) + MAX_TOKENS, again=call.attempts > 0)
+        ticket = await self._gate.enter(
+            most_tokens_in(call.prompt) + MAX_TOKENS, again=call.attempts > 0
+        )
         call.sending, how, pause_s, used = True, "unused", 0.0, None
         settled: asyncio.Future[None] | None = None
         try:
@@ -162,13 +197,28 @@ class CloudModel:
             if failed:
                 how, pause_s = failed.how, failed.pause_s or 0.0
                 call.charged += failed.charged
-                settled = self._settle(call, number, self._charge(call.prompt, failed), failed.why, None)
+                settled = self._settle(
+                    call, number, self._charge(call.prompt, failed), failed.why, None
+                )
                 if failed.fatal:
                     self._gate.close(failed.why)
             else:
-                reply = read(self.model, raw, latency, call.queue_s, max(0.0, sent - began - call.queue_s), call.attempts)
+                reply = read(
+                    self.model,
+                    raw,
+                    latency,
+                    call.queue_s,
+                    max(0.0, sent - began - call.queue_s),
+                    call.attempts,
+                )
                 how, used = "ok", reply.tokens_in + reply.tokens_out
-                settled = self._settle(call, number, self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out), "", reply)
+                settled = self._settle(
+                    call,
+                    number,
+                    self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out),
+                    "",
+                    reply,
+                )
         finally:  # whoever comes next is journalled after the settlement, which is queued: no more are unsettled than in flight
             self._gate.leave(ticket, how, pause_s=pause_s, tokens=used)
             try:
@@ -184,32 +234,49 @@ class CloudModel:
         """Return what a failed attempt may be billed: by its usage if it told, else at the reserved price."""
         if not failed.charged:
             return 0.0
-        return self.model.cost_usd(0.0, *failed.tokens) if failed.tokens else most_usd(self.model, prompt)
+        return (
+            self.model.cost_usd(0.0, *failed.tokens)
+            if failed.tokens
+            else most_usd(self.model, prompt)
+        )
 
     async def _reserve(self, call: _Call) -> int:
         """Journal the attempt at its highest price; wait while only attempts in flight keep the budget from having room."""
         if call.account is None:
             return 0
-        while not (number := await asyncio.wrap_future(call.account.reserve(most_usd(self.model, call.prompt)))):
+        while not (
+            number := await asyncio.wrap_future(
+                call.account.reserve(most_usd(self.model, call.prompt))
+            )
+        ):
             if call.withdrawn:
                 raise asyncio.CancelledError
             await asyncio.sleep(0.05)
         return number
 
-    def _settle(self, call: _Call, number: int, usd: float, error: str, reply: Reply | None) -> asyncio.Future[None] | None:
-        return asyncio.wrap_future(call.account.settle(number, usd, error, reply)) if call.account else None
+    def _settle(
+        self, call: _Call, number: int, usd: float, error: str, reply: Reply | None
+    ) -> asyncio.Future[None] | None:
+        return (
+            asyncio.wrap_future(call.account.settle(number, usd, error, reply))
+            if call.account
+            else None
+        )
 
     async def _send(self, prompt: str) -> tuple[Any, Failed | None]:
         """One request, whole within the deadline. What went wrong is returned, so that no chained error carries the request's headers."""
         try:
             async with asyncio.timeout(self.model.timeout_s):
-                return await self._client.chat.completions.create(
-                    model=self.model.remote_name,
-                    messages=[{"role": "user", "content": prompt}],
-                    temperature=0.0,
-                    max_tokens=MAX_TOKENS,
-                    seed=0,
-                ), None
+                return (
+                    await self._client.chat.completions.create(
+                        model=self.model.remote_name,
+                        messages=[{"role": "user", "content": prompt}],
+                        temperature=0.0,
+                        max_tokens=MAX_TOKENS,
+                        seed=0,
+                    ),
+                    None,
+                )
         except Exception as error:
             return None, Failed.of(self.model, error)
 
@@ -230,5 +297,10 @@ class CloudModel:
     def __enter__(self) -> CloudModel:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._exits.close()

@@ -12,7 +12,9 @@ from urllib.parse import quote, quote_plus
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.records import LabError
 
-SHORTEST = 8  # characters; "EMPTY", "none" and the like are placeholders of local servers, and words that an answer may hold
+# characters; "EMPTY", "none" and the like are placeholders of local servers, and words that an
+# answer may hold
+SHORTEST = 8
 
 
 def read_key(model: Model) -> str:
@@ -29,8 +31,8 @@ def read_key(model: Model) -> str:
     key = os.environ.get(model.api_key_env, "").strip()
     if not key:
         raise LabError(
-            f"Model {model.name!r} needs a key in the environment variable {model.api_key_env}, which is not set. "
-            f"Set it in the shell that starts this: export {model.api_key_env}=…"
+            f"Model {model.name!r} needs a key in the environment variable {model.api_key_env},"
+            f" which is not set. Set it in the shell that starts this: export {model.api_key_env}=…"
         )
     return key
 
@@ -38,7 +40,8 @@ def read_key(model: Model) -> str:
 def redact(model: Model, text: str) -> str:
     """Return a text of a model's endpoint without the model's key, in whatever common encoding it was echoed.
 
-    Call it before a text is cut, stored, logged or put into an error. Keys under 8 characters are taken for placeholders.
+    Call it before a text is cut, stored, logged or put into an error. Keys under 8 characters are
+    taken for placeholders.
     """
     key = os.environ.get(model.api_key_env or "", "").strip()
     if len(key) < SHORTEST:
@@ -61,7 +64,11 @@ def clean_logs(model: Model) -> Iterator[None]:
             record.msg, record.args = clean, ()
         return True
 
-    loggers = [logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith(("openai", "http"))]
+    loggers = [
+        logging.getLogger(name)
+        for name in logging.root.manager.loggerDict
+        if name.startswith(("openai", "http"))
+    ]
     for logger in loggers:
         logger.addFilter(blot)
     try:
@@ -74,10 +81,21 @@ def clean_logs(model: Model) -> Iterator[None]:
 def _forms(key: str) -> Iterator[str]:
     """Yield the key as it may be echoed: as it is, escaped, URL-encoded, hex, and base64 (alone, or within a longer text)."""
     raw = key.encode()
-    yield from (key, repr(key)[1:-1], key.replace("/", "\\/"), quote(key, safe=""), quote_plus(key), quote(key))
+    yield from (
+        key,
+        repr(key)[1:-1],
+        key.replace("/", "\\/"),
+        quote(key, safe=""),
+        quote_plus(key),
+        quote(key),
+    )
     yield from (raw.hex(), raw.hex().upper())
     for encode in (b64encode, urlsafe_b64encode):
         yield encode(raw).decode()
-        for before in range(3):  # bytes before the key shift its base64; the first and last characters mix with its neighbours
+        for before in range(
+            3
+            # bytes before the key shift its base64; the first and last characters mix with its
+            # neighbours
+        ):
             first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
             yield encode(bytes(before) + raw).decode()[first:last]

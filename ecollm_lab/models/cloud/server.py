@@ -17,7 +17,8 @@ from ecollm_lab.models.edge.templates import check_template
 from ecollm_lab.records import LabError
 
 START_TIMEOUT_S = 60.0
-# The child ends when its standard input does: however the parent ends, even by kill -9, the server does not outlive it.
+# The child ends when its standard input does: however the parent ends, even by kill -9, the server
+# does not outlive it.
 _CHILD = (
     "import os, sys, threading\n"
     "threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()\n"
@@ -39,13 +40,34 @@ class LoopbackServer:
             port = probe.getsockname()[1]
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in stop
         flags = {
-            "model": file, "model_alias": model.remote_name, "host": "127.0.0.1", "port": port, "n_ctx": model.context,
-            "n_gpu_layers": model.gpu_layers, "n_threads": model.threads, "n_threads_batch": model.threads, "verbose": False,
-            "interrupt_requests": False, "seed": 0, **({"chat_format": model.chat_template} if model.chat_template else {}),
-        }  # fmt: skip
-        command = [sys.executable, "-c", _CHILD, *(w for k, v in flags.items() for w in (f"--{k}", str(v)))]
-        # A session of its own: Ctrl-C in the terminal reaches the sweep, which then stops the server in order.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True)
+            "model": file,
+            "model_alias": model.remote_name,
+            "host": "127.0.0.1",
+            "port": port,
+            "n_ctx": model.context,
+            "n_gpu_layers": model.gpu_layers,
+            "n_threads": model.threads,
+            "n_threads_batch": model.threads,
+            "verbose": False,
+            "interrupt_requests": False,
+            "seed": 0,
+            **({"chat_format": model.chat_template} if model.chat_template else {}),
+        }
+        command = [
+            sys.executable,
+            "-c",
+            _CHILD,
+            *(w for k, v in flags.items() for w in (f"--{k}", str(v))),
+        ]
+        # A session of its own: Ctrl-C in the terminal reaches the sweep, which then stops the
+        # server in order.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         self.base_url = f"http://127.0.0.1:{port}/v1"
         try:
             self._wait(model)
@@ -63,8 +85,8 @@ class LoopbackServer:
         self._log.seek(0)
         tail = self._log.read()[-800:].strip()
         raise LabError(
-            f"The loopback server for model {model.name!r} did not start within {START_TIMEOUT_S:g} s. "
-            f"Is ecollm_lab[edge] installed? The server's last words:\n{tail}"
+            f"The loopback server for model {model.name!r} did not start within {START_TIMEOUT_S:g}"
+            f" s. Is ecollm_lab[edge] installed? The server's last words:\n{tail}"
         )
 
     def stop(self) -> None:

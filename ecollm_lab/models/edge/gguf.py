@@ -23,14 +23,19 @@ def check_file(model: Model) -> str:
         digest = file_sha256(model)
     except OSError as error:
         raise LabError(
-            f"Model {model.name!r}: cannot read {file} ({error.strerror}). Restore the file or mend 'file' in the catalog."
+            f"Model {model.name!r}: cannot read {file} ({error.strerror}). Restore the file or mend"
+            " 'file' in the catalog."
         ) from error
     if magic != b"GGUF":
-        raise LabError(f"Model {model.name!r}: {file} is not a GGUF file (starts with {magic!r}). Restore it or name another.")
+        raise LabError(
+            f"Model {model.name!r}: {file} is not a GGUF file (starts with {magic!r}). Restore it"
+            " or name another."
+        )
     if model.sha256 and digest != model.sha256:
         raise LabError(
-            f"Model {model.name!r}: {file} has sha256 {digest[:12]}…, the catalog says {model.sha256[:12]}…. "
-            "The file is cut short or another version: restore it, or put its sha256 into the catalog."
+            f"Model {model.name!r}: {file} has sha256 {digest[:12]}…, the catalog says"
+            f" {model.sha256[:12]}…. The file is cut short or another version: restore it, or put"
+            " its sha256 into the catalog."
         )
     return str(file)
 
@@ -47,8 +52,9 @@ def file_sha256(model: Model) -> str:
 def without_amx() -> Iterator[None]:
     """Load weights as they lie in the file where llama.cpp is built for Intel's AMX.
 
-    There it would repack quantised weights for AMX kernels, in which it then crashes (ggml-org/llama.cpp#20824; seen with q8_0 and
-    q4_0 in llama-cpp-python 0.3.36). llama-cpp-python has no argument for it, so the default parameters are changed while a model loads.
+    There it would repack quantised weights for AMX kernels, in which it then crashes
+    (ggml-org/llama.cpp#20824; seen with q8_0 and q4_0 in llama-cpp-python 0.3.36). llama-cpp-python
+    has no argument for it, so the default parameters are changed while a model loads.
     """
     from llama_cpp import llama_cpp as lib
 

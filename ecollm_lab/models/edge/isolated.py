@@ -29,7 +29,9 @@ def _begin(model: Model) -> None:
     if parent:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _here.append(EdgeModel(model))
-    atexit.register(_here[0].__exit__, None, None, None)  # while llama_cpp is still there to free it
+    atexit.register(
+        _here[0].__exit__, None, None, None
+    )  # while llama_cpp is still there to free it
 
 
 def _end_with(parent: Any) -> None:
@@ -52,11 +54,18 @@ class IsolatedModel:
 
     def _new_pool(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(self.model,))
+        pool = ProcessPoolExecutor(
+            1, mp_context=context, initializer=_begin, initargs=(self.model,)
+        )
         try:
-            pool.submit(_reply, "Question: warm up").result()  # no outcome should carry a cold start
+            pool.submit(
+                _reply, "Question: warm up"
+            ).result()  # no outcome should carry a cold start
         except BrokenProcessPool as error:
-            raise LabError(f"Model {self.name!r}: its worker process ended while it loaded. Try without isolation to see why.") from error
+            raise LabError(
+                f"Model {self.name!r}: its worker process ended while it loaded. Try without"
+                " isolation to see why."
+            ) from error
         return pool
 
     def reply(self, prompt: str) -> Reply:
@@ -69,9 +78,11 @@ class IsolatedModel:
                     self._pool.shutdown(wait=True)
                     self._pool = self._new_pool()
         raise CallFailed(
-            f"Model {self.name!r}: {DEATHS} worker processes died on this prompt; the pair is quarantined and no sweep tries it again.",
-            attempts=DEATHS, state="quarantined",
-        )  # fmt: skip
+            f"Model {self.name!r}: {DEATHS} worker processes died on this prompt; the pair is"
+            " quarantined and no sweep tries it again.",
+            attempts=DEATHS,
+            state="quarantined",
+        )
 
     def _ask(self, prompt: str) -> Reply:
         return self._pool.submit(_reply, prompt).result()
@@ -79,5 +90,10 @@ class IsolatedModel:
     def __enter__(self) -> IsolatedModel:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._pool.shutdown(wait=True)

@@ -23,16 +23,26 @@ class EdgeModel:
             import llama_cpp
         except ImportError as error:
             raise LabError(
-                f"Model {model.name!r} runs on llama-cpp-python, which is not installed. Run: pip install 'ecollm_lab[edge]'"
+                f"Model {model.name!r} runs on llama-cpp-python, which is not installed. Run: pip"
+                " install 'ecollm_lab[edge]'"
             ) from error
         try:
             with without_amx():
                 self._llama = llama_cpp.Llama(
-                    file, n_ctx=model.context, n_threads=model.threads, n_threads_batch=model.threads, n_gpu_layers=model.gpu_layers,
-                    flash_attn=True, verbose=False, seed=0,
-                )  # fmt: skip
+                    file,
+                    n_ctx=model.context,
+                    n_threads=model.threads,
+                    n_threads_batch=model.threads,
+                    n_gpu_layers=model.gpu_layers,
+                    flash_attn=True,
+                    verbose=False,
+                    seed=0,
+                )
         except (ValueError, RuntimeError) as error:
-            raise LabError(f"Model {model.name!r}: llama.cpp cannot load {file}: {error}. Restore the file or name another.") from error
+            raise LabError(
+                f"Model {model.name!r}: llama.cpp cannot load {file}: {error}. Restore the file or"
+                " name another."
+            ) from error
         self.name = model.name
         try:
             self.template = set_template(self._llama, model)
@@ -47,17 +57,33 @@ class EdgeModel:
             self._llama.reset()
             started = time.perf_counter()
             try:
-                raw = self._llama.create_chat_completion([{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS)
+                raw = self._llama.create_chat_completion(
+                    [{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS
+                )
             except ValueError as error:  # llama-cpp-python: the prompt does not fit the context
-                raise CallFailed(f"Model {self.name!r} cannot answer: {error}. Raise its 'context' or retrieve less.") from error
+                raise CallFailed(
+                    f"Model {self.name!r} cannot answer: {error}. Raise its 'context' or retrieve"
+                    " less."
+                ) from error
             latency = time.perf_counter() - started
         done = cast("dict[str, Any]", raw)
         choice, usage = done["choices"][0], done["usage"]
         text = choice["message"]["content"] or ""
-        return Reply(text.strip(), usage["prompt_tokens"], usage["completion_tokens"], latency, choice["finish_reason"])
+        return Reply(
+            text.strip(),
+            usage["prompt_tokens"],
+            usage["completion_tokens"],
+            latency,
+            choice["finish_reason"],
+        )
 
     def __enter__(self) -> EdgeModel:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._llama.close()

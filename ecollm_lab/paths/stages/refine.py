@@ -25,17 +25,21 @@ class Refiner:
         self._index = LexicalIndex(texts)
         self._matrix = encoder.encode(texts)
 
-    def refine(self, component: Component, query: str, ranking: Sequence[Passage], k: int, embed: Embed) -> tuple[str, ...]:
+    def refine(
+        self, component: Component, query: str, ranking: Sequence[Passage], k: int, embed: Embed
+    ) -> tuple[str, ...]:
         """Return the texts to read: of the k best passages of a ranking, or, after "rerank", of its k best by another measure.
 
-        "none" hands them on whole. "rerank" orders all passages of the ranking anew, by the best sentence of each, and hands on k of them
-        whole: `dense-3/rerank` reads 3 passages out of 20 candidates. "extract" hands on the `component.k` best sentences of the k
-        passages, in retrieval order.
+        "none" hands them on whole. "rerank" orders all passages of the ranking anew, by the best
+        sentence of each, and hands on k of them whole: `dense-3/rerank` reads 3 passages out of 20
+        candidates. "extract" hands on the `component.k` best sentences of the k passages, in
+        retrieval order.
 
         Notes
         -----
-        Sentences are ranked among each other by reciprocal-rank fusion of BM25 and cosine similarity to the query. To score a passage by
-        its best part is MaxP (Dai and Callan, SIGIR 2019): a long passage is found by the one sentence that answers.
+        Sentences are ranked among each other by reciprocal-rank fusion of BM25 and cosine
+        similarity to the query. To score a passage by its best part is MaxP (Dai and Callan, SIGIR
+        2019): a long passage is found by the one sentence that answers.
         """
         match component.name:
             case "none":
@@ -44,7 +48,9 @@ class Refiner:
                 return self._rerank(query, ranking, embed)[:k]
             case "extract":
                 return self._extract(component.k, query, ranking[:k], embed)
-        raise LabError(f"Unknown refine component {component.name!r}; known: none, rerank, extract.")
+        raise LabError(
+            f"Unknown refine component {component.name!r}; known: none, rerank, extract."
+        )
 
     def _rerank(self, query: str, ranking: Sequence[Passage], embed: Embed) -> tuple[str, ...]:
         rows, scores = self._score(query, ranking, embed)
@@ -53,13 +59,20 @@ class Refiner:
             best[passage_id] = max(best[passage_id], score)
         return tuple(p.text for p in sorted(ranking, key=lambda p: -best[p.id]))
 
-    def _extract(self, n: int, query: str, passages: Sequence[Passage], embed: Embed) -> tuple[str, ...]:
+    def _extract(
+        self, n: int, query: str, passages: Sequence[Passage], embed: Embed
+    ) -> tuple[str, ...]:
         rows, scores = self._score(query, passages, embed)
         kept = {rows[i] for i in best_first(scores)[:n]}
-        texts = (" ".join(s for i, s in enumerate(self._sentences[p.id]) if (p.id, i) in kept) for p in passages)
+        texts = (
+            " ".join(s for i, s in enumerate(self._sentences[p.id]) if (p.id, i) in kept)
+            for p in passages
+        )
         return tuple(text for text in texts if text)
 
-    def _score(self, query: str, passages: Sequence[Passage], embed: Embed) -> tuple[list[tuple[str, int]], np.ndarray]:
+    def _score(
+        self, query: str, passages: Sequence[Passage], embed: Embed
+    ) -> tuple[list[tuple[str, int]], np.ndarray]:
         """Return the passages' sentences as (passage id, number within it), and the fused score of each."""
         rows = [(p.id, i) for p in passages for i in range(len(self._sentences[p.id]))]
         where = [self._start[passage_id] + i for passage_id, i in rows]

@@ -28,7 +28,8 @@ class Retriever:
     def rank(self, name: str, text: str, embed: Embed) -> tuple[Passage, ...]:
         """Return the 20 best passages for a search text by the retriever `name`, best first; none for "none".
 
-        How many of them are read, a component's `k`, is for the refine stage to cut: one ranking serves every k.
+        How many of them are read, a component's `k`, is for the refine stage to cut: one ranking
+        serves every k.
         """
         match name:
             case "none":
@@ -38,10 +39,15 @@ class Retriever:
             case "dense":
                 order = best_first(self._matrix @ embed(text))
             case "hybrid":
-                ranks = [best_first(self._bm25.scores(text)), best_first(self._matrix @ embed(text))]
+                ranks = [
+                    best_first(self._bm25.scores(text)),
+                    best_first(self._matrix @ embed(text)),
+                ]
                 order = best_first(reciprocal_rank_fusion(ranks, len(self.passages)))
             case _:
-                raise LabError(f"Unknown retrieve component {name!r}; known: none, bm25, dense, hybrid.")
+                raise LabError(
+                    f"Unknown retrieve component {name!r}; known: none, bm25, dense, hybrid."
+                )
         return tuple(self.passages[i] for i in order[:POOL])
 
 
@@ -50,7 +56,9 @@ class LexicalIndex:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._bm25 = bm25s.BM25()
-        self._bm25.index(bm25s.tokenize(list(texts), stopwords="en", show_progress=False), show_progress=False)
+        self._bm25.index(
+            bm25s.tokenize(list(texts), stopwords="en", show_progress=False), show_progress=False
+        )
         self._n = len(texts)
 
     def scores(self, text: str) -> np.ndarray:

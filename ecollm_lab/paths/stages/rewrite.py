@@ -17,9 +17,11 @@ def rewrite(component: Component, text: str, hypothetical: str = "") -> str:
 
     Notes
     -----
-    HyDE (Gao et al. 2022, arXiv 2212.10496) embeds answers that a model makes up, and averages their vectors with the query's. One short
-    answer is written here, `hypothetical`, and searched for together with the query as one text, also by the lexical side of a hybrid. What
-    it claims may be wrong: it is there to be worded like the passage that is wanted, and the model that answers never sees it.
+    HyDE (Gao et al. 2022, arXiv 2212.10496) embeds answers that a model makes up, and averages
+    their vectors with the query's. One short answer is written here, `hypothetical`, and searched
+    for together with the query as one text, also by the lexical side of a hybrid. What it claims
+    may be wrong: it is there to be worded like the passage that is wanted, and the model that
+    answers never sees it.
     """
     match component.name:
         case "none":

@@ -63,23 +63,29 @@ def fit_policy(
     trace
         Outcomes to learn from; a missing outcome counts as its path's mean.
     name
-        "ours"; a learned baseline: "knn", "cluster", "matrix_factorisation"; one of two paths: "threshold", "cascade" (the trace must have
-        a column `answer`); or a static one: "best_single", "cheapest", "fastest", "cloud_only", "random". All have the same paths to
+        "ours"; a learned baseline: "knn", "cluster", "matrix_factorisation"; one of two paths:
+        "threshold", "cascade" (the trace must have a column `answer`); or a static one:
+        "best_single", "cheapest", "fastest", "cloud_only", "random". All have the same paths to
         choose from and the same target for limits.
     embeddings
-        Unit embeddings of the trace's queries in order, shape (queries, dimension); computed with `encoder` if left out.
+        Unit embeddings of the trace's queries in order, shape (queries, dimension); computed with
+        `encoder` if left out.
     estimates
-        Of a trace with outcomes missing, as the Emulator leaves it: the policy then learns from what they expect of every path
-        on every query, and treats limits with their uncertainty. They bring their own queries, paths and embeddings.
+        Of a trace with outcomes missing, as the Emulator leaves it: the policy then learns from
+        what they expect of every path on every query, and treats limits with their uncertainty.
+        They bring their own queries, paths and embeddings.
     encoder
         Embeds new queries; the default encoder if left out.
     violation_rate
-        Target share in (0, 1) of choices that may break a limit; None: the 95th percentile of every path decides instead.
+        Target share in (0, 1) of choices that may break a limit; None: the 95th percentile of every
+        path decides instead.
     tolerance
-        How much quality prefer="cost" or "latency" may give up, on average over queries, for being cheaper or faster.
+        How much quality prefer="cost" or "latency" may give up, on average over queries, for being
+        cheaper or faster.
     margin
-        Of safety: by how many standard errors, over clusters of queries, the rate of broken limits must stay below `violation_rate` on
-        the training queries. 0 trusts that new queries are of the same kinds in the same shares.
+        Of safety: by how many standard errors, over clusters of queries, the rate of broken limits
+        must stay below `violation_rate` on the training queries. 0 trusts that new queries are of
+        the same kinds in the same shares.
     models_only
         A router: may choose only the paths of `router_paths`, one pipeline with its model varied.
     seed
@@ -88,33 +94,48 @@ def fit_policy(
     Raises
     ------
     LabError
-        If `trace` is no Trace, or a path of it has no outcome with quality, or cost and latency are recorded for some paths only,
-        or `name` is unknown, or a cascade is to be learned from a trace without answers.
+        If `trace` is no Trace, or a path of it has no outcome with quality, or cost and latency are
+        recorded for some paths only, or `name` is unknown, or a cascade is to be learned from a
+        trace without answers.
 
     Notes
     -----
-    Hyper-parameters minimise the squared error, centred per query, of predictions for queries left out with all others of the same text.
+    Hyper-parameters minimise the squared error, centred per query, of predictions for queries left
+    out with all others of the same text.
 
     """
     require_trace(trace)
     require_choice("policy name", name, POLICIES)
     _require_in_range(violation_rate, tolerance, margin)
     known = _known(trace) if estimates is None else _estimated(estimates)
-    allowed = np.array([name != "cloud_only" or place == "cloud" for place in placements(trace, known["path_ids"])])
+    allowed = np.array(
+        [name != "cloud_only" or place == "cloud" for place in placements(trace, known["path_ids"])]
+    )
     if not allowed.any():
-        raise LabError("The trace names no cloud model: cloud_only needs models.NAME.placement = 'cloud' in its provenance.")
+        raise LabError(
+            "The trace names no cloud model: cloud_only needs models.NAME.placement = 'cloud' in"
+            " its provenance."
+        )
     if models_only:
-        allowed &= np.isin(known["path_ids"], router_paths(known["path_ids"].tolist(), known["left_out"].mean(axis=0)))
+        allowed &= np.isin(
+            known["path_ids"],
+            router_paths(known["path_ids"].tolist(), known["left_out"].mean(axis=0)),
+        )
     if estimates is not None:
         embeddings = estimates.embeddings
     elif embeddings is None and name not in STATIC:
         embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
     table = known.pop("table")
     if embeddings is not None and len(embeddings) != len(table):
-        raise LabError(f"embeddings must have one row per query of the trace: {len(table)}, got {len(embeddings)}.")
+        raise LabError(
+            f"embeddings must have one row per query of the trace: {len(table)}, got"
+            f" {len(embeddings)}."
+        )
     mean = known["left_out"][0]
     if embeddings is not None and not np.isfinite(embeddings).all():
-        raise LabError("embeddings must be finite numbers; got NaN or infinity. Embed the texts again.")
+        raise LabError(
+            "embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
+        )
     known["dimension"] = None if embeddings is None else embeddings.shape[1]
     details: dict[str, Any] = {}
     predictor: Predictor = Means(mean)
@@ -122,23 +143,42 @@ def fit_policy(
         assert embeddings is not None
         groups = _groups(trace) if estimates is None else np.arange(len(table))
         filled = np.where(np.isnan(table), mean, table)
-        predictor, known["left_out"], details = FITS[name](embeddings, filled, mean, known["path_ids"].tolist(), groups, seed)
+        predictor, known["left_out"], details = FITS[name](
+            embeddings, filled, mean, known["path_ids"].tolist(), groups, seed
+        )
     known["clusters"] = _clusters(embeddings, len(table), seed)
-    order = {"cheapest": "cost_usd", "fastest": "latency_s", "random": "random"}.get(name, "quality")
+    order = {"cheapest": "cost_usd", "fastest": "latency_s", "random": "random"}.get(
+        name, "quality"
+    )
     pair: dict[str, Any] = {}
     if name in PAIRS:
         pair["candidates"] = _candidates(known, allowed)
         if name == "cascade":
             if estimates is not None or "answer" not in trace.outcomes:
-                raise LabError("A cascade reads answers, and this trace has none: it needs a column answer, as measured traces have.")
-            pair["gate"], pair["confidence"], details = _gate(trace, pair["candidates"], embeddings, encoder or default_encoder(), seed)
+                raise LabError(
+                    "A cascade reads answers, and this trace has none: it needs a column answer, as"
+                    " measured traces have."
+                )
+            pair["gate"], pair["confidence"], details = _gate(
+                trace, pair["candidates"], embeddings, encoder or default_encoder(), seed
+            )
         else:
             pair["confidence"] = known["left_out"][:, pair["candidates"]]
     return (PairPolicy if pair else Policy)(
-        name=f"{name}_router" if models_only else name, predictor=predictor, order=order, allowed=allowed,  # type: ignore[arg-type]
-        violation_rate=violation_rate, tolerance=tolerance, margin=margin, provenance=trace.provenance, encoder=encoder,
-        seed=seed, details=details, **known, **pair,
-    )  # fmt: skip
+        name=f"{name}_router" if models_only else name,
+        predictor=predictor,
+        order=order,  # type: ignore[arg-type]
+        allowed=allowed,
+        violation_rate=violation_rate,
+        tolerance=tolerance,
+        margin=margin,
+        provenance=trace.provenance,
+        encoder=encoder,
+        seed=seed,
+        details=details,
+        **known,
+        **pair,
+    )
 
 
 def _require_in_range(violation_rate: float | None, tolerance: float, margin: float) -> None:
@@ -153,7 +193,8 @@ def _require_in_range(violation_rate: float | None, tolerance: float, margin: fl
 def router_paths(path_ids: list[str], quality: np.ndarray) -> list[str]:
     """Return the paths a model router chooses from: the pipeline (all but the last part) with the best single path, every model.
 
-    Paths that are not made of the same number of parts are models alone, whatever their names: all of them.
+    Paths that are not made of the same number of parts are models alone, whatever their names: all
+    of them.
     """
     if not path_factors(path_ids):
         return path_ids
@@ -164,17 +205,31 @@ def router_paths(path_ids: list[str], quality: np.ndarray) -> list[str]:
 
 def _known(trace: Trace) -> dict[str, Any]:
     """Return what policies know of each path, as measured."""
-    quality, cost, latency = trace.array("quality"), trace.array("cost_usd"), trace.array("latency_s")
+    quality, cost, latency = (
+        trace.array("quality"),
+        trace.array("cost_usd"),
+        trace.array("latency_s"),
+    )
     for column, values in (("quality", quality), ("cost_usd", cost), ("latency_s", latency)):
         empty = np.isnan(values).all(axis=0)
         if empty.any() and not (column != "quality" and empty.all()):
-            raise LabError(f"Path {trace.path_ids[int(empty.argmax())]} has no {column} in the trace; leave it out or measure it.")
+            raise LabError(
+                f"Path {trace.path_ids[int(empty.argmax())]} has no {column} in the trace; leave it"
+                " out or measure it."
+            )
     unrecorded = np.full(quality.shape[1], np.nan)
-    known = {"path_ids": np.array(trace.path_ids, dtype=object), "table": quality, "quality": quality, "cost": cost, "latency": latency}
+    known = {
+        "path_ids": np.array(trace.path_ids, dtype=object),
+        "table": quality,
+        "quality": quality,
+        "cost": cost,
+        "latency": latency,
+    }
     known["left_out"] = np.broadcast_to(np.nanmean(quality, axis=0), quality.shape)
     for values, mean, tail, log_sd in (
-        (cost, "cost_usd", "cost_p95_usd", "cost_log_sd"), (latency, "latency_s", "latency_p95_s", "latency_log_sd"),
-    ):  # fmt: skip
+        (cost, "cost_usd", "cost_p95_usd", "cost_log_sd"),
+        (latency, "latency_s", "latency_p95_s", "latency_log_sd"),
+    ):
         recorded = not np.isnan(values).all()
         known[mean] = np.nanmean(values, axis=0) if recorded else unrecorded
         known[tail] = np.nanquantile(values, 0.95, axis=0) if recorded else unrecorded
@@ -188,10 +243,19 @@ def _estimated(estimates: Estimates) -> dict[str, Any]:
     table = estimates.expected_quality()
     unseen = np.full(table.shape, np.nan)
     known = {
-        "path_ids": np.array(estimates.path_ids, dtype=object), "table": table, "quality": unseen, "cost": unseen, "latency": unseen,
-        "cost_usd": cost, "latency_s": latency, "left_out": np.broadcast_to(quality, table.shape),
-    }  # fmt: skip
-    for column, tail, log_sd in (("cost_usd", "cost_p95_usd", "cost_log_sd"), ("latency_s", "latency_p95_s", "latency_log_sd")):
+        "path_ids": np.array(estimates.path_ids, dtype=object),
+        "table": table,
+        "quality": unseen,
+        "cost": unseen,
+        "latency": unseen,
+        "cost_usd": cost,
+        "latency_s": latency,
+        "left_out": np.broadcast_to(quality, table.shape),
+    }
+    for column, tail, log_sd in (
+        ("cost_usd", "cost_p95_usd", "cost_log_sd"),
+        ("latency_s", "latency_p95_s", "latency_log_sd"),
+    ):
         logs = np.log(np.maximum(estimates.tail_draws(column), 1e-300))
         known |= {tail: np.exp(logs.mean(axis=0)), log_sd: np.maximum(logs.std(axis=0), 1e-12)}
     return known
@@ -200,7 +264,9 @@ def _estimated(estimates: Estimates) -> dict[str, Any]:
 def _candidates(known: dict[str, Any], allowed: np.ndarray) -> np.ndarray:
     """Return the paths that pairs are made of: where there are many, the front of the means, then the best of the others."""
     quality = known["left_out"].mean(axis=0)
-    points = np.stack([quality, np.nan_to_num(known["cost_usd"]), np.nan_to_num(known["latency_s"])], axis=1)
+    points = np.stack(
+        [quality, np.nan_to_num(known["cost_usd"]), np.nan_to_num(known["latency_s"])], axis=1
+    )
     at = np.flatnonzero(allowed)
     first = ~is_on_front(points[at])
     return np.sort(at[np.lexsort((-quality[at], first))][:MOST_CANDIDATES])
@@ -213,16 +279,23 @@ def _gate(
     assert embeddings is not None
     paths = [trace.path_ids[i] for i in candidates]
     pairs = pd.MultiIndex.from_product([trace.query_ids, paths])
-    words = trace.outcomes.set_index(["query_id", "path_id"])["answer"].reindex(pairs).fillna("").astype(str)
+    words = (
+        trace.outcomes.set_index(["query_id", "path_id"])["answer"]
+        .reindex(pairs)
+        .fillna("")
+        .astype(str)
+    )
     codes, texts = pd.factorize(words)
     answers = encoder.encode(list(texts))[codes].reshape(len(trace.query_ids), len(paths), -1)
     if answers.shape[2] != embeddings.shape[1]:
         raise LabError(
-            f"The answers' embeddings have dimension {answers.shape[2]}, the queries' {embeddings.shape[1]}; "
-            "give the encoder that made the queries'."
+            f"The answers' embeddings have dimension {answers.shape[2]}, the queries'"
+            f" {embeddings.shape[1]}; give the encoder that made the queries'."
         )
     quality = trace.array("quality")
-    centre, weights, confidence, details = fit_gate(embeddings, answers, quality[:, candidates], _groups(trace), seed)
+    centre, weights, confidence, details = fit_gate(
+        embeddings, answers, quality[:, candidates], _groups(trace), seed
+    )
     return Gate(np.nanmean(quality, axis=0), centre, weights), confidence, details
 
 
@@ -241,4 +314,6 @@ def _clusters(embeddings: np.ndarray | None, n_queries: int, seed: int) -> np.nd
 def _groups(trace: Trace) -> np.ndarray:
     """Return the group of each query: queries of the same text belong together."""
     texts = trace.queries["text"]
-    return pd.factorize(("t" + texts).where(texts != "", "i" + trace.queries["query_id"].astype(str)))[0]
+    return pd.factorize(
+        ("t" + texts).where(texts != "", "i" + trace.queries["query_id"].astype(str))
+    )[0]

@@ -15,7 +15,8 @@ BANDWIDTHS = (0.1, 0.2, 0.4, 0.8)
 NOISES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 SHARINGS = ("none", "learned")
 MOST_LANDMARKS = 128
-OWN_SHARE = 0.05  # of a path's variance that no other path shares, in the part of the covariance that components make
+# of a path's variance that no other path shares, in the part of the covariance that components make
+OWN_SHARE = 0.05
 _SMALL = 1e-9
 
 
@@ -26,12 +27,13 @@ class Regression:
     Attributes
     ----------
     landmarks, coefficients, offset
-        Prediction is offset + kernel(x, landmarks) @ coefficients; shapes (landmarks, dimension), (landmarks, paths) and (paths,).
+        Prediction is offset + kernel(x, landmarks) @ coefficients; shapes (landmarks, dimension),
+        (landmarks, paths) and (paths,).
     bandwidth, noise, sharing
         The candidate with the least error; noise is relative to the kernel's variance.
     left_out
-        Prediction for each training query from the other groups of queries alone, shape (queries, paths); only the covariance between
-        paths and the landmarks are those of all.
+        Prediction for each training query from the other groups of queries alone, shape (queries,
+        paths); only the covariance between paths and the landmarks are those of all.
     errors
         Mean squared error of every candidate, left out by group and centred per query.
 
@@ -72,7 +74,9 @@ def mean_left_out(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
     _, group = np.unique(groups, return_inverse=True)
     sums = np.zeros((group.max() + 1, y.shape[1]))
     np.add.at(sums, group, y)
-    left = (y.sum(axis=0) - sums[group]) / np.maximum(len(y) - np.bincount(group)[group], 1)[:, None]
+    left = (y.sum(axis=0) - sums[group]) / np.maximum(len(y) - np.bincount(group)[group], 1)[
+        :, None
+    ]
     return left - left.mean(axis=1, keepdims=True)
 
 
@@ -89,7 +93,11 @@ def stacked(parts: list[np.ndarray], y: np.ndarray) -> np.ndarray:
 
 
 def fit_regression(
-    embeddings: np.ndarray, residual: np.ndarray, path_ids: list[str], groups: np.ndarray, bandwidths: Sequence[float] = BANDWIDTHS
+    embeddings: np.ndarray,
+    residual: np.ndarray,
+    path_ids: list[str],
+    groups: np.ndarray,
+    bandwidths: Sequence[float] = BANDWIDTHS,
 ) -> Regression:
     """Fit to deviations from the path means.
 
@@ -102,19 +110,22 @@ def fit_regression(
     path_ids
         Shape (paths,); components are read from them.
     groups
-        Group of each query, shape (queries,). Errors are those of predictions that saw no query of the same group.
+        Group of each query, shape (queries,). Errors are those of predictions that saw no query of
+        the same group.
     bandwidths
         Of the kernel between queries, tried in turn; `LINEAR` for a linear one.
 
     Notes
     -----
-    The covariance of deviations is k(query, query') × B(path, path') plus independent noise: the intrinsic coregionalisation model
-    (Bonilla et al. 2007). B is the identity (sharing "none") or the mean of the covariance seen between paths and, where paths
-    have components, the share of components they have in common ("learned"). Bandwidth, noise and sharing minimise the squared error of
-    predictions left out by group, in closed form, centred per query because only differences between paths matter for a choice. The path
-    means are left out with the queries: k is centred, and an intercept is fitted beside it.
-    More than `MOST_LANDMARKS` queries are represented by as many landmarks (Nyström), chosen greedily; for a linear kernel the
-    landmarks are the principal directions.
+    The covariance of deviations is k(query, query') × B(path, path') plus independent noise: the
+    intrinsic coregionalisation model (Bonilla et al. 2007). B is the identity (sharing "none") or
+    the mean of the covariance seen between paths and, where paths have components, the share of
+    components they have in common ("learned"). Bandwidth, noise and sharing minimise the squared
+    error of predictions left out by group, in closed form, centred per query because only
+    differences between paths matter for a choice. The path means are left out with the queries: k
+    is centred, and an intercept is fitted beside it. More than `MOST_LANDMARKS` queries are
+    represented by as many landmarks (Nyström), chosen greedily; for a linear kernel the landmarks
+    are the principal directions.
 
     """
     y = centred(residual)
@@ -136,8 +147,21 @@ def fit_regression(
                 errors[bandwidth, noise, sharing] = error
                 if error < best:
                     best = error
-                    slopes = lift @ (projected[1:] / (scale[1:] + noise) * np.maximum(gammas, 0.0)) @ paths.T
-                    chosen = Regression(landmarks, slopes, -centre @ slopes, bandwidth, noise, sharing, y - wrong, errors)
+                    slopes = (
+                        lift
+                        @ (projected[1:] / (scale[1:] + noise) * np.maximum(gammas, 0.0))
+                        @ paths.T
+                    )
+                    chosen = Regression(
+                        landmarks,
+                        slopes,
+                        -centre @ slopes,
+                        bandwidth,
+                        noise,
+                        sharing,
+                        y - wrong,
+                        errors,
+                    )
     assert chosen is not None
     return chosen
 
@@ -154,16 +178,34 @@ def _query_bases(
         if bandwidth == LINEAR:
             centre = embeddings.mean(axis=0, dtype=np.float64)
             u, s, vt = np.linalg.svd(embeddings - centre, full_matrices=False)
-            yield bandwidth, np.hstack([constant, u]), np.append(0.0, s**2), np.diag(s), vt @ centre, vt
+            yield (
+                bandwidth,
+                np.hstack([constant, u]),
+                np.append(0.0, s**2),
+                np.diag(s),
+                vt @ centre,
+                vt,
+            )
             continue
-        landmarks = embeddings if len(embeddings) <= MOST_LANDMARKS else embeddings[_spread(embeddings, bandwidth)]
+        landmarks = (
+            embeddings
+            if len(embeddings) <= MOST_LANDMARKS
+            else embeddings[_spread(embeddings, bandwidth)]
+        )
         values, vectors = np.linalg.eigh(kernel(landmarks, landmarks, bandwidth).astype(np.float64))
         keep = values > _SMALL * values[-1]
         root = vectors[:, keep] / np.sqrt(values[keep])
         near = kernel(embeddings, landmarks, bandwidth)
         centre = near.mean(axis=0)
         u, s, vt = np.linalg.svd((near - centre) @ root, full_matrices=False)
-        yield bandwidth, np.hstack([constant, u]), np.append(0.0, s**2), root @ (vt.T * s), centre, landmarks
+        yield (
+            bandwidth,
+            np.hstack([constant, u]),
+            np.append(0.0, s**2),
+            root @ (vt.T * s),
+            centre,
+            landmarks,
+        )
 
 
 def _spread(embeddings: np.ndarray, bandwidth: float) -> np.ndarray:
@@ -201,7 +243,11 @@ def _covariance(sharing: str, y: np.ndarray, path_ids: list[str]) -> np.ndarray:
 
 
 def _left_out_errors(
-    vectors: np.ndarray, gain: np.ndarray, projected: np.ndarray, rotated: np.ndarray, members: list[np.ndarray]
+    vectors: np.ndarray,
+    gain: np.ndarray,
+    projected: np.ndarray,
+    rotated: np.ndarray,
+    members: list[np.ndarray],
 ) -> np.ndarray:
     """Return what predictions get wrong that leave out the query's whole group: (I - H_gg)^-1 (y - H y)_g, per path direction."""
     wrong = rotated - vectors @ (gain * projected)

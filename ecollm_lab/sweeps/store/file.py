@@ -58,8 +58,15 @@ class Owner:
                     self._stream.seek(0)
                     holder = self._stream.read().strip() or "unknown"
                     self._stream.close()
-                    who = "this process, which has it open already" if holder == str(os.getpid()) else f"process {holder}"
-                    raise LabError(f"The store {file} is in use by {who}. Wait until it ends, or name another with --store.") from None
+                    who = (
+                        "this process, which has it open already"
+                        if holder == str(os.getpid())
+                        else f"process {holder}"
+                    )
+                    raise LabError(
+                        f"The store {file} is in use by {who}. Wait until it ends, or name another"
+                        " with --store."
+                    ) from None
                 time.sleep(0.05)
         self._stream.truncate(0)
         self._stream.write(f"{os.getpid()}\n")
@@ -83,7 +90,10 @@ def open_file(file: FilePath) -> sqlite3.Connection:
     """
     db = _connect(file)
     try:
-        version, tables = _version(db), db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        version, tables = (
+            _version(db),
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0],
+        )
         fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if fault != "ok":
             raise sqlite3.DatabaseError(fault)
@@ -95,8 +105,8 @@ def open_file(file: FilePath) -> sqlite3.Connection:
             _create(db)
         elif version != VERSION:
             raise LabError(
-                f"The store {file} has version {version}, this lab writes version {VERSION}. It was left as it is: "
-                "name another with --store."
+                f"The store {file} has version {version}, this lab writes version {VERSION}. It was"
+                " left as it is: name another with --store."
             )
         db.execute("PRAGMA synchronous = FULL")
     except BaseException:
@@ -123,7 +133,9 @@ def _migrate(file: FilePath) -> sqlite3.Connection:
     part.unlink(missing_ok=True)
     old = _connect(file)
     old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    old.execute("PRAGMA journal_mode = DELETE")  # folds the write-ahead log into the one file that is kept
+    old.execute(
+        "PRAGMA journal_mode = DELETE"
+    )  # folds the write-ahead log into the one file that is kept
     old.close()
     new = _connect(part)
     _create(new)

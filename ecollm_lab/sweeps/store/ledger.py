@@ -23,32 +23,53 @@ class Spending:
     attempts: int
 
 
-def reserve(db: sqlite3.Connection, sweep: str, key: str, model: str, usd: float, cap_usd: float) -> int | BudgetSpent:
+def reserve(
+    db: sqlite3.Connection, sweep: str, key: str, model: str, usd: float, cap_usd: float
+) -> int | BudgetSpent:
     """Journal an attempt with the most it can cost, if the cap leaves room for it beside what is charged and still open.
 
-    Returns the attempt's number; 0 = no room now, but there may be once open attempts are settled; `BudgetSpent` = never.
+    Returns the attempt's number; 0 = no room now, but there may be once open attempts are settled;
+    `BudgetSpent` = never.
     """
     charged, still_open = _totals(db, sweep)
     if charged + still_open + usd > cap_usd:
         if charged + usd <= cap_usd:
             return 0
         return BudgetSpent(
-            f"budget spent: {charged:.6f} of {cap_usd:g} USD are charged, and the next call to {model!r} may cost {usd:.6f} USD"
+            f"budget spent: {charged:.6f} of {cap_usd:g} USD are charged, and the next call to"
+            f" {model!r} may cost {usd:.6f} USD"
         )
-    db.execute("INSERT INTO spending VALUES (?, 0.0, ?) ON CONFLICT DO UPDATE SET open_usd = open_usd + ?", (sweep, usd, usd))
+    db.execute(
+        "INSERT INTO spending VALUES (?, 0.0, ?) ON CONFLICT DO UPDATE SET open_usd = open_usd + ?",
+        (sweep, usd, usd),
+    )
     row = (sweep, key, model, datetime.now(UTC).isoformat(timespec="milliseconds"), usd)
     columns = "sweep, key, model, sent_at, reserved_usd, state"
-    return int(db.execute(f"INSERT INTO attempts ({columns}) VALUES (?, ?, ?, ?, ?, 'open')", row).lastrowid or 0)
+    return int(
+        db.execute(
+            f"INSERT INTO attempts ({columns}) VALUES (?, ?, ?, ?, ?, 'open')", row
+        ).lastrowid
+        or 0
+    )
 
 
-def settle(db: sqlite3.Connection, attempt: int, usd: float, error: str, reply: Reply | None) -> None:
+def settle(
+    db: sqlite3.Connection, attempt: int, usd: float, error: str, reply: Reply | None
+) -> None:
     """Charge an attempt with what it cost instead of what was reserved, and keep the reply it brought."""
     asked = "SELECT sweep, key, model, reserved_usd FROM attempts WHERE id = ?"
     sweep, key, model, reserved = db.execute(asked, (attempt,)).fetchone()
     state = "answered" if reply else "failed"
-    db.execute("UPDATE attempts SET settled_usd = ?, state = ?, error = ? WHERE id = ?", (usd, state, error, attempt))
+    db.execute(
+        "UPDATE attempts SET settled_usd = ?, state = ?, error = ? WHERE id = ?",
+        (usd, state, error, attempt),
+    )
     charge = (usd, reserved, sweep)
-    db.execute("UPDATE spending SET charged_usd = charged_usd + ?, open_usd = max(0.0, open_usd - ?) WHERE sweep = ?", charge)
+    db.execute(
+        "UPDATE spending SET charged_usd = charged_usd + ?, open_usd = max(0.0, open_usd - ?) WHERE"
+        " sweep = ?",
+        charge,
+    )
     if reply:
         insert_call(db, key, model, reply, usd)
 
@@ -58,11 +79,9 @@ def close_open_attempts(db: sqlite3.Connection) -> None:
     if not db.execute("SELECT 1 FROM attempts WHERE state = 'open' LIMIT 1").fetchone():
         return
     db.executescript(
-        "BEGIN IMMEDIATE;"
-        "UPDATE attempts SET state = 'unknown', settled_usd = reserved_usd, error = 'the process ended' WHERE state = 'open';"
-        "DELETE FROM spending;"
-        "INSERT INTO spending SELECT sweep, sum(settled_usd), 0.0 FROM attempts GROUP BY sweep;"
-        "COMMIT"
+        "BEGIN IMMEDIATE;UPDATE attempts SET state = 'unknown', settled_usd = reserved_usd, error ="
+        " 'the process ended' WHERE state = 'open';DELETE FROM spending;INSERT INTO spending SELECT"
+        " sweep, sum(settled_usd), 0.0 FROM attempts GROUP BY sweep;COMMIT"
     )
 
 
@@ -74,12 +93,18 @@ def spending(db: sqlite3.Connection, sweep: str) -> Spending:
 
 def retried(db: sqlite3.Connection, sweep: str) -> int:
     """Return how many attempts of a sweep were further ones at the same call."""
-    return int(db.execute("SELECT count(*) - count(DISTINCT key) FROM attempts WHERE sweep = ?", (sweep,)).fetchone()[0])
+    return int(
+        db.execute(
+            "SELECT count(*) - count(DISTINCT key) FROM attempts WHERE sweep = ?", (sweep,)
+        ).fetchone()[0]
+    )
 
 
 def prices_paid(db: sqlite3.Connection, model: str) -> list[float]:
     """Return the price in US dollars of every answered attempt at a model."""
-    rows = db.execute("SELECT settled_usd FROM attempts WHERE model = ? AND state = 'answered'", (model,))
+    rows = db.execute(
+        "SELECT settled_usd FROM attempts WHERE model = ? AND state = 'answered'", (model,)
+    )
     return [row[0] for row in rows.fetchall()]
 
 
@@ -97,4 +122,6 @@ def insert_call(db: sqlite3.Connection, key: str, model: str, reply: Reply, usd:
 
 
 def _totals(db: sqlite3.Connection, sweep: str) -> tuple[float, float]:
-    return db.execute("SELECT charged_usd, open_usd FROM spending WHERE sweep = ?", (sweep,)).fetchone() or (0.0, 0.0)
+    return db.execute(
+        "SELECT charged_usd, open_usd FROM spending WHERE sweep = ?", (sweep,)
+    ).fetchone() or (0.0, 0.0)

@@ -39,19 +39,22 @@ class Failure:
 class Store:
     """Everything a sweep must not lose, in one file that one process at a time owns.
 
-    Writes are queued to one thread, which commits all that wait together; a write's future is done once it is on disk.
+    Writes are queued to one thread, which commits all that wait together; a write's future is done
+    once it is on disk.
 
     Parameters
     ----------
     file
-        The SQLite file; created if missing. A store of version 1 is migrated, the old file kept beside it.
+        The SQLite file; created if missing. A store of version 1 is migrated, the old file kept
+        beside it.
     wait_s
         Seconds to wait for another process that has it open.
 
     Raises
     ------
     LabError
-        If the file cannot be opened or written, is in use, is no store, is damaged, or is of a newer version. It is never changed then.
+        If the file cannot be opened or written, is in use, is no store, is damaged, or is of a
+        newer version. It is never changed then.
 
     """
 
@@ -60,24 +63,35 @@ class Store:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LabError(f"Cannot create the folder of the store {self.file}: {error.strerror}. Name another with --store.") from error
+            raise LabError(
+                f"Cannot create the folder of the store {self.file}: {error.strerror}. Name another"
+                " with --store."
+            ) from error
         try:
             if self.file.is_dir():
                 raise IsADirectoryError(21, "it is a folder")
             self._owner = Owner(self.file, wait_s)
         except OSError as error:
-            raise LabError(f"Cannot open the store {self.file}: {error.strerror}. Name a writable one with --store.") from error
+            raise LabError(
+                f"Cannot open the store {self.file}: {error.strerror}. Name a writable one with"
+                " --store."
+            ) from error
         try:
-            self._db, self._reader = open_file(self.file), sqlite3.connect(self.file, timeout=30, check_same_thread=False)
+            self._db, self._reader = (
+                open_file(self.file),
+                sqlite3.connect(self.file, timeout=30, check_same_thread=False),
+            )
             ledger.close_open_attempts(self._db)
         except sqlite3.OperationalError as error:
             self._owner.release()
-            raise LabError(f"Cannot open the store {self.file}: {error}. Name a writable one with --store.") from error
+            raise LabError(
+                f"Cannot open the store {self.file}: {error}. Name a writable one with --store."
+            ) from error
         except sqlite3.DatabaseError as error:
             self._owner.release()
             raise LabError(
-                f"The store {self.file} is damaged or no store ({error}). It was left as it is: move it aside to keep it, "
-                "or name another with --store."
+                f"The store {self.file} is damaged or no store ({error}). It was left as it is:"
+                " move it aside to keep it, or name another with --store."
             ) from error
         except BaseException:
             self._owner.release()
@@ -103,7 +117,9 @@ class Store:
             self._commit(self._with_later(group))
         self._commit(self._with_later([]))
 
-    def _with_later(self, group: list[tuple[Write, Future[Any]]]) -> list[tuple[Write, Future[Any]]]:
+    def _with_later(
+        self, group: list[tuple[Write, Future[Any]]]
+    ) -> list[tuple[Write, Future[Any]]]:
         """Put what may wait before what may not: an outcome is never on disk without its call."""
         return [self._later.popleft() for _ in range(len(self._later))] + group
 
@@ -118,8 +134,8 @@ class Store:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             self._failed = self._failed or LabError(
-                f"Cannot write to the store {self.file}: {error}. What it holds is kept; make room or name another with --store, "
-                "then run the same command again."
+                f"Cannot write to the store {self.file}: {error}. What it holds is kept; make room"
+                " or name another with --store, then run the same command again."
             )
             for _, future in group:
                 future.set_exception(self._failed)
@@ -131,13 +147,16 @@ class Store:
         """Queue a write; its future gives what it returned, once that is committed, or raises `LabError`."""
         return self._queued(write, self._writes.put)
 
-    def _queued(self, write: Write, put: Callable[[tuple[Write, Future[Any]]], None]) -> Future[Any]:
+    def _queued(
+        self, write: Write, put: Callable[[tuple[Write, Future[Any]]], None]
+    ) -> Future[Any]:
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # a write that is queued happens
         put((write, future))
         return future
 
-    # -- outcomes and failures ---------------------------------------------------------------------------------------------------
+    # -- outcomes and failures
+    # ---------------------------------------------------------------------------------------------------
 
     def put(self, fingerprint: str, outcome: Outcome, call_key: str | None = None) -> Future[None]:
         """Queue an outcome. One already there is kept; a failure of the same pair is forgotten."""
@@ -148,9 +167,13 @@ class Store:
         def write(db: sqlite3.Connection) -> None:
             columns = ", ".join(("fingerprint", *_OUTCOME, "call_key"))
             db.execute(
-                f"INSERT OR IGNORE INTO outcomes ({columns}) VALUES ({', '.join('?' * (len(row) + 2))})", (fingerprint, *row, call_key)
+                f"INSERT OR IGNORE INTO outcomes ({columns}) VALUES"
+                f" ({', '.join('?' * (len(row) + 2))})",
+                (fingerprint, *row, call_key),
             )
-            db.execute("DELETE FROM failures WHERE fingerprint = ? AND query_id = ? AND path_id = ?", pair)
+            db.execute(
+                "DELETE FROM failures WHERE fingerprint = ? AND query_id = ? AND path_id = ?", pair
+            )
 
         return self.submit(write)
 
@@ -161,17 +184,30 @@ class Store:
     def fail(self, fingerprint: str, failure: Failure) -> Future[None]:
         """Queue a failure; attempts of earlier sweeps on the pair are added up."""
         row = (fingerprint, *astuple(failure))
-        same = "ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, attempts = attempts + excluded.attempts"
-        return self.submit(lambda db: _none(db.execute(f"INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?) {same}", row)))
+        same = (
+            "ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, attempts ="
+            " attempts + excluded.attempts"
+        )
+        return self.submit(
+            lambda db: _none(
+                db.execute(f"INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?) {same}", row)
+            )
+        )
 
     def pairs(self, fingerprint: str) -> set[tuple[str, str]]:
         """Return the (query_id, path_id) pairs already there under a fingerprint."""
-        return set(self._reader.execute("SELECT query_id, path_id FROM outcomes WHERE fingerprint = ?", (fingerprint,)))
+        return set(
+            self._reader.execute(
+                "SELECT query_id, path_id FROM outcomes WHERE fingerprint = ?", (fingerprint,)
+            )
+        )
 
     def outcomes(self, fingerprint: str) -> Iterator[Outcome]:
         """Yield the outcomes under a fingerprint, ordered by query and path."""
         rows = self._reader.execute(
-            f"SELECT {', '.join(_OUTCOME)} FROM outcomes WHERE fingerprint = ? ORDER BY query_id, path_id", (fingerprint,)
+            f"SELECT {', '.join(_OUTCOME)} FROM outcomes WHERE fingerprint = ? ORDER BY query_id,"
+            " path_id",
+            (fingerprint,),
         )
         for row in rows.fetchall():
             values = dict(zip(_OUTCOME, row, strict=True))
@@ -182,10 +218,13 @@ class Store:
     def failures(self, fingerprint: str) -> list[Failure]:
         """Return the pairs that were given up under a fingerprint."""
         columns = "query_id, path_id, state, attempts, error"
-        rows = self._reader.execute(f"SELECT {columns} FROM failures WHERE fingerprint = ? ORDER BY 1, 2", (fingerprint,))
+        rows = self._reader.execute(
+            f"SELECT {columns} FROM failures WHERE fingerprint = ? ORDER BY 1, 2", (fingerprint,)
+        )
         return [Failure(*row) for row in rows.fetchall()]
 
-    # -- calls and the ledger ----------------------------------------------------------------------------------------------------
+    # -- calls and the ledger
+    # ----------------------------------------------------------------------------------------------------
 
     def reply(self, key: str) -> Reply | None:
         """Return the reply of a call made before, None if there was none."""
@@ -193,13 +232,19 @@ class Store:
 
     def record(self, key: str, model: str, reply: Reply) -> Future[None]:
         """Queue the reply of a call that nobody bills; it is committed with the next write, which is mostly its outcome, or on closing."""
-        return self._queued(lambda db: ledger.insert_call(db, key, model, reply, 0.0), self._later.append)
+        return self._queued(
+            lambda db: ledger.insert_call(db, key, model, reply, 0.0), self._later.append
+        )
 
     def reserve(self, sweep: str, key: str, model: str, usd: float, cap_usd: float) -> Future[int]:
         """Queue an attempt with the most it can cost; see `ledger.reserve`. Its future raises the `BudgetSpent` found there."""
-        return _unwrapped(self.submit(lambda db: ledger.reserve(db, sweep, key, model, usd, cap_usd)))
+        return _unwrapped(
+            self.submit(lambda db: ledger.reserve(db, sweep, key, model, usd, cap_usd))
+        )
 
-    def settle(self, attempt: int, usd: float, error: str = "", reply: Reply | None = None) -> Future[None]:
+    def settle(
+        self, attempt: int, usd: float, error: str = "", reply: Reply | None = None
+    ) -> Future[None]:
         """Queue what an attempt cost in the end, together with the reply it brought."""
         return self.submit(lambda db: ledger.settle(db, attempt, usd, error, reply))
 
@@ -226,7 +271,12 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
@@ -240,7 +290,9 @@ def _unwrapped(inner: Future[Any]) -> Future[int]:
     outer.set_running_or_notify_cancel()
 
     def pass_on(done: Future[Any]) -> None:
-        error = done.exception() or (done.result() if isinstance(done.result(), BudgetSpent) else None)
+        error = done.exception() or (
+            done.result() if isinstance(done.result(), BudgetSpent) else None
+        )
         outer.set_exception(error) if error else outer.set_result(done.result())
 
     inner.add_done_callback(pass_on)

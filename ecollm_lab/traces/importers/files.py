@@ -14,10 +14,14 @@ import pyarrow.parquet as pq
 
 from ecollm_lab.records import LabError
 
-WHERE = ["@file", "@row"]  # where each outcome stood, for messages; the first row under the header is row 1
+WHERE = [
+    "@file",
+    "@row",
+]  # where each outcome stood, for messages; the first row under the header is row 1
 _PICKLED = (
-    "{} is a pickle, and reading one can run code that its author put there, so untrusted files are never unpickled here. Convert it "
-    "once: in a throwaway environment without network or secrets open it with pandas, write it with DataFrame.to_parquet, import that."
+    "{} is a pickle, and reading one can run code that its author put there, so untrusted files are"
+    " never unpickled here. Convert it once: in a throwaway environment without network or secrets"
+    " open it with pandas, write it with DataFrame.to_parquet, import that."
 )
 
 
@@ -30,7 +34,9 @@ def read_bytes(file: FilePath) -> bytes:
     if not data:
         raise LabError(f"{file} is empty.")
     zipped = data[:4] == b"PK\x03\x04" and zipfile.is_zipfile(io.BytesIO(data))
-    if data[0] == 0x80 or (zipped and any(n.endswith("data.pkl") for n in zipfile.ZipFile(io.BytesIO(data)).namelist())):
+    if data[0] == 0x80 or (
+        zipped and any(n.endswith("data.pkl") for n in zipfile.ZipFile(io.BytesIO(data)).namelist())
+    ):
         raise LabError(_PICKLED.format(file))
     return data
 
@@ -42,7 +48,9 @@ def read_text(file: FilePath) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise LabError(f"{file}:{line}: not UTF-8 (byte {data[error.start]:#04x}). Save it as UTF-8.") from error
+        raise LabError(
+            f"{file}:{line}: not UTF-8 (byte {data[error.start]:#04x}). Save it as UTF-8."
+        ) from error
 
 
 def read_table(file: FilePath) -> pd.DataFrame:
@@ -51,18 +59,26 @@ def read_table(file: FilePath) -> pd.DataFrame:
         raise LabError(_PICKLED.format(file))
     try:
         if file.suffix.lower() == ".parquet":
-            table = pq.ParquetFile(pa.BufferReader(read_bytes(file))).read().to_pandas(ignore_metadata=True)
+            table = (
+                pq.ParquetFile(pa.BufferReader(read_bytes(file)))
+                .read()
+                .to_pandas(ignore_metadata=True)
+            )
         elif file.suffix.lower() == ".csv":
             table = pd.read_csv(io.StringIO(read_text(file)), dtype=str, keep_default_na=False)
         else:
             read_bytes(file)
             raise LabError(f"{file} must be a .csv or .parquet file.")
     except (pa.ArrowException, OSError) as error:
-        raise LabError(f"{file} is no whole Parquet file: {error}. Fetch or write it again.") from error
+        raise LabError(
+            f"{file} is no whole Parquet file: {error}. Fetch or write it again."
+        ) from error
     except ValueError as error:  # pandas' ParserError and EmptyDataError
         raise LabError(f"{file} is no CSV table: {str(error).strip()}.") from error
     if not isinstance(table.index, pd.RangeIndex) or not table.columns.is_unique:
-        raise LabError(f"{file}: its header must name every column once, and no row may have more cells.")
+        raise LabError(
+            f"{file}: its header must name every column once, and no row may have more cells."
+        )
     if table.empty:
         raise LabError(f"{file} is empty: it has columns but no row.")
     return table.assign(**{"@file": str(file), "@row": np.arange(1, len(table) + 1)})
@@ -73,7 +89,9 @@ def require_columns(table: pd.DataFrame, file: FilePath, names: Sequence[str], h
     missing = [name for name in names if name not in table]
     if missing:
         there = ", ".join(map(str, table.columns.drop(WHERE)))
-        raise LabError(f"{file} has no column {', '.join(missing)}; it has: {there}. Expected {hint}.")
+        raise LabError(
+            f"{file} has no column {', '.join(missing)}; it has: {there}. Expected {hint}."
+        )
 
 
 def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
@@ -81,7 +99,13 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     values = frame[column]
     if not pd.api.types.is_numeric_dtype(values):
         words = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.lower()
-        words = words.replace({"true": "1", "false": "0", **dict.fromkeys(("nan", "na", "n/a", "none", "null", "<na>"), "")})
+        words = words.replace(
+            {
+                "true": "1",
+                "false": "0",
+                **dict.fromkeys(("nan", "na", "n/a", "none", "null", "<na>"), ""),
+            }
+        )
         values = words.where(words != "")
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     top = 1 if column == "quality" else np.finfo(float).max
@@ -89,7 +113,10 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     if wrong.any():
         limits = "within [0, 1]" if column == "quality" else ">= 0 and finite"
         got = str(frame.loc[wrong, column].iloc[0])
-        raise LabError(f"{at(frame[wrong])}: {column} must be a number {limits}, got {got!r}. Mend the source, or exclude such rows.")
+        raise LabError(
+            f"{at(frame[wrong])}: {column} must be a number {limits}, got {got!r}. Mend the source,"
+            " or exclude such rows."
+        )
     return numbers
 
 
