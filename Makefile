@@ -4,12 +4,17 @@ export HF_HUB_OFFLINE := 1
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: reproduce test check lab bench sweep notebooks pictures
+.PHONY: reproduce record test check lab bench sweep notebooks pictures texts
 
-reproduce: .venv/study  ## the whole study: live check, clusters, fronts, policies, replay, figures/
-	$(BIN)/ecollm-lab study
+reproduce: .venv/study  ## the study: live check, clusters, fronts, policies, replay; git ignores what it writes
+	$(BIN)/ecollm-lab study --figures figures
 
-test: .venv/dev  ## every test, notebooks included
+record: .venv/dev reproduce  ## renew what is committed of the study: its summary, the tables of the docs, the pictures
+	cp figures/summary.json data/benchmarks/study.json
+	$(BIN)/python -m benchmarks.tables
+	$(MAKE) pictures
+
+test: .venv/dev texts  ## every test, notebooks included
 	$(BIN)/pytest
 	$(BIN)/pytest -o addopts= --nbmake --nbmake-timeout=300 notebooks
 
@@ -19,10 +24,13 @@ check: .venv/dev  ## format, lint, types, rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lab: .venv/study  ## JupyterLab on the notebooks
+lab: .venv/study texts  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
-bench: .venv/dev  ## everything with a number, against its competitors (over an hour on two cores; the Emulator goes on from its records)
+texts: .venv/study  ## the .ipynb files, which git ignores, from their reviewed texts; outputs stay
+	$(BIN)/jupytext --quiet --update --to ipynb notebooks/0*.py
+
+bench: .venv/dev  ## everything with a number, against its competitors (over an hour on two cores)
 	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
 	$(BIN)/python -m benchmarks.explorer --json build/benchmarks/explorer.json
 	$(BIN)/python -m benchmarks.sweep --json build/benchmarks/sweep.json
@@ -34,10 +42,10 @@ sweep: .venv/study  ## measure both domains again, all paths; stop and start it 
 	$(BIN)/ecollm-lab sweep --domain smart_home --out data/traces/smart_home.parquet
 	$(BIN)/ecollm-lab sweep --domain automotive --out data/traces/automotive.parquet
 
-notebooks: .venv/dev  ## pair the .ipynb files with their reviewed text, execute all, render them to build/notebooks/*.html
+notebooks: .venv/dev  ## run the notebooks and render them to build/notebooks/*.html
 	$(BIN)/python -m scripts.notebooks
 
-pictures: reproduce  ## the figures as PNG; needs Chromium
+pictures: .venv/dev  ## photograph the figures of the last `make reproduce` as PNG; needs Chromium
 	$(BIN)/python -m scripts.pictures
 	$(BIN)/python -m scripts.screenshots
 

@@ -22,7 +22,7 @@ the lab; "points" are hundredths of it.
 - `stage_execution_share`: stage executions of the sweep over those of one that shares nothing, from
   the log of its runs.
 - `grading_agreement_rate`: share of hand-judged answers (data/<domain>/labels.jsonl, drawn by
-  `scripts.judge`) on which grader and person both say right or both say wrong; `disagreements`
+  `benchmarks.judging`) on which grader and person both say right or both say wrong; `disagreements`
   lists the others, and those apart by more than 1/4.
 - Counts and sizes of what is committed.
 """
@@ -40,6 +40,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.judging import read
 from ecollm_lab.domains import Domain, grade, load_domain
 from ecollm_lab.domains.agreement import agreement, disagreements, read_labels
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
@@ -50,7 +51,6 @@ from ecollm_lab.study import DOMAINS
 from ecollm_lab.sweeps import live_check
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
-from scripts.judge import read
 
 BOTH = "both"
 SIZES = ("pocket-s", "pocket-m", "pocket-l", "pocket-xl")

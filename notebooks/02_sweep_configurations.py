@@ -12,14 +12,12 @@
 # # 2 · Where should the calls go?
 #
 # **Question.** How do rewriting, retrieval, refinement and model size play together, and how few
-# outcomes tell which paths are worth
-# having?
+# outcomes tell which paths are worth having?
 #
 # **Inputs.** `data/smart_home`, the pocket models, the committed exhaustive trace, and the
-# benchmark's records in `data/benchmarks`.
-# **Run time** a minute or two, a part of it a live sweep of four paths. **Cost** below 0.01 USD at
-# the declared prices, and nothing
-# really: all models run here.
+# benchmark's records in `data/benchmarks`. **Run time** a minute or two, a part of it a live sweep
+# of four paths. **Cost** below 0.01 USD at the declared prices, and nothing really: all models run
+# here.
 
 # %%
 import tempfile
@@ -31,6 +29,7 @@ from ecollm_lab import Budget, Emulator, Trace, emulate, figures, sweep_live
 from ecollm_lab.emulator import replay_from
 from ecollm_lab.models import default_encoder, load_catalog
 
+# %%
 place = Path(tempfile.mkdtemp())
 options = {
     "catalog_file": Path("../data/models.toml"),
@@ -41,10 +40,9 @@ options = {
 # %% [markdown]
 # ## Measuring paths
 #
-# A sweep measures each (query, path) pair once and commits it at once. It runs beside the notebook:
-# the cell ends immediately, the bar
-# moves, the table shows the front so far, and *Stop* ends it after what is in flight, without
-# losing an outcome.
+# A sweep measures each (query, path) pair once and commits it at once. It runs beside the
+# notebook: the cell ends immediately, the bar moves, the table shows the front so far, and *Stop*
+# ends it after what is in flight, without losing an outcome.
 
 # %%
 small, *_, large = load_catalog(options["catalog_file"]).models
@@ -66,8 +64,8 @@ trace = Trace.load("../data/traces/smart_home.parquet")
 print(trace.source_line)
 
 # %% [markdown]
-# `result()` waits for the end. The second sweep asks for more of the same and finds the first one's
-# outcomes in the store.
+# `result()` waits for the end. The second sweep asks for more of the same and finds the first
+# one's outcomes in the store.
 
 # %%
 first.result()
@@ -83,8 +81,7 @@ live.outcomes[
 
 # %% [markdown]
 # Real answers of real (very small) models. Greedy decoding on the same weights: quality should
-# agree with the committed trace on
-# practically every outcome. Latency depends on the machine.
+# agree with the committed trace on practically every outcome. Latency depends on the machine.
 
 # %%
 same = live.outcomes.merge(trace.outcomes, on=["query_id", "path_id"])
@@ -101,19 +98,18 @@ print(f"quality as in the committed trace: {agree:.1%} of {len(same)} outcomes")
 figures.plot_interplay(figures.compute_interplay(trace), trace.source_line)
 
 # %% [markdown]
-# Without passages a model can only answer what it has read in training. More passages find more but
-# also offer more wrong facts to
-# copy: look how far the lines fall to the right, and whether those of the smaller models fall
-# further. The next figure says how much of
-# all the differences between paths each stage explains alone, and how much only stages together do.
+# Without passages a model can only answer what it has read in training. More passages find more
+# but also offer more wrong facts to copy: look how far the lines fall to the right, and whether
+# those of the smaller models fall further. The next figure says how much of all the differences
+# between paths each stage explains alone, and how much only stages together do.
 
 # %%
 figures.plot_contribution(figures.compute_contribution(trace), trace.source_line)
 
 # %% [markdown]
 # What counts depends on the objective: what drives quality is not what drives cost. And where
-# "together" has a share, stages cannot be
-# chosen one at a time. So whole paths have to be measured, and their number is a product:
+# "together" has a share, stages cannot be chosen one at a time. So whole paths have to be
+# measured, and their number is a product:
 
 # %%
 train = trace.split("train")
@@ -126,14 +122,11 @@ print(f"{len(train.path_ids)} paths on {len(train.query_ids)} training queries: 
 # ## Measuring a twentieth
 #
 # The Emulator asks for the pairs that can still change a front. It fits a mixed model to what it
-# has seen (paths share components,
-# queries share clusters), draws the paths' means from the posterior, and gives a path the next
-# outcomes in proportion to how often it
-# is on a drawn front or best for a drawn SLO, times how unsure its quality is. Here it replays on
-# the committed trace, held-out queries
-# left out; `emulate_live("../data/smart_home", budget_share=0.05, …)` does the same on the real
-# models, beside the notebook like the
-# sweep above.
+# has seen (paths share components, queries share clusters), draws the paths' means from the
+# posterior, and gives a path the next outcomes in proportion to how often it is on a drawn front
+# or best for a drawn SLO, times how unsure its quality is. Here it replays on the committed trace,
+# held-out queries left out; `emulate_live("../data/smart_home", budget_share=0.05, …)` does the
+# same on the real models, beside the notebook like the sweep above.
 
 # %%
 embeddings = default_encoder().encode(train.queries["text"].tolist())
@@ -148,19 +141,16 @@ pd.concat(steps, ignore_index=True)[columns].round(4)
 
 # %% [markdown]
 # `expected_regret` is the Emulator's own view of how unsure it is: the quality that knowing every
-# path exactly would still add,
-# averaged over 25 SLOs. It need not fall at every step, since each batch is also a surprise. The
-# next figure shows where the outcomes
-# went.
+# path exactly would still add, averaged over 25 SLOs. It need not fall at every step, since each
+# batch is also a surprise. The next figure shows where the outcomes went.
 
 # %%
 figures.plot_samples(fronts[-1], source)
 
 # %% [markdown]
 # Paths that cost or take more without answering better get few outcomes: enough to say so, and no
-# more. A grey cross marks a path with
-# less than one chance in a hundred to be on the front, overall or in any cluster of queries; its
-# hover card names what beats it.
+# more. A grey cross marks a path with less than one chance in a hundred to be on the front,
+# overall or in any cluster of queries; its hover card names what beats it.
 #
 # What did each further outcome buy? Look at the length of the intervals, and at the estimates of
 # the best paths.
@@ -169,9 +159,9 @@ figures.plot_samples(fronts[-1], source)
 figures.plot_tightening(pd.concat(fronts), source)
 
 # %% [markdown]
-# The intervals shrink, and the estimates of the best paths tend to come down: with few outcomes the
-# winner is partly the luckiest. How
-# far off is the estimate in the end? The exhaustive trace knows.
+# The intervals shrink, and the estimates of the best paths tend to come down: with few outcomes
+# the winner is partly the luckiest. How far off is the estimate in the end? The exhaustive trace
+# knows.
 
 # %%
 last = fronts[-1][(fronts[-1]["scope"] == "all")].set_index("path_id")
@@ -189,9 +179,9 @@ print(f"the estimated front is optimistic by {optimism:+.3f}")
 #
 # ## Against random search, racing and Optuna
 #
-# Every method spends the same number of outcomes on the same tables; `python -m benchmarks.emulator
-# --json …` measures this anew (about
-# an hour). Look for the budget at which each line reaches the height at which ours starts.
+# Every method spends the same number of outcomes on the same tables; `python -m
+# benchmarks.emulator --json …` measures this anew (about an hour). Look for the budget at which
+# each line reaches the height at which ours starts.
 
 # %%
 records = pd.read_parquet("../data/benchmarks/emulator.parquet")
@@ -206,10 +196,9 @@ figures.plot_budget(figures.compute_budget(domains, "heldout_kept"), said)
 
 # %% [markdown]
 # The hypervolume flatters everyone: a handful of cheap paths holds most of it. What a policy makes
-# of the outcomes on queries it has
-# not seen tells the methods apart. How much of that is the estimator, how much the choice of pairs?
-# In the table, `+ours` puts our
-# estimator on top of what the other method saw.
+# of the outcomes on queries it has not seen tells the methods apart. How much of that is the
+# estimator, how much the choice of pairs? In the table, `+ours` puts our estimator on top of what
+# the other method saw.
 
 # %%
 five = records[
@@ -220,5 +209,5 @@ five.groupby(["trace", "method"])[measures].median().round(3)
 
 # %% [markdown]
 # Where a plain method with `+ours` comes close to `ours`, the estimator does most of the work
-# there. These are medians;
-# docs/emulator.md gives the cases in which others are better beyond the paired interval.
+# there. These are medians; docs/emulator.md gives the cases in which others are better beyond the
+# paired interval.

@@ -15,9 +15,8 @@
 # any fixed choice?
 #
 # **Inputs.** Both committed traces. Policies learn from the training split; everything below is
-# scored on the held-out split, whose
-# products and people occur nowhere in training. **Run time** about two minutes. **Cost** nothing:
-# outcomes are looked up.
+# scored on the held-out split, whose products and people occur nowhere in training. **Run time**
+# about two minutes. **Cost** nothing: outcomes are looked up.
 
 # %%
 from ecollm_lab import SLO, Trace, figures, fit_policy, replay_all
@@ -34,11 +33,10 @@ heldout = {name: trace.split("heldout") for name, trace in traces.items()}
 study_slos(train["smart_home"])
 
 # %% [markdown]
-# The limits come from the training split: the upper quartile, over paths, of the 95th percentile of
-# latency and of cost, where the paths
-# of the cloud weigh as much together as those of the edge. The oracle below knows each outcome
-# beforehand; its distance to everything
-# else is what better prediction could still win.
+# The limits come from the training split: the upper quartile, over paths, of the 95th percentile
+# of latency and of cost, where the paths of the cloud weigh as much together as those of the edge.
+# The oracle below knows each outcome beforehand; its distance to everything else is what better
+# prediction could still win.
 
 # %%
 fitted = {
@@ -69,9 +67,8 @@ tables["smart_home"]["prefer_quality"][columns].round(places)
 
 # %% [markdown]
 # Compare `ours` with `best_single`: is the difference larger than the intervals? And does either
-# break the limits more often than the 5
-# % it was asked to stay below? Both domains and all three preferences at a glance, left to right;
-# the bars are 95 % intervals.
+# break the limits more often than the 5 % it was asked to stay below? Both domains and all three
+# preferences at a glance, left to right; the bars are 95 % intervals.
 
 # %%
 sources = {name: f"{heldout[name].source_line} · held-out split" for name in traces}
@@ -87,8 +84,8 @@ figures.plot_policies(figures.compute_policies(tables["automotive"]), sources["a
 # ## Does a policy keep what it is asked for?
 #
 # One latency limit says little about all others. Below, each point is a limit asked (across) and
-# the 95th percentile obtained (up). On
-# the diagonal a policy takes all the time it may; above it, it breaks its promise.
+# the 95th percentile obtained (up). On the diagonal a policy takes all the time it may; above it,
+# it breaks its promise.
 
 # %%
 timed = figures.slo_grid(train["smart_home"], "latency_s")
@@ -99,15 +96,14 @@ attained = figures.compute_attainment(
 figures.plot_attainment(attained, sources["smart_home"])
 
 # %% [markdown]
-# Points far below the diagonal are time allowed and not used, for want of a better path in between.
-# Points above it are limits set on
-# the training queries that the held-out ones do not keep.
+# Points far below the diagonal are time allowed and not used, for want of a better path in
+# between. Points above it are limits set on the training queries that the held-out ones do not
+# keep.
 #
 # ## Where do the queries go?
 #
 # The same limits, tight on the left. Watch when the cloud model comes in ("mixed": it reads what
-# the edge retrieved), and what quality
-# does then.
+# the edge retrieved), and what quality does then.
 
 # %%
 mixed = [policy for policy in shown if policy.name != "knn"]
@@ -118,16 +114,13 @@ figures.plot_choice_mix(mix, sources["smart_home"])
 
 # %% [markdown]
 # A fixed choice moves everything at once or nothing. A policy moves the queries that gain by it;
-# the oracle shows how few would need
-# to.
+# the oracle shows how few would need to.
 #
 # ## At equal cost, at equal quality
 #
 # Policies that spend different sums cannot be compared by quality alone. So each is drawn where it
-# costs what `best_single` costs, and
-# where it is as good as `best_single`, mixing two of its own operating points if need be. A marker
-# whose interval crosses the line has
-# shown nothing.
+# costs what `best_single` costs, and where it is as good as `best_single`, mixing two of its own
+# operating points if need be. A marker whose interval crosses the line has shown nothing.
 
 # %%
 priced = [*figures.slo_grid(train["smart_home"], "cost_usd"), SLO()]
@@ -141,9 +134,8 @@ figures.plot_equal(equal, sources["smart_home"])
 # ## What was learned?
 #
 # Does the query's text say anything about which path to take? `sharing` is "learned" where
-# deviations are shared between related paths,
-# "none" where each path is on its own, "flat" where the embeddings say nothing; the error is that
-# on training queries left out.
+# deviations are shared between related paths, "none" where each path is on its own, "flat" where
+# the embeddings say nothing; the error is that on training queries left out.
 
 # %%
 for name in traces:
@@ -154,5 +146,5 @@ for name in traces:
 
 # %% [markdown]
 # A small gain in error can be a large one in choices, where two paths are near each other, or none
-# at all. Read the intervals above for
-# that, and the README for the same on recorded outcomes of large models.
+# at all. Read the intervals above for that, and the README for the same on recorded outcomes of
+# large models.

@@ -12,17 +12,14 @@
 # # 5 · Does the claim hold on requests real people make?
 #
 # **Question.** Choosing the path per query is said to cost or take far less than the best fixed
-# model, at quality no lower. Notebooks
-# 1 to 4 look at domains and models of this project's own making. Here are others': voice requests
-# to smart homes, answered by 35
-# models, edge and cloud, recorded by the Home Assistant project
+# model, at quality no lower. Notebooks 1 to 4 look at domains and models of this project's own
+# making. Here are others': voice requests to smart homes, answered by 35 models, edge and cloud,
+# recorded by the Home Assistant project
 # ([home-assistant-datasets](https://github.com/allenporter/home-assistant-datasets), Apache-2.0).
 #
 # **Inputs.** The committed records of `python -m benchmarks.routing`. The outcomes themselves are
-# not part of this project; where
-# they are at hand (a folder named by `ECOLLM_LAB_RECORDED`), they are replayed here as well. **Run
-# time** under a minute. **Cost**
-# nothing.
+# not part of this project; where they are at hand (a folder named by `ECOLLM_LAB_RECORDED`), they
+# are replayed here as well. **Run time** under a minute. **Cost** nothing.
 
 # %%
 import os
@@ -33,6 +30,7 @@ import pandas as pd
 from ecollm_lab import SLO, figures, fit_policy, import_outcomes, replay_all
 from ecollm_lab.models import CachedEncoder, default_encoder
 
+# %%
 records = pd.read_parquet("../data/benchmarks/routing.parquet")
 one = records[records["trace"] == "homeassistant"]
 file = Path(os.environ.get("ECOLLM_LAB_RECORDED", "../../shared/traces"), "homeassistant.parquet")
@@ -45,29 +43,19 @@ print(
 # ## Quality under limits
 #
 # Every policy predicted each request from requests with other texts (five folds by text). Limits
-# lie at 95th percentiles of the
-# models' cost and latency; at most 5 % of the choices may break one. Compare `ours` with
-# `best_single`, the one model that is best
-# within each limit, and look at how far away `oracle` is, who knows the outcomes.
+# lie at 95th percentiles of the models' cost and latency; at most 5 % of the choices may break
+# one. Compare `ours` with `best_single`, the one model that is best within each limit, and look at
+# how far away `oracle` is, who knows the outcomes.
 
 # %%
-columns = [
-    "quality",
-    "ci_low",
-    "ci_high",
-    "cost_usd",
-    "latency_s",
-    "latency_p95_s",
-    "slo_violation_rate",
-]
-one[one["slo"] == "grid"].set_index("policy")[columns].sort_values(
-    "quality", ascending=False
-).round(4)
+columns = ["quality", "ci_low", "ci_high", "cost_usd", "latency_s", "slo_violation_rate"]
+grid = one[one["slo"] == "grid"].set_index("policy")
+grid[columns].sort_values("quality", ascending=False).round(4)
 
 # %% [markdown]
-# The intervals overlap, but the policies answered the same requests, so their differences are known
-# better than each one alone. Where
-# an interval excludes zero, the difference is settled for requests like these.
+# The intervals overlap, but the policies answered the same requests, so their differences are
+# known better than each one alone. Where an interval excludes zero, the difference is settled for
+# requests like these.
 
 # %%
 paired = one[one["metric"].fillna("").str.startswith("quality_over_")]
@@ -77,10 +65,8 @@ paired.set_index("metric")[["value", "ci_low", "ci_high"]].round(3)
 # ## The claim: cheaper or faster at quality no lower
 #
 # Without limits, `prefer="cost"` and `prefer="latency"` may give up .02 of quality on average.
-# Against the best single model, and
-# against gpt-4.1 as the cloud model one would take: how much quality is gained (above 0), and which
-# share of its cost or time is left
-# (below 1)?
+# Against the best single model, and against gpt-4.1 as the cloud model one would take: how much
+# quality is gained (above 0), and which share of its cost or time is left (below 1)?
 
 # %%
 claims = one[(one["policy"] == "ours") & one["against"].notna()]
@@ -97,8 +83,7 @@ figure.update_yaxes(range=[0.75, 1]).update_yaxes(title="quality (share of tests
 
 # %% [markdown]
 # Up and to the left is better; free choices are missing, a logarithm has no zero. They matter, so
-# here are the fixed ones beside
-# ours.
+# here are the fixed ones beside ours.
 
 # %%
 few = free[free["policy"].isin(["ours", "best_single", "cloud_only"])]
@@ -108,19 +93,16 @@ few.set_index(["prefer", "policy"])[
 
 # %% [markdown]
 # Told to prefer cost, the best *single* path is an edge model at no cost, as good as ours: the
-# model that was best in training was
-# lucky there, and one a little cheaper is no worse on new texts. So most of what is saved against
-# the best cloud model needs no
-# policy, only the knowledge which edge model is good enough. What choosing per request adds is
-# quality: prefer="quality" and
+# model that was best in training was lucky there, and one a little cheaper is no worse on new
+# texts. So most of what is saved against the best cloud model needs no policy, only the knowledge
+# which edge model is good enough. What choosing per request adds is quality: prefer="quality" and
 # "latency".
 #
 # ## The same, live
 #
 # If the outcomes are at hand, they are imported, a third of the texts is held out once, and
-# policies are fitted and replayed like
-# those of notebook 4. One split scores a few dozen texts, so expect other numbers than above, and
-# wide intervals.
+# policies are fitted and replayed like those of notebook 4. One split scores a few dozen texts, so
+# expect other numbers than above, and wide intervals.
 
 # %%
 columns = {"query_id": "query_unit", "cost_usd": "cost_usd_est", "kind": "category"}
@@ -131,11 +113,11 @@ left_out = [
 ]
 shape = {"columns": columns, "exclude": left_out, "repeats": "mean", "heldout_share": 0.33}
 trace = import_outcomes("long", file, **shape) if file.exists() else None
+
+# %%
 if trace:
-    whole = trace.outcomes.groupby("query_id")["quality"].count().reindex(trace.query_ids) == len(
-        trace.path_ids
-    )
-    trace = trace.where(whole)
+    answers = trace.outcomes.groupby("query_id")["quality"].count().reindex(trace.query_ids)
+    trace = trace.where(answers == len(trace.path_ids))
 trace.source_line if trace else "not at hand"
 
 # %%
@@ -146,17 +128,15 @@ slos = {
     "latency": SLO(prefer="latency"),
 }
 shown = ["quality", "quality_low", "quality_high", "cost_usd", "latency_s", "slo_violation_rate"]
+
+# %%
 if trace:
-    encoder, train, heldout = (
-        CachedEncoder(default_encoder()),
-        trace.split("train"),
-        trace.split("heldout"),
-    )
+    train, heldout = trace.split("train"), trace.split("heldout")
+    encoder = CachedEncoder(default_encoder())
     policies = [*(fit_policy(train, name, encoder=encoder) for name in names), "oracle"]
     unseen = encoder.encode(heldout.queries["text"].tolist())
     tables = {
-        prefer: replay_all(policies, heldout, slo, embeddings=unseen)
-        for prefer, slo in slos.items()
+        name: replay_all(policies, heldout, slo, embeddings=unseen) for name, slo in slos.items()
     }
     display(pd.concat(tables)[shown].round(4))  # noqa: F821
 
@@ -164,8 +144,7 @@ if trace:
 # ## Other people's systems
 #
 # Is this peculiar to smart homes? The last rows are traces with nothing to gain, where a policy
-# should at least do no harm: ours
-# minus the best single path, over each trace's grid of limits.
+# should at least do no harm: ours minus the best single path, over each trace's grid of limits.
 
 # %%
 harm = records[records["metric"] == "quality_over_best_single"]
@@ -173,13 +152,10 @@ harm.set_index("trace")[["value", "ci_low", "ci_high"]].round(3)
 
 # %% [markdown]
 # **What we take from it.** On these requests the claim holds in time: with `prefer="latency"` ours
-# takes 23 % of the best single
-# model's time at .032 more quality [.001, .068]. In money it nearly does: 4 % of its cost at .018
-# more, an interval that includes zero,
-# where .02 was the aim; and a free edge model does as well, as said above. Under limits, ours is
-# .024 [.004, .046] above tuned kNN and
-# .034 [.010, .059] above the best single model; above matrix factorisation (.007) and the cluster
-# policy (.021) it is not settled.
-# Limits were broken in 2.4 % of choices, below the 5 % allowed. 138 different texts are few: half
-# of these differences are as
-# large as their uncertainty.
+# takes 23 % of the best single model's time at .032 more quality [.001, .068]. In money it nearly
+# does: 4 % of its cost at .018 more, an interval that includes zero, where .02 was the aim; and a
+# free edge model does as well, as said above. Under limits, ours is .024 [.004, .046] above tuned
+# kNN and .034 [.010, .059] above the best single model; above matrix factorisation (.007) and the
+# cluster policy (.021) it is not settled. Limits were broken in 2.4 % of choices, below the 5 %
+# allowed. 138 different texts are few: half of these differences are as large as their
+# uncertainty.

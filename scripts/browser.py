@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+import jupytext
 from plotly.offline import get_plotlyjs
 
 if TYPE_CHECKING:
@@ -169,6 +170,8 @@ def open_explorer(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         for folder in ("notebooks", "data"):
             shutil.copytree(ROOT / folder, Path(root, folder))
+        text = Path(root, notebook).with_suffix(".py")  # the .ipynb is not committed
+        jupytext.write(jupytext.read(text), Path(root, notebook))
         with jupyter_lab(Path(root)) as address, chromium_page() as page:
             run_all_cells(page, address.format(notebook))
             yield SeenExplorer(page)

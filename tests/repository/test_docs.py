@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import tables
 from ecollm_lab.traces import Trace
-from scripts import tables
 
 PAGES = [
     Path("README.md"),
@@ -33,7 +33,7 @@ def test_every_file_a_page_links_to_exists(page):
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_the_tables_of_a_page_are_those_of_the_committed_records(page):
     text = page.read_text()
-    assert tables.filled(text) == text, "run: python -m scripts.tables"
+    assert tables.filled(text) == text, "run: python -m benchmarks.tables"
 
 
 def test_the_committed_figures_of_the_testbed_are_of_a_whole_run_from_a_clean_tree():
@@ -60,9 +60,8 @@ def test_gains_and_kinds_by_hand(tmp_path, monkeypatch):
     summary = {
         "domains": {"here": {"heldout": {"prefer_cost": policies}, "best_path_by_kind": best}}
     }
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures/summary.json").write_text(json.dumps(summary))
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.json").write_text(json.dumps(summary))
+    monkeypatch.setattr(tables, "STUDY", tmp_path / "study.json")
     assert tables.gains().splitlines()[2:] == [
         "| here, prefer_cost | 0.500 | +0.250 | +0.125 (cascade) | +0.500 | 4.0% | 10.0% |"
     ]

@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import testbed
+from benchmarks import judging, testbed
 from ecollm_lab.domains import Domain, grade, load_domain
 from ecollm_lab.domains.agreement import disagreements
 from ecollm_lab.models import Reply, load_catalog
 from ecollm_lab.records import LabError, Passage, Query
 from ecollm_lab.traces import Trace
-from scripts import judge
 from tests.conftest import LARGE, SMALL
 from tests.figures.test_figure_frames import stage_trace
 
@@ -237,7 +236,7 @@ def labelled(tmp_path, labels):
         {"label": label, "query_id": f"q{i}", "answer": answers[i]}
         for i, label in enumerate(labels)
     ]
-    judge.write(folder / "labels.jsonl", rows)
+    judging.write(folder / "labels.jsonl", rows)
     return list(testbed.graded([a_domain()], tmp_path))
 
 
@@ -280,9 +279,9 @@ def test_scores_that_are_apart_are_listed_though_the_verdict_is_the_same():
 
 def test_answers_are_drawn_from_every_stratum_once_and_show_no_grade(measured):
     domain = load_domain("data/smart_home")
-    rows = judge.draw(measured, domain, 60, seed=0)
-    assert rows == judge.draw(measured, domain, 60, seed=0)
-    assert rows != judge.draw(measured, domain, 60, seed=1)
+    rows = judging.draw(measured, domain, 60, seed=0)
+    assert rows == judging.draw(measured, domain, 60, seed=0)
+    assert rows != judging.draw(measured, domain, 60, seed=1)
     assert {frozenset(row) for row in rows} == {
         frozenset({"label", "query_id", "question", "answer", "reference", "gold"})
     }
@@ -312,12 +311,12 @@ def test_labels_fill_the_open_rows_in_order(tmp_path):
         }
         for i, label in enumerate([None, 1.0, None, None])
     ]
-    judge.write(tmp_path / "labels.jsonl", rows)
-    filled = judge.fill(judge.read(tmp_path / "labels.jsonl"), [0.5, 0])
+    judging.write(tmp_path / "labels.jsonl", rows)
+    filled = judging.fill(judging.read(tmp_path / "labels.jsonl"), [0.5, 0])
     assert [row["label"] for row in filled] == [0.5, 1.0, 0, None]
-    assert judge.show(filled).split()[0] == "4"
-    assert judge.show(judge.fill(filled, [1])) == "No label is open."
+    assert judging.show(filled).split()[0] == "4"
+    assert judging.show(judging.fill(filled, [1])) == "No label is open."
     with pytest.raises(LabError, match=r"within \[0, 1\], got 2"):
-        judge.fill(rows, [2])
+        judging.fill(rows, [2])
     with pytest.raises(LabError, match="4 labels for 3 open rows"):
-        judge.fill(rows, [1] * 4)
+        judging.fill(rows, [1] * 4)

@@ -1,6 +1,6 @@
 """Write the tables of README.md and docs/ anew from the committed summary and benchmark records.
 
-    python -m scripts.tables
+    python -m benchmarks.tables
 
 A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what stands there by hand
 is lost.
@@ -19,6 +19,7 @@ from benchmarks import emulator, routing, testbed
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
 
+STUDY = Path("data/benchmarks/study.json")  # what `make record` copies from figures/summary.json
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")))
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -32,7 +33,7 @@ def short() -> str:
         ),
         "|---|---|---|---|---|---|---|",
     ]
-    for name, one in json.loads(Path("figures/summary.json").read_text())["domains"].items():
+    for name, one in json.loads(STUDY.read_text())["domains"].items():
         for prefer, policies in one["heldout"].items():
             ours, single, oracle = (
                 policies[policy] for policy in ("ours", "best_single", "oracle")
@@ -51,7 +52,7 @@ def short() -> str:
 
 def study() -> str:
     """Return the study's headline table, as `make reproduce` prints it."""
-    return f"```\n{headline(json.loads(Path('figures/summary.json').read_text()))}\n```"
+    return f"```\n{headline(json.loads(STUDY.read_text()))}\n```"
 
 
 def gains() -> str:
@@ -63,7 +64,7 @@ def gains() -> str:
         ),
         "|---|---|---|---|---|---|---|",
     ]
-    for name, one in json.loads(Path("figures/summary.json").read_text())["domains"].items():
+    for name, one in json.loads(STUDY.read_text())["domains"].items():
         for prefer, policies in one["heldout"].items():
             single = policies["best_single"]["quality"]
             others = {
@@ -85,7 +86,7 @@ def gains() -> str:
 def kinds() -> str:
     """Return the best path and its quality for each kind of query, a row per kind and domain."""
     lines = ["| kind | domain | best path | quality |", "|---|---|---|---|"]
-    domains = json.loads(Path("figures/summary.json").read_text())["domains"]
+    domains = json.loads(STUDY.read_text())["domains"]
     for kind in dict.fromkeys(
         kind for one in domains.values() for kind in one["best_path_by_kind"]
     ):

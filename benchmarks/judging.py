@@ -1,9 +1,11 @@
-"""Draw answers of the committed traces for a person to judge, and take down the judgements.
+"""Draw answers of the committed traces for a person to judge, and write the judgements down.
 
-    python -m scripts.judge draw [--n 120] [--seed 0]             write data/<domain>/labels.jsonl,
-    labels still open python -m scripts.judge show data/smart_home/labels.jsonl     print what is
-    still open, numbered python -m scripts.judge set data/smart_home/labels.jsonl 1 1 0 0.5    fill
-    the first open labels, in this order
+    python -m benchmarks.judging draw [--n 120] [--seed 0]
+    python -m benchmarks.judging show data/smart_home/labels.jsonl
+    python -m benchmarks.judging set data/smart_home/labels.jsonl 1 1 0 0.5
+
+`draw` writes data/<domain>/labels.jsonl with all labels open; `show` prints the open ones with
+their numbers; `set` fills the first open ones in this order.
 
 A label is the share of what the reference says that the answer says too, in [0, 1]; 0 if the answer
 contradicts itself or says something else as well. The file shows neither the grade nor the path, so
