@@ -42,7 +42,7 @@ import numpy as np
 
 from benchmarks.judging import read
 from ecollm_lab.domains import Domain, grade, load_domain
-from ecollm_lab.domains.agreement import agreement, disagreements, read_labels
+from ecollm_lab.domains.grader_agreement import compute_agreement, disagreements, read_labels
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths.stages.prompt import build_prompt
 from ecollm_lab.paths.stages.retrieve import Retriever
@@ -334,7 +334,7 @@ def graded(domains: list[Domain], folder: Path) -> Iterator[Record]:
             grade(queries[str(query_id)], answer)
             for query_id, answer in zip(known["query_id"], known["answer"], strict=True)
         ]
-        value = agreement(here, known["label"].tolist())["agreement_rate"]
+        value = compute_agreement(here, known["label"].tolist())["agreement_rate"]
         yield {
             "domain": domain.name,
             "metric": "grading_agreement_rate",
@@ -348,7 +348,7 @@ def graded(domains: list[Domain], folder: Path) -> Iterator[Record]:
         ]
     yield {"domain": BOTH, "metric": "judged_answers", "value": len(labels), "at_least": 200}
     if labels:
-        found = agreement(scores, labels)
+        found = compute_agreement(scores, labels)
         intervals = {
             key: found[key]
             for key in ("agreement_rate_low", "agreement_rate_high", "cohen_kappa", "spearman")

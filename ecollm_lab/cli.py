@@ -67,11 +67,9 @@ def check_domain(
     ],
 ) -> None:
     """Check a domain folder and print every fault with its file and line."""
-    from ecollm_lab.domains import domain as domains
-    from ecollm_lab.domains import skeleton as own_domain
-    from ecollm_lab.sweeps import domains as measuring
+    from ecollm_lab import domains
 
-    folder = measuring.domain_folder(str(folder))
+    folder = domains.domain_folder(str(folder))
     faults = domains.check_domain(folder)
     for fault in faults:
         typer.echo(fault, err=True)
@@ -85,8 +83,8 @@ def check_domain(
         f" ({kinds}); {len(domain.split('train'))} train, {len(domain.split('heldout'))} held out;"
         f" graded by {domain.grading.slug}."
     )
-    for hint in own_domain.hints(domain):
-        typer.echo(f"Still missing: {hint}.")
+    for gap in domains.review.find_gaps(domain):
+        typer.echo(f"Still missing: {gap}.")
 
 
 def _names(option: str, words: str | None) -> list[str] | None:
@@ -126,10 +124,10 @@ def new_domain(
         typer.Option(help="Take queries from a .csv file with the columns text and reference."),
     ] = None,
 ) -> None:
-    """Write a commented skeleton of a domain of your own; nothing is overwritten."""
-    from ecollm_lab.domains.skeleton import write_skeleton
+    """Write the folder of a new domain with comments and examples; nothing is overwritten."""
+    from ecollm_lab.domains.new_domain import write_new_domain
 
-    files = write_skeleton(name, passages=passages, queries=queries)
+    files = write_new_domain(name, passages=passages, queries=queries)
     typer.echo(
         f"Written: {', '.join(map(str, files))}\nFill them in as {files[-1]} says, then run:"
         f" ecollm-lab check-domain {name}"
@@ -159,22 +157,21 @@ def grade_agreement(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Say how far graders agree with reference labels: agreement rate, Cohen's kappa, rank correlation, with 95 % intervals."""
-    from ecollm_lab.domains import Grading, agreement, load_domain
+    from ecollm_lab.domains import Grading, domain_folder, grader_agreement, load_domain
     from ecollm_lab.models import ModelPool, default_encoder
-    from ecollm_lab.sweeps import domains as measuring
 
     if "judge" in (grading or []) and not judge_model:
         raise LabError("--grading judge asks a model of the catalog: add --judge-model NAME.")
-    loaded = load_domain(measuring.domain_folder(domain))
-    labelled = agreement.read_labels(labels, loaded)
+    loaded = load_domain(domain_folder(domain))
+    labelled = grader_agreement.read_labels(labels, loaded)
     wanted = [
         Grading(name, judge_model if name == "judge" else None) for name in grading or []
     ] or [loaded.grading]
     with ModelPool(load_catalog(catalog)) as models:
-        table = agreement.compare_graders(
+        table = grader_agreement.compare_graders(
             loaded, labelled, wanted, default_encoder(), models, seed=seed
         )
-    typer.echo(agreement.report(table))
+    typer.echo(grader_agreement.report(table))
 
 
 @app.command()

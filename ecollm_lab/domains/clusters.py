@@ -1,4 +1,4 @@
-"""Query clusters: HDBSCAN on embeddings, noise kept as noise, new queries assigned to the nearest cluster."""
+"""Clusters of queries by HDBSCAN on their embeddings; a new query joins the nearest cluster."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ecollm_lab.records import LabError
 
-NOISE = -1
+NOISE = -1  # the label of a query that HDBSCAN puts in no cluster
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class Clusters:
     Attributes
     ----------
     labels
-        Cluster of each query, shape (n,); -1 = noise.
+        Cluster of each query, shape (n,); `NOISE` where it is in none.
     centroids
         Unit mean embedding of each cluster, shape (clusters, dimension).
     representatives
@@ -35,7 +35,7 @@ class Clusters:
         return len(self.centroids)
 
     def assign(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return the cluster with the nearest centroid (cosine) for each embedding, shape (n,); never noise."""
+        """Return the cluster of the nearest centroid (cosine) for each embedding, shape (n,)."""
         return np.argmax(embeddings @ self.centroids.T, axis=1)
 
 

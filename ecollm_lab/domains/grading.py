@@ -1,4 +1,4 @@
-"""Answer quality in [0, 1], higher is better: exact facts, token F1, embedding similarity, or a judging model."""
+"""Grades answers in [0, 1], higher is better: by facts, token F1, embeddings or a judging model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ecollm_lab.domains.domain import Grading
-from ecollm_lab.domains.judge import Judge, Models
+from ecollm_lab.domains.judging import JudgingModel, Models
 from ecollm_lab.models import Encoder
 from ecollm_lab.records import Query
 
@@ -28,7 +28,7 @@ def make_grader(grading: Grading, encoder: Encoder, models: Models) -> Grader:
         case "embedding":
             return lambda query, answer: embedding_similarity(query, answer, encoder)
         case "judge":
-            return Judge(models, str(grading.judge_model)).grade
+            return JudgingModel(models, str(grading.judge_model)).grade
     return grade
 
 
@@ -41,7 +41,8 @@ def grade(query: Query, answer: str) -> float:
 
     Examples
     --------
-    >>> q = Query("q1", "which lasts longer?", "compare", ("…",), ("14 months", "9 months", "so it is the Halo bulb"), (), "train")
+    >>> facts = ("14 months", "9 months", "so it is the Halo bulb")
+    >>> q = Query("q1", "which lasts longer?", "compare", ("…",), facts, (), "train")
     >>> round(grade(q, "It is 14 months and 8 months, so it is the Halo bulb."), 2)
     0.67
 
@@ -55,7 +56,7 @@ def grade(query: Query, answer: str) -> float:
 
 
 def normalise(text: str) -> str:
-    """Lower-case, strip accents, keep words and numbers ("2.4" and "6:30" stay whole), single spaces."""
+    """Lower-case, strip accents, keep words and numbers ("2.4", "6:30"), with single spaces."""
     text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return " ".join(re.findall(r"\d+(?:[.,:]\d+)*|[a-z]+|\d", text))
 
@@ -83,11 +84,11 @@ def token_f1(query: Query, answer: str) -> float:
     return max(_f1(_squad_words(answer), _squad_words(reference)) for reference in query.references)
 
 
-def _f1(said: list[str], wanted: list[str]) -> float:
-    if not said or not wanted:
-        return float(said == wanted)
-    common = (Counter(said) & Counter(wanted)).total()
-    return 2 * common / (len(said) + len(wanted))
+def _f1(said: list[str], reference: list[str]) -> float:
+    if not said or not reference:
+        return float(said == reference)
+    common = (Counter(said) & Counter(reference)).total()
+    return 2 * common / (len(said) + len(reference))
 
 
 def _squad_words(text: str) -> list[str]:
@@ -96,7 +97,7 @@ def _squad_words(text: str) -> list[str]:
 
 
 def embedding_similarity(query: Query, answer: str, encoder: Encoder) -> float:
-    """Return the cosine between an answer and its nearest reference, cut to [0, 1]; higher is better.
+    """Return the cosine of an answer and its nearest reference, cut to [0, 1]; higher is better.
 
     Notes
     -----

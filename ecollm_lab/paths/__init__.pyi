@@ -1,4 +1,5 @@
 from . import stages as stages
+from .pipeline import Memo as Memo
 from .pipeline import Pipeline as Pipeline
 from .pipeline import Prepared as Prepared
 from .space import PathSpace as PathSpace

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ecollm_lab.domains import Domain, Models, make_grader
+from ecollm_lab.domains import Domain, make_grader
+from ecollm_lab.domains.judging import Models
 from ecollm_lab.models import CallFailed, Catalog, Encoder, ModelPool, Reply
 from ecollm_lab.paths.space import NO_HYDE
 from ecollm_lab.paths.stages.prompt import build_prompt
@@ -22,7 +23,7 @@ from ecollm_lab.records import Component, LabError, Outcome, Path, Query
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What a stage gave for an input, the seconds that took without embedding, and the texts it embedded."""
+    """What a stage gave for an input, its seconds without embedding, and the texts it embedded."""
 
     value: Any
     seconds: float
@@ -36,7 +37,7 @@ Memo = dict[
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A query on a path up to its prompt, and the seconds that rewrite, retrieve and refine took."""
+    """A query on a path up to its prompt, and the seconds of rewrite, retrieve and refine."""
 
     query: Query
     path: Path
@@ -67,7 +68,7 @@ class Pipeline:
         self._retriever.rank("hybrid", "warm up", lambda text: encoder.encode([text])[0])
 
     def ask_through(self, models: Models) -> None:
-        """Let the judge, if the domain has one, and the model that rewrites be asked through `models`: a sweep's, whose calls are kept."""
+        """Ask the judge and the model that rewrites through `models`, such as a sweep's calls."""
         self._asked = models
         judge = self.domain.grading.judge_model
         if judge and self.catalog[judge].placement == "edge":
@@ -101,7 +102,7 @@ class Pipeline:
                 raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
 
     def prepare(self, query: Query, path: Path, memo: Memo) -> Prepared:
-        """Run the stages before generation; `memo` holds what other paths of the same query have run already."""
+        """Run the stages before generation; `memo` holds what earlier paths have run."""
         rewriter, retriever, refiner, _ = path.components
         embedded: set[str] = (
             set()
@@ -156,7 +157,7 @@ class Pipeline:
         return reply
 
     def _rewritten(self, query: Query, rewriter: Component, memo: Memo) -> tuple[str, float]:
-        """Return the search text and the seconds it took: of a model's call, those of the call, which may be one from the store."""
+        """Return the search text and its seconds; a call to a model takes what it reports."""
         if rewriter.name != "hyde":
             return self._once(memo, "rewrite", (rewriter,), lambda _: rewrite(rewriter, query.text))
         name = self.catalog.hyde_model
@@ -178,7 +179,10 @@ class Pipeline:
         work: Callable[[Embed], Any],
         embedded: set[str] | None = None,
     ) -> tuple[Any, float]:
-        """Return what a stage gives and the seconds it takes on a path whose earlier stages have `embedded` these texts; adds its own."""
+        """Return what a stage gives and its seconds on a path that has `embedded` these texts.
+
+        The texts that the stage embeds itself are added to `embedded`.
+        """
         self.requests[stage] += 1
         if (stage, *key) not in memo:
             self.executions[stage] += 1
@@ -192,7 +196,7 @@ class Pipeline:
         return done.value, done.seconds + sum(memo["embedding", text].seconds for text in new)
 
     def _execute(self, work: Callable[[Embed], Any], memo: Memo) -> _Done:
-        """Run a stage; each text is embedded once per query, and the time of that is kept apart from the stage's own."""
+        """Run a stage; each text is embedded once per query, and that time is measured apart."""
         texts: list[str] = []
         apart = 0.0
 

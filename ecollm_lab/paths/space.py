@@ -77,7 +77,7 @@ def read_path(path_id: str) -> Path:
 
 
 def called_on(catalog: Catalog, path: Path) -> tuple[str, ...]:
-    """Return the names of the models that a path calls: the one that rewrites, if it has one, and the one that answers."""
+    """Return the models that a path calls: first the one that rewrites, where there is one."""
     rewrites = path.components[0].name == "hyde" and catalog.hyde_model
     return (rewrites, path.model) if rewrites else (path.model,)
 
@@ -90,7 +90,7 @@ class PathSpace:
 
     @classmethod
     def over(cls, models: Sequence[str], *, hyde: bool = False) -> PathSpace:
-        """Cross all components with the given generating models, prefix by prefix, and keep the valid paths.
+        """Cross all components with the given generating models and keep the valid paths.
 
         Paths with hyde are among them if there is a model to rewrite (`hyde`): a catalog's
         `hyde_model`.

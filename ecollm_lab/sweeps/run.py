@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Event
 
-from ecollm_lab.domains.judge import build_judge_prompt
+from ecollm_lab.domains.judging import build_judge_prompt
 from ecollm_lab.models import BudgetSpent, CallFailed, EndpointClosed, Model, Reply
 from ecollm_lab.models.replies import Withdrawn
-from ecollm_lab.paths import Pipeline, Prepared
-from ecollm_lab.paths.pipeline import Memo
+from ecollm_lab.paths import Memo, Pipeline, Prepared
 from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.store.store import Failure, Store

@@ -46,9 +46,13 @@ def test_a_sound_domain_loads(tmp_path):
             [{k: v for k, v in QUERY.items() if k != "facts"}],
             "queries.jsonl:1: missing field 'facts'",
         ),
-        ([PASSAGE], [{**QUERY, "split": "test"}], "must be one of train, heldout; got 'test'"),
-        ([PASSAGE], [{**QUERY, "facts": []}], "queries.jsonl:1: facts is empty"),
-        ([PASSAGE], [{**QUERY, "text": 3}], "field 'text' must be a str, got int"),
+        (
+            [PASSAGE],
+            [{**QUERY, "split": "test"}],
+            "field 'split' should be 'train' or 'heldout'; got 'test'",
+        ),
+        ([PASSAGE], [{**QUERY, "facts": []}], "queries.jsonl:1: field 'facts' is empty"),
+        ([PASSAGE], [{**QUERY, "text": 3}], "field 'text' should be a valid string; got 3"),
         ([PASSAGE], [{**QUERY, "colour": "red"}], "unknown field 'colour'"),
         ([PASSAGE], [], "queries.jsonl: no records"),
     ],
@@ -63,6 +67,14 @@ def test_each_fault_is_reported_with_file_and_line(tmp_path, passages, queries, 
 def test_every_fault_is_reported_not_only_the_first(tmp_path):
     write(tmp_path, ["{", "{"], [{**QUERY, "gold": ["a", "b"]}])
     assert len(check_domain(tmp_path)) == 4
+    write(tmp_path, [PASSAGE], [{**QUERY, "text": " ", "split": "test", "gold": ["p1", 3], "x": 1}])
+    said = [line.rpartition("queries.jsonl:1: ")[2] for line in check_domain(tmp_path)]
+    assert said == [
+        "field 'text' is empty",
+        "field 'gold'[1] should be a valid string; got 3",
+        "field 'split' should be 'train' or 'heldout'; got 'test'",
+        "unknown field 'x'; known: id, text, kind, references, facts, gold, split, wording",
+    ]
 
 
 def test_a_missing_file_and_bad_bytes_are_faults(tmp_path):
@@ -125,10 +137,10 @@ def test_domain_toml_names_the_domain_and_its_grading(tmp_path):
         ),
         ('grading = "judge"', "judge_model"),
         ('judge_model = "gpt"', "judge_model"),
-        ('grading = "facts"', "facts is empty"),
-        ("grading = 3", "grading must be a text"),
-        ('name = "../x"', "name must be"),
-        ('colour = "red"', "unknown setting 'colour'"),
+        ('grading = "facts"', "field 'facts' is empty"),
+        ("grading = 3", "field 'grading' should be a valid string; got 3"),
+        ('name = "../x"', "field 'name' should match pattern"),
+        ('colour = "red"', "unknown field 'colour'"),
     ],
 )
 def test_a_bad_domain_toml_is_a_fault(tmp_path, text, fault):

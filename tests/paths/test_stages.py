@@ -106,7 +106,7 @@ def test_rerank_brings_the_passage_with_the_best_sentence_to_the_front(encoder, 
 
 
 def test_what_the_path_space_leaves_out_it_leaves_out_for_a_reason():
-    """On the training queries of the smart home: keywords help BM25 and harm the encoder; six passages nearly always do."""
+    """On training queries, keywords help BM25 and harm the encoder; six passages nearly suffice."""
     encoder, home = default_encoder(), load_domain("data/smart_home")
     retriever, keywords = Retriever(home.passages, encoder), Component("rewrite", "keywords")
     queries = [query for query in home.split("train") if query.gold]

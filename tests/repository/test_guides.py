@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from ecollm_lab.cli import app
 from ecollm_lab.domains import Grading, load_domain
-from ecollm_lab.domains.agreement import compare_graders, read_labels
-from ecollm_lab.domains.skeleton import hints, write_skeleton
+from ecollm_lab.domains.grader_agreement import compare_graders, read_labels
+from ecollm_lab.domains.new_domain import write_new_domain
+from ecollm_lab.domains.review import find_gaps
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
@@ -24,7 +25,7 @@ HUT = Path("docs/hiking_hut")
 
 @pytest.fixture
 def hut(tmp_path):
-    write_skeleton(
+    write_new_domain(
         tmp_path / "hiking_hut", passages=HUT / "notes.md", queries=HUT / "questions.csv"
     )
     return load_domain(tmp_path / "hiking_hut")
@@ -32,7 +33,7 @@ def hut(tmp_path):
 
 def test_the_hut_is_sound_and_lacks_nothing(hut):
     assert (len(hut.passages), len(hut.queries), len(hut.split("heldout"))) == (31, 46, 12)
-    assert hints(hut) == []
+    assert find_gaps(hut) == []
     assert hut.grading.name == "facts"
 
 

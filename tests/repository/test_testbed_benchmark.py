@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import judging, testbed
 from ecollm_lab.domains import Domain, grade, load_domain
-from ecollm_lab.domains.agreement import disagreements
+from ecollm_lab.domains.grader_agreement import disagreements
 from ecollm_lab.models import Reply, load_catalog
 from ecollm_lab.records import LabError, Passage, Query
 from ecollm_lab.traces import Trace

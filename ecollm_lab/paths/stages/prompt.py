@@ -1,4 +1,4 @@
-"""The user message: what was found, then the question. The pocket models are trained on exactly this text."""
+"""The user message: what was found, then the question."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from ecollm_lab.records import Component, LabError, Passage
 
 
 class Refiner:
-    """Chooses among found passages of one domain, or their sentences, those that matter for a query."""
+    """Chooses those of the found passages, or of their sentences, that matter for a query."""
 
     def __init__(self, passages: Sequence[Passage], encoder: Encoder) -> None:
         self._sentences = {p.id: re.split(r"(?<=[.!?])\s+", p.text.strip()) for p in passages}
@@ -28,7 +28,7 @@ class Refiner:
     def refine(
         self, component: Component, query: str, ranking: Sequence[Passage], k: int, embed: Embed
     ) -> tuple[str, ...]:
-        """Return the texts to read: of the k best passages of a ranking, or, after "rerank", of its k best by another measure.
+        """Return the texts to read, from the k best passages of a ranking.
 
         "none" hands them on whole. "rerank" orders all passages of the ranking anew, by the best
         sentence of each, and hands on k of them whole: `dense-3/rerank` reads 3 passages out of 20
@@ -73,7 +73,7 @@ class Refiner:
     def _score(
         self, query: str, passages: Sequence[Passage], embed: Embed
     ) -> tuple[list[tuple[str, int]], np.ndarray]:
-        """Return the passages' sentences as (passage id, number within it), and the fused score of each."""
+        """Return the passages' sentences as (passage id, number in it), and the score of each."""
         rows = [(p.id, i) for p in passages for i in range(len(self._sentences[p.id]))]
         where = [self._start[passage_id] + i for passage_id, i in rows]
         if not where:

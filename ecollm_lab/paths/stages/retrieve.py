@@ -1,4 +1,4 @@
-"""Retrieve: BM25 (bm25s), dense (cosine of sentence embeddings) and their reciprocal-rank fusion."""
+"""Retrieval by BM25, by cosine similarity of embeddings, and by the fusion of their ranks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Retriever:
         self._matrix = encoder.encode(texts)
 
     def rank(self, name: str, text: str, embed: Embed) -> tuple[Passage, ...]:
-        """Return the 20 best passages for a search text by the retriever `name`, best first; none for "none".
+        """Return the 20 best passages for a search text, best first; none for the retriever "none".
 
         How many of them are read, a component's `k`, is for the refine stage to cut: one ranking
         serves every k.
@@ -62,14 +62,14 @@ class LexicalIndex:
         self._n = len(texts)
 
     def scores(self, text: str) -> np.ndarray:
-        """Return the BM25 score of every text for a search text, shape (n,); zeros if no word is known."""
+        """Return the BM25 score of every text, shape (n,); zeros if no word of `text` is known."""
         tokens = bm25s.tokenize([text], stopwords="en", return_ids=False, show_progress=False)[0]
         known = [token for token in tokens if token in self._bm25.vocab_dict]
         return self._bm25.get_scores(known) if known else np.zeros(self._n)
 
 
 def reciprocal_rank_fusion(rankings: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """Return fused scores, shape (n,): the sum of 1 / (60 + rank) over rankings, counting the first 20 ranks of each."""
+    """Return the sum over rankings of 1 / (60 + rank), shape (n,); ranks beyond 20 add nothing."""
     scores = np.zeros(n)
     for ranking in rankings:
         top = ranking[:POOL]

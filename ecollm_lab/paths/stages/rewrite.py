@@ -13,7 +13,10 @@ def build_hyde_prompt(question: str) -> str:
 
 
 def rewrite(component: Component, text: str, hypothetical: str = "") -> str:
-    """Return the search text for a query: itself ("none"), without English stop words ("keywords"), or with a made-up answer ("hyde").
+    """Return the text that is searched for instead of a query.
+
+    It is the query itself ("none"), the query without English stop words ("keywords"), or the query
+    with a made-up answer ("hyde").
 
     Notes
     -----

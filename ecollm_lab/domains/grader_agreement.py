@@ -12,17 +12,17 @@ from scipy.stats import binomtest, rankdata
 
 from ecollm_lab.domains.domain import Domain, Grading
 from ecollm_lab.domains.grading import Grader, make_grader
-from ecollm_lab.domains.judge import Models
+from ecollm_lab.domains.judging import Models
 from ecollm_lab.models import Encoder
 from ecollm_lab.records import LabError
 
 RESAMPLES = 1000
 
 
-def agreement(
+def compute_agreement(
     scores: Sequence[float], labels: Sequence[float], *, seed: int = 0
 ) -> dict[str, float]:
-    """Compare scores with reference labels, both in [0, 1]; in every figure higher is better and 1 is perfect.
+    """Compare scores with reference labels, both in [0, 1]; higher is better, 1 is perfect.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def agreement(
     Three of four verdicts agree; by chance 2/4 · 3/4 + 2/4 · 1/4 = 1/2 would: kappa is (3/4 - 1/2)
     / (1 - 1/2) = 1/2.
 
-    >>> figures = agreement([1, 1, 0, 0.8], [1, 1, 0, 0])
+    >>> figures = compute_agreement([1, 1, 0, 0.8], [1, 1, 0, 0])
     >>> figures["agreement_rate"], figures["cohen_kappa"]
     (0.75, 0.5)
 
@@ -69,15 +69,15 @@ def agreement(
     draws = np.random.default_rng(seed).integers(0, len(x), (RESAMPLES, len(x)))
     for name, statistic in (("cohen_kappa", _kappa), ("spearman", _spearman)):
         drawn = statistic(x[draws], y[draws])
-        known = drawn[~np.isnan(drawn)]
+        defined = drawn[~np.isnan(drawn)]
         value = statistic(x, y)
-        low, high = (np.nan, np.nan) if np.isnan(value) else np.percentile(known, [2.5, 97.5])
+        low, high = (np.nan, np.nan) if np.isnan(value) else np.percentile(defined, [2.5, 97.5])
         out |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return {key: float(value) for key, value in out.items()}
 
 
 def _kappa(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return Cohen's kappa of the verdicts along the last axis; NaN where both sides always say the same one thing."""
+    """Return Cohen's kappa along the last axis; NaN where both sides always say the same."""
     a, b = x >= 0.5, y >= 0.5
     p, q = a.mean(-1), b.mean(-1)
     chance = p * q + (1 - p) * (1 - q)
@@ -93,7 +93,9 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
-    """Read labelled answers, JSON lines with `query_id`, `answer` and `label` in [0, 1], and the `question` if it is to be checked.
+    """Read labelled answers: JSON lines with `query_id`, `answer` and `label` in [0, 1].
+
+    A line may also hold the `question`, which must then be the text of the query today.
 
     Raises
     ------
@@ -144,7 +146,9 @@ def compare_graders(
     *,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Grade labelled answers with each grader and return one row each: `grader`, `n`, `n_failed`, `failure`, and `agreement`'s figures.
+    """Grade labelled answers with each grader and return one row for each.
+
+    The columns are `grader`, `n`, `n_failed`, `failure` and the figures of `compute_agreement`.
 
     Answers a grader gives no score for (a judge that does not reply with one) count in `n_failed`
     and in no figure; `failure` is the first one's message.
@@ -153,14 +157,14 @@ def compare_graders(
     rows = []
     for grading in gradings:
         grader = make_grader(grading, encoder, models)
-        scores, known, failures = [], [], []
+        scores, labelled, failures = [], [], []
         for row in labels.itertuples():
             try:
                 scores.append(grader(queries[str(row.query_id)], str(row.answer)))
-                known.append(float(str(row.label)))
+                labelled.append(float(str(row.label)))
             except LabError as error:
                 failures.append(str(error))
-        figures = agreement(scores, known, seed=seed) if scores else {}
+        figures = compute_agreement(scores, labelled, seed=seed) if scores else {}
         rows.append(
             {
                 "grader": grading.slug,
@@ -221,7 +225,7 @@ def disagreements(domain: Domain, labels: pd.DataFrame, grader: Grader) -> pd.Da
 
 
 def report(table: pd.DataFrame) -> str:
-    """Write `compare_graders`' table as plain text, with the first failure of each grader that had one."""
+    """Write the table of `compare_graders` as text, with the first failure of each grader."""
     figures = ("agreement_rate", "cohen_kappa", "spearman")
     lines = [
         f"{'grader':24} {'n':>4} {'failed':>6}"

@@ -1,4 +1,4 @@
-"""A domain of one's own: a commented skeleton, passages and queries from the files people have, and hints on what is still missing."""
+"""Writes the folder of a new domain: examples to replace, or what the user's own files hold."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from collections.abc import Iterable
 from pathlib import Path as FilePath
 from typing import Any
 
-from ecollm_lab.domains.domain import Domain
-from ecollm_lab.domains.grading import grade, normalise
-from ecollm_lab.records import LabError, Passage
-
-MIN_TRAIN, MIN_HELDOUT, MAX_WORDS = 20, 10, 200
-EXAMPLE = "example-"
+from ecollm_lab.domains.review import EXAMPLE, MIN_HELDOUT, MIN_TRAIN
+from ecollm_lab.records import LabError
 
 SETTINGS = """\
 # What this domain is, and how its answers are graded.
 name = "{name}"
 description = "Who asks what, and what it is looked up in."
 
-# facts      the share of the facts listed with a query that the answer states, word by word: strict, free, recommended
-# token_f1   overlap of words with the nearest reference answer, as in SQuAD: needs no facts, forgives a wrong number
-# embedding  cosine similarity to the nearest reference answer: needs no facts, rewards being on the subject
-# judge      a model of your catalog compares with the reference answers: set judge_model; its calls are paid like any other
-# How far a grader agrees with your own labels: ecollm-lab grade-agreement
+# facts      the share of a query's facts that the answer states, word by word: recommended
+# token_f1   overlap of words with the nearest reference answer: needs no facts, but a wrong
+#            number costs little
+# embedding  cosine similarity to the nearest reference answer: needs no facts, but rewards
+#            being on the subject more than being right
+# judge      a model of your catalog compares with the reference answers: set judge_model; its
+#            calls are paid like any other
+# See how far a grader agrees with your own labels: ecollm-lab grade-agreement
 grading = "{grading}"
 # judge_model = "gpt-4o-mini"
 """
@@ -80,25 +79,31 @@ QUERIES = (
 README = """\
 # The domain `{name}`
 
-Fill in three files, then run `ecollm-lab check-domain {folder}`: it lists every fault with its line, and what is still missing.
+Fill in three files, then run `ecollm-lab check-domain {folder}`: it lists every fault with its
+line, and what is still missing.
 
 - `domain.toml`: name, description, and how answers are graded.
 - `passages.jsonl`, one JSON object a line: what can be looked up.
-  - `id`: unique. `title`: searched with the text. `text`: one subject, a few sentences; the model reads several passages at once.
+  - `id`: unique. `title`: searched together with the text.
+  - `text`: one subject in a few sentences; the model reads several passages at once.
   - `source`: `manual` (what anybody may read) or `notes` (what is this user's own).
 - `queries.jsonl`, one JSON object a line: what people ask, in their own words, typos and all.
-  - `id`: unique. `text`: the question. `kind`: your own word for the kind of question; results are also shown by kind.
+  - `id`: unique. `text`: the question.
+  - `kind`: your own word for the kind of question; results are also shown by kind.
   - `references`: right answers, at least one.
-  - `facts`: what a right answer must state; " | " separates wordings of one fact. Needed for `grading = "facts"` only.
+  - `facts`: what a right answer must state; " | " separates wordings of one fact. They are needed
+    for `grading = "facts"` only.
   - `gold`: ids of the passages that hold the answer; `[]` if no passage does.
-  - `split`: `train` (the lab learns from it) or `heldout` (only judged on). Keep rewordings of one question on one side.
+  - `split`: `train` (the lab learns from it) or `heldout` (the lab is only judged on it). Keep
+    rewordings of one question on one side.
 
-At least {train} training and {heldout} held-out queries; a hundred of each give intervals one can decide by. Ids that start with
-`example-` are this skeleton's: replace them. Say here where passages and queries come from and what licence they have.
+Give at least {train} training and {heldout} held-out queries; a hundred of each give intervals
+that one can decide by. Ids that start with `example-` are examples: replace them. Say here where
+passages and queries come from and what licence they have.
 """
 
 
-def write_skeleton(
+def write_new_domain(
     folder: FilePath, *, passages: FilePath | None = None, queries: FilePath | None = None
 ) -> list[FilePath]:
     """Write a domain folder to start from and return its files; what is there is never overwritten.
@@ -131,7 +136,7 @@ def write_skeleton(
         if passages
         else [{**row, "id": EXAMPLE + row["id"]} for row in PASSAGES]
     )
-    known = {row["id"] for row in texts}
+    ids = {row["id"] for row in texts}
     if queries:
         asked = read_queries(queries)
     else:
@@ -139,7 +144,7 @@ def write_skeleton(
             {
                 **row,
                 "id": f"{EXAMPLE}{row['id']}",
-                "gold": [g for g in (EXAMPLE + row["gold"][0],) if g in known],
+                "gold": [g for g in (EXAMPLE + row["gold"][0],) if g in ids],
             }
             for row in QUERIES
         ]
@@ -271,56 +276,3 @@ def _rows(file: FilePath, *needed: str) -> Iterable[dict[str, str]]:
         {str(key): str(value).strip() for key, value in row.items()}
         for row in table.to_dict("records")
     )
-
-
-def hints(domain: Domain) -> list[str]:
-    """Say what a sound domain still lacks before its results mean much; an empty list if nothing."""
-    out = []
-    ids = [passage.id for passage in domain.passages] + [query.id for query in domain.queries]
-    if left := [name for name in ids if name.startswith(EXAMPLE)]:
-        out.append(
-            f"{len(left)} example lines of the skeleton are left, first {left[0]}: replace them by"
-            " your own"
-        )
-    for split, least in (("train", MIN_TRAIN), ("heldout", MIN_HELDOUT)):
-        if (n := len(domain.split(split))) < least:
-            out.append(f"{n} {split} queries; give at least {least}")
-    texts = {
-        split: {normalise(query.text) for query in domain.split(split)}
-        for split in ("train", "heldout")
-    }
-    if shared := sorted(texts["train"] & texts["heldout"]):
-        out.append(
-            f"{len(shared)} texts stand in both splits, first {shared[0]!r}: keep each on one side"
-        )
-    if long := [passage.id for passage in domain.passages if len(passage.text.split()) > MAX_WORDS]:
-        out.append(
-            f"{len(long)} passages have over {MAX_WORDS} words, first {long[0]}: cut them up, or"
-            " small models will not read several"
-        )
-    if domain.grading.name == "facts":
-        passages = {passage.id: passage for passage in domain.passages}
-        if wrong := [
-            query.id
-            for query in domain.queries
-            if max(grade(query, r) for r in query.references) < 1
-        ]:
-            out.append(
-                f"{len(wrong)} queries have no reference that states their own facts, first"
-                f" {wrong[0]}: mend facts or references"
-            )
-        sourceless = [
-            q.id
-            for q in domain.queries
-            if q.gold and not grade(q, " ".join(_shown(passages[g]) for g in q.gold))
-        ]
-        if sourceless:
-            out.append(
-                f"{len(sourceless)} queries have facts that no gold passage states, first"
-                f" {sourceless[0]}: mend facts or gold"
-            )
-    return out
-
-
-def _shown(passage: Passage) -> str:
-    return f"{passage.title}. {passage.text}"
