@@ -1,4 +1,7 @@
-"""What answers and what embeds: the catalog, its models behind one method, and encoders. No other room imports `llama_cpp` or `openai`."""
+"""Language models and encoders: the catalog, and every model behind one method.
+
+No other package imports `llama_cpp` or `openai`.
+"""
 
 import lazy_loader
 

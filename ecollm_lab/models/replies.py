@@ -37,7 +37,10 @@ class Reply:
 
 
 class CallFailed(LabError):
-    """One call got no usable reply: its pair is recorded as failed, with the number of attempts, and the sweep goes on."""
+    """One call got no usable reply.
+
+    Its pair is recorded as failed, with the number of attempts, and the sweep goes on.
+    """
 
     def __init__(self, message: str, *, attempts: int = 1, state: str = "failed") -> None:
         super().__init__(message)
@@ -45,7 +48,10 @@ class CallFailed(LabError):
 
 
 class EndpointClosed(LabError):
-    """A model takes no more calls for now: refused key, quota, unknown model, a long Retry-After, or a dead endpoint."""
+    """A model takes no more calls for now.
+
+    It refused the key, is out of quota, is not known there, asked for a long pause, or is dead.
+    """
 
 
 class BudgetSpent(LabError):
@@ -65,23 +71,27 @@ class ChatModel(Protocol):
 
 
 class RemoteModel(ChatModel, Protocol):
-    """A model whose calls are journalled attempt by attempt, and may be in flight at the same time."""
+    """A model whose calls are journalled attempt by attempt and may overlap."""
 
     def submit(self, prompt: str, account: Account) -> Future[Reply]:
-        """Start a call, with retries; its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent` or `Withdrawn`."""
+        """Start a call, with retries.
+
+        Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent` or `Withdrawn`.
+        """
         ...
 
     def withdraw(self) -> None:
-        """Give up calls that wait for a turn or for another attempt; those being answered are finished."""
+        """Give up calls that wait for a turn or for another attempt, not those being answered."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where a call's attempts are journalled: `reserve` its highest price before sending, `settle` what it cost after.
+    """Where a call's attempts are journalled.
 
-    `reserve` gives the attempt's number, or 0 while there is no room; `settle` takes that number,
-    the price, an error and the reply.
+    `reserve` takes the highest price of an attempt before it is sent, and gives the attempt's
+    number, or 0 while there is no room. `settle` takes that number, the price, an error and the
+    reply.
     """
 
     reserve: Callable[[float], Future[int]]
@@ -89,7 +99,10 @@ class Account:
 
 
 def most_tokens_in(prompt: str) -> int:
-    """Return an upper bound on the tokens of a prompt: a token is at least one byte, and a chat template adds some."""
+    """Return an upper bound on the tokens of a prompt.
+
+    A token is at least one byte, and a chat template adds some.
+    """
     return len(prompt.encode()) + TEMPLATE_TOKENS
 
 

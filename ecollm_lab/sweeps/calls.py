@@ -6,42 +6,17 @@ import hashlib
 import json
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, cast
 
 import numpy as np
 
-from ecollm_lab.models import Catalog, Model, ModelPool, Reply
-from ecollm_lab.models.edge.gguf import file_sha256
+from ecollm_lab.models import Catalog, ModelPool, Reply
 from ecollm_lab.models.replies import MAX_TOKENS, Account, ChatModel, RemoteModel, most_usd
 from ecollm_lab.sweeps.store.store import Store
 
 CALLS_VERSION = 1  # raise it whenever the way a model is called changes what it would answer
-# What a model is called, costs or is declared to take changes none of its answers.
-_NO_PART = {
-    "name",
-    "file",
-    "sha256",
-    "api_key_env",
-    "network_delay_s",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "max_in_flight",
-    "timeout_s",
-}
-
-
-def identity(model: Model) -> str:
-    """Digest all of a model that determines its answers: the weights' sha256 or the endpoint and its model, and how it is run."""
-    own = {
-        f.name: getattr(model, f.name)
-        for f in fields(model)
-        if f.name not in _NO_PART and not f.name.startswith("price")
-    }
-    own["weights"] = None if model.file is None else model.sha256 or file_sha256(model)
-    return _digest({name: value for name, value in own.items() if value is not None})
-
 
 def call_key(model_identity: str, prompt: str) -> str:
     """Digest everything that determines a reply: prompt, parameters, model and component version; not its price."""
@@ -99,7 +74,7 @@ class Calls:
     def key(self, name: str, prompt: str) -> str:
         """Return the content key of a call; see `call_key`."""
         if name not in self._identity:
-            self._identity[name] = identity(self._catalog[name])
+            self._identity[name] = self._catalog[name].identity()
         return call_key(self._identity[name], prompt)
 
     def affords(self, name: str, prompt: str) -> bool:

@@ -14,7 +14,7 @@ from ecollm_lab.models import BudgetSpent, CallFailed, Catalog
 from ecollm_lab.models.replies import most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.records import LabError, Path, Query
-from ecollm_lab.sweeps.calls import Calls, identity
+from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.run import Progress, Run
 from ecollm_lab.sweeps.store.store import Store
 
@@ -36,7 +36,7 @@ def fingerprints(
 
     @cache
     def known(name: str) -> str:
-        return identity(catalog[name])
+        return catalog[name].identity()
 
     @cache
     def mark(names: tuple[str, ...]) -> str:

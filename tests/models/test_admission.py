@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from ecollm_lab.models import EndpointClosed
-from ecollm_lab.models.cloud.admission import Gate
+from ecollm_lab.models.cloud.admission import Admission
 from tests.support.rig import cloud
 
 
@@ -17,8 +17,8 @@ class Clock:
         return self.now
 
 
-def gate(clock, **limits):
-    return Gate(cloud("m", "http://127.0.0.1:9/v1", **limits), clock=clock)
+def admission(clock, **limits):
+    return Admission(cloud("m", "http://127.0.0.1:9/v1", **limits), clock=clock)
 
 
 async def enter(door, n, tokens=10):
@@ -37,7 +37,7 @@ def run(test):
 
 def test_as_many_as_declared_and_never_more():
     async def check(clock):
-        door = gate(clock, max_in_flight=3)
+        door = admission(clock, max_in_flight=3)
         inside, waiting = await enter(door, 5)
         assert (len(inside), len(waiting)) == (3, 2)
         for _ in range(30):
@@ -59,7 +59,7 @@ def test_as_many_as_declared_and_never_more():
 
 def test_the_limit_shrinks_once_a_burst_and_grows_with_clean_rounds_only():
     async def check(clock):
-        door = gate(clock)
+        door = admission(clock)
         inside, _ = await enter(door, 20)
         for ticket in inside:
             door.leave(ticket, "busy")
@@ -78,7 +78,7 @@ def test_the_limit_shrinks_once_a_burst_and_grows_with_clean_rounds_only():
 
 def test_five_straight_failures_open_the_circuit_and_probes_come_one_at_a_time():
     async def check(clock):
-        door = gate(clock)
+        door = admission(clock)
         inside, _ = await enter(door, 20)
         for ticket in inside:
             door.leave(ticket, "down")
@@ -105,7 +105,7 @@ def test_five_straight_failures_open_the_circuit_and_probes_come_one_at_a_time()
 
 def test_failures_of_calls_sent_before_the_circuit_opened_are_no_probes():
     async def check(clock):
-        door = gate(clock)
+        door = admission(clock)
         inside, _ = await enter(door, 10)
         for ticket in inside[:5]:
             door.leave(ticket, "down")
@@ -127,7 +127,7 @@ def test_failures_of_calls_sent_before_the_circuit_opened_are_no_probes():
 
 def test_one_good_probe_closes_the_circuit():
     async def check(clock):
-        door = gate(clock)
+        door = admission(clock)
         inside, _ = await enter(door, 20)
         for ticket in inside:
             door.leave(ticket, "down")
@@ -147,7 +147,7 @@ def test_one_good_probe_closes_the_circuit():
 )
 def test_no_minute_holds_more_than_is_declared(limits, allowed):
     async def check(clock):
-        door = gate(clock, **limits)
+        door = admission(clock, **limits)
         sent = []
         waiting = [asyncio.ensure_future(door.enter(10)) for _ in range(12)]
         while waiting:
@@ -165,7 +165,7 @@ def test_no_minute_holds_more_than_is_declared(limits, allowed):
 
 def test_a_pause_holds_everybody_and_a_long_one_turns_them_away():
     async def check(clock):
-        door = gate(clock)
+        door = admission(clock)
         inside, _ = await enter(door, 1)
         door.leave(inside[0], "busy", pause_s=10.0)
         _, waiting = await enter(door, 3)
@@ -188,7 +188,7 @@ def test_a_pause_holds_everybody_and_a_long_one_turns_them_away():
 
 def test_who_gives_up_waiting_takes_no_place():
     async def check(clock):
-        door = gate(clock, max_in_flight=1)
+        door = admission(clock, max_in_flight=1)
         inside, waiting = await enter(door, 3)
         waiting[0].cancel()
         door.leave(inside[0], "ok")

@@ -83,7 +83,7 @@ NAMES = ("fine", "echoes", "refuses", "hangs", "is-html", "unheard-of")
 
 
 def needles():
-    """Everything that would give the key away: itself, URL-encoded, hex, and its base64 wherever it begins in a longer text."""
+    """Everything that would give the key away: itself, URL-encoded, hex, and its base64."""
     coded = [b64encode(b"xyz"[:shift] + KEY.encode())[4:-4] for shift in range(3)]
     return [
         KEY.encode(),
@@ -105,7 +105,7 @@ def assert_clean(where, data):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with a one-query domain and a catalog of models that answer, echo the key, refuse it with an echo, hang or are no API."""
+    """A domain of one query, and a catalog of models that answer, echo the key or misbehave."""
     monkeypatch.setenv("PLANTED_KEY", KEY)
     monkeypatch.setattr(
         cloud,

@@ -11,7 +11,7 @@ from ecollm_lab.paths import PathSpace
 from ecollm_lab.policies import load_policy
 from ecollm_lab.records import SLO, Outcome
 from ecollm_lab.sweeps import Store, fingerprints
-from ecollm_lab.sweeps.calls import call_key, identity
+from ecollm_lab.sweeps.calls import call_key
 from ecollm_lab.sweeps.store.store import Failure
 from tests.conftest import LetterEncoder
 from tests.support.rig import cloud, domain
@@ -36,7 +36,7 @@ def test_the_digest_of_a_domain_stays(name, digest):
 
 
 def test_the_key_of_a_call_stays(catalog):
-    assert call_key(identity(catalog["pinned"]), "Question: how heavy is it?") == KEY
+    assert call_key(catalog["pinned"].identity(), "Question: how heavy is it?") == KEY
 
 
 def test_the_fingerprint_of_outcomes_stays(catalog):

@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible endpoint on loopback; what it does is chosen by the model's name, and it counts what it is sent."""
+"""A small OpenAI-compatible endpoint on loopback that echoes keys; it counts its requests."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ def completion(text):
 
 
 class Endpoint:
-    """Use as a context manager; `answers` maps a model name to its reply text, or to a function of the prompt."""
+    """A context manager; `answers` maps model names to a reply text or a function of the prompt."""
 
     def __init__(self, answers=None):
         self.answers = answers or {}

@@ -12,7 +12,7 @@ import sklearn.feature_extraction.text  # noqa: F401
 
 from ecollm_lab.domains import Domain, Grading
 from ecollm_lab.models import Catalog, Model, ModelPool
-from ecollm_lab.models.cloud.admission import Gate
+from ecollm_lab.models.cloud.admission import Admission
 from ecollm_lab.models.cloud.client import CloudModel, Patience
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import Passage, Query
@@ -68,7 +68,7 @@ class Pool(ModelPool):
 
     def _start(self, model):
         return self._exits.enter_context(
-            CloudModel(model, patience=FAST, gate=Gate(model, probe_s=self.probe_s))
+            CloudModel(model, patience=FAST, admission=Admission(model, probe_s=self.probe_s))
         )
 
 

@@ -21,7 +21,7 @@ from ecollm_lab.models.edge.isolated import IsolatedModel
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Store, fingerprints, sweep
-from ecollm_lab.sweeps.calls import call_key, identity
+from ecollm_lab.sweeps.calls import call_key
 from ecollm_lab.sweeps.provenance import queries_frame
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, SMALL, LetterEncoder
@@ -448,8 +448,8 @@ def test_17_whatever_determines_an_answer_is_in_the_key_and_nothing_else(judge, 
             {"placement": "edge"},
         )
     ]
-    keys = {call_key(identity(model), prompt) for model in [base, *flips]} | {
-        call_key(identity(base), "another prompt")
+    keys = {call_key(model.identity(), prompt) for model in [base, *flips]} | {
+        call_key(base.identity(), "another prompt")
     }
     assert len(keys) == len(flips) + 2
     same = [
@@ -460,8 +460,8 @@ def test_17_whatever_determines_an_answer_is_in_the_key_and_nothing_else(judge, 
         {"api_key_env": "K"},
         {"network_delay_s": 1.0},
     ]
-    assert {call_key(identity(dataclasses.replace(base, **change)), prompt) for change in same} == {
-        call_key(identity(base), prompt)
+    assert {call_key(dataclasses.replace(base, **change).identity(), prompt) for change in same} == {
+        call_key(base.identity(), prompt)
     }
     file = tmp_path / "s.sqlite"
     for n_calls, model in [

@@ -1,4 +1,4 @@
-"""Models behind an OpenAI-compatible endpoint, and the loopback server that serves a GGUF file as one."""
+"""Models behind an OpenAI-compatible endpoint, and the loopback server of a GGUF file."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Admission to one endpoint: how many calls may be in flight, when it asked for a pause, and whether it is alive."""
+"""Admission to one endpoint: how many calls may be in flight, its pauses, whether it is alive."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from dataclasses import dataclass
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.replies import EndpointClosed
 
-START, MOST = (
-    20.0,
-    256.0,
-)  # calls in flight to begin with, and at most, where the catalog declares no max_in_flight
-SHRINK, GROW = 0.8, 1.05  # once per burst of 429; per round of as many answers as may be in flight
-FAILURES, PROBES, PROBE_S = (
-    5,
-    4,
-    30.0,
-)  # straight failures that open the circuit; probes before an endpoint is given up
+# Calls in flight at first and at most, where the catalog declares no max_in_flight.
+START, MOST = 20.0, 256.0
+# The limit's factors: once per burst of 429, and per round of as many answers as may be in flight.
+SHRINK, GROW = 0.8, 1.05
+# Straight failures that open the circuit, probes before an endpoint is given up, and their pause.
+FAILURES, PROBES, PROBE_S = 5, 4, 30.0
 REFUSALS = 5  # straight 400s that say the fault is not one prompt's
 LONGEST_PAUSE_S = 60.0  # a longer Retry-After ends the sweep for this model instead of sleeping
 WINDOW_S = 60.0
@@ -28,7 +24,11 @@ WINDOW_S = 60.0
 
 @dataclass(slots=True)
 class Ticket:
-    """One admitted attempt: the episode it started in, its entry in the window of the last minute, and whether it is a probe."""
+    """One admitted attempt.
+
+    `episode` counts the cuts of the limit before it started, `tokens` and `at` are its entry in the
+    window of the last minute; a `probe` finds out whether a failing endpoint is back.
+    """
 
     episode: int
     tokens: int
@@ -36,38 +36,33 @@ class Ticket:
     probe: bool
 
 
-class Gate:
+class Admission:
     """Lets calls to one endpoint through, in order; used from one event loop.
 
     The limit of calls in flight adapts: it shrinks once per burst of 429 and grows with clean
-    rounds, which 5xx and timeouts pause. Five straight failures open the circuit: a probe after 2
-    s, then one every 30 s; after four in vain the endpoint is closed.
+    rounds, which 5xx and timeouts interrupt. Five straight failures open the circuit: a probe after
+    2 s, then one every 30 s; after four in vain the endpoint is closed.
     """
 
     def __init__(
         self, model: Model, *, clock: Callable[[], float] = time.monotonic, probe_s: float = PROBE_S
     ) -> None:
-        self.name, self.limit = model.name, min(START, float(model.max_in_flight or START))
+        self.name = model.name
+        self.limit = min(START, float(model.max_in_flight or START))
+        self.in_flight = 0
+        self.closed = ""
         self._most = float(model.max_in_flight or MOST)
         self._rpm, self._tpm = model.requests_per_minute, model.tokens_per_minute
         self._clock, self._probe_s = clock, probe_s
-        self.in_flight, self._clean, self._failures, self._refusals, self._probes, self._episode = (
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-        )
+        self._clean = self._failures = self._refusals = self._probes = self._episode = 0
         self._paused_until, self._probing = 0.0, False
         self._recent: deque[Ticket] = deque()
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
-        self.closed = ""
 
     async def enter(self, tokens: int, *, again: bool = False) -> Ticket:
-        """Wait for a turn of a call that reads and writes at most so many tokens; one that tries `again` goes first.
+        """Wait for the turn of a call that reads and writes at most so many tokens.
 
-        Raises `EndpointClosed`.
+        One that tries `again` goes first. Raises `EndpointClosed`.
         """
         if self.closed and self._clock() >= self._paused_until:
             self.closed = ""
@@ -84,7 +79,7 @@ class Gate:
             raise
 
     def pump(self) -> None:
-        """Let through whom the limits allow, and come back when time alone will allow more."""
+        """Let through as many as the limits allow; come back when time alone allows more."""
         while self._waiting:
             future, tokens = self._waiting[0]
             if future.done():
@@ -104,55 +99,42 @@ class Gate:
             future.set_result(ticket)
 
     def _wait_s(self, tokens: int) -> float:
-        """Return the seconds until one more call may start; infinite if it waits for another call to end."""
+        """Return the seconds until one more call may start; infinite if another must end first."""
         now = self._clock()
-        bad = max(
-            self._refusals, self._failures
-        )  # while none is answered well, no more are sent than may be in flight at once
+        # While none is answered well, no more are sent than may be in flight at once.
+        bad = max(self._refusals, self._failures)
         unsure = min(bad, int(self.limit) - 1)
         if self.in_flight + unsure >= int(self.limit) or self._probing:
             return float("inf")
         wait = self._paused_until - now
         while self._recent and self._recent[0].at <= now - WINDOW_S:
             self._recent.popleft()
-        if self._recent and (
-            (self._rpm and len(self._recent) >= self._rpm)
-            or (self._tpm and sum(ticket.tokens for ticket in self._recent) + tokens > self._tpm)
-        ):
+        full = self._rpm and len(self._recent) >= self._rpm
+        used = sum(ticket.tokens for ticket in self._recent)
+        if self._recent and (full or (self._tpm and used + tokens > self._tpm)):
             wait = max(wait, self._recent[0].at + WINDOW_S - now)
         return max(wait, 0.0)
 
     def leave(
         self, ticket: Ticket, how: str, *, pause_s: float = 0.0, tokens: int | None = None
     ) -> None:
-        """End an attempt: "ok", "busy" (429), "down" (5xx, timeout, no or broken reply), "refused" (400) or "unused"."""
+        """End an attempt and say how it went.
+
+        `how` is "ok", "busy" (429), "down" (5xx, timeout, no or broken reply), "refused" (400) or
+        "unused"; `tokens` is what it used in the end.
+        """
         self.in_flight -= 1
         ticket.tokens = ticket.tokens if tokens is None else tokens
         if ticket.probe or how == "ok":
             self._probing = False
         if how == "ok":
-            self._failures = self._refusals = self._probes = 0
-            self._clean += 1
-            if self._clean >= self.limit:
-                self.limit, self._clean = min(self._most, self.limit * GROW), 0
+            self._answered()
         elif how == "busy":
             self._clean = 0
-            if ticket.episode == self._episode:  # those sent before the cut tell nothing about it
+            if ticket.episode == self._episode:  # calls sent before the cut say nothing about it
                 self.limit, self._episode = max(1.0, self.limit * SHRINK), self._episode + 1
         elif how == "down":
-            self._clean, self._failures = 0, self._failures + 1
-            if self._failures >= FAILURES and (
-                ticket.probe or self._failures == FAILURES
-            ):  # those sent before it opened tell nothing
-                self._probes += ticket.probe
-                pause_s = max(
-                    pause_s, self._probe_s if self._probes else self._probe_s / 15
-                )  # a short burst costs a short wait
-                if self._probes >= PROBES:
-                    self.close(
-                        f"it failed {self._failures} times in a row and {PROBES} probes"
-                        f" {self._probe_s:g} s apart"
-                    )
+            pause_s = max(pause_s, self._failed(ticket))
         elif how == "refused":
             self._refusals += 1
             if self._refusals >= REFUSALS:
@@ -163,8 +145,28 @@ class Gate:
             self._paused_until = max(self._paused_until, self._clock() + pause_s)
         self.pump()
 
+    def _answered(self) -> None:
+        self._failures = self._refusals = self._probes = 0
+        self._clean += 1
+        if self._clean >= self.limit:
+            self.limit, self._clean = min(self._most, self.limit * GROW), 0
+
+    def _failed(self, ticket: Ticket) -> float:
+        """Count a failure; return the pause in seconds before the next probe, 0 for none."""
+        self._clean, self._failures = 0, self._failures + 1
+        opens = self._failures == FAILURES
+        if self._failures < FAILURES or not (ticket.probe or opens):
+            return 0.0  # calls sent before the circuit opened are no probes
+        self._probes += ticket.probe
+        if self._probes >= PROBES:
+            self.close(
+                f"it failed {self._failures} times in a row and {PROBES} probes"
+                f" {self._probe_s:g} s apart"
+            )
+        return self._probe_s if self._probes else self._probe_s / 15  # a short burst: a short wait
+
     def close(self, why: str, pause_s: float = float("inf")) -> None:
-        """Turn away who waits and who comes, for so many seconds."""
+        """Turn away every call, those that wait included, for so many seconds."""
         self.closed = (
             f"Model {self.name!r} takes no more calls: {why}. Run the same command again once that"
             " is mended."

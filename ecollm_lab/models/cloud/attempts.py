@@ -1,4 +1,7 @@
-"""What an attempt at an endpoint came to: a reply, or a named failure that says whether to try again and whether it may be billed."""
+"""What an attempt at an endpoint came to: a reply, or a named failure.
+
+A failure says whether another attempt may help and whether the attempt may be billed.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ _GIVEN_UP = {
 class Failed(Exception):
     """An attempt without a usable reply.
 
-    `how` is the gate's word for it. `retry`: another attempt may help; `fatal`: no call to this
-    model will. `charged`: it may have been billed, by the `tokens` it reported if it did.
+    `how` is the word of `Admission` for it. `retry`: another attempt may help; `fatal`: no call to
+    this model will. `charged`: it may have been billed, by the `tokens` it reported if it did.
     `pause_s`: seconds the endpoint asked to be left alone.
     """
 
@@ -78,7 +81,7 @@ class Failed(Exception):
 
 
 def retry_after_s(headers: Any) -> float | None:
-    """Return the seconds of a Retry-After header, which holds seconds or a date; None if there is none to go by."""
+    """Return the seconds of a Retry-After header, which holds seconds or a date; None without."""
     said = headers.get("retry-after")
     if said is None:
         return None
@@ -93,7 +96,7 @@ def retry_after_s(headers: Any) -> float | None:
 
 
 def judge(model: Model, raw: Any) -> Failed | None:
-    """Return what is wrong with a reply of status 200, None if it is a whole answer with its usage."""
+    """Return what is wrong with a reply of status 200; None for a whole answer with its usage."""
     if not isinstance(raw, openai.types.chat.ChatCompletion):
         return Failed(
             model.name,
@@ -148,7 +151,7 @@ def _judge_choice(model: Model, choice: Any, tokens: tuple[int, int]) -> Failed 
 def read(
     model: Model, raw: Any, latency_s: float, queue_s: float, retry_s: float, attempts: int
 ) -> Reply:
-    """Turn a completion that passed `judge` into a reply; the key, should the endpoint echo it, is struck out."""
+    """Turn a completion that passed `judge` into a reply, without the key if it was echoed."""
     choice, usage = raw.choices[0], raw.usage
     return Reply(
         redact(model, choice.message.content).strip(),

@@ -15,14 +15,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from threading import Thread
 from types import TracebackType
-from typing import Any
 
-import openai
 import stamina
 
 from ecollm_lab.models.catalog import Model
-from ecollm_lab.models.cloud.admission import Gate
+from ecollm_lab.models.cloud.admission import Admission
 from ecollm_lab.models.cloud.attempts import Failed, judge, read
+from ecollm_lab.models.cloud.connection import Connection
 from ecollm_lab.models.cloud.secrets import clean_logs, read_key
 from ecollm_lab.models.cloud.server import LoopbackServer
 from ecollm_lab.models.replies import (
@@ -38,7 +37,10 @@ from ecollm_lab.models.replies import (
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often and how long a call tries: attempts, those that were charged without a reply, and the pauses between them."""
+    """How often a call is tried: attempts in all, and those charged without a reply.
+
+    Pauses between attempts are in seconds.
+    """
 
     attempts: int = 6
     charged: int = 3
@@ -48,7 +50,7 @@ class Patience:
 
 
 class _Call:
-    """One call on its way: what it waited, what it was charged for, and whether it can still be withdrawn."""
+    """One call on its way: its attempts, waits and charges, and whether it can be withdrawn."""
 
     def __init__(self, prompt: str, account: Account | None) -> None:
         self.prompt, self.account = prompt, account
@@ -58,7 +60,7 @@ class _Call:
 
 
 class CloudModel:
-    """A hosted model reached through the `openai` client; a `file` in the catalog is served on loopback first.
+    """A hosted model reached through the `openai` client; a `file` is served on loopback first.
 
     One client and one event loop, in a thread of their own, are kept from start to end. Many calls
     may be in flight at a hosted endpoint; one that this machine serves gets them one at a time, so
@@ -66,14 +68,16 @@ class CloudModel:
     """
 
     def __init__(
-        self, model: Model, *, patience: Patience | None = None, gate: Gate | None = None
+        self,
+        model: Model,
+        *,
+        patience: Patience | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self.model, self.name = model, model.name
-        self._patience, self._gate = patience or Patience(), gate or Gate(model)
-        if not logging.getLogger("stamina").handlers:
-            logging.getLogger("stamina").addHandler(
-                logging.NullHandler()
-            )  # retries are counted and reported, not printed
+        self._patience, self._admission = patience or Patience(), admission or Admission(model)
+        if not logging.getLogger("stamina").handlers:  # retries are counted, not printed
+            logging.getLogger("stamina").addHandler(logging.NullHandler())
         base_url, self.template = model.base_url, "the endpoint's own"
         read_key(model)  # a missing key is an error before anything is started
         with ExitStack() as exits:
@@ -81,12 +85,9 @@ class CloudModel:
                 server = LoopbackServer(model)
                 exits.callback(server.stop)
                 base_url, self.template = server.base_url, server.template
-            self._client = openai.AsyncOpenAI(
-                base_url=base_url, api_key=self._key, max_retries=0, timeout=None
-            )
-            exits.enter_context(
-                clean_logs(model)
-            )  # after the client, which makes the loggers; until its loop has ended
+            self._connection = Connection(model, base_url)
+            # After the client, which makes the loggers, and until its loop has ended.
+            exits.enter_context(clean_logs(model))
             self._calls: set[_Call] = set()
             self._loop = asyncio.new_event_loop()
             self._thread = Thread(
@@ -95,24 +96,15 @@ class CloudModel:
             self._thread.start()
             exits.callback(self._stop_loop)
             if model.file is None:
-                asyncio.run_coroutine_threadsafe(self._warm_up(), self._loop).result()
+                asyncio.run_coroutine_threadsafe(self._connection.warm_up(), self._loop).result()
             self._exits = exits.pop_all()
 
-    async def _key(self) -> str:
-        return read_key(self.model)  # at each request: nothing here holds it
-
-    async def _warm_up(self) -> None:
-        """Open a connection without a billable request; whatever it answers, or not, is for the first call to find out."""
-        with suppress(Exception):
-            async with asyncio.timeout(min(5.0, self.model.timeout_s)):
-                await self._client.models.list()
-
     def reply(self, prompt: str) -> Reply:
-        """Answer greedily, in one attempt. Raises `LabError` if the endpoint fails, replies with something else, or reports no usage."""
+        """Answer greedily, in one attempt; raises `LabError` if there is no usable answer."""
         return self._start(_Call(prompt, None), Patience(attempts=1)).result()
 
     def submit(self, prompt: str, account: Account) -> Future[Reply]:
-        """Start a call, with retries; its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent` or `Withdrawn`."""
+        """Start a call, with retries; see `RemoteModel.submit`."""
         return self._start(_Call(prompt, account), self._patience)
 
     def _start(self, call: _Call, patience: Patience) -> Future[Reply]:
@@ -127,9 +119,7 @@ class CloudModel:
                 future.set_exception(Withdrawn("The call was withdrawn before it was sent."))
             except Failed as failed:
                 future.set_exception(CallFailed(str(failed), attempts=call.attempts))
-            except (
-                Exception
-            ) as error:  # BudgetSpent, EndpointClosed, a store that cannot be written
+            except Exception as error:  # budget, closed endpoint, a store that cannot be written
                 future.set_exception(error)
             finally:
                 self._calls.discard(call)
@@ -141,7 +131,7 @@ class CloudModel:
         return future
 
     def withdraw(self) -> None:
-        """Give up calls that wait for a turn or for another attempt; those being answered are finished."""
+        """Give up calls that are not being answered; see `RemoteModel.withdraw`."""
 
         def give_up() -> None:
             for call in list(self._calls):
@@ -155,16 +145,11 @@ class CloudModel:
         began = time.perf_counter()
 
         def again(error: Exception) -> bool | float:
-            if (
-                not isinstance(error, Failed)
-                or not error.retry
-                or call.withdrawn
-                or call.charged >= patience.charged
-            ):
+            if not isinstance(error, Failed) or not error.retry:
                 return False
-            return (
-                0.0 if error.pause_s is not None else True
-            )  # the gate keeps the pause, for all calls at once
+            if call.withdrawn or call.charged >= patience.charged:
+                return False
+            return 0.0 if error.pause_s is not None else True  # admission keeps the pause for all
 
         tries = stamina.retry_context(
             on=again,
@@ -181,9 +166,8 @@ class CloudModel:
 
     async def _attempt(self, call: _Call, began: float) -> Reply:
         waiting = time.perf_counter()
-        ticket = await self._gate.enter(
-            most_tokens_in(call.prompt) + MAX_TOKENS, again=call.attempts > 0
-        )
+        most = most_tokens_in(call.prompt) + MAX_TOKENS
+        ticket = await self._admission.enter(most, again=call.attempts > 0)
         call.sending, how, pause_s, used = True, "unused", 0.0, None
         settled: asyncio.Future[None] | None = None
         try:
@@ -191,36 +175,26 @@ class CloudModel:
             sent = time.perf_counter()
             call.queue_s += sent - waiting
             call.attempts += 1
-            raw, failed = await self._send(call.prompt)
+            raw, failed = await self._connection.send(call.prompt)
             latency = time.perf_counter() - sent
             failed = failed or judge(self.model, raw)
             if failed:
                 how, pause_s = failed.how, failed.pause_s or 0.0
                 call.charged += failed.charged
-                settled = self._settle(
-                    call, number, self._charge(call.prompt, failed), failed.why, None
-                )
+                usd = self._charge(call.prompt, failed)
+                settled = self._settle(call, number, usd, failed.why, None)
                 if failed.fatal:
-                    self._gate.close(failed.why)
+                    self._admission.close(failed.why)
             else:
-                reply = read(
-                    self.model,
-                    raw,
-                    latency,
-                    call.queue_s,
-                    max(0.0, sent - began - call.queue_s),
-                    call.attempts,
-                )
+                retry_s = max(0.0, sent - began - call.queue_s)
+                reply = read(self.model, raw, latency, call.queue_s, retry_s, call.attempts)
                 how, used = "ok", reply.tokens_in + reply.tokens_out
-                settled = self._settle(
-                    call,
-                    number,
-                    self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out),
-                    "",
-                    reply,
-                )
-        finally:  # whoever comes next is journalled after the settlement, which is queued: no more are unsettled than in flight
-            self._gate.leave(ticket, how, pause_s=pause_s, tokens=used)
+                usd = self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out)
+                settled = self._settle(call, number, usd, "", reply)
+        finally:
+            # Whoever comes next is journalled after the settlement, which is queued: so no more
+            # attempts are unsettled than are in flight.
+            self._admission.leave(ticket, how, pause_s=pause_s, tokens=used)
             try:
                 if settled:
                     await settled
@@ -231,7 +205,7 @@ class CloudModel:
         return reply
 
     def _charge(self, prompt: str, failed: Failed) -> float:
-        """Return what a failed attempt may be billed: by its usage if it told, else at the reserved price."""
+        """Return what a failed attempt may be billed: by its usage, else at the reserved price."""
         if not failed.charged:
             return 0.0
         return (
@@ -241,7 +215,10 @@ class CloudModel:
         )
 
     async def _reserve(self, call: _Call) -> int:
-        """Journal the attempt at its highest price; wait while only attempts in flight keep the budget from having room."""
+        """Journal the attempt at its highest price.
+
+        Wait while attempts in flight alone take the room of the budget.
+        """
         if call.account is None:
             return 0
         while not (
@@ -263,29 +240,12 @@ class CloudModel:
             else None
         )
 
-    async def _send(self, prompt: str) -> tuple[Any, Failed | None]:
-        """One request, whole within the deadline. What went wrong is returned, so that no chained error carries the request's headers."""
-        try:
-            async with asyncio.timeout(self.model.timeout_s):
-                return (
-                    await self._client.chat.completions.create(
-                        model=self.model.remote_name,
-                        messages=[{"role": "user", "content": prompt}],
-                        temperature=0.0,
-                        max_tokens=MAX_TOKENS,
-                        seed=0,
-                    ),
-                    None,
-                )
-        except Exception as error:
-            return None, Failed.of(self.model, error)
-
     def _stop_loop(self) -> None:
         async def end() -> None:
             for call in list(self._calls):
                 if call.task:
                     call.task.cancel()
-            await self._client.close()
+            await self._connection.close()
 
         with suppress(Exception):
             asyncio.run_coroutine_threadsafe(end(), self._loop).result(timeout=5)

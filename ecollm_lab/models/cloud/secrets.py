@@ -1,4 +1,4 @@
-"""API keys: read from the environment when a client is built, and blotted out of everything an endpoint sends back."""
+"""API keys: read from the environment, and blotted out of what an endpoint sends back."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_key(model: Model) -> str:
 
 
 def redact(model: Model, text: str) -> str:
-    """Return a text of a model's endpoint without the model's key, in whatever common encoding it was echoed.
+    """Return a text of a model's endpoint without the model's key, should it be echoed there.
 
     Call it before a text is cut, stored, logged or put into an error. Keys under 8 characters are
     taken for placeholders.
@@ -53,7 +53,9 @@ def redact(model: Model, text: str) -> str:
 
 @contextmanager
 def clean_logs(model: Model) -> Iterator[None]:
-    """Blot the key out of what the HTTP client logs while the model is open: at DEBUG it prints the headers an endpoint sends.
+    """Blot the key out of what the HTTP client logs while the model is open.
+
+    At DEBUG it prints the headers an endpoint sends.
 
     Enter it when a client has been built: only the loggers that are there by then are cleaned.
     """
@@ -79,7 +81,7 @@ def clean_logs(model: Model) -> Iterator[None]:
 
 
 def _forms(key: str) -> Iterator[str]:
-    """Yield the key as it may be echoed: as it is, escaped, URL-encoded, hex, and base64 (alone, or within a longer text)."""
+    """Yield the key as it may be echoed: as it is, escaped, URL-encoded, hex and base64."""
     raw = key.encode()
     yield from (
         key,

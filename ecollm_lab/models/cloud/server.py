@@ -1,4 +1,4 @@
-"""A GGUF served by the lab itself: `llama_cpp.server` as a child process on a free loopback port."""
+"""A GGUF served by the lab itself: `llama_cpp.server` as a child process on loopback."""
 
 from __future__ import annotations
 

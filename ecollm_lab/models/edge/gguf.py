@@ -1,8 +1,7 @@
-"""GGUF files: checks that give a clear error before llama.cpp gives an obscure one, and a safe way to load them."""
+"""GGUF files: checks with clear errors before llama.cpp gives obscure ones, and safe loading."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,14 +12,14 @@ from ecollm_lab.records import LabError
 
 
 def check_file(model: Model) -> str:
-    """Return the path of a model's GGUF file after checking that it is there, is GGUF and has the catalog's sha256."""
+    """Check that a model's file is there, is GGUF and has the catalog's sha256; return its path."""
     file = model.file
     if file is None:
         raise LabError(f"Model {model.name!r} has no file in the catalog.")
     try:
         with file.open("rb") as stream:
             magic = stream.read(4)
-        digest = file_sha256(model)
+        digest = model.file_sha256()
     except OSError as error:
         raise LabError(
             f"Model {model.name!r}: cannot read {file} ({error.strerror}). Restore the file or mend"
@@ -38,14 +37,6 @@ def check_file(model: Model) -> str:
             " its sha256 into the catalog."
         )
     return str(file)
-
-
-def file_sha256(model: Model) -> str:
-    """Return the sha256 of a model's file."""
-    if model.file is None:
-        raise LabError(f"Model {model.name!r} has no file in the catalog.")
-    with model.file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

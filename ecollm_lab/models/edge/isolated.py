@@ -69,7 +69,10 @@ class IsolatedModel:
         return pool
 
     def reply(self, prompt: str) -> Reply:
-        """Answer greedily; the latency is measured in the worker. Raises `CallFailed`, quarantined, if two workers died of it."""
+        """Answer greedily; the latency is measured in the worker.
+
+        Raises `CallFailed`, quarantined, if two workers died of the prompt.
+        """
         with self._lock:
             for _ in range(DEATHS):
                 try:

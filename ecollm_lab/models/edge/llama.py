@@ -52,7 +52,7 @@ class EdgeModel:
         self._lock = threading.Lock()
 
     def reply(self, prompt: str) -> Reply:
-        """Answer greedily; the latency covers prompt and answer, not the wait for another caller of the same model."""
+        """Answer greedily; the latency covers prompt and answer, not the wait for other callers."""
         with self._lock:
             self._llama.reset()
             started = time.perf_counter()

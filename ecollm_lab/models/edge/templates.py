@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def set_template(llama: Llama, model: Model) -> str:
-    """Make a loaded model use the catalog's template, if it names one, and say which template is used.
+    """Make a loaded model use the catalog's template, if it names one; return a name for it.
 
     llama-cpp-python takes the one inside the GGUF by itself; where there is none it would fall back
     to Llama 2's without a word.
@@ -50,8 +50,9 @@ def set_template(llama: Llama, model: Model) -> str:
 
 
 def check_template(model: Model, file: str) -> str:
-    """Say which template a GGUF to be served will use, from its metadata alone; raises as `set_template` does.
+    """Return the name of the template that a GGUF will be served with, from its metadata.
 
+    Raises as `set_template` does.
     A file that cannot be loaded is left to the server, whose own words say more.
     """
     try:

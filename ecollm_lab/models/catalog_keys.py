@@ -1,0 +1,114 @@
+"""The keys of a catalog file and what each may hold, as pydantic models."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+# A value under these keys may hold an API key by mistake, so no message quotes it.
+NEVER_QUOTED = {"base_url", "api_key_env"}
+
+
+def _fault(text: str) -> PydanticCustomError:
+    """Return an error whose text pydantic passes on as it is."""
+    return PydanticCustomError("catalog", "{text}", {"text": text})
+
+
+def _iso_date(value: object) -> str:
+    try:
+        return date.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise _fault("must be a date such as 2026-11-23") from None
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise _fault("must be a text that is not blank")
+    return value
+
+
+def _endpoint(value: object) -> str:
+    if not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", str(value)):
+        raise _fault(
+            "must be http(s)://host[:port]/path without user, password, '?' or '#'; a key goes"
+            " into api_key_env"
+        )
+    return str(value)
+
+
+def _variable(value: object) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(value)):
+        raise _fault(
+            "must be the name of an environment variable, such as OPENAI_API_KEY, never the key"
+            " itself"
+        )
+    return str(value)
+
+
+def _sha256(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise _fault("must be a sha256 of 64 hexadecimal digits")
+    return value.lower()
+
+
+Text = Annotated[str, AfterValidator(_not_blank)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+IsoDate = Annotated[str, BeforeValidator(_iso_date)]
+
+
+class Table(BaseModel):
+    """A table of the file: no other keys, and no value is turned into another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PricesTable(Table):
+    """[prices]: what an hour of the edge device costs, when and by whom that was declared."""
+
+    date: IsoDate
+    source: Text
+    edge_usd_per_hour: Amount
+
+
+class CatalogFile(Table):
+    """The whole file; the tables of its models are checked one by one."""
+
+    pocket_models: bool = False
+    hyde_model: str | None = None
+    prices: PricesTable
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class EdgeTable(Table):
+    """[models.NAME] of a model that runs in this process."""
+
+    placement: Literal["edge", "cloud"]
+    file: Text | None = None
+    sha256: Annotated[str, AfterValidator(_sha256)] | None = None
+    context: Count = 2048
+    threads: Count = 1
+    gpu_layers: Annotated[int, Field(ge=-1, le=2**31 - 1)] = 0
+    chat_template: Text | None = None
+
+
+class CloudTable(EdgeTable):
+    """[models.NAME] of a hosted model, or of a GGUF that the lab serves as one."""
+
+    base_url: Annotated[str, BeforeValidator(_endpoint)] | None = None
+    remote_name: Text | None = None
+    api_key_env: Annotated[str, BeforeValidator(_variable)] | None = None
+    price_in_usd_per_mtok: Amount
+    price_out_usd_per_mtok: Amount
+    price_date: IsoDate | None = None
+    price_source: Text | None = None
+    network_delay_s: Amount
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    max_in_flight: Count | None = None
+    timeout_s: Seconds = 60.0
