@@ -18,6 +18,7 @@ from ecollm_lab.sweeps.store.store import Store
 
 CALLS_VERSION = 1  # raise it whenever the way a model is called changes what it would answer
 
+
 def call_key(model_identity: str, prompt: str) -> str:
     """Digest everything that determines a reply: prompt, parameters, model and component version; not its price."""
     return _digest(

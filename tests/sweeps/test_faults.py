@@ -460,9 +460,9 @@ def test_17_whatever_determines_an_answer_is_in_the_key_and_nothing_else(judge, 
         {"api_key_env": "K"},
         {"network_delay_s": 1.0},
     ]
-    assert {call_key(dataclasses.replace(base, **change).identity(), prompt) for change in same} == {
-        call_key(base.identity(), prompt)
-    }
+    assert {
+        call_key(dataclasses.replace(base, **change).identity(), prompt) for change in same
+    } == {call_key(base.identity(), prompt)}
     file = tmp_path / "s.sqlite"
     for n_calls, model in [
         (10, base),
