@@ -47,7 +47,7 @@ from ecollm_lab.emulator import Budget, Emulator, Estimates, emulate
 from ecollm_lab.emulator.estimates import slo_regret
 from ecollm_lab.policies import Policy, fit_policy
 from ecollm_lab.records import SLO, InfeasibleSLO, Outcome
-from ecollm_lab.traces import OBJECTIVES, Trace, hypervolume, is_on_front
+from ecollm_lab.traces import OBJECTIVES, Trace, hypervolume, is_on_front, path_ids
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 ON_TOP = (0.01, 0.05)  # budgets at which our estimator is also tried on what the others saw
@@ -303,9 +303,9 @@ def optuna_trials(
         seed=seed
     )
     study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=made)
-    parts = [path_id.split("/") for path_id in space.path_ids]
-    structured = len({len(p) for p in parts}) == 1 and len(parts[0]) > 1
-    keys = [tuple(p) for p in parts] if structured else [(path_id,) for path_id in space.path_ids]
+    keys = [path_ids.parts(path_id) for path_id in space.path_ids]
+    if len(set(map(len, keys))) > 1:
+        keys = [(path_id,) for path_id in space.path_ids]
     column = {key: i for i, key in enumerate(keys)}
     choices = [sorted(set(levels)) for levels in zip(*keys, strict=True)]
     orders = [list(rng.permutation(space.tables.shape[1])) for _ in keys]

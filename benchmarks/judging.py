@@ -24,10 +24,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecollm_lab import files
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.records import LabError
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import model_of
 
 
 def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]]:
@@ -49,7 +51,7 @@ def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]
         {
             "kind": [query.kind for query in asked],
             "wording": [query.wording for query in asked],
-            "model": frame["path_id"].str.rsplit("/", n=1).str[-1].to_numpy(),
+            "model": frame["path_id"].map(model_of),
             "grade": np.select(
                 [frame["quality"] == 1, frame["quality"] == 0], ["right", "wrong"], "partly right"
             ),
@@ -76,16 +78,12 @@ def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]
 
 def read(file: Path) -> list[dict[str, Any]]:
     """Return the rows of a file of labels, open ones too."""
-    return [
-        json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()
-    ]
+    return [row for _, row in files.json_lines(file)]
 
 
 def write(file: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows as JSON lines."""
-    file.write_text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
-    )
+    files.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), file)
 
 
 def show(rows: list[dict[str, Any]]) -> str:

@@ -39,8 +39,8 @@ from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
 from ecollm_lab.policies.choosing import choose, oracle_choice
 from ecollm_lab.policies.replays import outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO
-from ecollm_lab.traces import Trace, import_outcomes
-from ecollm_lab.traces.path_ids import path_factors
+from ecollm_lab.traces import Trace, import_outcomes, intervals
+from ecollm_lab.traces.path_ids import have_pipelines
 
 DOMAINS = ("smart_home", "automotive")
 LONG: dict[str, dict[str, Any]] = {
@@ -154,7 +154,7 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
     thrifty.name = "ours_giving_up_nothing"
     careless = fit_policy(fold.train, "ours", embeddings=fold.seen, margin=0.0)
     careless.name = "ours_without_margin"
-    structured = bool(path_factors(fold.train.path_ids))
+    structured = have_pipelines(fold.train.path_ids)
     for name in POLICIES:
         if name == "cloud_only" and not fold.train.provenance.get("models"):
             continue
@@ -256,8 +256,8 @@ def interval(values: np.ndarray, texts: np.ndarray, seed: int = 0) -> tuple[floa
     """Return a 95 % bootstrap interval of the mean, drawing texts."""
     group, known = pd.factorize(texts)
     total, n = np.bincount(group, values, len(known)), np.bincount(group, minlength=len(known))
-    drawn = np.random.default_rng(seed).integers(len(known), size=(N_RESAMPLES, len(known)))
-    low, high = np.quantile(total[drawn].sum(axis=1) / n[drawn].sum(axis=1), [0.025, 0.975])
+    drawn = intervals.drawn_rows(len(known), N_RESAMPLES, seed)
+    low, high = intervals.interval(total[drawn].sum(axis=1) / n[drawn].sum(axis=1))
     return float(low), float(high)
 
 

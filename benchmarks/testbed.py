@@ -51,6 +51,7 @@ from ecollm_lab.study import DOMAINS
 from ecollm_lab.sweeps import live_check
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import model_of, pipeline_of
 
 BOTH = "both"
 SIZES = ("pocket-s", "pocket-m", "pocket-l", "pocket-xl")
@@ -164,7 +165,7 @@ def without_retrieval(trace: Trace, catalog: Catalog) -> Iterator[Record]:
         for path_id in part.path_ids:
             if not path_id.startswith("none/none/none/"):
                 continue
-            name = path_id.rsplit("/", 1)[-1]
+            name = model_of(path_id)
             for kind, bound in (("personal", {"at_most": 0.05}), ("general", {"at_least": 0.8})):
                 if kind == "general" and catalog[name].placement != "cloud":
                     continue
@@ -189,7 +190,7 @@ def winners(trace: Trace, domain: Domain) -> Iterator[Record]:
     asked = {query.id: query for query in domain.queries if query.kind == "compare"}
     reading_all = trace.outcomes["path_id"].str.match(r"none/hybrid-[36]/none/")
     frame = trace.outcomes[reading_all & trace.outcomes["query_id"].isin(asked)]
-    for name, part in frame.groupby(frame["path_id"].str.rsplit("/", n=1).str[-1], sort=False):
+    for name, part in frame.groupby(frame["path_id"].map(model_of), sort=False):
         named = []
         for query_id, answer in zip(part["query_id"], part["answer"], strict=True):
             *values, winner = asked[query_id].facts
@@ -211,7 +212,7 @@ def oracles(trace: Trace) -> Iterator[Record]:
     for split in ("heldout", "all"):
         part = trace if split == "all" else trace.split(split)
         quality = part.array("quality")
-        pipelines = np.array([path_id.rsplit("/", 1)[0] for path_id in part.path_ids])
+        pipelines = np.array([pipeline_of(path_id) for path_id in part.path_ids])
         oracle = quality.max(axis=1).mean()
         routed = {
             name: quality[:, pipelines == name].max(axis=1).mean()

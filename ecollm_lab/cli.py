@@ -376,8 +376,8 @@ def import_recorded(
     seed: Annotated[int, typer.Option(help="Seed of that split.")] = 0,
 ) -> None:
     """Turn recorded outcomes of real systems into a trace; what they do not record stays unknown."""
+    from ecollm_lab.files import require_parquet
     from ecollm_lab.traces import import_outcomes
-    from ecollm_lab.traces.files import require_parquet
 
     require_parquet(out)
     trace = import_outcomes(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path as FilePath
 from typing import Literal
 
@@ -11,9 +13,8 @@ import numpy as np
 
 Placement = Literal["edge", "cloud"]
 Prefer = Literal["quality", "cost", "latency"]
-DATA = (
-    FilePath(__file__).resolve().parent.parent / "data"
-)  # the lab's own domains, models and traces, wherever it is used from
+# where the lab's own domains, models and traces lie, wherever it is used from
+DATA = FilePath(__file__).resolve().parent.parent / "data"
 STAGES = ("rewrite", "retrieve", "refine", "generate")
 
 
@@ -55,7 +56,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One choice at a stage. `k` is the number of passages (retrieve) or sentences (refine) it hands on, 0 if neither."""
+    """One choice at a stage.
+
+    `k` is the number of passages (retrieve) or sentences (refine) that it hands on, 0 if neither.
+    """
 
     stage: str
     name: str
@@ -86,10 +90,11 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One query on one path. `stage_latency_s` follows `STAGES`; its sum plus the declared network delay is `latency_s`.
+    """One query on one path.
 
-    The wait for a turn (`queue_s`) and for failed attempts (`retry_s`), in seconds, are kept beside
-    the latency, not in it. A generation measured `repeats` times carries the median, and
+    `stage_latency_s` follows `STAGES`; its sum plus the declared network delay is `latency_s`. The
+    wait for a turn (`queue_s`) and for failed attempts (`retry_s`), in seconds, stand beside the
+    latency, not in it. A generation measured `repeats` times carries the median, and
     `latency_spread_s` is the distance between its quartiles. `truncated`: the answer ended at the
     token limit.
     """
@@ -111,6 +116,21 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of an SLO: its name there, its value, and the column of a trace that it bounds."""
+
+    name: str
+    value: float
+    column: str
+
+    @property
+    def tail(self) -> str:
+        """The column of the 95th percentiles of `column`: `cost_p95_usd`, `latency_p95_s`."""
+        what, _, unit = self.column.partition("_")
+        return f"{what}_p95_{unit}"
+
+
+@dataclass(frozen=True, slots=True)
 class SLO:
     """What a user asks for: hard limits, and what to prefer among the paths that keep them.
 
@@ -119,7 +139,7 @@ class SLO:
     max_latency_s, max_cost_usd
         Limits per query, seconds and US dollars; None = no limit.
     min_quality
-        Expected quality wanted, in [0, 1]; None = no floor. Where no path reaches it, a policy
+        Least expected quality, in [0, 1]; None = no floor. Where no path reaches it, a policy
         takes the best there is, and `Explanation.bound` names it.
     prefer
         "quality": best expected quality; "cost" / "latency": cheapest / fastest path whose expected
@@ -128,7 +148,13 @@ class SLO:
     Raises
     ------
     LabError
-        If a limit is not a positive number, `min_quality` is outside [0, 1] or `prefer` is unknown.
+        If a limit is not a positive, finite number, `min_quality` is outside [0, 1] or `prefer` is
+        unknown.
+
+    Examples
+    --------
+    >>> [(limit.name, limit.value, limit.column) for limit in SLO(max_latency_s=2.0).limits]
+    [('max_latency_s', 2.0, 'latency_s')]
 
     """
 
@@ -139,17 +165,43 @@ class SLO:
 
     def __post_init__(self) -> None:
         for name in ("max_latency_s", "max_cost_usd"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, (int, float)) and value > 0):
-                raise LabError(f"SLO {name} must be a positive number or None, got {value!r}.")
-        if self.min_quality is not None and not 0 <= self.min_quality <= 1:
+            value = self._as_float(name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise LabError(
+                    f"SLO {name} must be a positive number or None, got {getattr(self, name)!r}."
+                )
+        floor = self._as_float("min_quality")
+        if floor is not None and not 0 <= floor <= 1:
             raise LabError(
                 f"SLO min_quality must be within [0, 1] or None, got {self.min_quality!r}."
             )
         require_choice("SLO prefer", self.prefer, ("quality", "cost", "latency"))
 
+    def _as_float(self, name: str) -> float | None:
+        """Return an argument as a number, NaN if it is none; NumPy's numbers become Python's."""
+        value = getattr(self, name)
+        if value is None:
+            return None
+        if isinstance(value, (bool, np.bool)) or not isinstance(value, Real):
+            return math.nan
+        if type(value) not in (int, float):
+            object.__setattr__(self, name, float(value))
+        return float(value)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The limits that are set; latency first."""
+        return tuple(
+            Limit(name, value, column)
+            for name, value, column in (
+                ("max_latency_s", self.max_latency_s, "latency_s"),
+                ("max_cost_usd", self.max_cost_usd, "cost_usd"),
+            )
+            if value is not None
+        )
+
     def keeps(self, cost_usd: np.ndarray, latency_s: np.ndarray) -> np.ndarray:
-        """Tell which outcomes keep the limits; what is not recorded (NaN) keeps no limit that needs it.
+        """Tell which outcomes keep the limits; an outcome that is not recorded (NaN) keeps none.
 
         Parameters
         ----------
@@ -159,14 +211,13 @@ class SLO:
         Returns
         -------
         np.ndarray
-            True where both limits are kept, of the same shape.
+            True where every limit is kept, of the same shape. What no limit is set on may be NaN.
 
         """
         kept = np.ones(np.shape(cost_usd), dtype=bool)
-        if self.max_cost_usd is not None:
-            kept &= cost_usd <= self.max_cost_usd
-        if self.max_latency_s is not None:
-            kept &= latency_s <= self.max_latency_s
+        outcomes = {"cost_usd": cost_usd, "latency_s": latency_s}
+        for limit in self.limits:
+            kept &= outcomes[limit.column] <= limit.value
         return kept
 
 

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from ecollm_lab import figures
 from ecollm_lab.domains import load_domain
 from ecollm_lab.domains.clusters import NOISE, Clusters, find_clusters
+from ecollm_lab.files import require_writable, write
 from ecollm_lab.models import CachedEncoder, default_encoder, load_catalog
 from ecollm_lab.policies import POLICIES, Policy, fit_policy, replay_all
 from ecollm_lab.policies.slos import study_slos
@@ -21,7 +22,6 @@ from ecollm_lab.records import DATA, SLO, LabError
 from ecollm_lab.sweeps import live_check
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace, pareto_front
-from ecollm_lab.traces.files import require_writable
 
 DOMAINS = ("smart_home", "automotive")
 
@@ -91,7 +91,7 @@ def run(
         drawn[name] = _figures(trace, (seen, unseen), clusters, fitted, tables)
     drawn["emulator"] = _budget_figures(DATA / "benchmarks/emulator.parquet")
     figures.write_pages(drawn, out)
-    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    write(json.dumps(summary, indent=1) + "\n", out / "summary.json")
     return (
         f"{headline(summary)}\n\nFigures and summary.json are in {out}/; {out}/index.html shows"
         " them all."

@@ -15,13 +15,13 @@ from tqdm import tqdm
 from ecollm_lab.domains import Domain, domain_folder, load_domain
 from ecollm_lab.emulator.budget import Budget, emulate, replay_from
 from ecollm_lab.emulator.emulator import Emulator
+from ecollm_lab.files import require_parquet, require_writable, write
 from ecollm_lab.models import BudgetSpent, Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Progress, Store, fingerprints, sweep
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.traces import Trace
-from ecollm_lab.traces.files import require_parquet, require_writable
 
 
 def emulate_domain(
@@ -152,7 +152,7 @@ def emulate_domain(
         "stopped": history["stopped"].iloc[-1],
     }
     Trace.from_outcomes(emulator.outcomes, queries_frame(queries), about).save(out)
-    fronts.to_csv(out.with_suffix(".fronts.csv"), index=False)
+    write(fronts.to_csv(index=False), out.with_suffix(".fronts.csv"))
     return _report(loaded.name, emulator, history, fronts, recalled, out)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ecollm_lab import figures
+from ecollm_lab import figures, files
 from ecollm_lab.explorer import states
 from ecollm_lab.explorer.controls import Controls, span
 from ecollm_lab.explorer.saved import exports, page
@@ -22,7 +22,7 @@ from ecollm_lab.explorer.verdicts.front_states import FRONT
 from ecollm_lab.explorer.verdicts.views import Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.traces import Trace, files, require_trace
+from ecollm_lab.traces import Trace, require_trace
 
 MOST_PINS = 3
 

@@ -19,7 +19,7 @@ from ecollm_lab.figures.style import (
     split_model,
 )
 from ecollm_lab.records import LabError
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import Trace, path_ids
 from ecollm_lab.traces.intervals import bootstrap_counts, interval, resampled_means
 
 
@@ -198,7 +198,7 @@ def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
     )
     parts = [
         [*stages, *filter(None, split_model(model))]
-        for *stages, model in (path.split("/") for path in order)
+        for *stages, model in map(path_ids.parts, order)
     ]
     ticks = [
         "<br>".join(map(plain, slugs)) + ("<br><b>best of all</b>" if path == overall else "")

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.style import FAINT, STAGE_COLOURS, decades, finish, require_rows
-from ecollm_lab.records import STAGES, LabError
+from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.intervals import bootstrap_counts, interval, resampled_means
 from ecollm_lab.traces.path_ids import stage_slugs
@@ -53,7 +53,7 @@ def compute_contribution(trace: Trace, *, n_resamples: int = 1000, seed: int = 0
 
     """
     slugs = stage_slugs(trace.path_ids)
-    varied = [stage for stage in STAGES if len(set(slugs[stage])) > 1]
+    varied = [stage for stage in slugs if len(set(slugs[stage])) > 1]
     if not varied:
         raise LabError(
             f"All {len(slugs)} paths of the trace have the same components, so no stage can"

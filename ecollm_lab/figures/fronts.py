@@ -222,9 +222,8 @@ def staircase(frame: pd.DataFrame, x: str) -> pd.DataFrame:
 
 def slo_limits(slo: SLO | None) -> tuple[float, float]:
     """Return the cost limit per 1,000 queries and the latency limit; infinite where there is none."""
-    cost = slo.max_cost_usd if slo else None
-    latency = slo.max_latency_s if slo else None
-    return (1000 * cost if cost is not None else np.inf, latency if latency is not None else np.inf)
+    values = {limit.column: limit.value for limit in slo.limits} if slo else {}
+    return 1000 * values.get("cost_usd", np.inf), values.get("latency_s", np.inf)
 
 
 def marker_style(part: pd.DataFrame, colour: str, symbol: str, slo: SLO | None) -> dict:

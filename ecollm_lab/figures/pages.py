@@ -9,6 +9,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from ecollm_lab.figures.style import CONFIG
+from ecollm_lab.files import write
 
 _STYLE = """
 body { font-family: system-ui, sans-serif; color: #333; max-width: 1240px; margin: 2rem auto; padding: 0 1rem; }
@@ -38,7 +39,7 @@ def write_pages(drawn: Mapping[str, Mapping[str, go.Figure]], out: Path) -> list
         sections: list[str] = []
         for name, figure in figures.items():
             file = out / f"{group}_{name}.html"
-            figure.write_html(file, include_plotlyjs=True, config=CONFIG)
+            write(figure.to_html(include_plotlyjs=True, config=CONFIG), file)
             files.append(file)
             plot = figure.to_html(
                 full_html=False,
@@ -57,9 +58,10 @@ def write_pages(drawn: Mapping[str, Mapping[str, go.Figure]], out: Path) -> list
             )
     links = "".join(f'<a href="#{escape(group)}">{title}</a>' for group, title, _ in chapters)
     index = out / "index.html"
-    index.write_text(
+    write(
         '<!doctype html><html lang="en"><head><meta'
         f' charset="utf-8"><title>Figures</title><style>{_STYLE}</style></head><body>'
-        f"<h1>Figures</h1><nav>{links}</nav>{''.join(body for _, _, body in chapters)}</body></html>"
+        f"<h1>Figures</h1><nav>{links}</nav>{''.join(body for _, _, body in chapters)}</body></html>",
+        index,
     )
     return [*files, index]

@@ -14,7 +14,7 @@ from ecollm_lab.figures.style import INK, LOOKS, finish, plain, require_rows
 from ecollm_lab.policies.choosing import choose
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, is_on_front
-from ecollm_lab.traces.path_ids import declared_delays, path_placements
+from ecollm_lab.traces.path_ids import declared_delays, model_row, path_placements
 
 PRICES = (0.001, 0.003, 0.01, 0.1, 1.0, 3.0, 10.0)
 DELAYS_S = (0.0, 0.02, 0.04, 0.08, 0.16, 0.32)
@@ -110,8 +110,7 @@ def compute_sensitivity(
 
 def _token_cost(trace: Trace) -> np.ndarray:
     """Return the part of each outcome's cost that cloud tokens make up, in US dollars, shape (queries, paths)."""
-    models = trace.provenance.get("models", {})
-    rows = [models.get(path.rsplit("/", 1)[-1], {}) for path in trace.path_ids]
+    rows = [model_row(trace, path) for path in trace.path_ids]
     for path, row in zip(trace.path_ids, rows, strict=True):
         missing = [
             key

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from ecollm_lab.models import Catalog
-from ecollm_lab.records import STAGES, Component, LabError, Path
+from ecollm_lab.records import Component, LabError, Path
+from ecollm_lab.traces.path_ids import name_and_number, stages
 
 KS = (1, 3, 6)
 COMPONENTS: dict[str, tuple[Component, ...]] = {
@@ -62,16 +63,10 @@ def read_path(path_id: str) -> Path:
         If the id has not one part per stage.
 
     """
-    slugs = path_id.split("/")
-    if len(slugs) != len(STAGES):
-        raise LabError(
-            f"A path id has four parts, {'/'.join(STAGES)}, e.g. none/bm25-3/none/pocket-xl; got"
-            f" {path_id!r}."
-        )
     components = []
-    for stage, slug in zip(STAGES, slugs, strict=True):
-        name, _, k = slug.rpartition("-")
-        counted = stage != "generate" and name and k.isdigit()
+    for stage, slug in stages(path_id).items():
+        name, k = name_and_number(slug)
+        counted = stage != "generate" and k
         components.append(Component(stage, name, int(k)) if counted else Component(stage, slug))
     return Path(tuple(components))
 
@@ -125,8 +120,7 @@ class PathSpace:
         return PathSpace(tuple(path for path in self.paths if path.id in chosen))
 
     def _why_unknown(self, path_id: str) -> str:
-        slugs = [component.slug for component in read_path(path_id).components]
-        for i, (stage, slug) in enumerate(zip(STAGES, slugs, strict=True)):
+        for i, (stage, slug) in enumerate(stages(path_id).items()):
             allowed = list(dict.fromkeys(path.components[i].slug for path in self.paths))
             if slug not in allowed:
                 if slug == "hyde":

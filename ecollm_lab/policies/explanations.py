@@ -84,9 +84,7 @@ def explained(
     one = paths.iloc[chosen]
     better = (paths["quality"] > one["quality"] + 1e-9) & paths["allowed"]
     bound = tuple(
-        name
-        for name, limit, tail in _limits(slo)
-        if limit is not None and (better & (paths[tail] > limit)).any()
+        limit.name for limit in slo.limits if (better & (paths[limit.tail] > limit.value)).any()
     )
     if slo.min_quality is not None and one["quality"] < slo.min_quality - 1e-9:
         bound += ("min_quality",)
@@ -115,24 +113,15 @@ def explained(
     )
 
 
-def _limits(slo: SLO) -> tuple[tuple[str, float | None, str], ...]:
-    """Return each limit's name, its value and the column it is held against."""
-    return ("max_latency_s", slo.max_latency_s, "latency_p95_s"), (
-        "max_cost_usd",
-        slo.max_cost_usd,
-        "cost_p95_usd",
-    )
-
-
 def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) -> str:
     """Say why a path was not chosen; `good` is the least score that was good enough."""
     if not path["allowed"]:
         return "not among the paths this policy may choose"
     if np.isnan(path["score"]) or path["violation_share"] * (path["quality"] > chosen_quality) > 0:
         over = [
-            f"{name} {limit:.4g} against a 95th percentile of {path[tail]:.4g}"
-            for name, limit, tail in _limits(slo)
-            if limit is not None and path[tail] > limit
+            f"{limit.name} {limit.value:.4g} against a 95th percentile of {path[limit.tail]:.4g}"
+            for limit in slo.limits
+            if path[limit.tail] > limit.value
         ]
         return (
             f"breaks the limits in {path['violation_share']:.0%} of outcomes:"

@@ -102,25 +102,17 @@ def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:
         The limits.
 
     """
-    cheap = paths["latency_p95_s"].where(paths["in_cost"] & paths["allowed"], np.inf).to_numpy()
-    quick = paths["cost_p95_usd"].where(paths["in_time"] & paths["allowed"], np.inf).to_numpy()
+    others = {
+        "latency_s": ("in_cost", "the fastest within the cost limit"),
+        "cost_usd": ("in_time", "the cheapest within the latency limit"),
+    }
     reasons = []
-    if (
-        slo.max_latency_s is not None
-        and np.isfinite(cheap.min())
-        and cheap.min() > slo.max_latency_s
-    ):
-        i = int(cheap.argmin())
-        reasons.append(
-            f"the fastest within the cost limit, {paths['path_id'][i]}, needs max_latency_s >="
-            f" {cheap[i]:.4g}"
-        )
-    if slo.max_cost_usd is not None and np.isfinite(quick.min()) and quick.min() > slo.max_cost_usd:
-        i = int(quick.argmin())
-        reasons.append(
-            f"the cheapest within the latency limit, {paths['path_id'][i]}, needs max_cost_usd >="
-            f" {quick[i]:.4g}"
-        )
+    for limit in slo.limits:
+        in_other, which = others[limit.column]
+        tails = paths[limit.tail].where(paths[in_other] & paths["allowed"], np.inf).to_numpy()
+        i = int(tails.argmin())
+        if limit.value < tails[i] < np.inf:
+            reasons.append(f"{which}, {paths['path_id'][i]}, needs {limit.name} >= {tails[i]:.4g}")
     if not reasons:
         reasons.append(
             "even alone, the limits allow no path: the fastest takes"

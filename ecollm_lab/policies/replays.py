@@ -13,6 +13,7 @@ from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.policies.policy import Ask, Decision, Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
+from ecollm_lab.traces.intervals import drawn_rows, interval
 
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
 
@@ -214,8 +215,7 @@ def _summarise(frame: pd.DataFrame, seed: int, n_resamples: int = 1000) -> pd.Da
         )
 
     n = len(columns)
-    resampled = metrics(np.random.default_rng(seed).integers(0, n, (n_resamples, n)))
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
+    low, high = interval(metrics(drawn_rows(n, n_resamples, seed)).T)
     return pd.DataFrame(
         {"value": metrics(np.arange(n)), "low": low, "high": high}, index=list(METRICS)
     )

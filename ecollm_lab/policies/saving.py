@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ecollm_lab.files import replacing
 from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy
@@ -74,7 +75,6 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
         If the file cannot be written.
 
     """
-    file = FilePath(file)
     predictor = {f.name: getattr(policy.predictor, f.name) for f in fields(policy.predictor)}  # type: ignore[arg-type]
     header = {
         "format": "ecollm_lab policy",
@@ -101,18 +101,9 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
             if policy.gate
             else {}
         )
-    part = file.with_name(f".{file.name}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as handle:
-            np.savez_compressed(
-                handle, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays
-            )
-        part.replace(file)
-    except OSError as error:
-        raise LabError(
-            f"Cannot write the policy {file}: {error.strerror or error}. Name a writable place."
-        ) from error
+    text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    with replacing(file) as part, part.open("wb") as handle:
+        np.savez_compressed(handle, header=text, **arrays)
 
 
 def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Policy:

@@ -15,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ecollm_lab.domains import domain_folder, load_domain
+from ecollm_lab.files import lines, require_parquet, require_writable
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.sweeps.pairs import Progress, fingerprints, setup_digest, sweep
@@ -22,7 +23,6 @@ from ecollm_lab.sweeps.preflight import Estimate, estimate, first_calls, missing
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.sweeps.store.store import Store
 from ecollm_lab.traces import Trace
-from ecollm_lab.traces.files import require_parquet, require_writable
 
 
 def sweep_domain(
@@ -159,7 +159,7 @@ def _logged(file: FilePath, run: dict[str, Any] | None, setup: str) -> list[dict
         with file.open("a") as log:
             log.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(run) + "\n")
     known = []
-    for line in text.splitlines():
+    for line in lines(text):
         with contextlib.suppress(json.JSONDecodeError):
             known.append(json.loads(line))
     return [old for old in (*known, *([run] if run else [])) if old.get("setup") == setup]

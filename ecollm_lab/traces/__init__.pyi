@@ -1,4 +1,3 @@
-from . import files as files
 from . import intervals as intervals
 from . import path_ids as path_ids
 from .importers import import_outcomes as import_outcomes

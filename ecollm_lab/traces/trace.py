@@ -1,4 +1,4 @@
-"""A trace: a table of outcomes, its queries and its provenance; dense arrays for those who compute with it."""
+"""A trace: a table of outcomes, its queries and its provenance."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecollm_lab.files import replacing, resolved
 from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
+from ecollm_lab.traces import tables
+from ecollm_lab.traces.tables import COLUMNS
 
-COLUMNS = ("query_id", "path_id", "quality", "cost_usd", "latency_s", "tokens_in", "tokens_out")
 HOW_MEASURED = ("queue_s", "retry_s", "repeats", "latency_spread_s", "truncated")
-QUERY_COLUMNS = ("query_id", "text", "kind", "split")
 _METADATA = b"ecollm_lab"
 
 
@@ -56,9 +57,9 @@ class Trace:
         Parameters
         ----------
         outcomes
-            Columns `query_id, path_id, quality, cost_usd, latency_s`, optional `tokens_in,
-            tokens_out` and any others. Quality within [0, 1]; cost and latency >= 0; NaN = not
-            recorded.
+            Columns `query_id, path_id, quality`; optional `cost_usd, latency_s, tokens_in,
+            tokens_out`, which are NaN where left out, and any others. Quality within [0, 1]; cost
+            and latency >= 0; NaN = not recorded.
         queries
             Columns `query_id, text, kind, split`. If left out, text, kind and split are taken from
             columns of `outcomes` with these names; what is missing there is made up: empty text,
@@ -73,66 +74,24 @@ class Trace:
             unknown, or `outcomes` gives one query two texts, kinds or splits.
 
         """
-        frame = outcomes.copy(deep=False)  # pandas copies what is written to
-        missing = [column for column in COLUMNS[:5] if column not in frame]
-        if missing:
-            raise LabError(
-                f"A trace needs the columns {', '.join(COLUMNS[:5])}; missing:"
-                f" {', '.join(missing)}."
-            )
-        if frame.empty:
-            raise LabError("A trace needs at least one outcome; the table is empty.")
-        for column in COLUMNS[5:]:
-            frame[column] = frame.get(column, np.nan)
-        for column in ("quality", "cost_usd", "latency_s"):
-            frame[column] = _checked(frame, column)
-        frame = frame.reset_index(drop=True)
-        (rows, ids), (columns, paths) = (
-            pd.factorize(frame[name]) for name in ("query_id", "path_id")
-        )
-        ids, paths = (np.asarray(values, dtype=object) for values in (ids, paths))
-        if rows.min() < 0 or columns.min() < 0:
-            raise LabError("query_id and path_id must be given in every row; some are missing.")
-        for name in ("query_id", "path_id"):
-            if isinstance(frame[name].dtype, pd.CategoricalDtype):
-                frame[name] = (
-                    frame[name].cat.categories.take(frame[name].cat.codes.to_numpy()).array
-                )
-        _require_once(frame, rows * len(paths) + columns, len(ids) * len(paths))
+        frame = tables.checked(outcomes)
+        cells = tables.Cells.of(frame)
         if queries is None:
-            queries = _queries_in(frame, rows, ids)
-        absent = [column for column in QUERY_COLUMNS if column not in queries]
-        if absent:
-            raise LabError(
-                f"The queries table needs the columns {', '.join(QUERY_COLUMNS)}; missing:"
-                f" {', '.join(absent)}."
-            )
-        unknown = sorted(set(ids) - set(queries["query_id"]))
-        if unknown:
-            raise LabError(
-                f"{len(unknown)} query ids have outcomes but no row in the queries table, e.g."
-                f" {unknown[0]!r}."
-            )
-        table = (
-            queries.loc[queries["query_id"].isin(ids)]
-            .drop_duplicates("query_id")
-            .reset_index(drop=True)
-        )
+            queries = tables.queries_in(frame, cells)
+        table = tables.checked_queries(queries, cells.query_ids)
         provenance = dict(provenance or {"source": "recorded"})
         require_choice("provenance source", provenance.get("source"), ("measured", "recorded"))
         trace = cls(frame, table, provenance)
-        known = {
-            "_cells": (pd.Index(table["query_id"]).get_indexer(pd.Index(ids))[rows], columns),
-            "path_ids": list(paths),
-        }
-        vars(trace).update(known)  # what the checks found out need not be found out again
+        # what the checks found need not be computed again
+        rows = pd.Index(table["query_id"]).get_indexer(pd.Index(cells.query_ids))[cells.rows]
+        vars(trace).update(_cells=(rows, cells.columns), path_ids=list(cells.path_ids))
         return trace
 
     @classmethod
     def from_outcomes(
         cls, outcomes: Sequence[Outcome], queries: pd.DataFrame, provenance: Mapping[str, Any]
     ) -> Trace:
-        """Wrap measured outcomes; answers and per-stage latencies become further columns."""
+        """Wrap measured outcomes; answers and latencies of stages become further columns."""
         rows = [
             {
                 **{column: getattr(o, column) for column in COLUMNS},
@@ -148,19 +107,16 @@ class Trace:
 
     @classmethod
     def load(cls, file: FilePath | str) -> Trace:
-        """Read a Parquet trace. Raises `LabError` if the file does not exist, cannot be read or is no trace."""
-        try:
-            table = pq.read_table(
-                file, read_dictionary=["query_id", "path_id"]
-            )  # each id is decoded once
+        """Read a Parquet trace; raise a `LabError` if the file is missing, damaged or no trace."""
+        try:  # each id is decoded once
+            table = pq.read_table(resolved(file), read_dictionary=["query_id", "path_id"])
         except FileNotFoundError as error:
             raise LabError(
                 f"Cannot read the trace {file}: the file does not exist.{_beside(FilePath(file))}"
             ) from error
         except (OSError, pa.ArrowException) as error:
-            why = str(error).removeprefix(
-                f"Could not open Parquet input source '{file}': "
-            )  # the path once is enough
+            # the path once is enough
+            why = str(error).removeprefix(f"Could not open Parquet input source '{file}': ")
             raise LabError(f"Cannot read the trace {file}: {why}") from error
         raw = (table.schema.metadata or {}).get(_METADATA)
         meta = json.loads(raw) if raw else {}
@@ -168,20 +124,12 @@ class Trace:
         return cls.from_frame(table.to_pandas(), queries, meta.get("provenance"))
 
     def save(self, file: FilePath | str) -> None:
-        """Write Parquet with queries and provenance in its metadata; an existing file is replaced only once all is written."""
-        file = FilePath(file)
+        """Write Parquet, whole or not at all, with queries and provenance in its metadata."""
         meta = {"provenance": self.provenance, "queries": self.queries.to_dict("records")}
         table = pa.Table.from_pandas(self.outcomes, preserve_index=False)
         table = table.replace_schema_metadata({_METADATA: json.dumps(meta).encode()})
-        part = file.with_name(f".{file.name}.part")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as part:
             pq.write_table(table, part, compression="zstd")
-            part.replace(file)
-        except OSError as error:
-            raise LabError(
-                f"Cannot write the trace {file}: {error.strerror or error}. Name a writable place."
-            ) from error
 
     @cached_property
     def query_ids(self) -> list[str]:
@@ -205,10 +153,9 @@ class Trace:
     @cached_property
     def _cells(self) -> tuple[np.ndarray, np.ndarray]:
         """Row and column in `array` of each outcome."""
-        (rows, ids), (columns, _) = (
-            pd.factorize(self.outcomes[name]) for name in ("query_id", "path_id")
-        )  # both in order of appearance
-        return pd.Index(self.query_ids).get_indexer(pd.Index(ids))[rows], columns
+        cells = tables.Cells.of(self.outcomes)
+        rows = pd.Index(self.query_ids).get_indexer(pd.Index(cells.query_ids))
+        return rows[cells.rows], cells.columns
 
     def of_path(self, path_id: str) -> pd.DataFrame:
         """Return the outcomes of one path, all columns, as they stand in `outcomes`."""
@@ -216,7 +163,7 @@ class Trace:
         return self.outcomes.iloc[np.flatnonzero(self._cells[1] == self.path_ids.index(path_id))]
 
     def split(self, name: str) -> Trace:
-        """Return the part of one split, "train" or "heldout", with all columns of paths kept in order."""
+        """Return the part of one split, "train" or "heldout"; paths stay in order."""
         return self.where(self.queries["split"] == name, f"split {name!r}")
 
     def where(self, mask: pd.Series | np.ndarray, what: str = "this selection") -> Trace:
@@ -233,7 +180,10 @@ class Trace:
         return Trace(outcomes, queries, self.provenance)
 
     def summary(self) -> pd.DataFrame:
-        """Return one row per path: mean quality, cost_usd, latency_s, the 95th percentile of latency, and n outcomes."""
+        """Return one row per path.
+
+        Mean quality, cost_usd and latency_s, the 95th percentile of latency, and n outcomes.
+        """
         grouped = self.outcomes.groupby("path_id", sort=False)
         return pd.DataFrame(
             {
@@ -263,7 +213,10 @@ class Trace:
 
 
 def require_trace(value: object, what: str = "trace") -> None:
-    """Raise a `LabError` that says how to come by a trace unless the value is one; `what` names the argument."""
+    """Raise a `LabError` that says how to get a trace unless the value is one.
+
+    `what` names the argument.
+    """
     if isinstance(value, Trace):
         return
     how = (
@@ -277,54 +230,7 @@ def require_trace(value: object, what: str = "trace") -> None:
     raise LabError(f"{what} must be a Trace, got {type(value).__name__}. {how}")
 
 
-def _checked(frame: pd.DataFrame, column: str) -> pd.Series:
-    """Return a column as numbers; raise a `LabError` that shows the first one out of range."""
-    values = pd.to_numeric(frame[column], errors="coerce")
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    bad = (numbers < 0) | (numbers > (1 if column == "quality" else np.finfo(float).max))
-    if values.dtype != frame[column].dtype:
-        bad |= (values.isna() & frame[column].notna()).to_numpy()
-    if bad.any():
-        limits = "within [0, 1]" if column == "quality" else ">= 0"
-        row = frame[bad].iloc[0]
-        raise LabError(
-            f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id})."
-        )
-    return values
-
-
-def _queries_in(frame: pd.DataFrame, rows: np.ndarray, ids: np.ndarray) -> pd.DataFrame:
-    """Return the queries table that the columns text, kind and split of outcomes spell; `rows` numbers the ids of the outcomes."""
-    table = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
-    for column in QUERY_COLUMNS[1:]:
-        if column in frame:
-            values = frame[column].astype(object).groupby(rows)
-            different = values.nunique().to_numpy()
-            if different.max() > 1:
-                one = int(different.argmax())
-                told = ", ".join(map(repr, frame.loc[rows == one, column].dropna().unique()[:2]))
-                raise LabError(
-                    f"outcomes must give each query one {column}; got {told} for {ids[one]}."
-                    " Correct them, or give queries=."
-                )
-            table[column] = values.first().fillna(table[column]).astype(str)
-    return table
-
-
 def _beside(file: FilePath) -> str:
     """Name the Parquet files beside one that is not there, if they are few."""
     others = sorted(other.name for other in file.parent.glob("*.parquet"))
     return f" In its folder: {', '.join(others)}." if 0 < len(others) <= 8 else ""
-
-
-def _require_once(frame: pd.DataFrame, cells: np.ndarray, n_cells: int) -> None:
-    """Raise a `LabError` if two outcomes have the same cell."""
-    sparse = n_cells > 20 * len(
-        cells
-    )  # counting all cells would then take more room than it saves time
-    if sparse or np.bincount(cells).max() > 1:
-        for row in frame[pd.Series(cells).duplicated()].head(1).itertuples():
-            raise LabError(
-                f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome"
-                " per pair."
-            )

@@ -57,7 +57,7 @@ def test_select_keeps_the_order_of_the_space():
 @pytest.mark.parametrize(
     ("path_id", "says"),
     [
-        ("bm25-3/s", "four parts"),
+        ("bm25-3/s", "has the form rewrite/retrieve/refine/generate"),
         ("none/bm42-3/none/s", "Unknown retrieve component 'bm42-3'.*bm25-1"),
         ("none/bm25-3/none/gpt", "Unknown generate component 'gpt'.*s, xl"),
         ("keywords/none/none/s", "not in the space"),

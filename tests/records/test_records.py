@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from ecollm_lab.records import SLO, Component, LabError, Path
@@ -25,6 +26,12 @@ def test_path_id_is_readable_and_follows_the_stages():
         ({"max_latency_s": 0}, "max_latency_s"),
         ({"max_latency_s": float("nan")}, "max_latency_s"),
         ({"max_cost_usd": -1.0}, "max_cost_usd"),
+        ({"max_cost_usd": True}, "max_cost_usd"),
+        ({"max_latency_s": np.True_}, "max_latency_s"),
+        ({"max_latency_s": float("inf")}, "max_latency_s"),
+        ({"max_latency_s": "1"}, "max_latency_s"),
+        ({"min_quality": True}, "min_quality"),
+        ({"min_quality": "0.5"}, "min_quality"),
         ({"min_quality": 1.2}, "min_quality"),
         ({"prefer": "speed"}, "quality, cost, latency"),
     ],
@@ -32,6 +39,25 @@ def test_path_id_is_readable_and_follows_the_stages():
 def test_a_bad_slo_names_the_argument(kwargs, names):
     with pytest.raises(LabError, match=names):
         SLO(**kwargs)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), 0.5, np.int64(1), 1])
+def test_numbers_of_numpy_are_limits_too(value):
+    slo = SLO(max_latency_s=value, max_cost_usd=value, min_quality=value)
+    assert slo == SLO(max_latency_s=float(value), max_cost_usd=float(value), min_quality=value)
+    assert "np." not in repr(slo)
+
+
+def test_the_limits_of_an_slo_name_what_they_bound_and_decide_what_keeps_it():
+    assert SLO(min_quality=0.5).limits == ()
+    slo = SLO(max_cost_usd=0.1, max_latency_s=2)
+    assert [(one.name, one.value, one.column, one.tail) for one in slo.limits] == [
+        ("max_latency_s", 2, "latency_s", "latency_p95_s"),
+        ("max_cost_usd", 0.1, "cost_usd", "cost_p95_usd"),
+    ]
+    cost, latency = np.array([0.1, 0.2, 0.1, np.nan]), np.array([2.0, 1.0, np.nan, 1.0])
+    assert slo.keeps(cost, latency).tolist() == [True, False, False, False]
+    assert SLO(max_latency_s=2).keeps(cost, latency).tolist() == [True, True, False, True]
 
 
 def test_importing_the_package_loads_nothing_heavy():

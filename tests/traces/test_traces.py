@@ -38,7 +38,7 @@ def test_a_trace_survives_the_disk_with_its_queries_and_provenance(tmp_path):
 @pytest.mark.parametrize(
     ("frame", "says"),
     [
-        (FRAME.drop(columns="cost_usd"), "missing: cost_usd"),
+        (FRAME.drop(columns="quality"), "missing: quality"),
         (FRAME.iloc[:0], "at least one outcome"),
         (FRAME.assign(quality=1.5), r"quality must be within \[0, 1\]; got 1.5 for \(a, x\)"),
         (FRAME.assign(latency_s=-1.0), "latency_s must be >= 0"),

@@ -15,7 +15,7 @@ from ecollm_lab.policies.policy import Policy
 from ecollm_lab.policies.predictors import Gate, Means, Predictor
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace, is_on_front, require_trace
-from ecollm_lab.traces.path_ids import path_factors, placements
+from ecollm_lab.traces.path_ids import have_pipelines, pipeline_of, placements
 
 STATIC = ("best_single", "cloud_only", "cheapest", "fastest", "random")
 PAIRS = ("threshold", "cascade")
@@ -193,12 +193,11 @@ def _require_in_range(violation_rate: float | None, tolerance: float, margin: fl
 def router_paths(path_ids: list[str], quality: np.ndarray) -> list[str]:
     """Return the paths a model router chooses from: the pipeline (all but the last part) with the best single path, every model.
 
-    Paths that are not made of the same number of parts are models alone, whatever their names: all
-    of them.
+    Paths that are models alone, whatever their names (`gpt-4`, `vendor/model`), are all of them.
     """
-    if not path_factors(path_ids):
+    if not have_pipelines(path_ids):
         return path_ids
-    pipelines = [path.rpartition("/")[0] for path in path_ids]
+    pipelines = [pipeline_of(path) for path in path_ids]
     best = pipelines[int(np.argmax(quality))]
     return [path for path, pipeline in zip(path_ids, pipelines, strict=True) if pipeline == best]
 

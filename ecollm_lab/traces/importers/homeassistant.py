@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from ecollm_lab.files import lines, read_text
 from ecollm_lab.records import LabError
-from ecollm_lab.traces.importers.files import at, read_table, read_text, require_columns
+from ecollm_lab.traces.importers.reading import at, read_table, require_columns
 
 _YAML_LOADER: Any = getattr(
     yaml, "CBaseLoader", yaml.BaseLoader
@@ -141,7 +142,7 @@ def _amount(file: FilePath, values: dict[str, Any], key: str) -> float:
         line = next(
             (
                 n
-                for n, text in enumerate(read_text(file).splitlines(), 1)
+                for n, text in enumerate(lines(read_text(file)), 1)
                 if text.strip() == f"{key}: {values[key]}"
             ),
             1,

@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.records import LabError, require_choice
-from ecollm_lab.traces.importers.files import WHERE, at, numbers, read_table, require_columns
 from ecollm_lab.traces.importers.homeassistant import read_homeassistant
+from ecollm_lab.traces.importers.reading import WHERE, at, numbers, read_table, require_columns
 from ecollm_lab.traces.importers.tables import read_long, read_routellm, read_routerbench
-from ecollm_lab.traces.trace import COLUMNS, QUERY_COLUMNS, Trace
+from ecollm_lab.traces.path_ids import model_of
+from ecollm_lab.traces.tables import COLUMNS, QUERY_COLUMNS
+from ecollm_lab.traces.trace import Trace
 
 FORMATS = ("homeassistant", "routerbench", "routellm", "long")
 _SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
@@ -135,8 +137,7 @@ def import_outcomes(
     ].drop_duplicates()
     if len(placed):  # by the last part of the path: its model
         notes["models"] = {
-            row.path_id.rsplit("/", 1)[-1]: {"placement": row.placement}
-            for row in placed.itertuples()
+            model_of(row.path_id): {"placement": row.placement} for row in placed.itertuples()
         }
     queries = _queries(frame)
     queries["split"], notes["split"] = _split(queries, heldout_share, seed)

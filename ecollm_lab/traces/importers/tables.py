@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.files import json_lines
 from ecollm_lab.records import LabError, require_choice
-from ecollm_lab.traces.importers.files import WHERE, read_table, read_text, require_columns
-from ecollm_lab.traces.trace import COLUMNS, QUERY_COLUMNS
+from ecollm_lab.traces.importers.reading import WHERE, read_table, require_columns
+from ecollm_lab.traces.tables import COLUMNS, QUERY_COLUMNS
 
 NAMES = tuple(dict.fromkeys([*COLUMNS, *QUERY_COLUMNS, "placement"]))
 
@@ -103,13 +103,12 @@ def read_routellm(source: FilePath) -> tuple[pd.DataFrame, list[FilePath], dict[
 
 def _contaminated(file: FilePath) -> set[str]:
     prompts = set()
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
-        try:
-            prompts.add(json.loads(line)["eval_prompt"])
-        except (ValueError, KeyError, TypeError) as error:
+    for number, row in json_lines(file):
+        if not isinstance(row, dict) or "eval_prompt" not in row:
             raise LabError(
-                f"{file}:{number}: expected a JSON object with eval_prompt; got {line[:60]!r}."
-            ) from error
+                f"{file}:{number}: expected a JSON object with eval_prompt; got {row!r:.60}."
+            )
+        prompts.add(row["eval_prompt"])
     return prompts
 
 

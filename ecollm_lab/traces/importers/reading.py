@@ -12,12 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecollm_lab.files import read_bytes, read_text
 from ecollm_lab.records import LabError
 
-WHERE = [
-    "@file",
-    "@row",
-]  # where each outcome stood, for messages; the first row under the header is row 1
+# where each outcome stood, for messages; the first row under the header is row 1
+WHERE = ["@file", "@row"]
 _PICKLED = (
     "{} is a pickle, and reading one can run code that its author put there, so untrusted files are"
     " never unpickled here. Convert it once: in a throwaway environment without network or secrets"
@@ -25,14 +24,9 @@ _PICKLED = (
 )
 
 
-def read_bytes(file: FilePath) -> bytes:
-    """Return a file's content, unless it is empty or a pickle."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise LabError(f"Cannot read {file}: {error.strerror or error}.") from error
-    if not data:
-        raise LabError(f"{file} is empty.")
+def _unpickled(file: FilePath) -> bytes:
+    """Return a file's content, unless it is a pickle."""
+    data = read_bytes(file)
     zipped = data[:4] == b"PK\x03\x04" and zipfile.is_zipfile(io.BytesIO(data))
     if data[0] == 0x80 or (
         zipped and any(n.endswith("data.pkl") for n in zipfile.ZipFile(io.BytesIO(data)).namelist())
@@ -41,33 +35,17 @@ def read_bytes(file: FilePath) -> bytes:
     return data
 
 
-def read_text(file: FilePath) -> str:
-    """Return a file's content as UTF-8."""
-    data = read_bytes(file)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise LabError(
-            f"{file}:{line}: not UTF-8 (byte {data[error.start]:#04x}). Save it as UTF-8."
-        ) from error
-
-
 def read_table(file: FilePath) -> pd.DataFrame:
     """Read a CSV, every cell as text, or a Parquet file; adds the columns of `WHERE`."""
     if {".pkl", ".pickle"} & {suffix.lower() for suffix in file.suffixes}:
         raise LabError(_PICKLED.format(file))
+    data = _unpickled(file)
     try:
         if file.suffix.lower() == ".parquet":
-            table = (
-                pq.ParquetFile(pa.BufferReader(read_bytes(file)))
-                .read()
-                .to_pandas(ignore_metadata=True)
-            )
+            table = pq.ParquetFile(pa.BufferReader(data)).read().to_pandas(ignore_metadata=True)
         elif file.suffix.lower() == ".csv":
             table = pd.read_csv(io.StringIO(read_text(file)), dtype=str, keep_default_na=False)
         else:
-            read_bytes(file)
             raise LabError(f"{file} must be a .csv or .parquet file.")
     except (pa.ArrowException, OSError) as error:
         raise LabError(

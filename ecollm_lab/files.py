@@ -1,0 +1,199 @@
+"""Files: text read as the world writes it, and results written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path as FilePath
+from typing import Any
+
+from ecollm_lab.records import LabError
+
+# What a text file begins with that is not UTF-8; the longer marks come first.
+_OTHER_MARKS = {
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+_LINE_ENDS = re.compile("\r\n|\n|\r")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def resolved(file: FilePath | str) -> FilePath:
+    """Return a file name with `~` put in; raise a `LabError` for a name that no file can have."""
+    try:
+        path = FilePath(file).expanduser()
+        os.fsencode(path)
+        if "\0" in str(path):
+            raise ValueError("it holds a NUL character")
+    except (RuntimeError, ValueError) as error:
+        raise LabError(f"{str(file)!r} cannot be the name of a file: {error}.") from error
+    return path
+
+
+def read_bytes(file: FilePath | str) -> bytes:
+    """Return the content of a file; raise a `LabError` if it cannot be read or is empty."""
+    path = resolved(file)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise LabError(f"Cannot read {file}: {error.strerror or error}.") from error
+    if not data:
+        raise LabError(f"{file} is empty.")
+    return data
+
+
+def read_text(file: FilePath | str) -> str:
+    r"""Return the content of a UTF-8 text file, without its byte order mark if it has one.
+
+    Line ends stay as they are; `lines` knows "\n", "\r\n" and "\r".
+
+    Raises
+    ------
+    LabError
+        If the file cannot be read, is empty, or is not UTF-8: UTF-16 and UTF-32 are refused by
+        name, other bytes with their line.
+
+    """
+    data = read_bytes(file)
+    for mark, encoding in _OTHER_MARKS.items():
+        if data.startswith(mark):
+            raise LabError(f"{file}:1: the text is {encoding}. Save it as UTF-8.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = _line_of(data, error.start)
+        raise LabError(
+            f"{file}:{line}: not UTF-8 (byte {data[error.start]:#04x}). Save it as UTF-8."
+        ) from error
+    if "\0" in text:  # UTF-16 of Latin letters without its mark is valid UTF-8 with NULs
+        line = _line_of(data, data.index(b"\0"))
+        raise LabError(
+            f"{file}:{line}: a NUL byte, so this is UTF-16 or no text. Save it as UTF-8."
+        )
+    return text
+
+
+def _line_of(data: bytes, position: int) -> int:
+    return data[:position].count(b"\n") + 1
+
+
+def lines(text: str) -> list[str]:
+    r"""Return the lines of a text, ended by "\n", "\r\n" or "\r" and by nothing else.
+
+    `str.splitlines` also cuts at U+2028, U+0085 and others, which may stand in a JSON string.
+
+    Examples
+    --------
+    >>> lines('{"a": "one\u2028line"}\r\nsecond\n')
+    ['{"a": "one\u2028line"}', 'second']
+
+    """
+    parts = _LINE_ENDS.split(text)
+    return parts[:-1] if not parts[-1] else parts
+
+
+def parse_json(text: str, where: str) -> Any:
+    r"""Return the value of a JSON text; raise a `LabError` that begins with `where` if it has none.
+
+    Half of a surrogate pair, which `\ud83d` can spell and no file can store, is refused too.
+    """
+    try:
+        value = json.loads(text)
+        if "\\u" in text and _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+            raise ValueError(
+                "half of a character (a lone surrogate, \\ud800 to \\udfff) stands in a text;"
+                " write the whole character"
+            )
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise LabError(f"{where}: not JSON: {why}. Correct it; got {text[:60]!r}.") from error
+    return value
+
+
+def json_lines(file: FilePath | str) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the value of each line of a JSON Lines file; blank lines are passed over.
+
+    Raises
+    ------
+    LabError
+        As `read_text` does, and for the first line that is not JSON, with its number.
+
+    """
+    for number, line in enumerate(lines(read_text(file)), start=1):
+        if line.strip():
+            yield number, parse_json(line, f"{file}:{number}")
+
+
+def read_toml(file: FilePath | str) -> dict[str, Any]:
+    """Return the table of a TOML file; raise a `LabError` with file and reason if there is none."""
+    try:
+        return tomllib.loads("\n".join(lines(read_text(file))))
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise LabError(f"{file}: not TOML: {why}.") from error
+
+
+def require_parquet(file: FilePath) -> None:
+    """Raise unless a trace's name says that it is Parquet."""
+    if file.suffix != ".parquet":
+        raise LabError(
+            f"A trace is written as Parquet: give a name that ends in .parquet, got {file}."
+        )
+
+
+def require_writable(file: FilePath) -> None:
+    """Raise before anything is measured if a result could not be written."""
+    file = resolved(file)
+    folder = file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"Cannot create {folder}: {error.strerror}. Name a writable place."
+        ) from error
+    if not os.access(folder, os.W_OK) or file.is_dir():
+        raise LabError(
+            f"Cannot write {file}: the folder is read-only or the name is taken by a folder. Name a"
+            " writable place."
+        )
+
+
+@contextmanager
+def replacing(file: FilePath | str) -> Iterator[FilePath]:
+    """Yield the name of a file to write; it takes the place of `file` once all of it is written.
+
+    The folder is made if it is not there. After an error nothing is left beside `file`, and `file`
+    is what it was.
+
+    Raises
+    ------
+    LabError
+        If the file cannot be written.
+
+    """
+    path = resolved(file)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise LabError(
+            f"Cannot write {file}: {error.strerror or error}. Name a writable place."
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write(text: str, file: FilePath | str) -> FilePath:
+    """Write a text file in UTF-8, whole or not at all; raise a `LabError` if it cannot be written."""
+    with replacing(file) as part:
+        part.write_text(text, encoding="utf-8")
+    return FilePath(file)

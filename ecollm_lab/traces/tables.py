@@ -1,0 +1,133 @@
+"""Checks of the two tables that a trace is made of: outcomes and queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ecollm_lab.records import LabError
+
+COLUMNS = ("query_id", "path_id", "quality", "cost_usd", "latency_s", "tokens_in", "tokens_out")
+NEEDED = COLUMNS[:3]
+QUERY_COLUMNS = ("query_id", "text", "kind", "split")
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Where outcomes stand in a table of queries and paths, both in order of first appearance."""
+
+    query_ids: np.ndarray
+    path_ids: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Cells:
+        """Find the cells of a table of outcomes."""
+        rows, query_ids = pd.factorize(frame["query_id"])
+        columns, path_ids = pd.factorize(frame["path_id"])
+        return cls(
+            np.asarray(query_ids, dtype=object), np.asarray(path_ids, dtype=object), rows, columns
+        )
+
+
+def checked(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of a table of outcomes with all `COLUMNS`; raise a `LabError` for a bad one."""
+    frame = outcomes.copy(deep=False)  # pandas copies what is written to
+    missing = [column for column in NEEDED if column not in frame]
+    if missing:
+        raise LabError(
+            f"A trace needs the columns {', '.join(NEEDED)}; missing: {', '.join(missing)}."
+        )
+    if frame.empty:
+        raise LabError("A trace needs at least one outcome; the table is empty.")
+    for column in COLUMNS[3:]:
+        frame[column] = frame.get(column, np.nan)
+    for column in COLUMNS[2:5]:
+        frame[column] = _numbers(frame, column)
+    frame = frame.reset_index(drop=True)
+    for name in ("query_id", "path_id"):
+        _require_ids(frame[name])
+        if isinstance(frame[name].dtype, pd.CategoricalDtype):
+            codes = frame[name].cat.codes.to_numpy()
+            frame[name] = frame[name].cat.categories.take(codes).array
+    _require_once(frame)
+    return frame
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as numbers; raise a `LabError` that shows the first one out of range."""
+    values = pd.to_numeric(frame[column], errors="coerce")
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    bad = (numbers < 0) | (numbers > (1 if column == "quality" else np.finfo(float).max))
+    if values.dtype != frame[column].dtype:
+        bad |= (values.isna() & frame[column].notna()).to_numpy()
+    if bad.any():
+        limits = "within [0, 1]" if column == "quality" else ">= 0"
+        row = frame[bad].iloc[0]
+        raise LabError(
+            f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id})."
+        )
+    return values
+
+
+def _require_ids(ids: pd.Series) -> None:
+    """Raise a `LabError` unless every row has an id."""
+    if ids.isna().any():
+        raise LabError("query_id and path_id must be given in every row; some are missing.")
+
+
+def _require_once(frame: pd.DataFrame) -> None:
+    """Raise a `LabError` if two outcomes have the same query and path."""
+    cells = Cells.of(frame)
+    numbers = cells.rows * len(cells.path_ids) + cells.columns
+    n_cells = len(cells.query_ids) * len(cells.path_ids)
+    # counting all cells takes more room than it saves time where most of them are empty
+    sparse = n_cells > 20 * len(frame)
+    if sparse or np.bincount(numbers).max() > 1:
+        for row in frame[pd.Series(numbers).duplicated()].head(1).itertuples():
+            raise LabError(
+                f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome"
+                " per pair."
+            )
+
+
+def queries_in(frame: pd.DataFrame, cells: Cells) -> pd.DataFrame:
+    """Return the queries table that the columns text, kind and split of outcomes give."""
+    ids = cells.query_ids
+    table = pd.DataFrame({"query_id": ids, "text": "", "kind": "unknown", "split": "train"})
+    for column in QUERY_COLUMNS[1:]:
+        if column in frame:
+            values = frame[column].astype(object).groupby(cells.rows)
+            different = values.nunique().to_numpy()
+            if different.max() > 1:
+                one = int(different.argmax())
+                found = frame.loc[cells.rows == one, column].dropna().unique()[:2]
+                raise LabError(
+                    f"outcomes must give each query one {column}; got"
+                    f" {', '.join(map(repr, found))} for {ids[one]}. Correct them, or give"
+                    " queries=."
+                )
+            table[column] = values.first().fillna(table[column]).astype(str)
+    return table
+
+
+def checked_queries(queries: pd.DataFrame, query_ids: Sequence[str] | np.ndarray) -> pd.DataFrame:
+    """Return the rows of a queries table that have outcomes; raise a `LabError` if any lacks one."""
+    missing = [column for column in QUERY_COLUMNS if column not in queries]
+    if missing:
+        raise LabError(
+            f"The queries table needs the columns {', '.join(QUERY_COLUMNS)}; missing:"
+            f" {', '.join(missing)}."
+        )
+    unknown = sorted(set(query_ids) - set(queries["query_id"]))
+    if unknown:
+        raise LabError(
+            f"{len(unknown)} query ids have outcomes but no row in the queries table, e.g."
+            f" {unknown[0]!r}."
+        )
+    rows = queries[queries["query_id"].isin(query_ids)]
+    return rows.drop_duplicates("query_id").reset_index(drop=True)
