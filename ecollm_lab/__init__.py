@@ -1,10 +1,24 @@
-"""A lab for edge-cloud LLM orchestration: load a trace, see its front, fit a policy, replay it under SLOs, explore it.
+"""A lab for edge-cloud orchestration of language models: measure, choose under limits, explore.
 
 >>> import ecollm_lab as lab
->>> sorted(set(dir(lab)) & {"SLO", "Trace", "explore", "fit_policy", "pareto_front", "replay"})
-['SLO', 'Trace', 'explore', 'fit_policy', 'pareto_front', 'replay']
+>>> sorted(lab.__all__)[:6]
+['Emulator', 'InfeasibleSLO', 'LabError', 'SLO', 'Trace', 'emulate']
 """
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, _ = lazy_loader.attach_stub(__name__, __file__)
+__all__ = [  # the names to start with; __init__.pyi lists all that can be imported from here
+    "SLO",
+    "Emulator",
+    "InfeasibleSLO",
+    "LabError",
+    "Trace",
+    "emulate",
+    "explore",
+    "fit_policy",
+    "import_outcomes",
+    "load_policy",
+    "pareto_front",
+    "replay",
+]
