@@ -55,6 +55,49 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked: a user message and, where it is set, a system message before it.
+
+    The model may write `extra_tokens` beyond its usual limit. Where it is asked to reason first,
+    its answer follows the last `answer_after` in its reply.
+    """
+
+    user: str
+    system: str = ""
+    extra_tokens: int = 0
+    answer_after: str = ""
+
+    @classmethod
+    def of(cls, asked: Prompt | str) -> Prompt:
+        """Return a prompt as it is, and a text as a prompt with that user message."""
+        return cls(asked) if isinstance(asked, str) else asked
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The messages in the form of the OpenAI protocol."""
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": self.user}]
+
+    @property
+    def key(self) -> str | list[str | int]:
+        """All that determines a reply, for a digest; of a user message alone, the message."""
+        if not self.system and not self.extra_tokens:
+            return self.user
+        return [self.system, self.user, self.extra_tokens]
+
+    def answer(self, reply: str) -> str:
+        """Return the answer in a reply: what follows the marker, or all where there is none.
+
+        Examples
+        --------
+        >>> Prompt("how long?", answer_after="Answer:").answer("It says 9. Answer: 9 hours.")
+        '9 hours.'
+
+        """
+        return reply.rpartition(self.answer_after)[2].strip() if self.answer_after else reply
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """One choice at a stage.
 

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from ecollm_lab.models.catalog import Catalog, Model
 from ecollm_lab.models.replies import ChatModel, Reply
-from ecollm_lab.records import LabError
+from ecollm_lab.records import LabError, Prompt
 
 
 class ModelPool:
@@ -82,10 +82,11 @@ class ScriptedModel:
     answers: dict[str, str]
     calls: int = 0
 
-    def reply(self, prompt: str) -> Reply:
-        """Look the prompt up."""
+    def reply(self, prompt: Prompt | str) -> Reply:
+        """Look the user message up."""
+        asked = Prompt.of(prompt).user
         self.calls += 1
-        if prompt not in self.answers:
-            raise LabError(f"The scripted model has no answer for {prompt!r}.")
-        text = self.answers[prompt]
-        return Reply(text, len(prompt.split()), len(text.split()), 0.001)
+        if asked not in self.answers:
+            raise LabError(f"The scripted model has no answer for {asked!r}.")
+        text = self.answers[asked]
+        return Reply(text, len(asked.split()), len(text.split()), 0.001)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ecollm_lab.models.catalog import Model
-from ecollm_lab.records import LabError
+from ecollm_lab.records import LabError, Prompt
 
 MAX_TOKENS = 64
 TEMPLATE_TOKENS = 128  # what a chat template may add to a prompt
@@ -65,15 +65,15 @@ class Withdrawn(LabError):
 class ChatModel(Protocol):
     """Answers one user message greedily."""
 
-    def reply(self, prompt: str) -> Reply:
-        """Answer `prompt`; raise `LabError` if the model cannot."""
+    def reply(self, prompt: Prompt | str) -> Reply:
+        """Answer `prompt`, a text being a user message alone; raise `LabError` if the model cannot."""
         ...
 
 
 class RemoteModel(ChatModel, Protocol):
     """A model whose calls are journalled attempt by attempt and may overlap."""
 
-    def submit(self, prompt: str, account: Account) -> Future[Reply]:
+    def submit(self, prompt: Prompt | str, account: Account) -> Future[Reply]:
         """Start a call, with retries.
 
         Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent` or `Withdrawn`.
@@ -98,18 +98,21 @@ class Account:
     settle: Callable[[int, float, str, Reply | None], Future[None]]
 
 
-def most_tokens_in(prompt: str) -> int:
+def most_tokens_in(prompt: Prompt | str) -> int:
     """Return an upper bound on the tokens of a prompt.
 
     A token is at least one byte, and a chat template adds some.
     """
-    return len(prompt.encode()) + TEMPLATE_TOKENS
+    return sum(len(m["content"].encode()) for m in Prompt.of(prompt).messages) + TEMPLATE_TOKENS
 
 
-def most_usd(model: Model, prompt: str) -> float:
+def most_tokens_out(prompt: Prompt | str) -> int:
+    """Return the limit on the tokens of an answer."""
+    return MAX_TOKENS + Prompt.of(prompt).extra_tokens
+
+
+def most_usd(model: Model, prompt: Prompt | str) -> float:
     """Return the most a call can cost in US dollars at the declared prices."""
-    return (
-        model.cost_usd(0.0, most_tokens_in(prompt), MAX_TOKENS)
-        if model.placement == "cloud"
-        else 0.0
-    )
+    if model.placement != "cloud":
+        return 0.0
+    return model.cost_usd(0.0, most_tokens_in(prompt), most_tokens_out(prompt))

@@ -14,19 +14,20 @@ import numpy as np
 
 from ecollm_lab.models import Catalog, ModelPool, Reply
 from ecollm_lab.models.replies import MAX_TOKENS, Account, ChatModel, RemoteModel, most_usd
+from ecollm_lab.records import Prompt
 from ecollm_lab.sweeps.store.store import Store
 
 CALLS_VERSION = 1  # raise it whenever the way a model is called changes what it would answer
 
 
-def call_key(model_identity: str, prompt: str) -> str:
+def call_key(model_identity: str, prompt: Prompt | str) -> str:
     """Digest everything that determines a reply: prompt, parameters, model and component version; not its price."""
     return _digest(
         [
             CALLS_VERSION,
             model_identity,
             {"temperature": 0.0, "seed": 0, "max_tokens": MAX_TOKENS},
-            prompt,
+            Prompt.of(prompt).key,
         ]
     )
 
@@ -72,19 +73,19 @@ class Calls:
         self._remote: dict[str, RemoteModel] = {}
         self.made = self.retried = 0
 
-    def key(self, name: str, prompt: str) -> str:
+    def key(self, name: str, prompt: Prompt | str) -> str:
         """Return the content key of a call; see `call_key`."""
         if name not in self._identity:
             self._identity[name] = self._catalog[name].identity()
         return call_key(self._identity[name], prompt)
 
-    def affords(self, name: str, prompt: str) -> bool:
+    def affords(self, name: str, prompt: Prompt | str) -> bool:
         """Tell whether the cap leaves room for one such call, or it needs no money."""
         usd = most_usd(self._catalog[name], prompt)
         known = not usd or self._store.reply(self.key(name, prompt)) is not None
         return known or self._store.spending(self._sweep).charged_usd + usd <= self._cap_usd
 
-    def get(self, name: str, prompt: str) -> Future[Reply]:
+    def get(self, name: str, prompt: Prompt | str) -> Future[Reply]:
         """Return the reply to come; on return it is there unless the model's calls may overlap.
 
         Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent`, `Withdrawn`, or `LabError`
@@ -95,11 +96,13 @@ class Calls:
         parts = [self._one(name, prompt, key if i == 0 else f"{key}/{i}") for i in range(times)]
         return parts[0] if times == 1 else _median(parts)
 
-    def once(self, name: str, prompt: str) -> Future[Reply]:
+    def once(self, name: str, prompt: Prompt | str) -> Future[Reply]:
         """As `get`, for a reply that grades or rewrites: it is measured once and counts as no generation."""
         return self._one(name, prompt, self.key(name, prompt), generates=False)
 
-    def _one(self, name: str, prompt: str, key: str, *, generates: bool = True) -> Future[Reply]:
+    def _one(
+        self, name: str, prompt: Prompt | str, key: str, *, generates: bool = True
+    ) -> Future[Reply]:
         with self._guard:
             if key in self._flying:
                 return self._flying[key]
@@ -151,7 +154,7 @@ class Calls:
         future.set_exception(error) if error else future.set_result(done.result())
 
     def _run_here(
-        self, model: ChatModel, name: str, prompt: str, key: str, future: Future[Reply]
+        self, model: ChatModel, name: str, prompt: Prompt | str, key: str, future: Future[Reply]
     ) -> None:
         """Answer in this thread; a model with prices is journalled as any other."""
         usd, number = most_usd(self._catalog[name], prompt), 0
@@ -182,7 +185,7 @@ class _Through:
     calls: Calls
     name: str
 
-    def reply(self, prompt: str) -> Reply:
+    def reply(self, prompt: Prompt | str) -> Reply:
         return self.calls.once(self.name, prompt).result()
 
 

@@ -25,14 +25,15 @@ from ecollm_lab.models.cloud.connection import Connection
 from ecollm_lab.models.cloud.secrets import clean_logs, read_key
 from ecollm_lab.models.cloud.server import LoopbackServer
 from ecollm_lab.models.replies import (
-    MAX_TOKENS,
     Account,
     CallFailed,
     Reply,
     Withdrawn,
     most_tokens_in,
+    most_tokens_out,
     most_usd,
 )
+from ecollm_lab.records import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Patience:
 class _Call:
     """One call on its way: its attempts, waits and charges, and whether it can be withdrawn."""
 
-    def __init__(self, prompt: str, account: Account | None) -> None:
+    def __init__(self, prompt: Prompt | str, account: Account | None) -> None:
         self.prompt, self.account = prompt, account
         self.attempts = self.charged = 0
         self.queue_s, self.sending, self.withdrawn = 0.0, False, False
@@ -99,11 +100,11 @@ class CloudModel:
                 asyncio.run_coroutine_threadsafe(self._connection.warm_up(), self._loop).result()
             self._exits = exits.pop_all()
 
-    def reply(self, prompt: str) -> Reply:
+    def reply(self, prompt: Prompt | str) -> Reply:
         """Answer greedily, in one attempt; raises `LabError` if there is no usable answer."""
         return self._start(_Call(prompt, None), Patience(attempts=1)).result()
 
-    def submit(self, prompt: str, account: Account) -> Future[Reply]:
+    def submit(self, prompt: Prompt | str, account: Account) -> Future[Reply]:
         """Start a call, with retries; see `RemoteModel.submit`."""
         return self._start(_Call(prompt, account), self._patience)
 
@@ -166,7 +167,7 @@ class CloudModel:
 
     async def _attempt(self, call: _Call, began: float) -> Reply:
         waiting = time.perf_counter()
-        most = most_tokens_in(call.prompt) + MAX_TOKENS
+        most = most_tokens_in(call.prompt) + most_tokens_out(call.prompt)
         ticket = await self._admission.enter(most, again=call.attempts > 0)
         call.sending, how, pause_s, used = True, "unused", 0.0, None
         settled: asyncio.Future[None] | None = None
@@ -204,7 +205,7 @@ class CloudModel:
             raise failed
         return reply
 
-    def _charge(self, prompt: str, failed: Failed) -> float:
+    def _charge(self, prompt: Prompt | str, failed: Failed) -> float:
         """Return what a failed attempt may be billed: by its usage, else at the reserved price."""
         if not failed.charged:
             return 0.0

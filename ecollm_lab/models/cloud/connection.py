@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import openai
 
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.cloud.attempts import Failed
 from ecollm_lab.models.cloud.secrets import read_key
-from ecollm_lab.models.replies import MAX_TOKENS
+from ecollm_lab.models.replies import most_tokens_out
+from ecollm_lab.records import Prompt
 
 
 class Connection:
@@ -32,7 +33,7 @@ class Connection:
             async with asyncio.timeout(min(5.0, self.model.timeout_s)):
                 await self._client.models.list()
 
-    async def send(self, prompt: str) -> tuple[Any, Failed | None]:
+    async def send(self, prompt: Prompt | str) -> tuple[Any, Failed | None]:
         """Send one request, whole within the deadline.
 
         What went wrong is returned, so that no chained error carries the request's headers.
@@ -41,9 +42,9 @@ class Connection:
             async with asyncio.timeout(self.model.timeout_s):
                 raw = await self._client.chat.completions.create(
                     model=self.model.remote_name,
-                    messages=[{"role": "user", "content": prompt}],
+                    messages=cast("Any", Prompt.of(prompt).messages),
                     temperature=0.0,
-                    max_tokens=MAX_TOKENS,
+                    max_tokens=most_tokens_out(prompt),
                     seed=0,
                 )
                 return raw, None

@@ -16,7 +16,7 @@ from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.edge.gguf import check_file
 from ecollm_lab.models.edge.llama import EdgeModel
 from ecollm_lab.models.replies import CallFailed, Reply
-from ecollm_lab.records import LabError
+from ecollm_lab.records import LabError, Prompt
 
 DEATHS = 2  # a prompt that killed so many workers is quarantined
 _here: list[EdgeModel] = []  # in a worker: its one model
@@ -39,7 +39,7 @@ def _end_with(parent: Any) -> None:
     os._exit(0)
 
 
-def _reply(prompt: str) -> Reply:
+def _reply(prompt: Prompt | str) -> Reply:
     return _here[0].reply(prompt)
 
 
@@ -68,7 +68,7 @@ class IsolatedModel:
             ) from error
         return pool
 
-    def reply(self, prompt: str) -> Reply:
+    def reply(self, prompt: Prompt | str) -> Reply:
         """Answer greedily; the latency is measured in the worker.
 
         Raises `CallFailed`, quarantined, if two workers died of the prompt.
@@ -87,7 +87,7 @@ class IsolatedModel:
             state="quarantined",
         )
 
-    def _ask(self, prompt: str) -> Reply:
+    def _ask(self, prompt: Prompt | str) -> Reply:
         return self._pool.submit(_reply, prompt).result()
 
     def __enter__(self) -> IsolatedModel:

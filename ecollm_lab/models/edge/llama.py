@@ -10,8 +10,8 @@ from typing import Any, cast
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.edge.gguf import check_file, without_amx
 from ecollm_lab.models.edge.templates import set_template
-from ecollm_lab.models.replies import MAX_TOKENS, CallFailed, Reply
-from ecollm_lab.records import LabError
+from ecollm_lab.models.replies import CallFailed, Reply, most_tokens_out
+from ecollm_lab.records import LabError, Prompt
 
 
 class EdgeModel:
@@ -51,14 +51,16 @@ class EdgeModel:
             raise
         self._lock = threading.Lock()
 
-    def reply(self, prompt: str) -> Reply:
+    def reply(self, prompt: Prompt | str) -> Reply:
         """Answer greedily; the latency covers prompt and answer, not the wait for other callers."""
         with self._lock:
             self._llama.reset()
             started = time.perf_counter()
             try:
                 raw = self._llama.create_chat_completion(
-                    [{"role": "user", "content": prompt}], temperature=0.0, max_tokens=MAX_TOKENS
+                    cast("Any", Prompt.of(prompt).messages),
+                    temperature=0.0,
+                    max_tokens=most_tokens_out(prompt),
                 )
             except ValueError as error:  # llama-cpp-python: the prompt does not fit the context
                 raise CallFailed(
