@@ -12,19 +12,14 @@ from ecollm_lab.records import LabError
 
 def model(name, placement):
     return Model(
-        name,
-        placement,
-        None,
-        None,
-        None,
-        name,
-        None,
-        512,
-        1,
-        0.36,
-        1.0,
-        4.0,
-        0.5 if placement == "cloud" else 0.0,
+        name=name,
+        placement=placement,
+        remote_name=name,
+        context=512,
+        price_usd_per_hour=0.36,
+        price_in_usd_per_mtok=1.0,
+        price_out_usd_per_mtok=4.0,
+        network_delay_s=0.5 if placement == "cloud" else 0.0,
     )
 
 
