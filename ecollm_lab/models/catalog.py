@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path as FilePath
+from typing import Any, Literal
 
+from ecollm_lab.models.sources import Source
 from ecollm_lab.records import LabError, Placement
 
+MAX_TOKENS = 64  # of an answer, where the catalog declares no other limit
 # What a model is called, costs or is declared to take changes none of its answers.
 _NO_PART_OF_ANSWERS = {
     "name",
@@ -25,7 +29,15 @@ _NO_PART_OF_ANSWERS = {
     "price_out_usd_per_mtok",
     "price_date",
     "price_source",
+    "sources",
+    "bytes",
+    "licence",
+    "headers_env",
+    "start_timeout_s",
+    "thinking_tokens",
 }
+# Keys younger than the first stored calls: at their defaults they are no part either.
+_ADDED_LATER = {"extra_body", "headers", "max_tokens", "omit", "system", "tokens_key"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +55,15 @@ class Model:
 
     `chat_template` is Jinja text or the name of a format built into llama-cpp-python; None = the
     one inside the GGUF. `gpu_layers` of an edge model run on the GPU; -1 = all.
+
+    `max_tokens` limits an answer; an endpoint gets it under the name `tokens_key`, and may write,
+    and bill, `thinking_tokens` more while it thinks. `system` is a message sent before each prompt.
+    An endpoint is not sent the parameters in `omit`, and is sent `extra_body` and `headers` on top;
+    `headers_env` names the environment variable of each header that holds a secret. A served file
+    may take `start_timeout_s` to start; None = by its size.
+
+    A model with `sources` can be fetched: its file of so many `bytes`, under this `licence`, lies
+    in the user's folder for models, and the sources are tried in order.
     """
 
     name: str
@@ -66,6 +87,18 @@ class Model:
     tokens_per_minute: int | None = None
     max_in_flight: int | None = None
     timeout_s: float = 60.0
+    start_timeout_s: float | None = None
+    max_tokens: int = MAX_TOKENS
+    tokens_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    thinking_tokens: int = 0
+    system: str | None = None
+    omit: tuple[str, ...] = ()
+    extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    headers_env: Mapping[str, str] = field(default_factory=dict, hash=False)
+    sources: tuple[Source, ...] = ()
+    bytes: int | None = None
+    licence: str | None = None
 
     def cost_usd(self, compute_s: float, tokens_in: int, tokens_out: int) -> float:
         """Return the cost of a generation in US dollars: of its compute time or of its tokens."""
@@ -86,13 +119,20 @@ class Model:
             If the file's sha256 is not declared and the file cannot be read.
 
         """
-        names = {column.name for column in fields(self)} - _NO_PART_OF_ANSWERS
+        names = {column.name for column in fields(self)} - _NO_PART_OF_ANSWERS - _ADDED_LATER
         parts = {name: getattr(self, name) for name in names}
+        parts |= {name: value for name in _ADDED_LATER if (value := self._changed(name))}
         if self.file is not None:
             parts["weights"] = self.sha256 or self.file_sha256()
         declared = {name: value for name, value in parts.items() if value is not None}
         text = json.dumps(declared, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _changed(self, name: str) -> Any:
+        """Return the value of a field that is not at its default, else None."""
+        (column,) = (column for column in fields(self) if column.name == name)
+        value = getattr(self, name)
+        return None if value in (column.default, {}) else value
 
     def file_sha256(self) -> str:
         """Return the sha256 of the file as it lies on disk."""

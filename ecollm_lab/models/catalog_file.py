@@ -18,9 +18,12 @@ from ecollm_lab.models.catalog_keys import (
     CatalogFile,
     CloudTable,
     EdgeTable,
+    HubTable,
     PricesTable,
     Table,
+    WheelsTable,
 )
+from ecollm_lab.models.sources import HubSource, Source, WheelSource, models_folder
 from ecollm_lab.records import DATA, LabError
 
 T = TypeVar("T", bound=Table)
@@ -104,28 +107,40 @@ def _checked(schema: type[T], table: Any, where: str) -> tuple[T | None, list[st
 
 def _told(schema: type[Table], detail: ErrorDetails, where: str) -> str:
     """Say one fault in the catalog's own terms."""
-    first, *rest = (str(part) for part in detail["loc"])
-    if first == "prices":
-        where, schema = "[prices]", PricesTable
-        if rest:
-            first = rest[0]
-    key = " ".join(part for part in (where, first) if part)
+    schema, where, key = _place(schema, detail["loc"], where)
+    named = " ".join(part for part in (where, key) if part)
     if detail["type"] == "extra_forbidden":
         allowed = ", ".join(sorted(schema.model_fields))
-        kind = f"{where} key" if where else "top-level key"
-        return f"{kind} must be one of {allowed}; got {first!r}"
+        what = f"{where} key" if where else "top-level key"
+        return f"{what} must be one of {allowed}; got {key!r}"
     if detail["type"] == "missing" and schema in (PricesTable, CatalogFile):
-        lacks = f"lacks {first!r}" if rest or first != "prices" else "is missing"
+        lacks = f"lacks {key!r}" if schema is PricesTable else "is missing"
         return (
             f"[prices] {lacks}; prices are declared with a date and a source, and none is assumed"
         )
     if detail["type"] == "missing":
-        return f"{where}: missing {first!r}. An unknown price or delay is an error, never 0"
-    if first == "models":
+        price = schema is CloudTable and "placement" not in key
+        never = ". An unknown price or delay is an error, never 0" if price else ""
+        return f"{where}: missing {key!r}{never}"
+    if key == "models":
         return "models must be tables, [models.NAME]"
     text = detail["msg"].replace("Input should be", "must be")
-    quoted = "" if first in NEVER_QUOTED else f", got {detail['input']!r:.80}"
-    return f"{key} {text}{quoted}"
+    quoted = "" if key in NEVER_QUOTED else f", got {detail['input']!r:.80}"
+    return f"{named} {text}{quoted}"
+
+
+def _place(
+    schema: type[Table], loc: tuple[int | str, ...], where: str
+) -> tuple[type[Table], str, str]:
+    """Return the schema of the table that a fault lies in, the table's name, and the key."""
+    match loc:
+        case ("prices", str(key)):
+            return PricesTable, "[prices]", key
+        case ("sources", int(i), "hub" | "wheels" as kind, *rest):
+            inner = HubTable if kind == "hub" else WheelsTable
+            return inner, f"{where} source {i + 1}", str(rest[0]) if rest else "as a whole"
+        case _:
+            return schema, where, str(loc[0])
 
 
 def _model(
@@ -145,7 +160,7 @@ def _model(
                 f"{where} chat_template: a served GGUF takes a format built into"
                 " llama-cpp-python, such as 'chatml', not a file"
             )
-    path, fault = _beside(file, row["file"]) if isinstance(row.get("file"), str) else (None, "")
+    path, fault = _file(name, row, file)
     faults += [f"{where} file: {fault}"] if fault else []
     if checked is None or faults or top is None:
         return None, faults
@@ -158,19 +173,58 @@ def _model(
         "price_date": top.prices.date,
         "price_source": top.prices.source,
     }
-    declared = checked.model_dump(exclude_none=True)
-    own = {"name": name, "file": path, "chat_template": template}
+    declared = {key: value for key, value in checked if value is not None}
+    if limit := declared.pop("max_completion_tokens", None):
+        declared |= {"max_tokens": limit, "tokens_key": "max_completion_tokens"}
+    own = {
+        "name": name,
+        "file": path,
+        "chat_template": template,
+        "omit": tuple(declared.get("omit", ())),
+        "sources": tuple(map(_source, declared.get("sources", ()))),
+    }
     return Model(**(assumed | declared | own)), []
+
+
+def _source(table: HubTable | WheelsTable) -> Source:
+    if isinstance(table, HubTable):
+        return HubSource(table.hub, table.file)
+    return WheelSource(tuple(table.wheels), table.member)
+
+
+def _file(name: str, row: dict[str, Any], file: FilePath) -> tuple[FilePath | None, str]:
+    """Return where a model's file lies: beside the catalog, or, with sources, where it is put."""
+    given = row.get("file", f"{name}.gguf" if "sources" in row else None)
+    if not isinstance(given, str):
+        return None, ""
+    if "sources" not in row:
+        return _beside(file, given)
+    if FilePath(given).name != given:
+        return None, f"{given!r} must be a plain name; a file with sources lies in ECOLLM_MODELS"
+    try:
+        return _beside(models_folder() / "models.toml", given)
+    except RuntimeError as error:
+        return None, f"ECOLLM_MODELS names no usable folder ({error})"
 
 
 def _conflicts(name: str, row: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong between the keys of a model's table, whatever they hold."""
     if "/" in name or not name.isprintable() or not name.strip():
         yield ": a model name must be printable and not contain '/', which separates stages"
-    if ("file" in row) == ("base_url" in row):
+    if "base_url" in row and {"file", "sources"} & row.keys():
+        yield ": give either 'file' (a GGUF), 'sources' of one, or 'base_url', not both"
+    if not {"file", "sources", "base_url"} & row.keys():
         yield (
-            ": give either 'file' (a GGUF) or, for a cloud model, 'base_url', not both or neither"
+            ": give 'file' (a GGUF), 'sources' of one, or, for a cloud model, 'base_url'; got"
+            " neither"
         )
+    if lacking := {"sha256", "bytes", "licence"} - row.keys() if "sources" in row else ():
+        yield (
+            f": a file with sources needs {', '.join(sorted(lacking))}, which tell the right file"
+            " and the terms it comes under"
+        )
+    if {"max_tokens", "max_completion_tokens"} <= row.keys():
+        yield ": max_tokens and max_completion_tokens are one limit; give the one it takes"
     unused = {"sha256", "gpu_layers", "chat_template", "threads"} & row.keys()
     if "base_url" in row and unused:
         yield (

@@ -7,10 +7,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from ecollm_lab.models.catalog import Model
+from ecollm_lab.models.catalog import MAX_TOKENS, Model
 from ecollm_lab.records import LabError, Prompt
 
-MAX_TOKENS = 64
 TEMPLATE_TOKENS = 128  # what a chat template may add to a prompt
 
 

@@ -16,6 +16,11 @@ def check_file(model: Model) -> str:
     file = model.file
     if file is None:
         raise LabError(f"Model {model.name!r} has no file in the catalog.")
+    if model.sources and not file.exists():
+        raise LabError(
+            f"Model {model.name!r} is not on this machine ({(model.bytes or 0) / 1e6:,.0f} MB,"
+            f" {model.licence}). Fetch it with: ecollm-lab models fetch {model.name}"
+        )
     try:
         with file.open("rb") as stream:
             magic = stream.read(4)
