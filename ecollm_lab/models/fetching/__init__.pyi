@@ -1,4 +1,5 @@
 from .download import Download as Download
-from .download import is_here as is_here
 from .fetch import Fetched as Fetched
 from .fetch import fetch_models as fetch_models
+from .listing import is_here as is_here
+from .listing import list_models as list_models

