@@ -19,7 +19,7 @@ from ecollm_lab.files import require_parquet, require_writable, write
 from ecollm_lab.models import BudgetSpent, Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.records import LabError, Outcome
-from ecollm_lab.sweeps import Progress, Store, fingerprints, sweep
+from ecollm_lab.sweeps import Progress, Store, SweepOptions, fingerprints, sweep
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.traces import Trace
 
@@ -227,7 +227,8 @@ def _live(
                 a + b for a, b in zip(before, now, strict=True)
             )
             progress.done, progress.failed, progress.retried = int(done), int(failed), int(retried)
-            progress.latest, progress.stopped = batch.latest, batch.stopped
+            progress.latest = batch.latest
+            progress.ended, progress.stopped = batch.ended, batch.stopped
             if on_progress:
                 on_progress(progress)
 
@@ -238,8 +239,7 @@ def _live(
                 space.paths,
                 store,
                 marks,
-                only=set(pairs),
-                max_cost_usd=budget.cost_usd,
+                SweepOptions(only=set(pairs), max_cost_usd=budget.cost_usd),
                 stop=stop,
                 on_progress=show,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 from pathlib import Path as FilePath
+from threading import Event
 from typing import Any, Generic, TypeVar
 
 import ipywidgets as w
@@ -14,8 +15,8 @@ from tqdm import tqdm
 
 from ecollm_lab.emulator import emulate_domain
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import Job, Progress, sweep_domain
-from ecollm_lab.sweeps.job import running
+from ecollm_lab.sweeps import DomainOptions, Progress, sweep_domain
+from ecollm_lab.sweeps.job import Job, running
 from ecollm_lab.traces import Trace
 
 T = TypeVar("T")
@@ -149,7 +150,9 @@ def _front_table(front: pd.DataFrame) -> str:
 def sweep_live(
     domain: str, *, store_file: FilePath, **options: Any
 ) -> JobView[tuple[Trace, FilePath, Progress]]:
-    """Sweep a domain beside the notebook; arguments, result and errors are those of `measuring.sweep_domain`.
+    """Sweep a domain beside the notebook; result and errors are those of `sweeps.sweep_domain`.
+
+    `options` are its `catalog_file` and `out`, and the fields of `DomainOptions`, such as `limit`.
 
     A sweep stopped by its button, by an error or by the end of the kernel keeps every outcome
     measured; called again, it goes on. While one runs into a store, the same call shows it again
@@ -162,7 +165,28 @@ def sweep_live(
         raised by `result()`.
 
     """
-    return _start("sweep", domain, sweep_domain, store_file, options)
+    return _start("sweep", domain, _sweep, store_file, options)
+
+
+def _sweep(
+    domain: str,
+    *,
+    catalog_file: FilePath,
+    store_file: FilePath,
+    stop: Event,
+    on_progress: Callable[[Progress], None],
+    out: FilePath | None = None,
+    **options: Any,
+) -> tuple[Trace, FilePath, Progress]:
+    return sweep_domain(
+        domain,
+        catalog_file=catalog_file,
+        store_file=store_file,
+        out=out,
+        options=DomainOptions(**options),
+        stop=stop,
+        on_progress=on_progress,
+    )
 
 
 def emulate_live(domain: str, *, store_file: FilePath, **options: Any) -> JobView[str]:

@@ -1,4 +1,4 @@
-"""Outcomes that survive: measure (query, path) pairs into a store, whole domains or single pairs."""
+"""Measures (query, path) pairs, one by one or whole domains, into a store that outlives crashes."""
 
 import lazy_loader
 

@@ -1,11 +1,12 @@
 from . import doctor as doctor
 from . import job as job
 from . import provenance as provenance
-from .doctor import diagnose as diagnose
 from .domains import sweep_domain as sweep_domain
-from .job import Job as Job
+from .options import DomainOptions as DomainOptions
+from .options import SweepOptions as SweepOptions
 from .pairs import fingerprints as fingerprints
 from .pairs import sweep as sweep
+from .progress import Ended as Ended
+from .progress import Progress as Progress
 from .recheck import live_check as live_check
-from .run import Progress as Progress
 from .store import Store as Store

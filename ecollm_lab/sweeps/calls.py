@@ -1,4 +1,4 @@
-"""A model's reply to a prompt, from the store, from a call in flight, or from one new call that is journalled if it is paid."""
+"""A model's reply to a prompt: from the store, from a call in flight, or from a new call."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ import numpy as np
 from ecollm_lab.models import Catalog, ModelPool, Reply
 from ecollm_lab.models.replies import MAX_TOKENS, Account, ChatModel, RemoteModel, most_usd
 from ecollm_lab.records import Prompt
+from ecollm_lab.sweeps.options import SweepOptions
 from ecollm_lab.sweeps.store.store import Store
 
 CALLS_VERSION = 1  # raise it whenever the way a model is called changes what it would answer
 
 
 def call_key(model_identity: str, prompt: Prompt | str) -> str:
-    """Digest everything that determines a reply: prompt, parameters, model and component version; not its price."""
+    """Digest everything that determines a reply: prompt, parameters, model and code version.
+
+    Its price is no part of it.
+    """
     return _digest(
         [
             CALLS_VERSION,
@@ -45,11 +49,8 @@ class Calls:
         Where replies are kept, what calls cost, and who answers.
     sweep
         Name in the ledger; the cap covers all attempts under it, those of earlier runs included.
-    max_cost_usd
-        The cap in US dollars.
-    repeats, repeat_share
-        Measure this share of the calls so many times; their latency is the median. Each time of a
-        paid call is paid.
+    options
+        The cap, and how many calls are measured repeatedly; their latency is the median.
 
     """
 
@@ -59,14 +60,11 @@ class Calls:
         catalog: Catalog,
         models: ModelPool,
         sweep: str,
-        *,
-        max_cost_usd: float = float("inf"),
-        repeats: int = 1,
-        repeat_share: float = 0.05,
+        options: SweepOptions,
     ) -> None:
         self._store, self._catalog, self._models = store, catalog, models
-        self._sweep, self._cap_usd = sweep, max_cost_usd
-        self._repeats, self._share = repeats, repeat_share
+        self._sweep, self._options = sweep, options
+        self._cap_usd = float("inf") if options.max_cost_usd is None else options.max_cost_usd
         self._flying: dict[str, Future[Reply]] = {}
         self._guard = Lock()
         self._identity: dict[str, str] = {}
@@ -82,8 +80,9 @@ class Calls:
     def affords(self, name: str, prompt: Prompt | str) -> bool:
         """Tell whether the cap leaves room for one such call, or it needs no money."""
         usd = most_usd(self._catalog[name], prompt)
-        known = not usd or self._store.reply(self.key(name, prompt)) is not None
-        return known or self._store.spending(self._sweep).charged_usd + usd <= self._cap_usd
+        if not usd or self._store.reply(self.key(name, prompt)) is not None:
+            return True
+        return self._store.spending(self._sweep).charged_usd + usd <= self._cap_usd
 
     def get(self, name: str, prompt: Prompt | str) -> Future[Reply]:
         """Return the reply to come; on return it is there unless the model's calls may overlap.
@@ -92,12 +91,16 @@ class Calls:
         if the store cannot be written.
         """
         key = self.key(name, prompt)
-        times = self._repeats if int(key[:8], 16) < self._share * 16**8 else 1
+        in_sample = int(key[:8], 16) < self._options.repeat_share * 16**8
+        times = self._options.repeats if in_sample else 1
         parts = [self._one(name, prompt, key if i == 0 else f"{key}/{i}") for i in range(times)]
         return parts[0] if times == 1 else _median(parts)
 
     def once(self, name: str, prompt: Prompt | str) -> Future[Reply]:
-        """As `get`, for a reply that grades or rewrites: it is measured once and counts as no generation."""
+        """Return the reply to come of a call that grades or rewrites; see `get`.
+
+        It is measured once and counts as no generation.
+        """
         return self._one(name, prompt, self.key(name, prompt), generates=False)
 
     def _one(
@@ -107,9 +110,9 @@ class Calls:
             if key in self._flying:
                 return self._flying[key]
             future: Future[Reply] = Future()
-            known = self._store.reply(key)
-            if known:
-                future.set_result(known)
+            stored = self._store.reply(key)
+            if stored:
+                future.set_result(stored)
                 return future
             self._flying[key] = future
             self.made += generates
@@ -119,11 +122,8 @@ class Calls:
             self._flying.pop(key, None)
             future.set_exception(error)
             return future
-        if hasattr(
-            model,
-            "submit",
-            # asking whether it is an instance of the protocol takes longer than the rest of this method
-        ):
+        # isinstance with a protocol would take longer than the rest of this method.
+        if hasattr(model, "submit"):
             model = self._remote[name] = cast("RemoteModel", model)
             account = Account(
                 lambda usd: self._store.reserve(self._sweep, key, name, usd, self._cap_usd),
@@ -137,11 +137,11 @@ class Calls:
         return future
 
     def __getitem__(self, name: str) -> ChatModel:
-        """Return a model that grades or rewrites: its replies come from the store, or from a call that is kept, and journalled if paid."""
+        """Return a model that grades or rewrites; its calls are stored and journalled too."""
         return _Through(self, name)
 
     def withdraw(self) -> None:
-        """Give up calls that wait for a turn or for another attempt; those being answered are finished."""
+        """Give up calls that wait for a turn or another attempt; finish those being answered."""
         for model in list(self._remote.values()):
             model.withdraw()
 
@@ -190,7 +190,7 @@ class _Through:
 
 
 def _median(parts: list[Future[Reply]]) -> Future[Reply]:
-    """Combine repeated measurements: the first reply with the median of their latencies and its spread."""
+    """Combine repeated measurements: the first reply, the median of their latencies, its spread."""
     combined: Future[Reply] = Future()
     left = [len(parts)]
     guard = Lock()

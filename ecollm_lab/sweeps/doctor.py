@@ -1,4 +1,7 @@
-"""Checks each model of a catalog with one small call, and says what would be used, at what price, or what is wrong and how to mend it."""
+"""Checks each model of a catalog with one small call.
+
+It says what would be used and at what price, or what is wrong and how to mend it.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,10 @@ MENDS = (  # what an error says → what to do about it
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found out about one model: facts by name, warnings, and, if it cannot be used, the problem and the mend."""
+    """What was found out about one model.
+
+    Facts by name, warnings, and, if it cannot be used, the problem and how to mend it.
+    """
 
     model: str
     placement: str
@@ -90,7 +96,10 @@ class Diagnosis:
 def diagnose(
     catalog: Catalog, names: Sequence[str], models: ModelPool, today: date
 ) -> list[Diagnosis]:
-    """Check the named models one after the other: file, key, one small call, price. A model at fault spoils no other."""
+    """Check the named models one after the other: file, key, one small call, price.
+
+    A fault of one model does not keep the others from being checked.
+    """
     return [
         _diagnose(catalog[name], models, today, hyde=name == catalog.hyde_model) for name in names
     ]

@@ -1,4 +1,4 @@
-"""Long work in a thread of its own: it reports how far it is, stops when asked, and hands over its result or its error."""
+"""Long work in a thread of its own, which reports how far it is and stops when it is asked to."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.records import LabError, Outcome
-from ecollm_lab.sweeps.pairs import Progress
+from ecollm_lab.sweeps.progress import Progress
 from ecollm_lab.traces import OBJECTIVES, is_on_front
 
 T = TypeVar("T")
 State = Literal["running", "stopping", "stopped", "done", "failed"]
-EVERY_S = 0.2  # watchers are told no more often than this, and once more at the end
+EVERY_S = 0.2  # watchers are called at most this often, and once more at the end
 
 
 class Tally:
-    """Means per path of the outcomes seen so far; safe to read from one thread while another adds."""
+    """Means per path of the outcomes so far; one thread may read it while another adds."""
 
     def __init__(self) -> None:
         self._sums: dict[str, np.ndarray] = {}
@@ -40,7 +40,10 @@ class Tally:
             sums += (1, outcome.quality, outcome.cost_usd, outcome.latency_s)
 
     def front(self) -> pd.DataFrame:
-        """Return the paths no other dominates, best quality first: path_id, n (outcomes), quality, cost_usd and latency_s (means)."""
+        """Return the paths that no other dominates, best quality first.
+
+        The columns are path_id, n (outcomes), and the means of quality, cost_usd and latency_s.
+        """
         with self._guard:
             rows = [(path, *sums) for path, sums in self._sums.items()]
         frame = pd.DataFrame(rows, columns=["path_id", "n", *OBJECTIVES]).astype({"n": int})
@@ -107,12 +110,12 @@ class Job(Thread, Generic[T]):
         self._source: Progress | None = None
         self._result: T
         self._watchers: list[Callable[[], None]] = []
-        self._told, self._telling = 0.0, RLock()
+        self._last_notified, self._notifying = 0.0, RLock()
         self.start()
 
     @property
     def state(self) -> State:
-        """Where the job stands; "stopped" means that it ended early because it was asked to, and lost nothing."""
+        """Where the job stands; "stopped" means that it was asked to end early and lost nothing."""
         if not self._ended.is_set():
             return "stopping" if self._stop_asked.is_set() else "running"
         if self.error is not None:
@@ -125,10 +128,12 @@ class Job(Thread, Generic[T]):
     def stop(self) -> None:
         """Ask the work to end: what is in flight is finished and kept. Returns at once."""
         self._stop_asked.set()
-        self._tell()
+        self._notify()
 
     def result(self, timeout: float | None = None) -> T:
-        """Wait for the end and return what the work returned. An interrupt ends the waiting, not the work.
+        """Wait for the end and return what the work returned.
+
+        An interrupt ends the waiting, not the work.
 
         Parameters
         ----------
@@ -141,7 +146,7 @@ class Job(Thread, Generic[T]):
             If it is still running after `timeout`. An error of the work is raised as it came.
 
         """
-        self.join(timeout)  # the watchers have been told then, too
+        self.join(timeout)  # the watchers have been called then, too
         if self.is_alive():
             raise LabError(
                 f"The job is still {self.state} after {timeout} s. Wait longer, or stop() it."
@@ -151,8 +156,11 @@ class Job(Thread, Generic[T]):
         return self._result
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Call `watcher` now, then in the job's thread whenever something has changed, at most five times a second, and at the end."""
-        with self._telling:
+        """Call `watcher` now, whenever something has changed, and at the end.
+
+        It is called in the job's thread, at most five times a second.
+        """
+        with self._notifying:
             watcher()
             self._watchers.append(watcher)
 
@@ -163,26 +171,27 @@ class Job(Thread, Generic[T]):
         except BaseException as error:  # whoever asks for the result gets it
             self.error = error
         if self._source is not None:
-            self.progress = replace(self._source)  # what was noted after the last report
+            self.progress = replace(self._source)  # it may have changed after the last report
         self._ended.set()
-        self._tell()
+        self._notify()
 
     def _report(self, progress: Progress) -> None:
         self._source, self.progress = progress, replace(progress)
         self.tally.add(progress.latest)
-        if time.monotonic() - self._told >= EVERY_S:
-            self._told = time.monotonic()
-            self._tell()
+        if time.monotonic() - self._last_notified >= EVERY_S:
+            self._last_notified = time.monotonic()
+            self._notify()
 
-    def _tell(self) -> None:
-        with self._telling:
+    def _notify(self) -> None:
+        with self._notifying:
             for watcher in list(self._watchers):
                 try:
                     watcher()
                 except Exception as error:  # a broken view must not end a sweep
                     self._watchers.remove(watcher)
                     warnings.warn(
-                        f"A view of the job broke and is no longer told: {error!r}", stacklevel=2
+                        f"A view of the job failed and is no longer updated: {error!r}",
+                        stacklevel=2,
                     )
 
 

@@ -1,10 +1,10 @@
-"""(query, path) pairs → outcomes in the store; what is there is not run again, what was paid is not paid again."""
+"""Turns (query, path) pairs into outcomes in the store, and repeats nothing that is there."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from math import ceil
 from threading import Event
@@ -13,13 +13,15 @@ from ecollm_lab.domains import Domain
 from ecollm_lab.models import BudgetSpent, CallFailed, Catalog
 from ecollm_lab.models.replies import most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
-from ecollm_lab.records import LabError, Path, Query
+from ecollm_lab.records import Path, Query
 from ecollm_lab.sweeps.calls import Calls
-from ecollm_lab.sweeps.run import Progress, Run
+from ecollm_lab.sweeps.options import SweepOptions
+from ecollm_lab.sweeps.progress import Progress
+from ecollm_lab.sweeps.run import Plan, Run
 from ecollm_lab.sweeps.store.store import Store
 
-# raise it whenever a stage, the prompt or the grading changes what an outcome would be, its latency
-# included
+# Raise it whenever a stage, the prompt or the grading changes what an outcome would be, its
+# latency included.
 COMPONENTS_VERSION = 3
 
 
@@ -35,11 +37,11 @@ def fingerprints(
     judge, digest = domain.grading.judge_model, domain.digest
 
     @cache
-    def known(name: str) -> str:
+    def identified(name: str) -> str:
         return catalog[name].identity()
 
     @cache
-    def mark(names: tuple[str, ...]) -> str:
+    def fingerprint(names: tuple[str, ...]) -> str:
         *others, name = names
         model = catalog[name]
         prices = (
@@ -50,17 +52,17 @@ def fingerprints(
         )
         parts: tuple[object, ...] = (
             digest,
-            known(name),
+            identified(name),
             prices,
             catalog.edge_price_usd_per_hour,
             encoder_name,
             COMPONENTS_VERSION,
         )
-        parts += (known(judge),) if judge else ()
-        parts += tuple(("hyde", known(other)) for other in others)
+        parts += (identified(judge),) if judge else ()
+        parts += tuple(("hyde", identified(other)) for other in others)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
-    return {path.id: mark(called_on(catalog, path)) for path in paths}
+    return {path.id: fingerprint(called_on(catalog, path)) for path in paths}
 
 
 def sweep(
@@ -69,13 +71,8 @@ def sweep(
     paths: Sequence[Path],
     store: Store,
     fingerprints: Mapping[str, str],
+    options: SweepOptions | None = None,
     *,
-    only: Container[tuple[str, str]] | None = None,
-    executor: Executor | None = None,
-    limit: int | None = None,
-    max_cost_usd: float | None = None,
-    repeats: int = 1,
-    repeat_share: float = 0.05,
     stop: Event | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
@@ -91,19 +88,8 @@ def sweep(
         What to run; the paths of one query run together, so that shared prefixes are shared.
     store, fingerprints
         Where outcomes go, and the fingerprint for each path id; see `fingerprints`.
-    only
-        Run these (query_id, path_id) pairs alone; all of queries × paths if left out.
-    executor
-        Where this machine's part runs. Default: one worker; more of them blur each other's
-        latencies.
-    limit
-        Run at most this many new pairs.
-    max_cost_usd
-        Never owe endpoints more than this many US dollars for this domain, earlier runs on this
-        store included. The price of the longest answer is set aside before a call is sent.
-    repeats, repeat_share
-        Measure this share of the calls so many times, for a median latency and its spread. Each
-        time of a paid call is paid.
+    options
+        How far the sweep goes, and how it measures; see `SweepOptions`.
     stop
         Set it from any thread: nothing new is started, what is in flight is finished and committed,
         and the sweep returns.
@@ -119,98 +105,95 @@ def sweep(
         `KeyboardInterrupt` passes through once what is in flight is kept.
 
     """
-    if limit is not None and limit < 1:
-        raise LabError(f"limit must be at least 1 or None, got {limit}.")
-    if repeats < 1 or not 0 <= repeat_share <= 1:
-        raise LabError(
-            f"repeats must be at least 1 and repeat_share within [0, 1], got {repeats} and"
-            f" {repeat_share}."
-        )
-    if max_cost_usd is not None and not max_cost_usd >= 0:
-        raise LabError(
-            f"max_cost_usd must be a number of US dollars >= 0 or None, got {max_cost_usd!r}."
-        )
+    options = options or SweepOptions()
+    plan, progress = _plan(queries, paths, store, fingerprints, options)
+    calls = Calls(store, pipeline.catalog, pipeline.models, pipeline.domain.name, options)
+    pipeline.ask_through(calls)
+    if options.max_cost_usd is not None:
+        spent_usd = store.spending(pipeline.domain.name).charged_usd
+        _require_one_call(pipeline, plan, calls, spent_usd, options.max_cost_usd)
+    run = Run(pipeline, calls, store, fingerprints, progress, stop or Event(), on_progress)
+    pool = options.executor or ThreadPoolExecutor(1, thread_name_prefix="device")
+    try:
+        run.go(pool, plan)
+    finally:
+        if options.executor is None:
+            pool.shutdown()
+        pipeline.ask_through(pipeline.models)  # the store of these calls may be closed by now
+    return progress
+
+
+def _plan(
+    queries: Sequence[Query],
+    paths: Sequence[Path],
+    store: Store,
+    fingerprints: Mapping[str, str],
+    options: SweepOptions,
+) -> tuple[Plan, Progress]:
+    """Return the pairs to run, query by query, and the progress before the first of them."""
+    only = options.only
     marks = {fingerprints[path.id] for path in paths}
-    have = {mark: store.pairs(mark) for mark in marks}
-    shut = {
+    stored = {mark: store.pairs(mark) for mark in marks}
+    quarantined = {
         (f.query_id, f.path_id)
         for mark in marks
         for f in store.failures(mark)
         if f.state == "quarantined"
     }
-    wanted = [(q, [p for p in paths if only is None or (q.id, p.id) in only]) for q in queries]
-    lacking = [
-        (q, [p for p in some if (q.id, p.id) not in have[fingerprints[p.id]]]) for q, some in wanted
+    asked = [(q, [p for p in paths if only is None or (q.id, p.id) in only]) for q in queries]
+    missing = [
+        (q, [p for p in some if (q.id, p.id) not in stored[fingerprints[p.id]]])
+        for q, some in asked
     ]
-    work = [(q, [p for p in some if (q.id, p.id) not in shut]) for q, some in lacking]
-    missing, asked = sum(len(todo) for _, todo in work), sum(len(some) for _, some in wanted)
-    progress = Progress(missing if limit is None else min(limit, missing))
-    progress.quarantined = sum(len(some) for _, some in lacking) - missing
-    progress.reused = asked - missing - progress.quarantined
-    calls = Calls(
-        store,
-        pipeline.catalog,
-        pipeline.models,
-        pipeline.domain.name,
-        repeats=repeats,
-        repeat_share=repeat_share,
-        max_cost_usd=float("inf") if max_cost_usd is None else max_cost_usd,
+    work = [(q, [p for p in some if (q.id, p.id) not in quarantined]) for q, some in missing]
+    n_asked, n_missing, n_work = map(_size, (asked, missing, work))
+    progress = Progress(
+        total=n_work if options.limit is None else min(options.limit, n_work),
+        reused=n_asked - n_missing,
+        quarantined=n_missing - n_work,
     )
-    plan = [(query, todo) for query, todo in _first(work, progress.total) if todo]
-    pipeline.ask_through(calls)
-    if max_cost_usd is not None:
-        _require_one_call(
-            pipeline, plan, calls, store.spending(pipeline.domain.name).charged_usd, max_cost_usd
-        )
-    run = Run(pipeline, calls, store, fingerprints, progress, stop or Event(), on_progress)
-    pool = executor or ThreadPoolExecutor(1, thread_name_prefix="device")
-    try:
-        run.go(pool, plan)
-    finally:
-        if executor is None:
-            pool.shutdown()
-        pipeline.ask_through(pipeline.models)  # not the calls of a store that may be closed by now
-    return progress
+    return [(query, todo) for query, todo in _first(work, progress.total) if todo], progress
 
 
-def _require_one_call(
-    pipeline: Pipeline,
-    plan: list[tuple[Query, list[Path]]],
-    calls: Calls,
-    spent_usd: float,
-    cap_usd: float,
-) -> None:
-    """Refuse to start a sweep whose cap cannot buy its first paid call."""
-    priced = {name for name, model in pipeline.catalog.models.items() if model.placement == "cloud"}
-    for query, todo in plan:
-        for path in todo:
-            if path.model in priced:
-                try:
-                    prompt = pipeline.prepare(query, path, {}).prompt
-                except (
-                    CallFailed
-                ):  # the call that rewrites: the sweep will record its pairs as failed
-                    continue
-                if not calls.affords(path.model, prompt):
-                    usd = most_usd(pipeline.catalog[path.model], prompt)
-                    raise BudgetSpent(
-                        f"max_cost_usd {cap_usd:g} cannot buy one more call to {path.model!r}: it"
-                        f" may cost {usd:.6f} USD, and {spent_usd:.6f} USD are spent on"
-                        f" {pipeline.domain.name!r} in this store already, which counts. Give at"
-                        f" least {ceil(1e6 * (spent_usd + usd)) / 1e6:.6f}, or choose paths without"
-                        " that model."
-                    )
-                return
+def _size(plan: Plan) -> int:
+    return sum(len(todo) for _, todo in plan)
 
 
-def _first(work: list[tuple[Query, list[Path]]], limit: int) -> Iterator[tuple[Query, list[Path]]]:
+def _first(work: Plan, limit: int) -> Iterator[tuple[Query, list[Path]]]:
     """Cut the work down to its first `limit` pairs."""
     for query, todo in work:
         yield query, todo[:limit]
         limit -= min(limit, len(todo))
 
 
+def _require_one_call(
+    pipeline: Pipeline, plan: Plan, calls: Calls, spent_usd: float, cap_usd: float
+) -> None:
+    """Refuse to start a sweep whose cap cannot buy its first paid call."""
+    priced = {name for name, model in pipeline.catalog.models.items() if model.placement == "cloud"}
+    for query, todo in plan:
+        for path in todo:
+            if path.model not in priced:
+                continue
+            try:
+                prompt = pipeline.prepare(query, path, {}).prompt
+            except CallFailed:  # the call that rewrites: the sweep will record its pairs as failed
+                continue
+            if calls.affords(path.model, prompt):
+                return
+            usd = most_usd(pipeline.catalog[path.model], prompt)
+            raise BudgetSpent(
+                f"max_cost_usd {cap_usd:g} cannot buy one more call to {path.model!r}: it may cost"
+                f" {usd:.6f} USD, and {spent_usd:.6f} USD are spent on {pipeline.domain.name!r} in"
+                " this store already, which counts. Give at least"
+                f" {ceil(1e6 * (spent_usd + usd)) / 1e6:.6f}, or choose paths without that model."
+            )
+
+
 def setup_digest(domain: Domain, catalog: Catalog, encoder_name: str) -> str:
-    """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes: two runs with one digest add up."""
+    """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes.
+
+    The outcomes of two runs with the same digest add up.
+    """
     marks = fingerprints(domain, catalog, encoder_name, PathSpace.of(catalog))
     return hashlib.sha256(repr(sorted(set(marks.values()))).encode()).hexdigest()[:16]

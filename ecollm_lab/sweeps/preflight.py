@@ -1,4 +1,4 @@
-"""What a sweep will owe to endpoints, said before it starts, from what calls cost so far."""
+"""Estimates, before a sweep starts, what it will owe to endpoints, from what calls cost so far."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from ecollm_lab.models import Catalog
 from ecollm_lab.records import Path, Query
 from ecollm_lab.sweeps.store.store import Store
 
-FIRST = 8  # calls made ahead to a model that nothing is known about
+FIRST = 8  # calls made ahead to a model that has answered none so far
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the pairs missing on one hosted model will cost in US dollars, with a 90 % interval; `known` calls say so."""
+    """What the missing pairs of one hosted model will cost in US dollars, with a 90 % interval.
+
+    `n_calls` answered calls are the ground of the estimate.
+    """
 
     model: str
     pairs: int
-    known: int
+    n_calls: int
     usd: float
     low_usd: float
     high_usd: float
@@ -29,8 +32,8 @@ class Estimate:
     def __str__(self) -> str:
         return (
             f"{self.model}: at most {self.pairs} calls, about {self.usd:.4f} USD"
-            f" [{self.low_usd:.4f}, {self.high_usd:.4f}] (90 % interval, from {self.known} calls at"
-            " the declared prices)"
+            f" [{self.low_usd:.4f}, {self.high_usd:.4f}] (90 % interval, from {self.n_calls} calls"
+            " at the declared prices)"
         )
 
 
@@ -42,9 +45,10 @@ def missing_pairs(
     catalog: Catalog,
     judge: str | None = None,
 ) -> dict[str, list[tuple[str, str]]]:
-    """Return the pairs that the store lacks, by the hosted model that answers; a hosted judge is asked about every pair.
+    """Return the pairs that the store lacks, by the hosted model that answers.
 
-    The model that rewrites runs on the edge and owes nobody anything.
+    A hosted judge is asked about every pair. The model that rewrites runs on the edge and owes
+    nobody anything.
     """
     have = {mark: store.pairs(mark) for mark in {fingerprints[path.id] for path in paths}}
     missing = [
@@ -66,7 +70,7 @@ def missing_pairs(
 def first_calls(
     missing: Mapping[str, list[tuple[str, str]]], store: Store, seed: int = 0
 ) -> set[tuple[str, str]]:
-    """Choose a few pairs at random on each model that is not known well enough to estimate its price."""
+    """Choose a few pairs at random on each model with too few answered calls for an estimate."""
     rng = np.random.default_rng(seed)
     chosen: set[tuple[str, str]] = set()
     for name, pairs in missing.items():
@@ -80,15 +84,15 @@ def estimate(counts: Mapping[str, int], store: Store) -> list[Estimate]:
 
     The interval covers the spread from call to call and the doubt about the mean (Student's t).
     Pairs that share a prompt share a call, so the true price may lie below. A model without any
-    known call is left out.
+    answered call is left out.
 
     Examples
     --------
-    >>> class Known:
+    >>> class Paid:
     ...     def prices_paid(self, model):
     ...         return [1.0, 1.0, 1.0]
-    >>> print(estimate({"m": 100}, Known())[0])
-    m: at most 100 calls, about 100.0000 USD [100.0000, 100.0000] (90 % interval, from 3 calls at the declared prices)
+    >>> print(estimate({"m": 100}, Paid())[0].usd)
+    100.0
 
     """
     from scipy.stats import t

@@ -19,7 +19,7 @@ from ecollm_lab.records import DATA, Query
 
 
 def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
-    """Return the queries table of a trace: query_id, text, kind, split, wording and the reference answer."""
+    """Return the queries table of a trace: query_id, text, kind, split, wording and reference."""
     return pd.DataFrame(
         [
             {
@@ -36,7 +36,10 @@ def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
 
 
 def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str, Any]:
-    """Say where a measured trace comes from: domain, models, declared prices and delays, versions, machine, revision, date."""
+    """Say where a measured trace comes from.
+
+    That is domain, models, declared prices and delays, versions, machine, revision and date.
+    """
     models = {
         name: {
             key: value
@@ -84,7 +87,10 @@ def _version(package: str) -> str:
 
 
 def git_revision() -> str:
-    """Return the lab's checked-out revision, "+" appended if its tree has uncommitted changes, or "unknown" outside a checkout."""
+    """Return the lab's checked-out revision, or "unknown" outside a checkout.
+
+    "+" is appended if its tree has uncommitted changes.
+    """
     try:
         return subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--exclude=*"],

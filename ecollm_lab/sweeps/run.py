@@ -1,4 +1,4 @@
-"""One sweep under way: what this machine does in turn, what flies meanwhile, and what is written when it has come in."""
+"""One sweep under way: work of this machine in turn, calls in flight, and results written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event
 
@@ -16,16 +16,22 @@ from ecollm_lab.models.replies import Withdrawn
 from ecollm_lab.paths import Memo, Pipeline, Prepared
 from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.sweeps.calls import Calls
+from ecollm_lab.sweeps.progress import Ended, Progress
 from ecollm_lab.sweeps.store.store import Failure, Store
 
 BACKLOG = 2000  # calls that may wait for an endpoint before the stages pause
-# so long results are gathered to be written together: each waking of the calling thread costs the
-# one that measures
+# Results that come in within this time are written together: each time the calling thread wakes,
+# it slows down the thread that measures.
 GATHER_S = 0.02
+
+Plan = list[tuple[Query, list[Path]]]
 
 
 def overlaps(model: Model) -> bool:
-    """Tell whether calls to a model may be in flight while this machine measures: only a hosted endpoint's may."""
+    """Tell whether calls to a model may be in flight while this machine measures.
+
+    Only those to a hosted endpoint may.
+    """
     return model.base_url is not None
 
 
@@ -44,7 +50,7 @@ class _Result:
 
 
 class Run:
-    """One sweep: the device's thread runs stages and calls; the calling thread grades, commits and reports."""
+    """One sweep: one thread runs stages and calls, the calling thread grades and commits."""
 
     def __init__(
         self,
@@ -56,12 +62,8 @@ class Run:
         stop: Event,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self.pipeline, self.calls, self.store, self.fingerprints = (
-            pipeline,
-            calls,
-            store,
-            fingerprints,
-        )
+        self.pipeline, self.calls = pipeline, calls
+        self.store, self.fingerprints = store, fingerprints
         self.progress, self.stop, self.on_progress = progress, stop, on_progress
         self.inbox: SimpleQueue[_Result | Exception | None] = SimpleQueue()
         self.tasks: list[Future[None]] = []
@@ -70,17 +72,18 @@ class Run:
         self.halted = Event()
         self.tasks_ended = self.started = self.ended = 0
 
-    def go(self, pool: Executor, plan: list[tuple[Query, list[Path]]]) -> None:
-        """Run the plan; returns or raises only when nothing is in flight any more, unless interrupted twice."""
-        self.tasks = [pool.submit(self._device, query, todo) for query, todo in plan]
+    def go(self, pool: Executor, plan: Plan) -> None:
+        """Run the plan; return or raise only when nothing is in flight any more.
+
+        A second interrupt ends it at once.
+        """
+        self.tasks = [pool.submit(self._run_query, query, todo) for query, todo in plan]
         for task in self.tasks:
             task.add_done_callback(lambda _: self.inbox.put(None))
         try:
             self._collect()
-        except (
-            BaseException
-        ):  # an interrupt: nothing new starts, and what is in flight is still committed
-            self._halt("interrupted")
+        except BaseException:  # nothing new starts, and what is in flight is still committed
+            self._halt(Ended.INTERRUPT, "interrupted")
             self.on_progress = None
             self._collect()
             raise
@@ -88,37 +91,35 @@ class Run:
             self.pipeline.executions["generate"] += self.calls.made
         if self.fatal:
             raise self.fatal
-        self.progress.stopped = self.progress.stopped or " ".join(self.closed.values())
+        if self.closed and not self.progress.ended:
+            self.progress.ended = Ended.ENDPOINTS
+            self.progress.stopped = " ".join(self.closed.values())
 
-    # -- in the device's thread
-    # --------------------------------------------------------------------------------------------------
+    # -- in the thread that measures
 
-    def _device(self, query: Query, todo: list[Path]) -> None:
+    def _run_query(self, query: Query, todo: list[Path]) -> None:
         memo: Memo = {}
         overlap = {path.model: overlaps(self.pipeline.catalog[path.model]) for path in todo}
         try:
-            for path in sorted(
-                todo, key=lambda p: not overlap[p.model]
-            ):  # calls that fly while this machine works come first
-                while (
-                    overlap[path.model]
-                    and self.started - self.ended >= BACKLOG
-                    and not self.halted.is_set()
-                ):
-                    time.sleep(0.01)
+            # Calls that are in flight while this machine works come first.
+            for path in sorted(todo, key=lambda p: not overlap[p.model]):
+                if overlap[path.model]:
+                    self._wait_for_backlog()
                 if self.halted.is_set() or self.stop.is_set():
                     return
                 if path.model not in self.closed:
-                    self._pair(query, path, memo, overlap[path.model])
-        except Exception as error:  # raised by the calling thread
+                    self._run_pair(query, path, memo, overlap[path.model])
+        except Exception as error:  # the calling thread raises it
             self.inbox.put(error)
 
-    def _pair(self, query: Query, path: Path, memo: Memo, overlap: bool) -> None:
+    def _wait_for_backlog(self) -> None:
+        while self.started - self.ended >= BACKLOG and not self.halted.is_set():
+            time.sleep(0.01)
+
+    def _run_pair(self, query: Query, path: Path, memo: Memo, overlap: bool) -> None:
         try:
             prepared = self.pipeline.prepare(query, path, memo)
-        except (
-            CallFailed
-        ) as error:  # the call that rewrites: it costs the pairs that need it, not the sweep
+        except CallFailed as error:  # the call that rewrites: it costs its pairs, not the sweep
             failed: Future[Reply] = Future()
             failed.set_exception(error)
             self.started += 1
@@ -134,12 +135,12 @@ class Run:
         except BaseException:
             self.started -= 1  # it never will end
             raise
-        future.add_done_callback(lambda done: self._landed(prepared, key, done))
+        future.add_done_callback(lambda done: self._on_reply(prepared, key, done))
         if not overlap:
             future.exception()  # waits: whatever runs on this machine runs alone
 
-    def _landed(self, prepared: Prepared, key: str, done: Future[Reply]) -> None:
-        """Hand a reply over, once its judge, if the domain has one, has replied too: a call like any other."""
+    def _on_reply(self, prepared: Prepared, key: str, done: Future[Reply]) -> None:
+        """Hand a reply over, once the judge of the domain, if it has one, has replied too."""
         judge = self.pipeline.domain.grading.judge_model
         if judge is None or done.exception():
             self.inbox.put(_Result(prepared, key, done))
@@ -152,12 +153,11 @@ class Run:
         judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))
 
     # -- in the calling thread
-    # ---------------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
         while self.tasks_ended < len(self.tasks) or self.ended < self.started:
             if self.stop.is_set() or self.fatal:
-                self._halt("stopped on request")
+                self._halt(Ended.REQUEST, "stopped on request")
             with suppress(Empty):
                 items = [self.inbox.get(timeout=0.05)]
                 time.sleep(GATHER_S)
@@ -170,9 +170,8 @@ class Run:
         self.tasks_ended += items.count(None)
         results = [item for item in items if isinstance(item, _Result)]
         self.ended += len(results)
-        self.fatal = self.fatal or next(
-            (item for item in items if isinstance(item, Exception)), None
-        )
+        errors = (item for item in items if isinstance(item, Exception))
+        self.fatal = self.fatal or next(errors, None)
         written = [pair for pair in map(self._write, results) if pair]
         for what, future in written:
             try:
@@ -184,19 +183,19 @@ class Run:
 
     def _write(self, result: _Result) -> tuple[Outcome | Failure, Future[None]] | None:
         path, error = result.prepared.path, result.error()
+        mark = self.fingerprints[path.id]
         if error is None:
             try:
                 outcome = self.pipeline.finish(result.prepared, result.future.result())
-                return outcome, self.store.put(self.fingerprints[path.id], outcome, result.key)
+                return outcome, self.store.put(mark, outcome, result.key)
             except CallFailed as failed:  # the judge's reply is no score
                 error = failed
         if isinstance(error, CallFailed):
-            failure = Failure(
-                result.prepared.query.id, path.id, error.state, error.attempts, str(error)
-            )
-            return failure, self.store.fail(self.fingerprints[path.id], failure)
+            query_id = result.prepared.query.id
+            failure = Failure(query_id, path.id, error.state, error.attempts, str(error))
+            return failure, self.store.fail(mark, failure)
         if isinstance(error, BudgetSpent):
-            self._halt(str(error))
+            self._halt(Ended.BUDGET, str(error))
         elif isinstance(error, EndpointClosed):
             self.closed[path.model] = str(error)
         elif not isinstance(error, Withdrawn):
@@ -215,39 +214,11 @@ class Run:
         if self.on_progress:
             self.on_progress(progress)
 
-    def _halt(self, why: str) -> None:
-        """Admit nothing more; calls that wait for a turn are given up, those in flight are finished."""
+    def _halt(self, ended: Ended, why: str) -> None:
+        """Admit nothing more; give up calls that wait for a turn, finish those in flight."""
         if not self.halted.is_set():
-            self.progress.stopped = why
+            self.progress.ended, self.progress.stopped = ended, why
             self.halted.set()
             for task in self.tasks:
                 task.cancel()
         self.calls.withdraw()
-
-
-@dataclass
-class Progress:
-    """How far a sweep is.
-
-    `total` pairs are to be run, `done` of them are in the store, `failed` were given up; `retried`
-    counts further attempts at a call; `reused` pairs were in the store before, `quarantined` ones
-    are not tried again. `cost_usd` is what the new outcomes cost in US dollars, `latest` the last
-    of them, and `stopped` says why the sweep ended before its end ("" otherwise).
-    """
-
-    total: int
-    done: int = 0
-    cost_usd: float = 0.0
-    reused: int = 0
-    failed: int = 0
-    retried: int = 0
-    quarantined: int = 0
-    latest: Outcome | None = None
-    stopped: str = ""
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def eta_s(self) -> float:
-        """Seconds left at the pace so far; infinite before the first outcome."""
-        elapsed, ended = time.monotonic() - self.started, self.done + self.failed
-        return elapsed / ended * (self.total - ended) if ended else float("inf")

@@ -11,7 +11,7 @@ from ecollm_lab.models import ModelPool, load_catalog
 from ecollm_lab.models.replies import most_usd
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import Store, fingerprints, sweep, sweep_domain
+from ecollm_lab.sweeps import DomainOptions, Store, SweepOptions, fingerprints, sweep, sweep_domain
 from ecollm_lab.traces import Trace
 from tests.conftest import SMALL
 from tests.support.endpoint import Endpoint
@@ -74,7 +74,7 @@ def sweep_judged(judged, encoder, file, **options):
             space.paths,
             store,
             marks,
-            **options,
+            SweepOptions(**options),
         )
         outcomes = {
             (o.query_id, o.path_id): o.quality
@@ -117,7 +117,8 @@ def test_a_judge_is_asked_once_where_calls_are_repeated_and_is_no_generation(
     mark = fingerprints(domain, catalog, encoder.name, paths)
     with Store(tmp_path / "s.sqlite") as store, ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)
-        sweep(pipeline, domain.queries, paths, store, mark, repeats=3, repeat_share=1.0)
+        repeated = SweepOptions(repeats=3, repeat_share=1.0)
+        sweep(pipeline, domain.queries, paths, store, mark, repeated)
         assert server.requests == {"right": 6, "judge": 2}
         assert pipeline.executions["generate"] == 6
 
@@ -201,11 +202,11 @@ def test_the_estimate_before_a_sweep_holds_the_judges_calls(judged, tmp_path):
         catalog_file=tmp_path / "models.toml",
         store_file=tmp_path / "s.sqlite",
         out=tmp_path / "t.parquet",
-        path_ids=["none/none/none/mixed"],
+        options=DomainOptions(path_ids=["none/none/none/mixed"]),
         on_estimate=said.extend,
     )
     estimates = {one.model: one for one in said}
     left = estimates["judge"].pairs
-    assert 0 < left == 12 - estimates["judge"].known  # some were measured ahead, to know a price
+    assert 0 < left == 12 - estimates["judge"].n_calls  # some were measured ahead, to know a price
     assert estimates["judge"].usd == pytest.approx(left * 45e-6)
     assert Trace.load(tmp_path / "t.parquet").provenance["grading"] == "judge-1:judge"

@@ -1,4 +1,4 @@
-"""A domain, a catalog and a sweep over scripted endpoints, in this process or in one that may be killed."""
+"""A sweep over scripted endpoints, in this process or in one that may be killed."""
 
 import multiprocessing
 import os
@@ -7,7 +7,8 @@ import signal
 import threading
 from contextlib import contextmanager
 
-import openai.resources.chat.completions  # noqa: F401 - with sklearn, what a sweep would import late: once, before processes are forked
+# What a sweep would import late is imported once, before processes are forked.
+import openai.resources.chat.completions  # noqa: F401
 import sklearn.feature_extraction.text  # noqa: F401
 
 from ecollm_lab.domains import Domain, Grading
@@ -16,9 +17,22 @@ from ecollm_lab.models.cloud.admission import Admission
 from ecollm_lab.models.cloud.client import CloudModel, Patience
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import Passage, Query
-from ecollm_lab.sweeps import Store, fingerprints, sweep
+from ecollm_lab.sweeps import Store, SweepOptions, fingerprints, sweep
 from tests.conftest import LetterEncoder
 
+HOSTED_CATALOG = """
+[prices]
+date = "2026-01-01"
+source = "test"
+edge_usd_per_hour = 0.01
+[models.hosted]
+placement = "cloud"
+base_url = "{base_url}"
+remote_name = "{remote}"
+price_in_usd_per_mtok = 1.0
+price_out_usd_per_mtok = 4.0
+network_delay_s = 0.0
+"""
 FAST = Patience(wait_initial_s=0.01, wait_max_s=0.1, wait_jitter_s=0.02)
 
 
@@ -86,8 +100,17 @@ def rig(store_file, models, n=20, *, probe_s=30.0, wait_s=0.0, grading="facts"):
         )
         marks = fingerprints(home, catalog, "letters", paths)
 
-        def go(**options):
-            return sweep(pipeline, home.queries, paths, store, marks, **options)
+        def go(*, stop=None, on_progress=None, **options):
+            return sweep(
+                pipeline,
+                home.queries,
+                paths,
+                store,
+                marks,
+                SweepOptions(**options),
+                stop=stop,
+                on_progress=on_progress,
+            )
 
         go.marks, go.by_path, go.pipeline = (
             {path.model: marks[path.id] for path in paths},
@@ -98,7 +121,7 @@ def rig(store_file, models, n=20, *, probe_s=30.0, wait_s=0.0, grading="facts"):
 
 
 def _child(store_file, models, n, options, crash, pipe):
-    """Sweep; `crash` names a step of the store and the how-manieth time of it that ends this process by SIGKILL."""
+    """Sweep; `crash` = (step, n): the n-th time of that step of the store kills this process."""
     if crash:
         step, times = crash
         real, left = getattr(Store, step), [times]
@@ -129,7 +152,7 @@ def _child(store_file, models, n, options, crash, pipe):
 
 
 class Child:
-    """A sweep in a process of its own, forked from a server that has imported everything already."""
+    """A sweep in a process of its own, forked from one that has imported everything already."""
 
     context = multiprocessing.get_context("forkserver")
 

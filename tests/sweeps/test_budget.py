@@ -3,6 +3,7 @@
 import random
 
 from ecollm_lab.records import LabError
+from ecollm_lab.sweeps import Ended
 from tests.support.rig import cloud, rig
 from tests.support.scripted_server import Judge
 
@@ -34,7 +35,7 @@ def test_the_cap_holds_over_200_random_sweeps(tmp_path, record_property):
             for _ in range(1 + (seed % 4 == 0)):  # every fourth one is restarted under the same cap
                 with rig(tmp_path / f"{seed}.sqlite", models, n, probe_s=0.02) as (go, store):
                     try:
-                        stopped += go(max_cost_usd=cap).stopped.startswith("budget")
+                        stopped += go(max_cost_usd=cap).ended is Ended.BUDGET
                     except LabError as error:  # it refused to start
                         refused.add(str(error)[:45])
                     charged = store.spending("scripted")

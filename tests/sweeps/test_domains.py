@@ -1,4 +1,4 @@
-"""Measuring a domain on a hosted endpoint: what fails stays visible, what it will owe is said before."""
+"""Sweeping a domain on a hosted endpoint: failures stay visible, the price is estimated first."""
 
 import time
 from dataclasses import replace
@@ -10,29 +10,22 @@ from ecollm_lab.emulator import Budget, emulate_domain
 from ecollm_lab.models import Catalog, Reply, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import Store, fingerprints, sweep, sweep_domain
-from ecollm_lab.sweeps.domains import _logged
+from ecollm_lab.sweeps import DomainOptions, Store, fingerprints, sweep, sweep_domain
+from ecollm_lab.sweeps.domains import _log
 from ecollm_lab.sweeps.pairs import setup_digest
 from ecollm_lab.sweeps.preflight import FIRST
 from ecollm_lab.traces import Trace
 from tests.conftest import LetterEncoder
-from tests.support.rig import Pool, cloud, domain
-from tests.support.scripted_server import Judge
-from tests.sweeps.test_faults import CATALOG
+from tests.support.rig import HOSTED_CATALOG, Pool, cloud, domain
 
 HOME = load_domain("data/smart_home")
 N_QUERIES = len(HOME.queries)
 
 
-@pytest.fixture(scope="module")
-def judge():
-    server = Judge()
-    yield server
-    server.close()
-
-
 def options(judge, place, remote):
-    (place / "models.toml").write_text(CATALOG.format(base_url=judge.base_url, remote=remote))
+    (place / "models.toml").write_text(
+        HOSTED_CATALOG.format(base_url=judge.base_url, remote=remote)
+    )
     return {
         "catalog_file": place / "models.toml",
         "store_file": place / "s.sqlite",
@@ -42,12 +35,18 @@ def options(judge, place, remote):
 
 def test_runs_add_up_only_with_the_same_domain_models_and_prices(tmp_path):
     file = tmp_path / "t.log.jsonl"
-    assert _logged(file, {"setup": "a", "outcomes": 1}, "a") == [{"setup": "a", "outcomes": 1}]
-    assert _logged(file, {"setup": "b", "outcomes": 2}, "b") == [{"setup": "b", "outcomes": 2}]
+
+    def logged(setup, n, failed=0):
+        run = {"setup": setup, "outcomes": n, "failed": failed}
+        return [one["outcomes"] for one in _log(file, run)]
+
+    assert logged("a", 1) == [1]
+    assert logged("b", 2) == [2]
     with file.open("a") as log:
         log.write('{"outcomes": 3}\n')  # of an older log
-    assert [run["outcomes"] for run in _logged(file, {"setup": "a", "outcomes": 4}, "a")] == [1, 4]
-    assert [run["outcomes"] for run in _logged(file, None, "b")] == [2]
+    assert logged("a", 4) == [1, 4]
+    assert logged("b", 0) == [2]  # a run that measured nothing is not added
+    assert logged("b", 0, failed=1) == [2, 0]
     catalog = load_catalog("data/models.toml")
     digest = setup_digest(HOME, catalog, "letters")
     assert digest == setup_digest(HOME, catalog, "letters")
@@ -68,7 +67,7 @@ def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_
     said, seen = [], []
     trace, out, progress = sweep_domain(
         "data/smart_home",
-        path_ids=["none/none/none/hosted"],
+        options=DomainOptions(path_ids=["none/none/none/hosted"]),
         on_estimate=said.extend,
         on_progress=lambda p: seen.append(p.latest),
         **options(judge, tmp_path, "perm:10"),

@@ -4,8 +4,8 @@ import time
 import pytest
 
 from ecollm_lab.records import LabError, Outcome
-from ecollm_lab.sweeps import Job, Progress
-from ecollm_lab.sweeps.job import EVERY_S, Tally, running
+from ecollm_lab.sweeps import Progress
+from ecollm_lab.sweeps.job import EVERY_S, Job, Tally, running
 
 
 def counting(n, pause=0.001):
@@ -117,7 +117,7 @@ def test_a_broken_view_does_not_end_the_work():
     gate = threading.Event()
     job = Job(lambda stop, report: gate.wait(10))
     job.watch(broken)
-    with pytest.warns(UserWarning, match="A view of the job broke"):
+    with pytest.warns(UserWarning, match="A view of the job failed"):
         job.stop()
     gate.set()
     assert job.result(10)

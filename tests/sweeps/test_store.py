@@ -80,8 +80,9 @@ def test_a_folder_in_place_of_the_store_is_an_error(tmp_path):
 
 VERSION_1 = """
 CREATE TABLE outcomes (
-    fingerprint TEXT, query_id TEXT, path_id TEXT, quality REAL, cost_usd REAL, latency_s REAL, tokens_in INTEGER, tokens_out INTEGER,
-    answer TEXT, stage_latency_s TEXT, PRIMARY KEY (fingerprint, query_id, path_id)
+    fingerprint TEXT, query_id TEXT, path_id TEXT, quality REAL, cost_usd REAL, latency_s REAL,
+    tokens_in INTEGER, tokens_out INTEGER, answer TEXT, stage_latency_s TEXT,
+    PRIMARY KEY (fingerprint, query_id, path_id)
 ) WITHOUT ROWID;
 PRAGMA user_version = 1;
 PRAGMA journal_mode = WAL;

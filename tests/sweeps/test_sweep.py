@@ -8,7 +8,7 @@ import pytest
 from ecollm_lab.models import CallFailed
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import Store, fingerprints, sweep
+from ecollm_lab.sweeps import Ended, Store, SweepOptions, fingerprints, sweep
 from tests.paths.test_pipeline import CATALOG, Echo
 
 SPACE = PathSpace.over(["s", "c"])
@@ -42,7 +42,9 @@ def test_a_sweep_fills_the_store_and_a_second_one_runs_nothing(rig):
 def test_stopping_and_resuming_repeats_nothing(rig):
     queries, pipeline, _, store = rig
     for expected in (30, 60, 90):
-        assert sweep(pipeline, queries, SPACE.paths, store, MARKS, limit=30).done == 30
+        assert (
+            sweep(pipeline, queries, SPACE.paths, store, MARKS, SweepOptions(limit=30)).done == 30
+        )
         assert len(store.pairs("fs")) + len(store.pairs("fc")) == expected
     sweep(pipeline, queries, SPACE.paths, store, MARKS)
     assert len(store.pairs("fs")) == len(store.pairs("fc")) == len(SPACE)
@@ -79,12 +81,19 @@ def test_a_budget_stops_the_sweep(rig):
     before = store.spending("tiny")
     assert before.charged_usd == pytest.approx(sum(store.prices_paid("c")))
     cap = before.charged_usd * 1.5
-    part = sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=cap)
+    part = sweep(pipeline, queries, SPACE.paths, store, MARKS, SweepOptions(max_cost_usd=cap))
     assert 0 < part.done < part.total
-    assert part.stopped.startswith("budget spent")
+    assert part.ended is Ended.BUDGET
     assert before.charged_usd < store.spending("tiny").charged_usd <= cap
     with pytest.raises(LabError, match="cannot buy one more call to 'c'"):
-        sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=before.charged_usd)
+        sweep(
+            pipeline,
+            queries,
+            SPACE.paths,
+            store,
+            MARKS,
+            SweepOptions(max_cost_usd=before.charged_usd),
+        )
 
 
 def test_a_cap_too_small_for_one_call_says_what_one_may_cost(rig):
@@ -93,16 +102,18 @@ def test_a_cap_too_small_for_one_call_says_what_one_may_cost(rig):
         LabError,
         match=r"may cost 0\.\d+ USD, and 0\.000000 USD are spent on 'tiny'.*Give at least 0\.\d+",
     ) as refused:
-        sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=0)
+        sweep(pipeline, queries, SPACE.paths, store, MARKS, SweepOptions(max_cost_usd=0))
     least = float(re.search(r"at least (\d\.\d+)", str(refused.value))[1])
-    assert sweep(pipeline, queries, SPACE.paths, store, MARKS, max_cost_usd=least).done
+    assert sweep(
+        pipeline, queries, SPACE.paths, store, MARKS, SweepOptions(max_cost_usd=least)
+    ).done
 
 
 def test_any_executor_will_do_and_gives_the_same_outcomes(rig, tmp_path):
     queries, pipeline, _, store = rig
     sweep(pipeline, queries, SPACE.paths, store, MARKS)
     with Store(tmp_path / "other.sqlite") as other, ThreadPoolExecutor(4) as pool:
-        sweep(pipeline, queries, SPACE.paths, other, MARKS, executor=pool)
+        sweep(pipeline, queries, SPACE.paths, other, MARKS, SweepOptions(executor=pool))
         alike = [(o.query_id, o.path_id, o.answer, o.quality) for o in other.outcomes("fs")]
         assert alike == [(o.query_id, o.path_id, o.answer, o.quality) for o in store.outcomes("fs")]
 
@@ -117,107 +128,19 @@ def test_the_fingerprint_changes_with_the_domain_the_model_and_the_encoder(domai
     assert len({mark for marks in made for mark in marks.values()}) == 3 * 2  # one a model
 
 
-def test_another_model_that_rewrites_is_another_fingerprint_on_its_paths_alone(domain):
-    space = PathSpace.over(["s", "c"], hyde=True)
-    one, other = (
-        fingerprints(domain, dataclasses.replace(CATALOG, hyde_model=name), "e", space)
-        for name in ("s", "c")
-    )
-    assert (
-        {path_id for path_id in one if one[path_id] != other[path_id]}
-        == {p.id for p in space if p.id.startswith("hyde/")}
-        != set()
-    )
-    assert {path_id: one[path_id] for path_id in MARKS} == fingerprints(domain, CATALOG, "e", SPACE)
-
-
-HYDE = PathSpace.over(["s", "c"], hyde=True).select(
-    f"hyde/{found}/none/{name}" for found in ("dense-1", "hybrid-3") for name in "sc"
-)
-
-
-def test_the_call_that_rewrites_is_kept_and_timed_as_any_other(domain, encoder, tmp_path):
-    models = {"s": Slow({}), "c": Echo({}), "h": Slow({})}
-    marks = {path.id: "f" for path in HYDE}
-    catalog = dataclasses.replace(
-        CATALOG, models={**CATALOG.models, "h": CATALOG["s"]}, hyde_model="h"
-    )
-    with Store(tmp_path / "s.sqlite") as store:
-        pipeline = Pipeline(domain, catalog, encoder, models)
-        assert sweep(pipeline, domain.queries, HYDE.paths[:2], store, marks).done == 4
-        assert models["h"].calls == 2
-        pipeline = Pipeline(domain, catalog, encoder, models)
-        assert sweep(pipeline, domain.queries, HYDE.paths, store, marks).done == 4
-        assert models["h"].calls == 2  # from the store
-        assert (
-            pipeline.executions["generate"]
-            == len(models["s"].answers) + len(models["c"].answers) - 4
-        )
-        for i, query in enumerate(domain.queries, start=1):
-            rewriting = [
-                o.stage_latency_s[0] for o in store.outcomes("f") if o.query_id == query.id
-            ]
-            assert rewriting == [i / 1000] * len(
-                HYDE
-            )  # what the call took, for those that found it in the store too
-    assert len(list(pipeline.run(domain.queries[0], HYDE))) == len(
-        HYDE
-    )  # the pipeline no longer asks the store, which is closed
-    assert models["h"].calls == 3
-
-
-def test_a_call_that_rewrites_and_fails_costs_its_pairs_and_is_made_once_a_query(
-    domain, encoder, tmp_path
-):
-    class Broken(Echo):
-        def reply(self, prompt):
-            super().reply(prompt)
-            raise CallFailed("two workers died", attempts=2, state="quarantined")
-
-    models = {"s": Echo({}), "c": Echo({}), "h": Broken({})}
-    catalog = dataclasses.replace(
-        CATALOG, models={**CATALOG.models, "h": CATALOG["s"]}, hyde_model="h"
-    )
-    paths = [*SPACE.paths[:1], *HYDE.paths]
-    marks = {path.id: "f" for path in paths}
-    with Store(tmp_path / "s.sqlite") as store:
-        progress = sweep(
-            Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, marks
-        )
-        assert (progress.done, progress.failed, models["h"].calls) == (2, 8, 2)
-        assert {failure.error for failure in store.failures("f")} == {"two workers died"}
-        again = sweep(
-            Pipeline(domain, catalog, encoder, models), domain.queries, paths, store, marks
-        )
-        assert (again.total, again.quarantined, models["h"].calls) == (0, 8, 2)
-    with Store(
-        tmp_path / "capped.sqlite"
-    ) as store:  # nor does it end one that looks whether its cap buys a call
-        progress = sweep(
-            Pipeline(domain, catalog, encoder, models),
-            domain.queries,
-            HYDE.paths,
-            store,
-            marks,
-            max_cost_usd=1.0,
-        )
-        assert (progress.done, progress.failed) == (0, 8)
-
-
-def test_limit_must_be_positive(rig):
-    queries, pipeline, _, store = rig
+def test_limit_must_be_positive():
     with pytest.raises(LabError, match="limit must be at least 1"):
-        sweep(pipeline, queries, SPACE.paths, store, MARKS, limit=0)
+        SweepOptions(limit=0)
 
 
 def test_only_the_pairs_named_are_run(rig):
     queries, pipeline, _, store = rig
     paths = SPACE.paths
     wanted = {(queries[0].id, paths[0].id), (queries[1].id, paths[-1].id)}
-    progress = sweep(pipeline, queries, paths, store, MARKS, only=wanted)
+    progress = sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=wanted))
     assert (progress.done, progress.total, progress.reused) == (2, 2, 0)
     assert store.pairs("fs") | store.pairs("fc") == wanted
-    assert sweep(pipeline, queries, paths, store, MARKS, only=wanted).reused == 2
+    assert sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=wanted)).reused == 2
 
 
 def test_a_sweep_stops_on_request_and_says_so(rig):
@@ -240,11 +163,11 @@ def test_a_sweep_stops_on_request_and_says_so(rig):
             stop.set()
 
     progress = sweep(pipeline, queries, SPACE.paths, store, MARKS, stop=stop, on_progress=look)
-    assert progress.stopped == "stopped on request"
+    assert progress.ended is Ended.REQUEST
     assert 5 <= progress.done < progress.total
     assert seen[:5] == [path.id for path in SPACE.paths[:5]]
     rest = sweep(pipeline, queries, SPACE.paths, store, MARKS)
-    assert (rest.done, rest.stopped) == (rest.total, "")
+    assert (rest.done, rest.ended) == (rest.total, None)
 
 
 class Slow(Echo):
@@ -259,13 +182,27 @@ def test_a_sample_is_measured_repeatedly_and_carries_median_and_spread(domain, e
     paths = SPACE.select(["none/none/none/s"]).paths
     with Store(tmp_path / "s.sqlite") as store:
         pipeline = Pipeline(domain, CATALOG, encoder, models)
-        sweep(pipeline, domain.queries[:1], paths, store, MARKS, repeats=5, repeat_share=1.0)
+        sweep(
+            pipeline,
+            domain.queries[:1],
+            paths,
+            store,
+            MARKS,
+            SweepOptions(repeats=5, repeat_share=1.0),
+        )
         (outcome,) = store.outcomes("fs")
         assert models["s"].calls == 5
         assert outcome.repeats == 5
         assert outcome.stage_latency_s[3] == pytest.approx(0.003)  # the median of 1 … 5 ms
         assert outcome.latency_spread_s == pytest.approx(0.002)
-        sweep(pipeline, domain.queries[1:], paths, store, MARKS, repeats=5, repeat_share=0.0)
+        sweep(
+            pipeline,
+            domain.queries[1:],
+            paths,
+            store,
+            MARKS,
+            SweepOptions(repeats=5, repeat_share=0.0),
+        )
         assert models["s"].calls == 6
 
 
@@ -308,7 +245,6 @@ def test_a_call_that_fails_costs_its_pair_and_not_the_sweep(domain, encoder, tmp
     ("options", "says"),
     [({"repeats": 0}, "repeats must be"), ({"max_cost_usd": -1.0}, "max_cost_usd must be")],
 )
-def test_bad_options_are_named(rig, options, says):
-    queries, pipeline, _, store = rig
+def test_bad_options_are_named(options, says):
     with pytest.raises(LabError, match=says):
-        sweep(pipeline, queries, SPACE.paths, store, MARKS, **options)
+        SweepOptions(**options)

@@ -1,4 +1,7 @@
-"""The store's file: its tables, its one owner, and what is refused: damaged, foreign or newer files are left as they are."""
+"""The store's file: its tables, its one owner, and the migration of older versions.
+
+Damaged, foreign or newer files are refused and left as they are.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +17,38 @@ from ecollm_lab.records import LabError
 VERSION = 2
 SCHEMA = """
 CREATE TABLE calls (
-    key TEXT PRIMARY KEY, model TEXT, text TEXT, tokens_in INTEGER, tokens_out INTEGER, latency_s REAL, finish_reason TEXT,
-    queue_s REAL, retry_s REAL, attempts INTEGER, paid_usd REAL
+    key TEXT PRIMARY KEY, model TEXT, text TEXT, tokens_in INTEGER, tokens_out INTEGER,
+    latency_s REAL, finish_reason TEXT, queue_s REAL, retry_s REAL, attempts INTEGER,
+    paid_usd REAL
 ) WITHOUT ROWID;
 CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY, sweep TEXT, key TEXT, model TEXT, sent_at TEXT, reserved_usd REAL, settled_usd REAL, state TEXT, error TEXT
+    id INTEGER PRIMARY KEY, sweep TEXT, key TEXT, model TEXT, sent_at TEXT,
+    reserved_usd REAL, settled_usd REAL, state TEXT, error TEXT
 );
-CREATE TABLE spending (sweep TEXT PRIMARY KEY, charged_usd REAL, open_usd REAL) WITHOUT ROWID;
+CREATE TABLE spending (
+    sweep TEXT PRIMARY KEY, charged_usd REAL, open_usd REAL
+) WITHOUT ROWID;
 CREATE TABLE outcomes (
-    fingerprint TEXT, query_id TEXT, path_id TEXT, quality REAL, cost_usd REAL, latency_s REAL, tokens_in INTEGER, tokens_out INTEGER,
-    answer TEXT, stage_latency_s TEXT, queue_s REAL, retry_s REAL, repeats INTEGER, latency_spread_s REAL, truncated INTEGER,
-    call_key TEXT, PRIMARY KEY (fingerprint, query_id, path_id)
+    fingerprint TEXT, query_id TEXT, path_id TEXT, quality REAL, cost_usd REAL, latency_s REAL,
+    tokens_in INTEGER, tokens_out INTEGER, answer TEXT, stage_latency_s TEXT, queue_s REAL,
+    retry_s REAL, repeats INTEGER, latency_spread_s REAL, truncated INTEGER, call_key TEXT,
+    PRIMARY KEY (fingerprint, query_id, path_id)
 ) WITHOUT ROWID;
 CREATE TABLE failures (
-    fingerprint TEXT, query_id TEXT, path_id TEXT, state TEXT, attempts INTEGER, error TEXT, PRIMARY KEY (fingerprint, query_id, path_id)
+    fingerprint TEXT, query_id TEXT, path_id TEXT, state TEXT, attempts INTEGER, error TEXT,
+    PRIMARY KEY (fingerprint, query_id, path_id)
 ) WITHOUT ROWID;
 """
 _FROM_1 = """
-INSERT INTO outcomes SELECT fingerprint, query_id, path_id, quality, cost_usd, latency_s, tokens_in, tokens_out, answer, stage_latency_s,
-    0.0, 0.0, 1, 0.0, 0, NULL FROM old.outcomes
+INSERT INTO outcomes SELECT fingerprint, query_id, path_id, quality, cost_usd, latency_s,
+    tokens_in, tokens_out, answer, stage_latency_s, 0.0, 0.0, 1, 0.0, 0, NULL FROM old.outcomes
 """
 
 
 class Owner:
-    """The one process that may write a store: a pid file beside it, locked until the process ends, however it ends.
+    """The one process that may write a store.
+
+    It locks a pid file beside the store; the kernel frees the lock however the process ends.
 
     Raises
     ------
@@ -128,14 +139,13 @@ def _create(db: sqlite3.Connection) -> None:
 
 
 def _migrate(file: FilePath) -> sqlite3.Connection:
-    """Write a version-2 copy beside a version-1 store, keep the old file as `<name>.v1`, and put the copy in its place."""
-    part, kept = file.with_name(f"{file.name}.part"), file.with_name(f"{file.name}.v1")
+    """Replace a version-1 store by a version-2 copy; the old file becomes `<name>.v1`."""
+    part, backup = file.with_name(f"{file.name}.part"), file.with_name(f"{file.name}.v1")
     part.unlink(missing_ok=True)
     old = _connect(file)
     old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    old.execute(
-        "PRAGMA journal_mode = DELETE"
-    )  # folds the write-ahead log into the one file that is kept
+    # Folds the write-ahead log into the one file that stays as the backup.
+    old.execute("PRAGMA journal_mode = DELETE")
     old.close()
     new = _connect(part)
     _create(new)
@@ -143,7 +153,8 @@ def _migrate(file: FilePath) -> sqlite3.Connection:
     new.execute(_FROM_1)
     new.execute("DETACH old")
     new.close()
-    os.link(file, kept) if not kept.exists() else None
+    if not backup.exists():
+        os.link(file, backup)
     part.replace(file)
     db = _connect(file)
     db.execute("PRAGMA journal_mode = WAL")

@@ -1,4 +1,4 @@
-"""The ledger: what each attempt at a paid call may cost, journalled before it is sent, and what it cost in the end.
+"""The ledger: what each attempt at a paid call may cost, before it is sent, and what it did cost.
 
 Every function works on a connection to the store, within the transaction of its caller.
 """
@@ -16,7 +16,7 @@ _REPLY = [column.name for column in fields(Reply)][:8]
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What the attempts of one sweep cost in US dollars: settled or charged, and reserved by attempts still open."""
+    """What the attempts of one sweep cost in US dollars: charged, and reserved by open ones."""
 
     charged_usd: float
     open_usd: float
@@ -26,9 +26,10 @@ class Spending:
 def reserve(
     db: sqlite3.Connection, sweep: str, key: str, model: str, usd: float, cap_usd: float
 ) -> int | BudgetSpent:
-    """Journal an attempt with the most it can cost, if the cap leaves room for it beside what is charged and still open.
+    """Journal an attempt with the most it can cost, if the cap leaves room for it.
 
-    Returns the attempt's number; 0 = no room now, but there may be once open attempts are settled;
+    What is charged and what open attempts have reserved count. Returns the attempt's number; 0 =
+    no room now, but there may be once open attempts are settled;
     `BudgetSpent` = never.
     """
     charged, still_open = _totals(db, sweep)
@@ -56,7 +57,7 @@ def reserve(
 def settle(
     db: sqlite3.Connection, attempt: int, usd: float, error: str, reply: Reply | None
 ) -> None:
-    """Charge an attempt with what it cost instead of what was reserved, and keep the reply it brought."""
+    """Charge an attempt with what it cost, not what was reserved; store the reply it brought."""
     asked = "SELECT sweep, key, model, reserved_usd FROM attempts WHERE id = ?"
     sweep, key, model, reserved = db.execute(asked, (attempt,)).fetchone()
     state = "answered" if reply else "failed"
@@ -75,7 +76,7 @@ def settle(
 
 
 def close_open_attempts(db: sqlite3.Connection) -> None:
-    """Charge what a crash left open at its reserved price: whether it was answered, and billed, nobody knows."""
+    """Charge what a crash left open at its reserved price: it may have been answered and billed."""
     if not db.execute("SELECT 1 FROM attempts WHERE state = 'open' LIMIT 1").fetchone():
         return
     db.executescript(
@@ -115,7 +116,7 @@ def reply(db: sqlite3.Connection, key: str) -> Reply | None:
 
 
 def insert_call(db: sqlite3.Connection, key: str, model: str, reply: Reply, usd: float) -> None:
-    """Keep the reply of a call and what it cost; one already there is kept."""
+    """Store the reply of a call and what it cost; one already there stays."""
     row = (key, model, *(getattr(reply, name) for name in _REPLY), usd)
     columns = ", ".join(("key", "model", *_REPLY, "paid_usd"))
     db.execute(f"INSERT OR IGNORE INTO calls ({columns}) VALUES ({', '.join('?' * len(row))})", row)

@@ -1,16 +1,16 @@
-"""The sweep's memory in SQLite: calls, the ledger of paid attempts, outcomes and failures; what is acknowledged survives a crash."""
+"""The sweep's memory in SQLite: calls, the ledger of paid attempts, outcomes and failures.
+
+What is acknowledged survives a crash.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path as FilePath
-from queue import Empty, SimpleQueue
-from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -19,15 +19,17 @@ from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.store import ledger
 from ecollm_lab.sweeps.store.file import Owner, open_file
 from ecollm_lab.sweeps.store.ledger import Spending
+from ecollm_lab.sweeps.store.writer import Write, Writer
 
-GROUP = 256  # at most so many writes share one commit
 _OUTCOME = [column.name for column in fields(Outcome)]
-Write = Callable[[sqlite3.Connection], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A pair that was given up: `state` is "failed" (the next sweep tries again) or "quarantined" (it killed two workers)."""
+    """A pair that was given up.
+
+    `state` is "failed" (the next sweep tries again) or "quarantined" (it killed two workers).
+    """
 
     query_id: str
     path_id: str
@@ -45,7 +47,7 @@ class Store:
     Parameters
     ----------
     file
-        The SQLite file; created if missing. A store of version 1 is migrated, the old file kept
+        The SQLite file; created if missing. A store of version 1 is migrated; the old file stays
         beside it.
     wait_s
         Seconds to wait for another process that has it open.
@@ -96,70 +98,16 @@ class Store:
         except BaseException:
             self._owner.release()
             raise
-        self._failed: LabError | None = None
-        self._writes: SimpleQueue[tuple[Write, Future[Any]] | None] = SimpleQueue()
-        self._later: deque[tuple[Write, Future[Any]]] = deque()
-        self._writer = Thread(target=self._write, name="store", daemon=True)
-        self._writer.start()
-
-    def _write(self) -> None:
-        while (item := self._writes.get()) is not None:
-            group = [item]
-            while len(group) < GROUP:
-                try:
-                    more = self._writes.get_nowait()
-                except Empty:
-                    break
-                if more is None:
-                    self._writes.put(None)
-                    break
-                group.append(more)
-            self._commit(self._with_later(group))
-        self._commit(self._with_later([]))
-
-    def _with_later(
-        self, group: list[tuple[Write, Future[Any]]]
-    ) -> list[tuple[Write, Future[Any]]]:
-        """Put what may wait before what may not: an outcome is never on disk without its call."""
-        return [self._later.popleft() for _ in range(len(self._later))] + group
-
-    def _commit(self, group: list[tuple[Write, Future[Any]]]) -> None:
-        try:
-            if self._failed:
-                raise self._failed
-            self._db.execute("BEGIN IMMEDIATE")
-            results = [write(self._db) for write, _ in group]
-            self._db.execute("COMMIT")
-        except Exception as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self._failed = self._failed or LabError(
-                f"Cannot write to the store {self.file}: {error}. What it holds is kept; make room"
-                " or name another with --store, then run the same command again."
-            )
-            for _, future in group:
-                future.set_exception(self._failed)
-            return
-        for (_, future), result in zip(group, results, strict=True):
-            future.set_result(result)
+        self._writer = Writer(self._db, self.file)
 
     def submit(self, write: Write) -> Future[Any]:
-        """Queue a write; its future gives what it returned, once that is committed, or raises `LabError`."""
-        return self._queued(write, self._writes.put)
-
-    def _queued(
-        self, write: Write, put: Callable[[tuple[Write, Future[Any]]], None]
-    ) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()  # a write that is queued happens
-        put((write, future))
-        return future
+        """Queue a write; see `Writer.submit`."""
+        return self._writer.submit(write)
 
     # -- outcomes and failures
-    # ---------------------------------------------------------------------------------------------------
 
     def put(self, fingerprint: str, outcome: Outcome, call_key: str | None = None) -> Future[None]:
-        """Queue an outcome. One already there is kept; a failure of the same pair is forgotten."""
+        """Queue an outcome. One already there stays; a failure of the same pair is deleted."""
         row = list(astuple(outcome))
         row[_OUTCOME.index("stage_latency_s")] = json.dumps(outcome.stage_latency_s)
         pair = (fingerprint, outcome.query_id, outcome.path_id)
@@ -224,20 +172,23 @@ class Store:
         return [Failure(*row) for row in rows.fetchall()]
 
     # -- calls and the ledger
-    # ----------------------------------------------------------------------------------------------------
 
     def reply(self, key: str) -> Reply | None:
         """Return the reply of a call made before, None if there was none."""
         return ledger.reply(self._reader, key)
 
     def record(self, key: str, model: str, reply: Reply) -> Future[None]:
-        """Queue the reply of a call that nobody bills; it is committed with the next write, which is mostly its outcome, or on closing."""
-        return self._queued(
-            lambda db: ledger.insert_call(db, key, model, reply, 0.0), self._later.append
-        )
+        """Queue the reply of a call that nobody bills.
+
+        It is committed with the next write, which is mostly its outcome, or on closing.
+        """
+        return self._writer.submit_later(lambda db: ledger.insert_call(db, key, model, reply, 0.0))
 
     def reserve(self, sweep: str, key: str, model: str, usd: float, cap_usd: float) -> Future[int]:
-        """Queue an attempt with the most it can cost; see `ledger.reserve`. Its future raises the `BudgetSpent` found there."""
+        """Queue an attempt with the most it can cost; see `ledger.reserve`.
+
+        Its future raises the `BudgetSpent` found there.
+        """
         return _unwrapped(
             self.submit(lambda db: ledger.reserve(db, sweep, key, model, usd, cap_usd))
         )
@@ -262,8 +213,7 @@ class Store:
 
     def close(self) -> None:
         """Commit what is queued, close the file and let the next process have it."""
-        self._writes.put(None)
-        self._writer.join()
+        self._writer.close()
         self._reader.close()
         self._db.close()
         self._owner.release()
@@ -285,7 +235,10 @@ def _none(_: object) -> None:
 
 
 def _unwrapped(inner: Future[Any]) -> Future[int]:
-    """Turn a returned `BudgetSpent` into a raised one: raising inside a write would undo the commit it shares."""
+    """Turn a returned `BudgetSpent` into a raised one.
+
+    Raising it inside a write would undo the commit that the write shares with others.
+    """
     outer: Future[int] = Future()
     outer.set_running_or_notify_cancel()
 

@@ -1,0 +1,76 @@
+"""What a caller may ask of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from ecollm_lab.records import LabError
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """How far a sweep goes, and how it measures.
+
+    Parameters
+    ----------
+    only
+        Run these (query_id, path_id) pairs alone; None = all pairs of queries and paths.
+    limit
+        Run at most this many new pairs; None = all.
+    max_cost_usd
+        Never owe endpoints more than this many US dollars for the domain, earlier runs on the same
+        store included; None = no cap. The price of the longest answer is set aside before a call
+        is sent.
+    repeats, repeat_share
+        Measure this share of the calls, within [0, 1], so many times, for a median latency and its
+        spread. Each time of a paid call is paid.
+    executor
+        Where the part of this machine runs; None = one thread. More of them blur each other's
+        latencies.
+
+    Raises
+    ------
+    LabError
+        If a number is out of range.
+
+    """
+
+    only: Container[tuple[str, str]] | None = None
+    limit: int | None = None
+    max_cost_usd: float | None = None
+    repeats: int = 1
+    repeat_share: float = 0.05
+    executor: Executor | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise LabError(f"limit must be at least 1 or None, got {self.limit}.")
+        if self.repeats < 1 or not 0 <= self.repeat_share <= 1:
+            raise LabError(
+                "repeats must be at least 1 and repeat_share within [0, 1], got"
+                f" {self.repeats} and {self.repeat_share}."
+            )
+        if self.max_cost_usd is not None and not self.max_cost_usd >= 0:
+            raise LabError(
+                "max_cost_usd must be a number of US dollars >= 0 or None, got"
+                f" {self.max_cost_usd!r}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class DomainOptions(SweepOptions):
+    """The options of a sweep, and two more for the sweep of a whole domain.
+
+    Parameters
+    ----------
+    path_ids
+        The paths to run; None = the whole space of the catalog.
+    isolate
+        Run each edge model in a process of its own, so that a crash in native code costs one call.
+
+    """
+
+    path_ids: Sequence[str] | None = None
+    isolate: bool = False

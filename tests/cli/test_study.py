@@ -1,0 +1,66 @@
+"""The command that runs the study."""
+
+import json
+import re
+from pathlib import Path
+
+from ecollm_lab.traces import Trace
+from tests.conftest import thinned
+from tests.support.commands import call
+
+
+def test_the_study_writes_the_promised_summary(tmp_path):
+    for name in ("smart_home", "automotive"):  # as `make reproduce` runs it, on a part
+        thinned(Trace.load(f"data/traces/{name}.parquet"), 160, 80).save(
+            tmp_path / f"t/{name}.parquet"
+        )
+    text = call(
+        "study",
+        "--traces",
+        tmp_path / "t",
+        "--figures",
+        tmp_path / "f",
+        "--live-outcomes",
+        20,
+        code=0,
+    )
+    summary = json.loads((tmp_path / "f/summary.json").read_text())["domains"]
+    for name in ("smart_home", "automotive"):
+        one = summary[name]
+        assert one["source"] == "measured"
+        assert one["n_passages"] >= 120
+        assert one["n_queries"] >= 160
+        assert one["n_paths"] >= 80
+        assert one["n_clusters"] >= 1
+        assert one["live_check"]["n_outcomes"] == 20
+        assert one["live_check"]["quality_agreement_rate"] >= 0.95
+        assert 0 < one["live_check"]["latency_rank_correlation"] <= 1
+        assert {"oracle", "best_single", "cloud_only", "ours"} <= set(one["seen"])
+        for prefer in ("prefer_cost", "prefer_latency", "prefer_quality"):
+            row = one["heldout"][prefer]["ours"]
+            assert {
+                "quality",
+                "cost_usd",
+                "latency_s",
+                "latency_p95_s",
+                "slo_violation_rate",
+                "regret",
+            } <= set(row)
+            assert one["heldout"][prefer]["oracle"]["regret"] == 0
+        assert name in text
+    drawn = {f.name for f in (tmp_path / "f").iterdir()}
+    named = re.findall(r"^\| `(\w+)` \|", Path("docs/figures.md").read_text(), re.MULTILINE)
+    assert {
+        f"{domain}_{name}.html" for domain in ("smart_home", "automotive") for name in named
+    } <= drawn
+    assert {"emulator_slo_loss.html", "index.html", "summary.json"} <= drawn
+    assert len(drawn) == 2 * len(named) + 6
+    assert '"showSendToCloud": false' in (tmp_path / "f/smart_home_front.html").read_text()
+
+
+def test_the_study_refuses_an_unwritable_place_and_missing_traces(tmp_path):
+    (tmp_path / "taken").write_text("")
+    assert "Cannot create" in call("study", "--figures", tmp_path / "taken", code=1)
+    assert "Cannot read the trace" in call(
+        "study", "--traces", tmp_path, "--figures", tmp_path / "f", code=1
+    )
