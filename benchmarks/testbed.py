@@ -43,6 +43,7 @@ import numpy as np
 from benchmarks.judging import read
 from ecollm_lab.domains import Domain, grade, load_domain
 from ecollm_lab.domains.grader_agreement import compute_agreement, disagreements, read_labels
+from ecollm_lab.figures.whole_paths import MODEL_ONLY, SINGLE, WHOLE, compute_oracles
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths.stages.prompt import build_prompt
 from ecollm_lab.paths.stages.retrieve import Retriever
@@ -51,7 +52,7 @@ from ecollm_lab.study import DOMAINS
 from ecollm_lab.sweeps import live_check
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
-from ecollm_lab.traces.path_ids import model_of, pipeline_of
+from ecollm_lab.traces.path_ids import model_of
 
 BOTH = "both"
 SIZES = ("pocket-s", "pocket-m", "pocket-l", "pocket-xl")
@@ -211,35 +212,28 @@ def oracles(trace: Trace) -> Iterator[Record]:
     """Compare the best path of each query with the best for all, and with the best pipeline whose model varies."""
     for split in ("heldout", "all"):
         part = trace if split == "all" else trace.split(split)
-        quality = part.array("quality")
-        pipelines = np.array([pipeline_of(path_id) for path_id in part.path_ids])
-        oracle = quality.max(axis=1).mean()
-        routed = {
-            name: quality[:, pipelines == name].max(axis=1).mean()
-            for name in dict.fromkeys(pipelines.tolist())
-        }
-        single, pipeline = int(quality.mean(axis=0).argmax()), max(routed, key=routed.__getitem__)
+        found = compute_oracles(part)
+        quality, at = found["quality"], found["path_id"]
         about = {
             "domain": part.provenance["domain"],
             "queries": split,
             "n": len(part.query_ids),
-            "oracle_quality": oracle,
+            "oracle_quality": quality[WHOLE],
         }
-        best = {"best_path": part.path_ids[single], "best_path_quality": quality[:, single].mean()}
+        best = {"best_path": at[SINGLE], "best_path_quality": quality[SINGLE]}
         yield {
             **about,
             **best,
             "metric": "oracle_over_best_path",
-            "value": 100 * (oracle - best["best_path_quality"]),
+            "value": 100 * (quality[WHOLE] - quality[SINGLE]),
             "at_least": 10.0,
         }
-        router = {"pipeline": pipeline, "model_oracle_quality": routed[pipeline]}
-        gain = 100 * (oracle - routed[pipeline])
+        router = {"pipeline": at[MODEL_ONLY], "model_oracle_quality": quality[MODEL_ONLY]}
         yield {
             **about,
             **router,
             "metric": "oracle_over_model_oracle",
-            "value": gain,
+            "value": 100 * (quality[WHOLE] - quality[MODEL_ONLY]),
             "at_least": 5.0,
         }
 

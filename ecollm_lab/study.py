@@ -1,9 +1,9 @@
-"""The study: clusters, fronts, policies and their replay on the committed traces, in one summary."""
+"""The study: clusters, fronts, policies and their replays on the committed traces."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -17,7 +17,7 @@ from ecollm_lab.domains.clusters import NOISE, Clusters, find_clusters
 from ecollm_lab.files import require_writable, write
 from ecollm_lab.models import CachedEncoder, default_encoder, load_catalog
 from ecollm_lab.policies import POLICIES, Policy, fit_policy, replay_all
-from ecollm_lab.policies.slos import study_slos
+from ecollm_lab.policies.slos import slo_grid, study_slos
 from ecollm_lab.records import DATA, SLO, LabError
 from ecollm_lab.sweeps import live_check
 from ecollm_lab.sweeps.provenance import git_revision
@@ -26,10 +26,32 @@ from ecollm_lab.traces import Trace, pareto_front
 DOMAINS = ("smart_home", "automotive")
 
 
+@dataclass(frozen=True)
+class _Study:
+    """What is known of one domain: its trace in two parts, their embeddings, clusters, policies."""
+
+    trace: Trace
+    train: Trace
+    heldout: Trace
+    seen: np.ndarray
+    unseen: np.ndarray
+    clusters: Clusters
+    fitted: list[Policy]
+    replays: dict[str, pd.DataFrame]
+
+    @property
+    def everyone(self) -> list[Policy | str]:
+        """The fitted policies and the oracle."""
+        return [*self.fitted, "oracle"]
+
+
 def run(
     traces: FilePath, out: FilePath, catalog_file: FilePath, *, live_outcomes: int, seed: int
 ) -> str:
-    """Run the whole study on the committed traces; write figures and `summary.json` to `out`; return the headline table."""
+    """Run the whole study on the committed traces and return the headline table.
+
+    The figures and `summary.json` go to `out`.
+    """
     require_writable(out / "summary.json")
     catalog = load_catalog(catalog_file)
     encoder = CachedEncoder(default_encoder())
@@ -43,54 +65,13 @@ def run(
                 f"{traces / name}.parquet was measured on another edition of {DATA / name}; run:"
                 f" ecollm-lab sweep --domain {name}"
             )
-        train, heldout = trace.split("train"), trace.split("heldout")
-        seen, unseen = (encoder.encode(t.queries["text"].tolist()) for t in (train, heldout))
-        clusters = find_clusters(seen)
-        fitted = [
-            fit_policy(train, policy, embeddings=seen, encoder=encoder, seed=seed)
-            for policy in POLICIES
-        ]
-        tables = {
-            prefer: replay_all([*fitted, "oracle"], heldout, slo, embeddings=unseen)
-            for prefer, slo in study_slos(train).items()
-        }
-        known = replay_all([*fitted, "oracle"], train, SLO(prefer="cost"), embeddings=seen)
-        front = figures.compute_front(trace)
-        summary["domains"][name] = {
-            "source": trace.provenance["source"],
-            "source_line": trace.source_line,
-            "n_queries": len(trace.query_ids),
-            "n_heldout": len(heldout.query_ids),
-            "n_passages": len(domain.passages),
-            "n_paths": len(trace.path_ids),
-            "n_clusters": len(clusters),
-            "noise_share": float(np.mean(clusters.labels == NOISE)),
-            "front": (
-                front[front["on_front"]][["path_id", "quality", "cost_usd", "latency_s"]].to_dict(
-                    "records"
-                )
-            ),
-            "cluster_fronts": _cluster_fronts(train, clusters, seen),
-            "best_path_by_kind": _best_by_kind(trace),
-            "live_check": (
-                live_check(trace, domain, catalog, live_outcomes, seed) if live_outcomes else None
-            ),
-            "slos": {prefer: asdict(slo) for prefer, slo in study_slos(train).items()},
-            "seen": {
-                policy: {m: float(row[m]) for m in ("quality", "cost_usd", "latency_s")}
-                for policy, row in known.iterrows()
-            },
-            "heldout": {
-                p: {
-                    str(policy): {m: float(row[m]) for m in table}
-                    for policy, row in table.iterrows()
-                }
-                for p, table in tables.items()
-            },
-        }
-        drawn[name] = _figures(trace, (seen, unseen), clusters, fitted, tables)
+        study = _fitted(trace, encoder, seed)
+        check = live_check(trace, domain, catalog, live_outcomes, seed) if live_outcomes else None
+        about = {"n_passages": len(domain.passages), "live_check": check}
+        summary["domains"][name] = _summary(study) | about
+        drawn[name] = _figures(study)
     drawn["emulator"] = _budget_figures(DATA / "benchmarks/emulator.parquet")
-    figures.write_pages(drawn, out)
+    figures.pages.write_pages(drawn, out)
     write(json.dumps(summary, indent=1) + "\n", out / "summary.json")
     return (
         f"{headline(summary)}\n\nFigures and summary.json are in {out}/; {out}/index.html shows"
@@ -98,67 +79,115 @@ def run(
     )
 
 
-def _figures(
-    trace: Trace,
-    embeddings: tuple[np.ndarray, np.ndarray],
-    clusters: Clusters,
-    fitted: list[Policy],
-    tables: dict[str, pd.DataFrame],
-) -> dict[str, go.Figure]:
-    """Return a domain's figures by name; policies and SLOs come from the training split, what they deliver from the held-out one."""
+def _fitted(trace: Trace, encoder: CachedEncoder, seed: int) -> _Study:
+    """Cluster the training queries of a trace, fit all policies on them, and replay them."""
     train, heldout = trace.split("train"), trace.split("heldout")
-    seen, unseen = embeddings
+    seen, unseen = (encoder.encode(part.queries["text"].tolist()) for part in (train, heldout))
+    fitted = [
+        fit_policy(train, policy, embeddings=seen, encoder=encoder, seed=seed)
+        for policy in POLICIES
+    ]
+    replays = {
+        prefer: replay_all([*fitted, "oracle"], heldout, slo, embeddings=unseen)
+        for prefer, slo in study_slos(train).items()
+    }
+    return _Study(trace, train, heldout, seen, unseen, find_clusters(seen), fitted, replays)
+
+
+def _summary(study: _Study) -> dict[str, Any]:
+    """Return a domain's part of the summary, but for what needs the domain itself."""
+    trace, clusters = study.trace, study.clusters
+    seen = replay_all(study.everyone, study.train, SLO(prefer="cost"), embeddings=study.seen)
+    front = figures.fronts.compute_front(trace)
+    columns = ["path_id", "quality", "cost_usd", "latency_s"]
+    return {
+        "source": trace.provenance["source"],
+        "source_line": trace.source_line,
+        "n_queries": len(trace.query_ids),
+        "n_heldout": len(study.heldout.query_ids),
+        "n_paths": len(trace.path_ids),
+        "n_clusters": len(clusters),
+        "noise_share": float(np.mean(clusters.labels == NOISE)),
+        "front": front.loc[front["on_front"], columns].to_dict("records"),
+        "cluster_fronts": _cluster_fronts(study.train, clusters, study.seen),
+        "best_path_by_kind": _best_by_kind(trace),
+        "slos": {prefer: asdict(slo) for prefer, slo in study_slos(study.train).items()},
+        "seen": _rows(seen[["quality", "cost_usd", "latency_s"]]),
+        "heldout": {prefer: _rows(table) for prefer, table in study.replays.items()},
+    }
+
+
+def _rows(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    return {
+        str(policy): {name: float(row[name]) for name in table} for policy, row in table.iterrows()
+    }
+
+
+def _figures(study: _Study) -> dict[str, go.Figure]:
+    """Return a domain's figures by name.
+
+    Policies and SLOs come from the training split, what they deliver from the held-out one.
+    """
+    trace, train, clusters = study.trace, study.train, study.clusters
     slo = study_slos(train)["prefer_quality"]
-    by_name = {policy.name: policy for policy in fitted}
-    shown = [by_name[name] for name in ("ours", "knn", "best_single")]
-    all_source, train_source = trace.source_line, f"{train.source_line} · training split"
-    heldout_source = f"{heldout.source_line} · held-out split"
-    front = figures.compute_front(trace, n_resamples=1000)
-    within = front[
-        (front["latency_s"] <= slo.max_latency_s) & (front["cost_usd"] <= slo.max_cost_usd)
-    ]  # best quality first
-    timed = figures.slo_grid(train, "latency_s")
-    priced = [*figures.slo_grid(train, "cost_usd"), SLO()]
-    attained = figures.compute_attainment(shown, heldout, timed, embeddings=unseen)
-    mix = figures.compute_choice_mix(
-        [by_name["ours"], by_name["best_single"], "oracle"], heldout, timed, embeddings=unseen
-    )
-    equal = figures.compute_equal([*fitted, "oracle"], heldout, priced, embeddings=unseen)
+    front = figures.fronts.compute_front(trace, n_resamples=1000)
+    within = front["latency_s"].le(slo.max_latency_s) & front["cost_usd"].le(slo.max_cost_usd)
+    best = front.loc[within, "path_id"].iloc[0] if within.any() else None  # best quality first
+    source, train_source = trace.source_line, f"{train.source_line} · training split"
+    frames = {
+        "sensitivity": figures.sensitivity.compute_sensitivity(trace, slo),
+        "winners": figures.clusters.compute_cluster_winners(train, study.seen, clusters),
+        "clusters": figures.clusters.compute_cluster_map(train, study.seen, clusters),
+        "contribution": figures.stages.compute_contribution(trace),
+        "passages": figures.stages.compute_passages(trace),
+        "latency": figures.latencies.compute_latency(trace),
+        "stage_latency": figures.latencies.compute_stage_latency(trace),
+    }
     drawn = {
-        "front": figures.plot_front(
-            front, all_source, slo, within["path_id"].iloc[0] if len(within) else None
-        ),
-        "latency": figures.plot_latency(figures.compute_latency(trace), all_source),
-        "attainment": figures.plot_attainment(attained, heldout_source),
-        "choice_mix": figures.plot_choice_mix(mix, heldout_source),
-        "equal": figures.plot_equal(equal, heldout_source),
-        "policies": figures.plot_policies(figures.compute_policies(tables), heldout_source),
-        "winners": figures.plot_cluster_winners(
-            figures.compute_cluster_winners(train, seen, clusters), train_source
-        ),
-        "sensitivity": figures.plot_sensitivity(
-            figures.compute_sensitivity(trace, slo), all_source
-        ),
-        "clusters": figures.plot_cluster_map(
-            figures.compute_cluster_map(train, seen, clusters), train_source
-        ),
-        "contribution": figures.plot_contribution(figures.compute_contribution(trace), all_source),
-        "stage_latency": figures.plot_stage_latency(
-            figures.compute_stage_latency(trace), all_source
-        ),
-        "interplay": figures.plot_interplay(figures.compute_interplay(trace), all_source),
+        "front": figures.fronts.plot_front(front, source, slo, best),
+        "latency": figures.latencies.plot_latency(frames["latency"], source),
+        **_policy_figures(study),
+        "winners": figures.clusters.plot_cluster_winners(frames["winners"], train_source),
+        "sensitivity": figures.sensitivity.plot_sensitivity(frames["sensitivity"], source),
+        "clusters": figures.clusters.plot_cluster_map(frames["clusters"], train_source),
+        "contribution": figures.stages.plot_contribution(frames["contribution"], source),
+        "stage_latency": figures.latencies.plot_stage_latency(frames["stage_latency"], source),
+        "passages": figures.stages.plot_passages(frames["passages"], source),
     }
     answered = ~np.isnan(trace.array("quality")).any(axis=1)
     if answered.any():
         complete = trace.where(answered)
-        drawn["whole_paths"] = figures.plot_whole_paths(
-            figures.compute_whole_paths(complete), complete.source_line
-        )
+        frame = figures.whole_paths.compute_whole_paths(complete)
+        drawn["whole_paths"] = figures.whole_paths.plot_whole_paths(frame, complete.source_line)
     return drawn
 
 
+def _policy_figures(study: _Study) -> dict[str, go.Figure]:
+    """Return the figures of policies on the held-out queries."""
+    train, heldout, unseen = study.train, study.heldout, study.unseen
+    source = f"{heldout.source_line} · held-out split"
+    by_name = {policy.name: policy for policy in study.fitted}
+    shown = [by_name[name] for name in ("ours", "knn", "best_single")]
+    timed = slo_grid(train, "latency_s")
+    attained = figures.slos.compute_attainment(shown, heldout, timed, embeddings=unseen)
+    some: list[Policy | str] = [by_name["ours"], by_name["best_single"], "oracle"]
+    mix = figures.slos.compute_choice_mix(some, heldout, timed, embeddings=unseen)
+    priced = [*slo_grid(train, "cost_usd"), SLO()]
+    equal = figures.comparisons.compute_equal(study.everyone, heldout, priced, embeddings=unseen)
+    replays = figures.policies.compute_policies(study.replays)
+    return {
+        "attainment": figures.slos.plot_attainment(attained, source),
+        "choice_mix": figures.slos.plot_choice_mix(mix, source),
+        "equal": figures.comparisons.plot_equal(equal, source),
+        "policies": figures.policies.plot_policies(replays, source),
+    }
+
+
 def _budget_figures(file: FilePath) -> dict[str, go.Figure]:
-    """Return the figures of the Emulator's recorded benchmark, without methods that borrow our estimator; none if there is no record."""
+    """Return the figures of the Emulator's recorded benchmark; none if there is no record.
+
+    Methods that borrow our estimator are left out.
+    """
     if not file.exists():
         return {}
     records = pd.read_parquet(file)
@@ -173,15 +202,18 @@ def _budget_figures(file: FilePath) -> dict[str, go.Figure]:
     )
     source = f"recorded by python -m benchmarks.emulator: {said}"
     return {
-        metric: figures.plot_budget(figures.compute_budget(records, metric), source)
-        for metric in figures.METRICS
+        metric: figures.budgets.plot_budget(figures.budgets.compute_budget(records, metric), source)
+        for metric in figures.budgets.METRICS
     }
 
 
 def _cluster_fronts(
     train: Trace, clusters: Clusters, embeddings: np.ndarray
 ) -> dict[str, list[str]]:
-    """Return, per cluster, the path ids on its own front; noise queries count with their nearest cluster."""
+    """Return, per cluster, the path ids on its own front.
+
+    Noise queries count with their nearest cluster.
+    """
     nearest = clusters.assign(embeddings)
     out = {}
     for label in range(len(clusters)):

@@ -62,7 +62,9 @@ named
 
 # %%
 source = f"{train.source_line} · training split"
-figures.plot_cluster_map(figures.compute_cluster_map(train, embeddings, clusters), source)
+figures.clusters.plot_cluster_map(
+    figures.clusters.compute_cluster_map(train, embeddings, clusters), source
+)
 
 # %% [markdown]
 # Two principal components show only part of 384 dimensions: clusters that overlap here can be
@@ -76,8 +78,8 @@ figures.plot_cluster_map(figures.compute_cluster_map(train, embeddings, clusters
 # everybody.
 
 # %%
-winners = figures.compute_cluster_winners(train, embeddings, clusters)
-figures.plot_cluster_winners(winners, source)
+winners = figures.clusters.compute_cluster_winners(train, embeddings, clusters)
+figures.clusters.plot_cluster_winners(winners, source)
 
 # %% [markdown]
 # The stars stand in different columns. How sure is it that they must? Only losses in bold have a

@@ -95,7 +95,7 @@ print(f"quality as in the committed trace: {agree:.1%} of {len(same)} outcomes")
 # is right for every kind.
 
 # %%
-figures.plot_interplay(figures.compute_interplay(trace), trace.source_line)
+figures.stages.plot_passages(figures.stages.compute_passages(trace), trace.source_line)
 
 # %% [markdown]
 # Without passages a model can only answer what it has read in training. More passages find more
@@ -104,7 +104,7 @@ figures.plot_interplay(figures.compute_interplay(trace), trace.source_line)
 # between paths each stage explains alone, and how much only stages together do.
 
 # %%
-figures.plot_contribution(figures.compute_contribution(trace), trace.source_line)
+figures.stages.plot_contribution(figures.stages.compute_contribution(trace), trace.source_line)
 
 # %% [markdown]
 # What counts depends on the objective: what drives quality is not what drives cost. And where
@@ -145,7 +145,7 @@ pd.concat(steps, ignore_index=True)[columns].round(4)
 # batch is also a surprise. The next figure shows where the outcomes went.
 
 # %%
-figures.plot_samples(fronts[-1], source)
+figures.budgets.plot_samples(fronts[-1], source)
 
 # %% [markdown]
 # Paths that cost or take more without answering better get few outcomes: enough to say so, and no
@@ -156,7 +156,7 @@ figures.plot_samples(fronts[-1], source)
 # the best paths.
 
 # %%
-figures.plot_tightening(pd.concat(fronts), source)
+figures.budgets.plot_tightening(pd.concat(fronts), source)
 
 # %% [markdown]
 # The intervals shrink, and the estimates of the best paths tend to come down: with few outcomes
@@ -189,10 +189,10 @@ when = f"revision {records['git_revision'][0]}, {records['measured_at'][0]}"
 said = f"python -m benchmarks.emulator, {when}; median of seeds"
 raw = records[~records["method"].str.contains("+", regex=False)]
 domains = raw[raw["trace"].isin(["smart_home", "automotive", "homeassistant"])]
-figures.plot_budget(figures.compute_budget(domains, "hypervolume_ratio"), said)
+figures.budgets.plot_budget(figures.budgets.compute_budget(domains, "hypervolume_ratio"), said)
 
 # %%
-figures.plot_budget(figures.compute_budget(domains, "heldout_kept"), said)
+figures.budgets.plot_budget(figures.budgets.compute_budget(domains, "heldout_kept"), said)
 
 # %% [markdown]
 # The hypervolume flatters everyone: a handful of cheap paths holds most of it. What a policy makes

@@ -22,7 +22,7 @@
 from ecollm_lab import SLO, Trace, figures, fit_policy, replay_all
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES
-from ecollm_lab.policies.slos import study_slos
+from ecollm_lab.policies.slos import slo_grid, study_slos
 
 encoder = CachedEncoder(default_encoder())
 traces = {
@@ -72,10 +72,14 @@ tables["smart_home"]["prefer_quality"][columns].round(places)
 
 # %%
 sources = {name: f"{heldout[name].source_line} · held-out split" for name in traces}
-figures.plot_policies(figures.compute_policies(tables["smart_home"]), sources["smart_home"])
+figures.policies.plot_policies(
+    figures.policies.compute_policies(tables["smart_home"]), sources["smart_home"]
+)
 
 # %%
-figures.plot_policies(figures.compute_policies(tables["automotive"]), sources["automotive"])
+figures.policies.plot_policies(
+    figures.policies.compute_policies(tables["automotive"]), sources["automotive"]
+)
 
 # %% [markdown]
 # A few hundred held-out queries leave intervals of several points: a policy that looks better by
@@ -88,12 +92,12 @@ figures.plot_policies(figures.compute_policies(tables["automotive"]), sources["a
 # it breaks its promise.
 
 # %%
-timed = figures.slo_grid(train["smart_home"], "latency_s")
+timed = slo_grid(train["smart_home"], "latency_s")
 shown = [policy for policy in fitted["smart_home"] if policy.name in ("ours", "knn", "best_single")]
-attained = figures.compute_attainment(
+attained = figures.slos.compute_attainment(
     shown, heldout["smart_home"], timed, embeddings=unseen["smart_home"]
 )
-figures.plot_attainment(attained, sources["smart_home"])
+figures.slos.plot_attainment(attained, sources["smart_home"])
 
 # %% [markdown]
 # Points far below the diagonal are time allowed and not used, for want of a better path in
@@ -107,10 +111,10 @@ figures.plot_attainment(attained, sources["smart_home"])
 
 # %%
 mixed = [policy for policy in shown if policy.name != "knn"]
-mix = figures.compute_choice_mix(
+mix = figures.slos.compute_choice_mix(
     [*mixed, "oracle"], heldout["smart_home"], timed, embeddings=unseen["smart_home"]
 )
-figures.plot_choice_mix(mix, sources["smart_home"])
+figures.slos.plot_choice_mix(mix, sources["smart_home"])
 
 # %% [markdown]
 # A fixed choice moves everything at once or nothing. A policy moves the queries that gain by it;
@@ -123,12 +127,12 @@ figures.plot_choice_mix(mix, sources["smart_home"])
 # operating points if need be. A marker whose interval crosses the line has shown nothing.
 
 # %%
-priced = [*figures.slo_grid(train["smart_home"], "cost_usd"), SLO()]
+priced = [*slo_grid(train["smart_home"], "cost_usd"), SLO()]
 everyone = [*fitted["smart_home"], "oracle"]
-equal = figures.compute_equal(
+equal = figures.comparisons.compute_equal(
     everyone, heldout["smart_home"], priced, embeddings=unseen["smart_home"]
 )
-figures.plot_equal(equal, sources["smart_home"])
+figures.comparisons.plot_equal(equal, sources["smart_home"])
 
 # %% [markdown]
 # ## What was learned?

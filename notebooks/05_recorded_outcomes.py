@@ -78,7 +78,7 @@ free = free.assign(quality_low=free["ci_low"], quality_high=free["ci_high"], reg
 free = free.assign(prefer="prefer_" + free["prefer"])
 free = free.sort_values("prefer", key=lambda prefer: prefer != "prefer_quality", kind="stable")
 source = "recorded · homeassistant · 35 models, unseen texts · what an edge model costs is not priced by the source: 0"
-figure = figures.plot_policies(free, source)
+figure = figures.policies.plot_policies(free, source)
 figure.update_yaxes(range=[0.75, 1]).update_yaxes(title="quality (share of tests passed)", col=1)
 
 # %% [markdown]

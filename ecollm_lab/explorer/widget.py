@@ -92,7 +92,7 @@ class Explorer(Display):
         )
         self.moment = verdicts.judge(self.view, self.slo)
         self.figure = go.FigureWidget(self._draw())
-        self.figure._config = {**figures.CONFIG, "responsive": True}
+        self.figure._config = {**figures.style.CONFIG, "responsive": True}
         acts = {
             "◀ previous": ("queries this path does worse on", lambda: self._turn(-1)),
             "next ▶": ("further queries", lambda: self._turn(1)),

@@ -7,20 +7,17 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ecollm_lab.figures.axes import error_bars, lifted, log_axis, mark_zero, time_unit
 from ecollm_lab.figures.style import (
+    BLUE,
     CHOSEN,
-    CLOUD,
     COST,
-    EDGE,
     FAINT,
-    LATENCY,
-    LOG,
     PALETTE,
+    RED,
     SYMBOLS,
-    aside,
     finish,
-    lifted,
-    mark_zero,
+    legend_aside,
 )
 from ecollm_lab.records import require_choice
 
@@ -37,7 +34,9 @@ QUESTIONS = {
 
 
 def compute_budget(records: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return, per trace, method and budget_share, the median of a metric over seeds, its quartiles and the number of seeds.
+    """Return the median of a metric over seeds, per trace, method and budget share.
+
+    Also its quartiles (`low`, `high`) and the number of seeds.
 
     Parameters
     ----------
@@ -57,9 +56,10 @@ def compute_budget(records: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def plot_budget(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw the median over seeds against the budget, one panel a trace, one line a method; ours with its quartiles.
+    """Draw the median over seeds against the budget: a panel a trace, a line a method.
 
-    Beside each name: the mean over the panels at the middle budget, which the legend's title names.
+    Ours has bars to its quartiles. Beside each name stands the mean over the panels at the middle
+    budget, which the legend's title names.
     """
     traces, metric = list(frame["trace"].unique()), frame["metric"].iloc[0]
     methods = ["ours", *sorted(set(frame["method"]) - {"ours"})]
@@ -73,11 +73,8 @@ def plot_budget(frame: pd.DataFrame, source: str) -> go.Figure:
             part = frame[(frame["trace"] == trace) & (frame["method"] == method)].sort_values(
                 "budget_share"
             )
-            band = {
-                "type": "data",
-                "array": part["high"] - part["median"],
-                "arrayminus": part["median"] - part["low"],
-            }
+            ends = {"median_low": part["low"], "median_high": part["high"]}
+            band = error_bars(part.assign(**ends), "median")
             figure.add_scatter(
                 x=100 * part["budget_share"],
                 y=part["median"],
@@ -99,95 +96,74 @@ def plot_budget(frame: pd.DataFrame, source: str) -> go.Figure:
     figure.update_xaxes(type="log", title="budget (% of outcomes)", tickvals=[1, 2, 5, 10, 20])
     figure.update_yaxes(title=METRICS[metric], row=1, col=1)
     finish(figure, QUESTIONS[metric], source)
-    return aside(figure).update_layout(
+    return legend_aside(figure).update_layout(
         legend_title={"text": f"method (at {100 * middle:g} %)", "font": {"size": 12}}
     )
 
 
 def plot_samples(fronts: pd.DataFrame, source: str) -> go.Figure:
-    """Draw estimated quality and its 90 % interval against cost, one point a path, as large as it has outcomes.
+    """Draw estimated quality against cost, a point a path, the larger the more outcomes it has.
 
-    `fronts` is what `Emulator.fronts` returns; drawn are the rows of scope "all". Filled: on the
-    estimated front; grey: set aside.
+    `fronts` is what `Emulator.fronts` returns; drawn are the rows of scope "all", with their 90 %
+    intervals. Filled: on the estimated front; grey: set aside.
     """
     whole = fronts[fronts["scope"] == "all"]
+    kept, front = whole["status"] == "kept", whole["on_front"]
     kinds = (
-        ("on the front", whole["on_front"], CHOSEN, "circle"),
-        (
-            "still in question",
-            ~whole["on_front"] & (whole["status"] == "kept"),
-            EDGE,
-            "circle-open",
-        ),
+        ("on the front", front, CHOSEN, "circle"),
+        ("still in question", ~front & kept, BLUE, "circle-open"),
         ("set aside", whole["status"] == "set aside", FAINT, "x"),
-        ("failed", whole["status"] == "failed", CLOUD, "square"),
+        ("failed", whole["status"] == "failed", RED, "square"),
     )
     figure = make_subplots(1, 1)
     costs, zero = lifted(1000 * whole["cost_usd"])
     if zero is not None:
         mark_zero(figure, zero, 1)
+    whole = whole.assign(usd_per_1k=1000 * whole["cost_usd"], at=costs)
+    card = (
+        "<b>%{customdata[0]}</b><br>quality %{y:.3f}<br>%{customdata[4]:.4g} USD per 1,000"
+        " queries<br>%{customdata[1]} outcomes<br>on the front with probability"
+        " %{customdata[2]:.2f}<br>%{customdata[3]}<extra></extra>"
+    )
+    columns = ["path_id", "n", "front_probability", "because", "usd_per_1k"]
     for name, mask, colour, symbol in kinds:
         part = whole[mask]
         if part.empty:
             continue
+        size = 5 + 2.5 * np.sqrt(part["n"])
         figure.add_scatter(
-            x=costs[mask],
+            x=part["at"],
             y=part["quality"],
             mode="markers",
             name=name,
-            marker={
-                "color": colour,
-                "symbol": symbol,
-                "size": 5 + 2.5 * np.sqrt(part["n"]),
-                "line": {"width": 2},
-            },
-            error_y={
-                "type": "data",
-                "array": part["quality_high"] - part["quality"],
-                "arrayminus": part["quality"] - part["quality_low"],
-                "thickness": 0.7,
-            },
-            customdata=np.stack(
-                [
-                    part["path_id"],
-                    part["n"],
-                    part["front_probability"],
-                    part["because"],
-                    1000 * part["cost_usd"],
-                ],
-                axis=1,
-            ),
-            hovertemplate=(
-                "<b>%{customdata[0]}</b><br>quality %{y:.3f}<br>%{customdata[4]:.4g} USD per 1,000"
-                " queries<br>%{customdata[1]} outcomes<br>on the front with probability"
-                " %{customdata[2]:.2f}<br>%{customdata[3]}<extra></extra>"
-            ),
+            marker={"color": colour, "symbol": symbol, "size": size, "line": {"width": 2}},
+            error_y=error_bars(part, "quality", thickness=0.7),
+            customdata=part[columns].to_numpy(),
+            hovertemplate=card,
         )
-    figure.update_xaxes(LOG, title=COST)
+    figure.update_xaxes(log_axis(costs, COST))
     figure.update_yaxes(title="estimated quality, 90 % interval", range=[-0.03, 1.03])
     return finish(figure, "Where did the outcomes go? (larger = more)", source)
 
 
 def plot_tightening(fronts: pd.DataFrame, source: str) -> go.Figure:
-    """Draw the estimated front after several budgets, a panel each: quality and its 90 % interval against latency.
+    """Draw the estimated front after several budgets, a panel each: quality against latency.
 
-    `fronts` is made of frames of `Emulator.fronts`, each with a column `outcomes`: how many had
-    been told.
+    `fronts` is made of frames of `Emulator.fronts`, each with a column `outcomes`: how many the
+    Emulator had seen. Bars are 90 % intervals.
     """
     counts = sorted(fronts["outcomes"].unique())
+    titles = [f"{n:,} outcomes" for n in counts]
+    columns = len(counts)
     figure = make_subplots(
-        1,
-        len(counts),
-        subplot_titles=[f"{n:,} outcomes" for n in counts],
-        shared_yaxes=True,
-        horizontal_spacing=0.03,
+        1, columns, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.03
     )
+    shown = fronts[(fronts["scope"] == "all") & fronts["on_front"]].sort_values("latency_s")
+    factor, unit = time_unit(shown["latency_s"])
     for column, n in enumerate(counts, start=1):
-        part = fronts[
-            (fronts["outcomes"] == n) & (fronts["scope"] == "all") & fronts["on_front"]
-        ].sort_values("latency_s")
+        part = shown[shown["outcomes"] == n]
         figure.add_scatter(
-            x=part["latency_s"],
+            x=factor * part["latency_s"],
             y=part["quality"],
             mode="lines+markers",
             name="estimated front",
@@ -196,18 +172,15 @@ def plot_tightening(fronts: pd.DataFrame, source: str) -> go.Figure:
             marker={"size": 9, "color": CHOSEN},
             customdata=part["path_id"],
             text=part["n"],
-            error_y={
-                "type": "data",
-                "array": part["quality_high"] - part["quality"],
-                "arrayminus": part["quality"] - part["quality_low"],
-            },
+            error_y=error_bars(part, "quality"),
             hovertemplate=(
-                "<b>%{customdata}</b><br>quality %{y:.3f}<br>%{x:.3f} s<br>%{text}"
+                f"<b>%{{customdata}}</b><br>quality %{{y:.3f}}<br>%{{x:.4g}} {unit}<br>%{{text}}"
                 " outcomes<extra></extra>"
             ),
             row=1,
             col=column,
         )
-    figure.update_xaxes(LOG, title=LATENCY, matches="x")
+    axis = log_axis(factor * shown["latency_s"], f"mean latency ({unit}, log)")
+    figure.update_xaxes(axis, matches="x")
     figure.update_yaxes(title="estimated quality, 90 % interval", range=[-0.03, 1.03], row=1, col=1)
     return finish(figure, "How does the front tighten as outcomes come in?", source)

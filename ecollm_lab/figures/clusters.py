@@ -11,9 +11,10 @@ from ecollm_lab.figures.style import (
     FAINT,
     INK,
     PALETTE,
+    RED,
     SYMBOLS,
-    aside,
     finish,
+    legend_aside,
     plain,
     require_rows,
     split_model,
@@ -24,7 +25,11 @@ from ecollm_lab.traces.intervals import bootstrap_counts, interval, resampled_me
 
 
 def compute_cluster_map(trace: Trace, embeddings: np.ndarray, clusters: Clusters) -> pd.DataFrame:
-    """Return the queries with their cluster (-1 = noise), two principal components of their embeddings and who represents a cluster."""
+    """Return the queries with their cluster, and two principal components of their embeddings.
+
+    Columns beside those of the queries: cluster (-1 is noise), x, y, representative (whether the
+    query represents its cluster).
+    """
     from sklearn.decomposition import PCA
 
     _require_fit(trace, embeddings, clusters)
@@ -36,23 +41,25 @@ def compute_cluster_map(trace: Trace, embeddings: np.ndarray, clusters: Clusters
 
 
 def plot_cluster_map(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw queries as points, coloured by cluster and named by its representative; noise as crosses. Hover shows text and kind."""
+    """Draw queries as points, coloured by cluster and named by its representative.
+
+    Noise is drawn as crosses; hover shows text and kind.
+    """
     figure = go.Figure()
     for label in sorted(frame["cluster"].unique()):
         part = frame[frame["cluster"] == label]
-        noise = label == NOISE
         texts = part.loc[part["representative"], "text"]
-        name = "noise" if noise else plain(texts.iloc[0], 36) if len(texts) else f"cluster {label}"
+        name = plain(texts.iloc[0], 36) if len(texts) else f"cluster {label}"
+        symbol = SYMBOLS[(label + label // len(SYMBOLS)) % len(SYMBOLS)]
+        marks = {"color": PALETTE[label % len(PALETTE)], "size": 9, "symbol": symbol}
+        if label == NOISE:
+            name, marks = "noise", {"color": FAINT, "size": 6, "symbol": "x"}
         figure.add_scatter(
             x=part["x"],
             y=part["y"],
             mode="markers",
             name=f"{name} ({len(part)})",
-            marker={
-                "color": FAINT if noise else PALETTE[label % len(PALETTE)],
-                "size": 6 if noise else 9,
-                "symbol": "x" if noise else SYMBOLS[(label + label // len(SYMBOLS)) % len(SYMBOLS)],
-            },
+            marker=marks,
             customdata=part[["text", "kind"]].map(plain),
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
         )
@@ -61,7 +68,7 @@ def plot_cluster_map(frame: pd.DataFrame, source: str) -> go.Figure:
     )
     figure.update_yaxes(title="second principal component (no unit)", zeroline=False)
     height = max(470, 180 + 20 * frame["cluster"].nunique())  # all of the legend
-    return aside(finish(figure, "What do people ask about?", source, height=height))
+    return legend_aside(finish(figure, "What do people ask about?", source, height=height))
 
 
 def compute_cluster_winners(
@@ -72,7 +79,9 @@ def compute_cluster_winners(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return, per cluster, what each cluster's winner and the best path overall lose to that cluster's own winner.
+    """Return, per cluster, what the winners of all clusters lose to that cluster's own winner.
+
+    The best path over all queries is compared too.
 
     Parameters
     ----------
@@ -101,126 +110,134 @@ def compute_cluster_winners(
     """
     _require_fit(trace, embeddings, clusters)
     quality = trace.array("quality")
-    cost, latency = (
-        np.nan_to_num(trace.array(c), nan=np.inf).mean(axis=0) for c in ("cost_usd", "latency_s")
-    )
     nearest = clusters.assign(embeddings)
     labels = [label for label in range(len(clusters)) if (nearest == label).any()]
-
-    def best(rows: np.ndarray) -> int:
-        means = resampled_means(quality[rows], np.ones((1, int(rows.sum()))))[0]
-        return int(np.lexsort((latency, cost, -np.nan_to_num(means, nan=-1.0).round(12)))[0])
-
-    overall = best(np.ones(len(quality), dtype=bool))
-    winners = {label: best(nearest == label) for label in labels}
+    overall = _best(trace, np.ones(len(quality), dtype=bool))
+    winners = {label: _best(trace, nearest == label) for label in labels}
     columns = list(dict.fromkeys([overall, *winners.values()]))
+    paths = np.array(trace.path_ids)[columns]
     texts = trace.queries["text"].to_numpy()
     out = []
-    for label in labels:
+    for label, winner in winners.items():
         part = quality[nearest == label]
         counts = bootstrap_counts(len(part), n_resamples, seed)
-        lost = part[:, [winners[label]]] - part[:, columns]
-        low, high = interval(resampled_means(lost, counts))
-        whole = np.ones((1, len(part)))
-        out.append(
-            pd.DataFrame(
-                {
-                    "cluster": label,
-                    "representative": texts[clusters.representatives[label]],
-                    "path_id": np.array(trace.path_ids)[columns],
-                    "quality": resampled_means(part[:, columns], whole)[0],
-                    "regret": resampled_means(lost, whole)[0],
-                    "regret_low": low,
-                    "regret_high": high,
-                    "winner": np.array(columns) == winners[label],
-                    "overall_best": np.array(columns) == overall,
-                    "n": len(part),
-                }
-            )
-        )
-    return pd.concat(out, ignore_index=True)
+        rows = _regrets(part[:, columns], columns.index(winner), counts)
+        out.append(rows.assign(cluster=label, path_id=paths, n=len(part)))
+        out[-1]["representative"] = texts[clusters.representatives[label]]
+    frame = pd.concat(out, ignore_index=True)
+    frame["overall_best"] = frame["path_id"] == trace.path_ids[overall]
+    first = ["cluster", "representative", "path_id"]
+    return frame[[*first, *frame.columns.drop([*first, "n"]), "n"]]
+
+
+def _regrets(quality: np.ndarray, winner: int, counts: np.ndarray) -> pd.DataFrame:
+    """Return, per path, mean quality and what it loses to the winner, with its interval."""
+    lost = quality[:, [winner]] - quality
+    low, high = interval(resampled_means(lost, counts))
+    whole = np.ones((1, len(quality)))
+    means = {
+        "quality": resampled_means(quality, whole)[0],
+        "regret": resampled_means(lost, whole)[0],
+    }
+    frame = pd.DataFrame(means | {"regret_low": low, "regret_high": high})
+    return frame.assign(winner=np.arange(len(frame)) == winner)
+
+
+def _best(trace: Trace, rows: np.ndarray) -> int:
+    """Return the path of best mean quality on some queries; of equals the cheapest, fastest."""
+    means = resampled_means(trace.array("quality")[rows], np.ones((1, int(rows.sum()))))[0]
+    cost, latency = (
+        np.nan_to_num(trace.array(name), nan=np.inf).mean(axis=0)
+        for name in ("cost_usd", "latency_s")
+    )
+    return int(np.lexsort((latency, cost, -np.nan_to_num(means, nan=-1.0).round(12)))[0])
+
+
+MOST_NUMBERS = 30  # columns that have room for a number in each cell
 
 
 def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw regret as a heat map, clusters by the paths that win one; a star marks the winner, bold a regret whose interval is above 0."""
+    """Draw regret as a heat map, clusters by the paths that win one.
+
+    A star marks the winner; bold is a regret whose interval is above 0. Where there are too many
+    paths to read a number in each cell, only stars and the bold ones are written.
+    """
     require_rows(frame, "no query is in a cluster")
     wide = frame.pivot_table(index="cluster", columns="path_id", values="regret")
     weights = frame.drop_duplicates("cluster").set_index("cluster")["n"]
-    order = (
-        (wide.mul(weights, axis=0).sum() / weights.sum()).sort_values(kind="stable").index.tolist()
+    mean = wide.mul(weights, axis=0).sum() / weights.sum()
+    wide = wide[mean.sort_values(kind="stable").index]
+    order = wide.columns.tolist()
+    cells = frame.assign(text=_cell_texts(frame, len(order)), card=_cards(frame))
+    text, cards = (
+        cells.pivot_table(index="cluster", columns="path_id", values=name, aggfunc="first")[order]
+        for name in ("text", "card")
     )
-    wide = wide[order]
-    cells = frame.set_index(["cluster", "path_id"])
-    overall = frame.loc[frame["overall_best"], "path_id"].iloc[0]
     names = {
         r.cluster: f"{plain(r.representative, 44)} ({r.n})"
         for r in frame.drop_duplicates("cluster").itertuples()
     }
-    text, cards = [], []
-    for cluster in wide.index:
-        rows = [cells.loc[(cluster, path)] for path in order]
-        text.append(
-            [
-                (
-                    "★"
-                    if r["winner"]
-                    else (
-                        f"<b>{r['regret']:.2f}</b>" if r["regret_low"] > 0 else f"{r['regret']:.2f}"
-                    )
-                )
-                for r in rows
-            ]
-        )
-        cards.append(
-            [
-                f"<b>{plain(path)}</b><br>cluster {cluster}, {r['n']}"
-                f" queries<br>{plain(r['representative'])}<br>quality {r['quality']:.3f}<br>regret"
-                f" {r['regret']:.3f} [{r['regret_low']:.3f}, {r['regret_high']:.3f}]"
-                for path, r in zip(order, rows, strict=True)
-            ]
-        )
     figure = go.Figure()
     figure.add_heatmap(
         x=list(range(len(order))),
         y=[names[cluster] for cluster in wide.index],
         z=wide.to_numpy(),
-        text=text,
+        text=text.to_numpy(),
         texttemplate="%{text}",
-        customdata=cards,
+        customdata=cards.to_numpy(),
         hovertemplate="%{customdata}<extra></extra>",
-        colorscale=[[0, "#FFFFFF"], [1, PALETTE[3]]],
+        colorscale=[[0, "#FFFFFF"], [1, RED]],
         zmin=0,
         zmax=max(0.1, float(wide.max(axis=None))),
         xgap=2,
         ygap=2,
-        textfont={"color": INK},
+        textfont={"color": INK, "size": 10},
         colorbar={"title": "regret<br>(quality lost)", "thickness": 12, "outlinewidth": 0},
     )
-    parts = [
-        [*stages, *filter(None, split_model(model))]
-        for *stages, model in map(path_ids.parts, order)
-    ]
-    ticks = [
-        "<br>".join(map(plain, slugs)) + ("<br><b>best of all</b>" if path == overall else "")
-        for path, slugs in zip(order, parts, strict=True)
-    ]
+    overall = frame.loc[frame["overall_best"], "path_id"].iloc[0]
     figure.update_xaxes(
         tickvals=list(range(len(order))),
-        ticktext=ticks,
+        ticktext=[_tick(path, overall) for path in order],
         tickangle=0,
         tickfont={"size": 10},
         showgrid=False,
         zeroline=False,
-        title=(
-            "path: rewrite, retrieve, refine, generate (★ = wins the cluster; bold = regret whose"
-            " 95 % interval is above 0)"
-        ),
+        title="path: rewrite, retrieve, refine, generate (★ wins the cluster; bold: 95 % above 0)",
     )
     figure.update_yaxes(
         autorange="reversed", automargin=True, showgrid=False, title="cluster (queries)"
     )
     title = "Which path answers each cluster best, and what do the others lose there?"
     return finish(figure, title, source, height=max(394, 284 + 30 * len(wide)), foot=142)
+
+
+def _cell_texts(frame: pd.DataFrame, n_columns: int) -> list[str]:
+    """Return what is written in each cell."""
+    texts = []
+    for row in frame.itertuples():
+        number = (
+            f".{round(100 * row.regret):02d}" if 0 <= row.regret < 0.995 else f"{row.regret:.1f}"
+        )
+        sure = row.regret_low > 0
+        rest = number if n_columns <= MOST_NUMBERS else ""
+        texts.append("★" if row.winner else f"<b>{number}</b>" if sure else rest)
+    return texts
+
+
+def _cards(frame: pd.DataFrame) -> list[str]:
+    return [
+        f"<b>{plain(r.path_id)}</b><br>cluster {r.cluster}, {r.n}"
+        f" queries<br>{plain(r.representative)}<br>quality {r.quality:.3f}<br>regret"
+        f" {r.regret:.3f} [{r.regret_low:.3f}, {r.regret_high:.3f}]"
+        for r in frame.itertuples()
+    ]
+
+
+def _tick(path: str, overall: str) -> str:
+    """Return a path's stages, one below the other."""
+    *stages, model = path_ids.parts(path)
+    lines = [plain(part) for part in (*stages, *filter(None, split_model(model)))]
+    return "<br>".join([*lines, "<b>best of all</b>"] if path == overall else lines)
 
 
 def _require_fit(trace: Trace, embeddings: np.ndarray, clusters: Clusters) -> None:

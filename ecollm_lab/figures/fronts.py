@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ecollm_lab.figures.axes import (
+    error_bars,
+    lifted,
+    log_axis,
+    mark_zero,
+    quality_range,
+    time_unit,
+)
 from ecollm_lab.figures.style import (
     CHOSEN,
     COST,
     FAINT,
+    GREY,
     INK,
-    LATENCY,
-    LOG,
-    LOOKS,
+    PLACEMENTS,
     QUALITY,
-    add_keys,
+    add_placement_keys,
     finish,
-    lifted,
-    mark_zero,
     plain,
 )
 from ecollm_lab.records import SLO
@@ -27,11 +34,13 @@ from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front, pareto_front
 from ecollm_lab.traces.intervals import bootstrap_counts, interval, resampled_means
 from ecollm_lab.traces.path_ids import path_placements
 
-PANELS = ("usd_per_1k", "latency_s")
+ENDS = ("low", "high")
 
 
 def compute_front(trace: Trace, *, n_resamples: int = 0, seed: int = 0) -> pd.DataFrame:
-    """Return `pareto_front` with where each path runs ("edge", "mixed", "cloud"; see `path_placements`) and its cost per 1,000 queries.
+    """Return `pareto_front` with where each path runs and what 1,000 queries cost on it.
+
+    Where a path runs is "edge", "mixed" or "cloud"; see `path_placements`.
 
     Parameters
     ----------
@@ -68,6 +77,18 @@ def compute_front(trace: Trace, *, n_resamples: int = 0, seed: int = 0) -> pd.Da
     return frame
 
 
+@dataclass(frozen=True)
+class _Panel:
+    """One panel of the figure: what its x axis shows."""
+
+    column: int
+    x: str
+    title: str
+    factor: float  # from the frame's unit to the axis's
+    limit: float  # in the axis's unit, infinite where the SLO has none
+    zero: float | None  # where a logarithmic axis shows 0
+
+
 def plot_front(
     frame: pd.DataFrame, source: str, slo: SLO | None = None, chosen: str | None = None
 ) -> go.Figure:
@@ -81,177 +102,161 @@ def plot_front(
     entries.
     """
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
-    free = {}  # where a logarithmic axis shows 0
-    for x in PANELS:
-        shown_at, free[x] = lifted(frame[x])
-        frame = frame.assign(**{x: shown_at})
-    for column, x in enumerate(PANELS, start=1):
-        steps = staircase(frame, x)
-        figure.add_scatter(
-            x=steps[x],
-            y=steps["quality"],
-            mode="lines",
-            line={"shape": "hv", "color": FAINT, "width": 7},
-            name="front of the two shown",
-            opacity=0.6,
-            hoverinfo="skip",
-            showlegend=column == 1,
-            row=1,
-            col=column,
-        )
-        if "quality_low" in frame:
-            part = frame[frame["on_front"]]
-            figure.add_scatter(
-                x=part[x],
-                y=part["quality"],
-                mode="markers",
-                name="95 % interval",
-                marker={"size": 1, "color": INK},
-                hoverinfo="skip",
-                error_x=bars(part, x),
-                error_y=bars(part, "quality"),
-                showlegend=False,
-                row=1,
-                col=column,
-            )
-        for placement, colour, symbol in LOOKS:
-            part = frame[frame["placement"] == placement]
-            if part.empty:
-                continue
-            figure.add_scatter(
-                x=part[x],
-                y=part["quality"],
-                mode="markers",
-                name=placement,
-                legendgroup=placement,
-                showlegend=False,
-                marker=marker_style(part, colour, symbol, slo),
-                customdata=part["path_id"],
-                text=hover(part),
-                hovertemplate="%{text}<extra></extra>",
-                row=1,
-                col=column,
-            )
-        picked = frame[frame["path_id"] == chosen]
-        left = bool(
-            (picked[x] ** 2 < frame[x].min() * frame[x].max()).any()
-        )  # of the axis: the label points to where there is room
-        figure.add_scatter(
-            x=picked[x],
-            y=picked["quality"],
-            mode="markers+text",
-            name="chosen",
-            textposition="top right" if left else "top left",
-            text=picked["path_id"].map(plain) if column == 1 else None,
-            showlegend=column == 1 and chosen is not None,
-            hoverinfo="skip",
-            marker={"symbol": "circle-open", "size": 22, "color": CHOSEN, "line": {"width": 4}},
-            row=1,
-            col=column,
-        )
-    add_keys(figure, {place: place for place in frame["placement"].unique()})
-    for column, (limit, x) in enumerate(zip(slo_limits(slo), PANELS, strict=True), start=1):
-        shown = bool(np.isfinite(limit))
-        at = limit if shown else float(frame[x].max())  # a browser cannot read infinity
-        figure.add_vline(
-            x=at, line={"dash": "dash", "color": INK}, visible=shown, row=1, col=column
-        )
-    for column, x in enumerate(PANELS, start=1):
-        zero = free[x]
-        if zero is not None:
-            mark_zero(figure, zero, column)
-        elif frame[x].isna().all():
-            figure.add_annotation(
-                text="not recorded",
-                x=0.5,
-                y=0.5,
-                xref=f"x{column if column > 1 else ''} domain",
-                yref="y domain",
-                showarrow=False,
-                font={"size": 12, "color": "#666666"},
-            )
-    for column, (title, limit, x) in enumerate(
-        zip((COST, LATENCY), slo_limits(slo), PANELS, strict=True), start=1
-    ):
-        figure.update_xaxes(LOG, title=title, row=1, col=column)
-        if np.isfinite(limit):
-            beyond = 10 * max(limit, float(frame[x].max()))
-            figure.add_vrect(
-                x0=limit,
-                x1=beyond,
-                fillcolor=INK,
-                opacity=0.06,
-                line_width=0,
-                layer="below",
-                row=1,
-                col=column,
-            )
-            known = frame[x][frame[x] > 0]
-            low, high = (
-                np.log10([min(known.min(), limit), max(known.max(), limit)])
-                if len(known)
-                else (0, 1)
-            )
-            figure.update_xaxes(
-                range=[low - 0.06 * (high - low + 1), high + 0.06 * (high - low + 1)],
-                row=1,
-                col=column,
-            )
-    figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03], row=1, col=1)
+    cards = pd.Series(_cards(frame), index=frame.index)
+    looks = _markers(frame, slo)
+    factor, unit = time_unit(frame["latency_s"])
+    cost, latency = _slo_limits(slo)
+    axes = [
+        ("usd_per_1k", COST, 1.0, cost),
+        ("latency_s", f"mean latency ({unit}, log)", factor, factor * latency),
+    ]
+    for column, (x, title, scale, limit) in enumerate(axes, start=1):
+        shown_at, zero = lifted(scale * frame[x])
+        panel = _Panel(column, x, title, scale, limit, zero)
+        moved = frame.assign(at=shown_at, card=cards, **looks)
+        _add_paths(figure, moved, panel)
+        _add_halo(figure, moved[moved["path_id"] == chosen], panel, moved["at"])
+        _set_axis(figure, moved["at"], panel)
+    add_placement_keys(figure, {place: place for place in frame["placement"].unique()})
+    columns = [name for name in ("quality", "quality_low", "quality_high") if name in frame]
+    drawn = [frame["quality"], *(frame.loc[frame["on_front"], name] for name in columns)]
+    figure.update_yaxes(title=QUALITY, range=quality_range(*drawn), row=1, col=1)
     return finish(figure, "Which paths are worth their cost and time?", source)
 
 
-def bars(part: pd.DataFrame, name: str) -> dict:
-    """Return plotly error bars from the columns `<name>_low` and `<name>_high`."""
-    above, below = part[f"{name}_high"] - part[name], part[name] - part[f"{name}_low"]
-    return {
-        "type": "data",
-        "array": above,
-        "arrayminus": below,
-        "thickness": 1,
-        "width": 0,
-        "color": "#888888",
-    }
+def _add_paths(figure: go.Figure, frame: pd.DataFrame, panel: _Panel) -> None:
+    place = {"row": 1, "col": panel.column}
+    steps = _staircase(frame, "at")
+    figure.add_scatter(
+        x=steps["at"],
+        y=steps["quality"],
+        mode="lines",
+        line={"shape": "hv", "color": FAINT, "width": 7},
+        name="front of the two shown",
+        opacity=0.6,
+        hoverinfo="skip",
+        showlegend=panel.column == 1,
+        **place,
+    )
+    if "quality_low" in frame:
+        front = frame[frame["on_front"]]
+        ends = {f"{panel.x}_{end}": panel.factor * front[f"{panel.x}_{end}"] for end in ENDS}
+        bars = {"width": 0, "color": "#888888"}
+        figure.add_scatter(
+            x=front["at"],
+            y=front["quality"],
+            mode="markers",
+            name="95 % interval",
+            marker={"size": 1, "color": INK},
+            hoverinfo="skip",
+            error_x=error_bars(front.assign(**ends, **{panel.x: front["at"]}), panel.x, **bars),
+            error_y=error_bars(front, "quality", **bars),
+            showlegend=False,
+            **place,
+        )
+    for placement, look in PLACEMENTS.items():
+        part = frame[frame["placement"] == placement]
+        if part.empty:
+            continue
+        ring = f"{look.symbol}-open"
+        marks = {"size": part["size"], "opacity": part["opacity"], "color": look.colour}
+        figure.add_scatter(
+            x=part["at"],
+            y=part["quality"],
+            mode="markers",
+            name=placement,
+            legendgroup=placement,
+            showlegend=False,
+            marker=marks | {"symbol": np.where(part["on_front"], look.symbol, ring)},
+            customdata=part["path_id"],
+            text=part["card"],
+            hovertemplate="%{text}<extra></extra>",
+            **place,
+        )
 
 
-def staircase(frame: pd.DataFrame, x: str) -> pd.DataFrame:
+def _add_halo(figure: go.Figure, picked: pd.DataFrame, panel: _Panel, at: pd.Series) -> None:
+    """Mark the chosen path; its label points to where there is room on the logarithmic axis."""
+    left = bool((picked["at"] ** 2 < at.min() * at.max()).any())
+    figure.add_scatter(
+        x=picked["at"],
+        y=picked["quality"],
+        mode="markers+text",
+        name="chosen",
+        textposition="top right" if left else "top left",
+        text=picked["path_id"].map(plain) if panel.column == 1 else None,
+        showlegend=panel.column == 1 and len(picked) > 0,
+        hoverinfo="skip",
+        marker={"symbol": "circle-open", "size": 22, "color": CHOSEN, "line": {"width": 4}},
+        row=1,
+        col=panel.column,
+    )
+
+
+def _set_axis(figure: go.Figure, at: pd.Series, panel: _Panel) -> None:
+    """Give a panel its axis, its limit with the forbidden side shaded, and its strip of zeros."""
+    place = {"row": 1, "col": panel.column}
+    limits = [panel.limit] if np.isfinite(panel.limit) else []
+    figure.update_xaxes(log_axis([*at, *limits], panel.title), **place)
+    for limit in limits:
+        figure.add_vline(x=limit, line={"dash": "dash", "color": INK}, **place)
+        shade = {"fillcolor": INK, "opacity": 0.06, "line_width": 0, "layer": "below"}
+        figure.add_vrect(x0=limit, x1=10 * max(limit, float(at.max())), **shade, **place)
+        known = [*at[at > 0], limit]
+        low, high = np.log10([min(known), max(known)])
+        room = 0.06 * (high - low + 1)
+        figure.update_xaxes(range=[low - room, high + room], **place)
+    if panel.zero is not None:
+        mark_zero(figure, panel.zero, panel.column)
+    elif at.isna().all():
+        figure.add_annotation(
+            text="not recorded",
+            x=0.5,
+            y=0.5,
+            xref=f"x{panel.column if panel.column > 1 else ''} domain",
+            yref="y domain",
+            showarrow=False,
+            font={"size": 12, "color": GREY},
+        )
+
+
+def _staircase(frame: pd.DataFrame, x: str) -> pd.DataFrame:
     """Return the rows that no path beats in both quality and `x`, by rising `x`."""
     ordered = frame.sort_values([x, "quality"], ascending=[True, False])
     return ordered[ordered["quality"] > ordered["quality"].cummax().shift(fill_value=-1)]
 
 
-def slo_limits(slo: SLO | None) -> tuple[float, float]:
-    """Return the cost limit per 1,000 queries and the latency limit; infinite where there is none."""
+def _slo_limits(slo: SLO | None) -> tuple[float, float]:
+    """Return the limits of cost per 1,000 queries and of latency; infinite where there is none."""
     values = {limit.column: limit.value for limit in slo.limits} if slo else {}
     return 1000 * values.get("cost_usd", np.inf), values.get("latency_s", np.inf)
 
 
-def marker_style(part: pd.DataFrame, colour: str, symbol: str, slo: SLO | None) -> dict:
-    """Return plotly markers: filled = on the front, ring = dominated, faint = beyond a limit."""
-    cost, latency = slo_limits(slo)
-    within = (part["usd_per_1k"] <= cost) & (part["latency_s"] <= latency)
+def _markers(frame: pd.DataFrame, slo: SLO | None) -> dict[str, np.ndarray]:
+    """Return size and opacity of each path: large on the front, faint beyond a limit."""
+    cost, latency = _slo_limits(slo)
+    beyond = (frame["usd_per_1k"] > cost) | (frame["latency_s"] > latency)
+    opacity = np.where(frame["on_front"], 1.0, 0.6)
     return {
-        "color": colour,
-        "size": np.where(part["on_front"], 11, 7),
-        "symbol": np.where(part["on_front"], symbol, f"{symbol}-open"),
-        "opacity": np.where(within, np.where(part["on_front"], 1.0, 0.6), 0.12),
+        "size": np.where(frame["on_front"], 11, 7),
+        "opacity": np.where(beyond, 0.12, opacity),
     }
 
 
-def hover(part: pd.DataFrame) -> list[str]:
+def _cards(part: pd.DataFrame) -> list[str]:
     """Return one card per path, with units and the number of queries."""
     cards = []
     for r in part.itertuples():
-        quality = (
-            f"{r.quality:.3f} [{r.quality_low:.3f}, {r.quality_high:.3f}]"
-            if "quality_low" in part
-            else f"{r.quality:.3f}"
-        )
+        quality = f"{r.quality:.3f}"
+        if "quality_low" in part:
+            quality += f" [{r.quality_low:.3f}, {r.quality_high:.3f}]"
         sure = f" ({r.front_probability:.0%} of resamples)" if "front_probability" in part else ""
-        cards.append(
-            f"<b>{plain(r.path_id)}</b><br>quality {quality} on {r.n} queries<br>{r.usd_per_1k:.4g}"
-            f" USD per 1,000 queries<br>{1000 * r.latency_s:.0f} ms mean,"
-            f" {1000 * r.latency_p95_s:.0f} ms"
-            f" p95<br>{'on the front' if r.on_front else 'dominated'}{sure}"
-        )
+        lines = [
+            f"<b>{plain(r.path_id)}</b>",
+            f"quality {quality} on {r.n} queries",
+            f"{r.usd_per_1k:.4g} USD per 1,000 queries",
+            f"{1000 * r.latency_s:.0f} ms mean, {1000 * r.latency_p95_s:.0f} ms p95",
+            f"{'on the front' if r.on_front else 'dominated'}{sure}",
+        ]
+        cards.append("<br>".join(lines))
     return cards

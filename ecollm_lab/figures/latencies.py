@@ -6,28 +6,31 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from ecollm_lab.figures.axes import log_axis, quality_range, time_unit
 from ecollm_lab.figures.fronts import compute_front
 from ecollm_lab.figures.style import (
     FAINT,
-    LOOKS,
+    PLACEMENTS,
     QUALITY,
-    STAGE_COLOURS,
-    add_keys,
-    decades,
+    STAGES,
+    add_placement_keys,
     finish,
     plain,
     require_rows,
 )
-from ecollm_lab.records import STAGES, LabError
+from ecollm_lab.records import STAGES as IN_ORDER
+from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import declared_delays
 
 NETWORK = "network (declared)"
-COLOURS = {**STAGE_COLOURS, NETWORK: FAINT}
+COLOURS = {**STAGES, NETWORK: FAINT}
 
 
 def compute_latency(trace: Trace) -> pd.DataFrame:
-    """Return quality and the median, mean and 95th percentile of latency per path, with the declared network delay in it.
+    """Return quality, and the median, mean and 95th percentile of latency, per path.
+
+    With the declared network delay that is part of the latency.
 
     Columns: path_id, placement, on_front (of three objectives), quality, latency_p50_s, latency_s,
     latency_p95_s, network_s (NaN where none is declared), network_share (of the median), n. Lower
@@ -61,85 +64,74 @@ def compute_latency(trace: Trace) -> pd.DataFrame:
 
 
 def plot_latency(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw quality against the median latency with a tail to the 95th percentile; left of the median, shaded, the declared network delay.
+    """Draw quality against the median latency, with a tail to the 95th percentile.
 
-    Without the network a path would be at the left end of its shade. Beside each name: the median
-    over the paths.
+    Left of the median the declared network delay is shaded: without the network a path would be at
+    the left end of its shade. Beside each name stands the median over the paths.
     """
     require_rows(frame, "no path has a latency")
     figure = go.Figure()
-    for placement, colour, symbol in LOOKS:
+    factor, unit = time_unit(frame["latency_p50_s"])
+    for placement in PLACEMENTS:
         part = frame[frame["placement"] == placement]
-        if part.empty:
-            continue
-        tails = np.stack(
-            [part["latency_p50_s"], part["latency_p95_s"], np.full(len(part), np.nan)], axis=1
-        ).ravel()
-        network = np.stack(
-            [
-                part["latency_p50_s"] - part["network_s"],
-                part["latency_p50_s"],
-                np.full(len(part), np.nan),
-            ],
-            axis=1,
-        )
-        if (part["network_s"] > 0).any():
-            figure.add_scatter(
-                x=network.ravel(),
-                y=np.repeat(part["quality"], 3),
-                mode="lines",
-                line={"color": colour, "width": 9},
-                opacity=0.14,
-                hoverinfo="skip",
-                name=f"{placement}, declared network",
-                legendgroup=placement,
-                showlegend=False,
-            )
-        figure.add_scatter(
-            x=tails,
-            y=np.repeat(part["quality"], 3),
-            mode="lines",
-            line={"color": colour, "width": 1},
-            opacity=0.35,
-            hoverinfo="skip",
-            legendgroup=placement,
-            showlegend=False,
-            name=f"{placement}, tail",
-        )
-        figure.add_scatter(
-            x=part["latency_p50_s"],
-            y=part["quality"],
-            mode="markers",
-            legendgroup=placement,
-            name=placement,
-            showlegend=False,
-            customdata=part["path_id"],
-            text=_cards(part),
-            hovertemplate="%{text}<extra></extra>",
-            marker={
-                "color": colour,
-                "size": np.where(part["on_front"], 11, 7),
-                "opacity": np.where(part["on_front"], 1, 0.6),
-                "symbol": np.where(part["on_front"], symbol, f"{symbol}-open"),
-            },
-        )
-    add_keys(
-        figure, {str(place): _name(str(place), part) for place, part in frame.groupby("placement")}
-    )
-    shade = (
-        ", shade = declared network delay in the median" if (frame["network_s"] > 0).any() else ""
-    )
-    spread = pd.concat([frame["latency_p50_s"], frame["latency_p95_s"]])
+        if len(part):
+            _add_placement(figure, part, placement, factor)
+    names = {str(place): _name(str(place), part) for place, part in frame.groupby("placement")}
+    add_placement_keys(figure, names)
+    networked = (frame["network_s"] > 0).any()
+    shade = ", shade = declared network delay in the median" if networked else ""
+    spread = factor * pd.concat([frame["latency_p50_s"], frame["latency_p95_s"]])
     low, high = np.log10(spread[spread > 0].min()), np.log10(spread.max())
-    figure.update_xaxes(
-        decades(spread),
-        title=f"latency (s, log): dot = median, tail = to the 95th percentile{shade}",
-        range=[low - 0.1, high + 0.1],
+    title = f"latency ({unit}, log): dot = median, tail = to the 95th percentile{shade}"
+    figure.update_xaxes(log_axis(spread, title), range=[low - 0.1, high + 0.1])
+    figure.update_yaxes(title=QUALITY, range=quality_range(frame["quality"]))
+    title = "How slow are the slowest answers, and how much of it is network?"
+    return finish(figure, title, source)
+
+
+def _add_placement(figure: go.Figure, part: pd.DataFrame, placement: str, factor: float) -> None:
+    """Draw the paths of a placement: shades, tails, then points."""
+    look = PLACEMENTS[placement]
+    median, tail = factor * part["latency_p50_s"], factor * part["latency_p95_s"]
+    network = factor * part["network_s"]
+    common = {"legendgroup": placement, "showlegend": False}
+    lines = {"y": np.repeat(part["quality"], 3), "mode": "lines", "hoverinfo": "skip", **common}
+    if (network > 0).any():
+        figure.add_scatter(
+            x=_segments(median - network, median),
+            line={"color": look.colour, "width": 9},
+            opacity=0.14,
+            name=f"{placement}, declared network",
+            **lines,
+        )
+    figure.add_scatter(
+        x=_segments(median, tail),
+        line={"color": look.colour, "width": 1},
+        opacity=0.35,
+        name=f"{placement}, tail",
+        **lines,
     )
-    figure.update_yaxes(title=QUALITY, range=[-0.03, 1.03])
-    return finish(
-        figure, "How slow are the slowest answers, and how much of it is network?", source
+    figure.add_scatter(
+        x=median,
+        y=part["quality"],
+        mode="markers",
+        name=placement,
+        customdata=part["path_id"],
+        text=_cards(part),
+        hovertemplate="%{text}<extra></extra>",
+        marker={
+            "color": look.colour,
+            "size": np.where(part["on_front"], 11, 7),
+            "opacity": np.where(part["on_front"], 1, 0.6),
+            "symbol": np.where(part["on_front"], look.symbol, f"{look.symbol}-open"),
+        },
+        **common,
     )
+
+
+def _segments(start: pd.Series, end: pd.Series) -> np.ndarray:
+    """Return line segments as plotly takes them: start, end, a gap, and so on."""
+    return np.stack([start, end, np.full(len(start), np.nan)], axis=1).ravel()
 
 
 def _name(placement: str, part: pd.DataFrame) -> str:
@@ -167,13 +159,13 @@ def _cards(part: pd.DataFrame) -> list[str]:
 
 
 def compute_stage_latency(trace: Trace) -> pd.DataFrame:
-    """Return the mean seconds each path spends in each stage, in long form, with the declared network delay as a stage of its own.
+    """Return the mean seconds that each path spends in each stage.
 
-    Columns: path_id, placement, on_front (of three objectives), quality, latency_s, stage, seconds,
-    share (of latency_s), n. Rows: paths by rising latency, in each the stages in order. Seconds sum
-    to latency_s.
+    The declared network delay is a stage of its own. Columns: path_id, placement, on_front (of
+    three objectives), quality, latency_s, stage, seconds, share (of latency_s), n. Rows: paths by
+    rising latency, in each the stages in order. Seconds sum to latency_s.
     """
-    columns = [f"{stage}_s" for stage in STAGES]
+    columns = [f"{stage}_s" for stage in IN_ORDER]
     missing = [column for column in columns if column not in trace.outcomes]
     if missing:
         raise LabError(
@@ -190,7 +182,7 @@ def compute_stage_latency(trace: Trace) -> pd.DataFrame:
         .to_numpy()
     )
     seconds = np.column_stack([seconds, np.nan_to_num(declared_delays(trace)[order])])
-    stages = [*STAGES, NETWORK]
+    stages = [*IN_ORDER, NETWORK]
     out = (
         frame[["path_id", "placement", "on_front", "quality", "latency_s", "n"]]
         .loc[frame.index.repeat(len(stages))]
@@ -198,26 +190,14 @@ def compute_stage_latency(trace: Trace) -> pd.DataFrame:
     )
     out["stage"], out["seconds"] = np.tile(stages, len(frame)), seconds.ravel()
     out["share"] = out["seconds"] / out["latency_s"]
-    return out[
-        [
-            "path_id",
-            "placement",
-            "on_front",
-            "quality",
-            "latency_s",
-            "stage",
-            "seconds",
-            "share",
-            "n",
-        ]
-    ]
+    return out[[*out.columns.drop("n"), "n"]]
 
 
 def plot_stage_latency(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw stacked bars of mean seconds per stage, the fastest path on top; what is declared is hatched.
+    """Draw stacked bars of mean time per stage, the fastest path on top.
 
-    Drawn are the paths on the front and, where no such path runs there, the best path at each
-    placement, marked as dominated.
+    What is declared is hatched. Drawn are the paths on the front and, where no such path runs
+    there, the best path at each placement, marked as dominated.
     """
     require_rows(frame, "no path has a latency")
     best = frame.sort_values("quality", ascending=False, kind="stable").drop_duplicates(
@@ -235,38 +215,32 @@ def plot_stage_latency(frame: pd.DataFrame, source: str) -> go.Figure:
         )
     )
     figure = go.Figure()
+    factor, unit = time_unit(part["latency_s"])
+    part = part.assign(ms=1000 * part["seconds"])
     for stage in dict.fromkeys(part["stage"]):
         rows = part[part["stage"] == stage]
         total = rows["seconds"].sum() / rows["latency_s"].sum()
+        shape = "/" if stage == NETWORK else ""
         figure.add_bar(
             y=rows["label"],
-            x=rows["seconds"],
+            x=factor * rows["seconds"],
             orientation="h",
             name=f"{stage} ({total:.0%})",
             marker={
                 "color": COLOURS[stage],
-                "pattern": {
-                    "shape": "/" if stage == NETWORK else "",
-                    "fgcolor": "white",
-                    "size": 6,
-                },
+                "pattern": {"shape": shape, "fgcolor": "white", "size": 6},
             },
-            customdata=np.stack(
-                [1000 * rows["seconds"], rows["share"], rows["n"], rows["quality"]], axis=1
-            ),
+            customdata=rows[["ms", "share", "n", "quality"]].to_numpy(),
             hovertemplate=(
                 f"<b>%{{y}}</b><br>{stage}: %{{customdata[0]:.2f}} ms, %{{customdata[1]:.1%}} of"
                 " the mean latency<br>%{customdata[2]} queries, quality"
                 " %{customdata[3]:.3f}<extra></extra>"
             ),
         )
-    n_paths = part["path_id"].nunique()
     figure.update_layout(barmode="stack", bargap=0.35)
-    figure.update_xaxes(title="mean latency (s)")
+    figure.update_xaxes(title=f"mean latency ({unit})")
     figure.update_yaxes(autorange="reversed", automargin=True)
+    height = max(320, 210 + 26 * part["path_id"].nunique())
     return finish(
-        figure,
-        "Where does the time go on the paths worth having?",
-        source,
-        height=max(320, 210 + 26 * n_paths),
+        figure, "Where does the time go on the paths worth having?", source, height=height
     )

@@ -12,8 +12,10 @@ from ecollm_lab.figures.style import CONFIG
 from ecollm_lab.files import write
 
 _STYLE = """
-body { font-family: system-ui, sans-serif; color: #333; max-width: 1240px; margin: 2rem auto; padding: 0 1rem; }
-nav a { margin-right: 1rem; } section { margin: 2rem 0; border-top: 1px solid #ddd; } a { color: #0072B2; }
+body { font-family: system-ui, sans-serif; color: #333; max-width: 1240px;
+  margin: 2rem auto; padding: 0 1rem; }
+nav a { margin-right: 1rem; } section { margin: 2rem 0; border-top: 1px solid #ddd; }
+a { color: #0072B2; }
 """
 
 
@@ -61,7 +63,9 @@ def write_pages(drawn: Mapping[str, Mapping[str, go.Figure]], out: Path) -> list
     write(
         '<!doctype html><html lang="en"><head><meta'
         f' charset="utf-8"><title>Figures</title><style>{_STYLE}</style></head><body>'
-        f"<h1>Figures</h1><nav>{links}</nav>{''.join(body for _, _, body in chapters)}</body></html>",
+        f"<h1>Figures</h1><nav>{links}</nav>"
+        + "".join(body for _, _, body in chapters)
+        + "</body></html>",
         index,
     )
     return [*files, index]

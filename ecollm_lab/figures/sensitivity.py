@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.style import INK, LOOKS, finish, plain, require_rows
+from ecollm_lab.figures.style import GREEN, INK, PLACEMENTS, finish, plain, require_rows
 from ecollm_lab.policies.choosing import choose
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, is_on_front
@@ -18,7 +18,7 @@ from ecollm_lab.traces.path_ids import declared_delays, model_row, path_placemen
 
 PRICES = (0.001, 0.003, 0.01, 0.1, 1.0, 3.0, 10.0)
 DELAYS_S = (0.0, 0.02, 0.04, 0.08, 0.16, 0.32)
-MOSTLY = 0.05  # share of queries on which the winning path may break a limit
+MAY_BREAK = 0.05  # share of queries on which the winning path may break a limit
 
 
 def compute_sensitivity(
@@ -28,7 +28,7 @@ def compute_sensitivity(
     price_factors: Sequence[float] = PRICES,
     delays_s: Sequence[float] = DELAYS_S,
 ) -> pd.DataFrame:
-    """Return which paths win when cloud tokens cost a multiple of their declared price and the network delay is another.
+    """Return which paths win under other token prices and another network delay.
 
     Parameters
     ----------
@@ -52,7 +52,6 @@ def compute_sensitivity(
     declared (whether this is the declared case), n.
 
     """
-    quality, cost, latency = (trace.array(name) for name in ("quality", "cost_usd", "latency_s"))
     tokens, declared = _token_cost(trace), declared_delays(trace)
     places = np.array(path_placements(trace))
     off_edge = (places == "mixed") | (places == "cloud")
@@ -61,55 +60,54 @@ def compute_sensitivity(
             "The trace has no path with a cloud model, so neither price nor network delay can"
             " change anything."
         )
-    slo, known = slo or SLO(), ~np.isnan(quality)
-    mean_quality = np.nanmean(quality, axis=0)
     rows = []
     for factor in price_factors:
-        priced = cost + (factor - 1) * tokens
+        priced = trace.array("cost_usd") + (factor - 1) * tokens
         for delay in delays_s:
-            delayed = latency + np.where(off_edge, delay - declared, 0.0)
-            kept = slo.keeps(priced, delayed) & known
-            possible = kept | (~kept.any(axis=1, keepdims=True) & known)
-            chosen = choose(np.nan_to_num(quality), possible, priced, delayed, slo)
-            means = np.nanmean(priced, axis=0), np.nanmean(delayed, axis=0)
-            lasting = ((~kept & known).sum(axis=0) <= MOSTLY * known.sum(axis=0)) & known.any(
-                axis=0
-            )
-            front = is_on_front(np.column_stack([mean_quality, *means]))
-            row: dict[str, Any] = {
-                "price_factor": factor,
-                "delay_s": delay,
-                "path_id": None,
-                "placement": None,
-                "quality": np.nan,
-            }
-            row |= {
-                f"{place}_share": float((places[chosen] == place).mean())
-                for place in ("edge", "mixed", "cloud")
-            }
-            if lasting.any():
-                best = int(choose(np.nan_to_num(mean_quality)[None], lasting, *means, slo)[0])
-                row |= {
-                    "path_id": trace.path_ids[best],
-                    "placement": str(places[best]),
-                    "quality": mean_quality[best],
-                }
-            row |= {
-                "front_size": int(front.sum()),
-                "front_off_edge_share": float(off_edge[front].mean()) if front.any() else np.nan,
-            }
-            rows.append(
-                row
-                | {
-                    "declared": factor == 1 and bool(np.isclose(declared[off_edge], delay).all()),
-                    "n": len(quality),
-                }
-            )
+            delayed = trace.array("latency_s") + np.where(off_edge, delay - declared, 0.0)
+            as_declared = factor == 1 and bool(np.isclose(declared[off_edge], delay).all())
+            row: dict[str, Any] = {"price_factor": factor, "delay_s": delay}
+            row |= _shares(trace, priced, delayed, slo or SLO())
+            row |= _winner(trace, priced, delayed, slo or SLO())
+            rows.append(row | {"declared": as_declared, "n": len(trace.query_ids)})
     return pd.DataFrame(rows)
 
 
+def _shares(trace: Trace, cost: np.ndarray, latency: np.ndarray, slo: SLO) -> dict[str, float]:
+    """Return where the oracle sends the queries."""
+    quality, places = trace.array("quality"), np.array(path_placements(trace))
+    known = ~np.isnan(quality)
+    kept = slo.keeps(cost, latency) & known
+    possible = kept | (~kept.any(axis=1, keepdims=True) & known)
+    chosen = places[choose(np.nan_to_num(quality), possible, cost, latency, slo)]
+    return {
+        f"{place}_share": float((chosen == place).mean()) for place in ("edge", "mixed", "cloud")
+    }
+
+
+def _winner(trace: Trace, cost: np.ndarray, latency: np.ndarray, slo: SLO) -> dict[str, Any]:
+    """Return the path of best mean quality that keeps the SLO on most queries, and the front."""
+    quality, places = trace.array("quality"), np.array(path_placements(trace))
+    off_edge = (places == "mixed") | (places == "cloud")
+    known = ~np.isnan(quality)
+    broken = ~slo.keeps(cost, latency) & known
+    lasting = (broken.sum(axis=0) <= MAY_BREAK * known.sum(axis=0)) & known.any(axis=0)
+    mean, dollars, seconds = (np.nanmean(values, axis=0) for values in (quality, cost, latency))
+    front = is_on_front(np.column_stack([mean, dollars, seconds]))
+    winner: dict[str, Any] = {"path_id": None, "placement": None, "quality": np.nan}
+    if lasting.any():
+        best = int(choose(np.nan_to_num(mean)[None], lasting, dollars, seconds, slo)[0])
+        winner = {"path_id": trace.path_ids[best], "placement": str(places[best])}
+        winner["quality"] = mean[best]
+    share = float(off_edge[front].mean()) if front.any() else np.nan
+    return winner | {"front_size": int(front.sum()), "front_off_edge_share": share}
+
+
 def _token_cost(trace: Trace) -> np.ndarray:
-    """Return the part of each outcome's cost that cloud tokens make up, in US dollars, shape (queries, paths)."""
+    """Return the part of each outcome's cost that cloud tokens make up, in US dollars.
+
+    Shape (queries, paths).
+    """
     rows = [model_row(trace, path) for path in trace.path_ids]
     for path, row in zip(trace.path_ids, rows, strict=True):
         missing = [
@@ -138,9 +136,13 @@ def _token_cost(trace: Trace) -> np.ndarray:
 
 
 def plot_sensitivity(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw the oracle's share off the edge and the winning path's placement, over price and delay; a frame marks the declared case."""
-    require_rows(frame, "the frame has no case")
-    prices, delays = sorted(frame["price_factor"].unique()), sorted(frame["delay_s"].unique())
+    """Draw, over price and delay, how many queries the oracle sends off the edge, and who wins.
+
+    Frames mark what is declared. The winner is the best path within the SLO; below it stands how
+    many paths on the front leave the edge.
+    """
+    require_rows(frame, "the frame has no cases")
+    prices, delays = (sorted(set(frame[name])) for name in ("price_factor", "delay_s"))
     cells = frame.set_index(["delay_s", "price_factor"])
     grid = [[cells.loc[(delay, price)] for price in prices] for delay in delays]
     titles = (
@@ -148,72 +150,47 @@ def plot_sensitivity(frame: pd.DataFrame, source: str) -> go.Figure:
         "where the best path within the SLO runs; front: off the edge, of all",
     )
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=titles)
-    x, y = [f"{price:g}" for price in prices], [f"{delay:g}" for delay in delays]
-    share = [[100 * (c["mixed_share"] + c["cloud_share"]) for c in row] for row in grid]
-    cards = [[_card(c) for c in row] for row in grid]
     shared = {
-        "x": x,
-        "y": y,
-        "customdata": cards,
+        "x": [f"{price:g}" for price in prices],
+        "y": [f"{1000 * delay:g}" for delay in delays],
+        "customdata": [[_card(c) for c in row] for row in grid],
         "hovertemplate": "%{customdata}<extra></extra>",
+        "texttemplate": "%{text}",
         "xgap": 2,
         "ygap": 2,
         "showscale": False,
     }
-    figure.add_heatmap(
-        z=share,
-        text=[[f"{v:.0f}" for v in row] for row in share],
-        texttemplate="%{text}",
-        colorscale=[[0, "#FFFFFF"], [1, LOOKS[1][1]]],
-        zmin=0,
-        zmax=100,
-        **shared,
-        row=1,
-        col=1,
-    )
-    words = [None, *(name for name, _, _ in LOOKS)]
-    tints = ("#EEEEEE", "#B3D5EA", "#B2E2D5", "#F2CEB2", "#CCCCCC")
-    scale = [[(i + e) / len(tints), tint] for i, tint in enumerate(tints) for e in (0, 1)]
-    at = [
-        [words.index(c["placement"] if isinstance(c["placement"], str) else None) for c in row]
-        for row in grid
-    ]
-    said = [
-        [f"{words[i] or 'none'}<br>{_off_edge(c)}" for i, c in zip(a, row, strict=True)]
-        for a, row in zip(at, grid, strict=True)
-    ]
-    figure.add_heatmap(
-        z=at,
-        text=said,
-        texttemplate="%{text}",
-        colorscale=scale,
-        zmin=-0.5,
-        zmax=4.5,
-        **shared,
-        row=1,
-        col=2,
-    )
+    share = [[100 * (c["mixed_share"] + c["cloud_share"]) for c in row] for row in grid]
+    text = [[f"{value:.0f}" for value in row] for row in share]
+    scale = {"colorscale": [[0, "#FFFFFF"], [1, GREEN]], "zmin": 0, "zmax": 100}
+    figure.add_heatmap(z=share, text=text, **scale, **shared, row=1, col=1)
+    _add_winners(figure, grid, shared)
     for case in frame[frame["declared"]].itertuples():
         i, j = prices.index(case.price_factor), delays.index(case.delay_s)
+        box = {"x0": i - 0.5, "x1": i + 0.5, "y0": j - 0.5, "y1": j + 0.5}
         for column in (1, 2):
-            figure.add_shape(
-                type="rect",
-                x0=i - 0.5,
-                x1=i + 0.5,
-                y0=j - 0.5,
-                y1=j + 0.5,
-                line={"color": INK, "width": 2.5},
-                row=1,
-                col=column,
-            )
+            line = {"color": INK, "width": 2.5}
+            figure.add_shape(type="rect", **box, line=line, row=1, col=column)
     figure.update_xaxes(title="price of cloud tokens (× declared)", type="category", showgrid=False)
     figure.update_yaxes(type="category", showgrid=False)
-    figure.update_yaxes(title="network delay to the cloud (s)", row=1, col=1)
-    return finish(
-        figure,
-        "Would other prices or another network change the choice? (frame: as declared)",
-        source,
-    )
+    figure.update_yaxes(title="network delay to the cloud (ms)", row=1, col=1)
+    title = "Would other prices or another network change the choice? (frame: as declared)"
+    return finish(figure, title, source)
+
+
+def _add_winners(figure: go.Figure, grid: list[list[pd.Series]], shared: dict[str, Any]) -> None:
+    """Draw where the winners run, in pale colours of the placements."""
+    words = [None, *PLACEMENTS]
+    tints = ("#EEEEEE", "#B3D5EA", "#B2E2D5", "#F2CEB2", "#CCCCCC")
+    at, said = [], []
+    for row in grid:
+        places = [c["placement"] if isinstance(c["placement"], str) else None for c in row]
+        at.append([words.index(place) for place in places])
+        both = zip(places, row, strict=True)
+        said.append([f"{place or 'none'}<br>{_off_edge(c)}" for place, c in both])
+    scale = [[(i + end) / len(tints), tint] for i, tint in enumerate(tints) for end in (0, 1)]
+    ends = {"zmin": -0.5, "zmax": 4.5}
+    figure.add_heatmap(z=at, text=said, colorscale=scale, **ends, **shared, row=1, col=2)
 
 
 def _off_edge(c: pd.Series) -> str:

@@ -1,24 +1,24 @@
-"""SLOs: what was asked, what was obtained, and where the choices ran, on queries the policies have not seen."""
+"""SLOs: what was asked and what was obtained, and where the choices ran, on held-out queries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ecollm_lab.figures.axes import error_bars, log_axis, time_unit
 from ecollm_lab.figures.style import (
     CHOSEN,
     FAINT,
     INK,
-    LOOKS,
-    PALETTE,
-    SYMBOLS,
-    aside,
-    decades,
+    PLACEMENTS,
     finish,
+    legend_aside,
+    policy_look,
     require_rows,
 )
 from ecollm_lab.policies import Decision, Policy, replay
@@ -57,61 +57,42 @@ def compute_attainment(
     keeps it at a violation rate of 5 %; far below leaves quality unused.
 
     """
-    rows = []
-    for policy in policies:
-        for slo in slos:
-            if slo.max_latency_s is None:
-                raise LabError(f"compute_attainment needs SLOs with max_latency_s, got {slo}.")
-            row = {
-                "policy": _name(policy),
-                "asked_s": slo.max_latency_s,
-                "feasible": False,
-                "n": len(trace.query_ids),
-            }
-            try:
-                done = replay(policy, trace, slo, embeddings=embeddings)
-            except InfeasibleSLO:
-                rows.append(row)
-                continue
-            tail = done.summary.loc["latency_p95_s"]
-            row |= {
-                "obtained_p95_s": tail["value"],
-                "obtained_p95_s_low": tail["low"],
-                "obtained_p95_s_high": tail["high"],
-            }
-            row |= {
-                "obtained_s": done["latency_s"],
-                "quality": done["quality"],
-                "slo_violation_rate": done["slo_violation_rate"],
-            }
-            rows.append(row | {"feasible": True})
-    if not rows:
-        raise LabError(
-            f"Give at least one policy and one SLO; got {len(policies)} policies and {len(slos)}"
-            " SLOs."
-        )
-    columns = [
-        "policy",
-        "asked_s",
-        "obtained_p95_s",
-        "obtained_p95_s_low",
-        "obtained_p95_s_high",
-        "obtained_s",
-        "quality",
-    ]
-    return pd.DataFrame(rows).reindex(columns=[*columns, "slo_violation_rate", "feasible", "n"])
+    _require_some(policies, slos)
+    rows = [_attained(policy, trace, slo, embeddings) for policy in policies for slo in slos]
+    tail = [f"obtained_p95_s{end}" for end in ("", "_low", "_high")]
+    columns = ["policy", "asked_s", *tail, "obtained_s", "quality", "slo_violation_rate"]
+    return pd.DataFrame(rows).reindex(columns=[*columns, "feasible", "n"])
+
+
+def _attained(
+    policy: Policy | str, trace: Trace, slo: SLO, embeddings: np.ndarray | None
+) -> dict[str, Any]:
+    if slo.max_latency_s is None:
+        raise LabError(f"compute_attainment needs SLOs with max_latency_s, got {slo}.")
+    row: dict[str, Any] = {"policy": policy_name(policy), "asked_s": slo.max_latency_s}
+    row |= {"feasible": False, "n": len(trace.query_ids)}
+    try:
+        done = replay(policy, trace, slo, embeddings=embeddings)
+    except InfeasibleSLO:
+        return row
+    tail = done.summary.loc["latency_p95_s"]
+    row |= {f"obtained_p95_s_{end}": tail[end] for end in ("low", "high")}
+    row |= {name: done[name] for name in ("quality", "slo_violation_rate")}
+    obtained = {"obtained_p95_s": tail["value"], "obtained_s": done["latency_s"]}
+    return row | obtained | {"feasible": True}
 
 
 def plot_attainment(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw the obtained 95th percentile of latency against the limit asked, on the same scale; diagonal and a band of ±10 %.
+    """Draw the obtained 95th percentile of latency against the limit asked, on the same scale.
 
-    Beside each name: the share of the feasible limits that the policy kept. A limit a policy calls
-    infeasible has no point.
+    With the diagonal, and a band of ±10 %. Beside each name stands the share of the feasible limits
+    that the policy kept. A limit that a policy calls infeasible has no point.
     """
     feasible = frame[frame["feasible"]]
     require_rows(feasible, "no policy finds any of these SLOs feasible; ask for more latency")
     figure = go.Figure()
-    ends = np.array([frame["asked_s"].min() * 0.9, frame["asked_s"].max() * 1.1])
+    factor, unit = time_unit(frame["asked_s"])
+    ends = factor * np.array([frame["asked_s"].min() * 0.9, frame["asked_s"].max() * 1.1])
     figure.add_scatter(
         x=[*ends, *ends[::-1]],
         y=[*(0.9 * ends), *(1.1 * ends[::-1])],
@@ -131,40 +112,36 @@ def plot_attainment(frame: pd.DataFrame, source: str) -> go.Figure:
         name="asked = obtained",
         hoverinfo="skip",
     )
-    for i, policy in enumerate(dict.fromkeys(frame["policy"])):
-        part = feasible[feasible["policy"] == policy].sort_values("asked_s")
-        kept = (part["obtained_p95_s"] <= part["asked_s"]).mean() if len(part) else np.nan
-        ours = policy == "ours"
-        figure.add_scatter(
-            x=part["asked_s"],
-            y=part["obtained_p95_s"],
-            mode="lines+markers",
-            name=f"{policy} (keeps {kept:.0%})",
-            line={"color": PALETTE[i % len(PALETTE)], "width": 3 if ours else 1.5},
-            marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 11 if ours else 8},
-            error_y=(
-                {
-                    "type": "data",
-                    "array": part["obtained_p95_s_high"] - part["obtained_p95_s"],
-                    "thickness": 1,
-                    "width": 0,
-                    "arrayminus": part["obtained_p95_s"] - part["obtained_p95_s_low"],
-                }
-                if ours
-                else None
-            ),
-            customdata=part[["obtained_s", "slo_violation_rate", "quality", "n"]].to_numpy(),
-            hovertemplate=(
-                f"<b>{policy}</b><br>asked %{{x:.3f}} s, obtained %{{y:.3f}} s p95,"
-                " %{customdata[0]:.3f} s mean<br>%{customdata[1]:.1%} of %{customdata[3]}"
-                " queries over the limit<br>quality %{customdata[2]:.3f}<extra></extra>"
-            ),
-        )
-    spread = pd.concat([frame["asked_s"], feasible["obtained_p95_s"]])
-    figure.update_xaxes(decades(spread), title="latency limit asked (s, log)")
-    figure.update_yaxes(decades(spread), title="latency obtained (s, 95th percentile, log)")
-    return aside(
-        finish(figure, "Does a policy keep the latency it is asked for?", source, height=560)
+    for policy in dict.fromkeys(frame["policy"]):
+        _add_attained(figure, feasible[feasible["policy"] == policy], policy, factor)
+    spread = factor * pd.concat([frame["asked_s"], feasible["obtained_p95_s"]])
+    figure.update_xaxes(log_axis(spread, f"latency limit asked ({unit}, log)"))
+    figure.update_yaxes(log_axis(spread, f"latency obtained ({unit}, 95th percentile, log)"))
+    title = "Does a policy keep the latency it is asked for?"
+    return legend_aside(finish(figure, title, source, height=560))
+
+
+def _add_attained(figure: go.Figure, part: pd.DataFrame, policy: str, factor: float) -> None:
+    part = part.sort_values("asked_s")
+    kept = (part["obtained_p95_s"] <= part["asked_s"]).mean() if len(part) else np.nan
+    ours, look = policy == "ours", policy_look(policy)
+    ends = [name for name in part if name.startswith("obtained_p95_s")]
+    bars = error_bars(factor * part[ends], "obtained_p95_s", width=0) if ours else None
+    facts = ["asked_s", "obtained_p95_s", "obtained_s", "slo_violation_rate", "quality", "n"]
+    figure.add_scatter(
+        x=factor * part["asked_s"],
+        y=factor * part["obtained_p95_s"],
+        mode="lines+markers",
+        name=f"{policy} (keeps {kept:.0%})",
+        line={"color": look.colour, "width": 3 if ours else 1.5},
+        marker={"symbol": look.symbol, "size": 11 if ours else 8},
+        error_y=bars,
+        customdata=part[facts].to_numpy(),
+        hovertemplate=(
+            f"<b>{policy}</b><br>asked %{{customdata[0]:.3f}} s, obtained %{{customdata[1]:.3f}} s"
+            " p95, %{customdata[2]:.3f} s mean<br>%{customdata[3]:.1%} of %{customdata[5]} queries"
+            " over the limit<br>quality %{customdata[4]:.3f}<extra></extra>"
+        ),
     )
 
 
@@ -175,45 +152,49 @@ def compute_choice_mix(
     *,
     embeddings: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Return where the paths that each policy chooses under each SLO run: shares of queries on the edge, mixed, in the cloud.
+    """Return where the paths run that each policy chooses under each SLO, as shares of queries.
 
     See `compute_attainment` for the arguments and `path_placements` for what "mixed" means. One row
     per policy, SLO and placement that the trace has: policy, max_latency_s, max_cost_usd,
     placement, share (NaN where the policy calls the SLO infeasible), quality, n.
     """
+    _require_some(policies, slos)
     places = dict(zip(trace.path_ids, path_placements(trace), strict=True))
     rows = []
     for policy in policies:
         for slo in slos:
             done = delivered(policy, trace, slo, embeddings)
-            common = {
-                "policy": _name(policy),
+            row = {
+                "policy": policy_name(policy),
                 "max_latency_s": slo.max_latency_s,
                 "max_cost_usd": slo.max_cost_usd,
-            }
-            common |= {
                 "quality": np.nan if done is None else done["quality"].mean(),
                 "n": len(trace.query_ids),
             }
             at = None if done is None else done["path_id"].map(places)
-            for placement, _, _ in LOOKS:
+            for placement in PLACEMENTS:
                 if placement in places.values():
                     share = np.nan if at is None else float((at == placement).mean())
-                    rows.append(common | {"placement": placement, "share": share})
-    if not rows:
+                    rows.append(row | {"placement": placement, "share": share})
+    columns = ["policy", "max_latency_s", "max_cost_usd", "placement", "share", "quality", "n"]
+    return pd.DataFrame(rows)[columns]
+
+
+def _require_some(policies: Sequence[Policy | str], slos: Sequence[SLO]) -> None:
+    if not policies or not slos:
         raise LabError(
             f"Give at least one policy and one SLO; got {len(policies)} policies and {len(slos)}"
             " SLOs."
         )
-    return pd.DataFrame(rows)[
-        ["policy", "max_latency_s", "max_cost_usd", "placement", "share", "quality", "n"]
-    ]
 
 
 def delivered(
     policy: Policy | str, trace: Trace, slo: SLO, embeddings: np.ndarray | None = None
 ) -> pd.DataFrame | None:
-    """Return what a policy's choices deliver, one row per query (see `outcomes_of`); None if it calls the SLO infeasible."""
+    """Return what a policy's choices deliver, a row per query; see `outcomes_of`.
+
+    None if the policy calls the SLO infeasible.
+    """
     if isinstance(policy, str):
         require_choice("policy", policy, ("oracle",))
         best = oracle_choice(trace, slo)
@@ -226,7 +207,10 @@ def delivered(
 
 
 def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw, per policy, stacked bars of where its choices run, one bar a latency limit, and quality as a line over them."""
+    """Draw, per policy, bars of where its choices run, a bar per latency limit.
+
+    Quality is a line over them.
+    """
     require_rows(
         frame[frame["share"].notna()], "no policy finds any of these SLOs feasible; ask for more"
     )
@@ -237,7 +221,7 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
     patterns = {"edge": "", "mixed": "/", "cloud": "x", "not stated": "."}
     for column, policy in enumerate(policies, start=1):
         mine = frame[frame["policy"] == policy]
-        for placement, colour, _ in LOOKS:
+        for placement, look in PLACEMENTS.items():
             part = mine[mine["placement"] == placement].sort_values("max_latency_s")
             if part.empty:
                 continue
@@ -248,7 +232,7 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
                 legendgroup=placement,
                 showlegend=column == 1,
                 marker={
-                    "color": colour,
+                    "color": look.colour,
                     "pattern": {"shape": patterns[placement], "fgcolor": "white", "size": 6},
                 },
                 customdata=part[["n", "quality"]].to_numpy(),
@@ -268,12 +252,7 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
             legendgroup="quality",
             showlegend=column == 1,
             line={"color": INK, "width": 2},
-            marker={
-                "symbol": "star",
-                "size": 10,
-                "color": CHOSEN,
-                "line": {"color": INK, "width": 1},
-            },
+            marker={"symbol": "star", "size": 10, "color": CHOSEN},
             hovertemplate=f"{policy}, limit %{{x}} ms<br>quality × 100: %{{y:.1f}}<extra></extra>",
             row=1,
             col=column,
@@ -291,5 +270,6 @@ def _ms(seconds: float) -> str:
     return f"{1000 * seconds:.0f}" if seconds >= 0.1 else f"{1000 * seconds:.3g}"
 
 
-def _name(policy: Policy | str) -> str:
+def policy_name(policy: Policy | str) -> str:
+    """Return the name of a policy, or the name itself."""
     return policy if isinstance(policy, str) else policy.name

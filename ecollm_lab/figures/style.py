@@ -1,37 +1,46 @@
-"""What all figures share: colours, second codings, axis titles, the layout, the source line."""
+"""What all figures share: colours and marks, words, the layout, the source line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NamedTuple
+from zlib import crc32
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab.records import LabError
 
-# Okabe-Ito colours and two of Tol's; shape is the second coding, for readers without colour.
-EDGE, MIXED, CLOUD, CHOSEN, INK, FAINT = (
+
+class Look(NamedTuple):
+    """How a thing is drawn; the mark tells it apart for readers who do not see the colour."""
+
+    colour: str
+    symbol: str = "circle"
+    dash: str = "solid"
+
+
+# The colours of Okabe and Ito, two of Paul Tol's, and greys.
+BLUE, GREEN, RED, PINK, SKY, ORANGE = (
     "#0072B2",
     "#009E73",
     "#D55E00",
     "#CC79A7",
-    "#333333",
-    "#BBBBBB",
-)
-PALETTE = (
-    CHOSEN,
-    MIXED,
-    EDGE,
-    CLOUD,
     "#56B4E9",
     "#E69F00",
-    "#999999",
-    "#000000",
+)
+WINE, TEAL, BLACK, INK, GREY, FAINT = (
     "#882255",
     "#44AA99",
+    "#000000",
+    "#333333",
+    "#777777",
+    "#BBBBBB",
 )
+CHOSEN = PINK
+PALETTE = (PINK, GREEN, BLUE, RED, SKY, ORANGE, "#999999", BLACK, WINE, TEAL)
 SYMBOLS = (
     "star",
     "square",
@@ -44,78 +53,58 @@ SYMBOLS = (
     "pentagon",
     "hourglass",
 )
-LOOKS = (
-    ("edge", EDGE, "circle"),
-    ("mixed", MIXED, "square"),
-    ("cloud", CLOUD, "diamond"),
-    ("not stated", "#777777", "triangle-up"),
-)
-STAGE_COLOURS = {"rewrite": "#56B4E9", "retrieve": EDGE, "refine": MIXED, "generate": "#E69F00"}
-LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
-CONFIG = {"displaylogo": False, "showSendToCloud": False}  # nothing leaves the notebook
+PLACEMENTS = {
+    "edge": Look(BLUE, "circle"),
+    "mixed": Look(GREEN, "square"),
+    "cloud": Look(RED, "diamond"),
+    "not stated": Look(GREY, "triangle-up"),
+}
+# Policies that look at the query have a colour, those that do not are grey, and the two that bound
+# the others are lines.
+POLICIES = {
+    "ours": Look(PINK, "star"),
+    "knn": Look(BLUE, "circle"),
+    "cluster": Look(GREEN, "square"),
+    "matrix_factorisation": Look(ORANGE, "triangle-up"),
+    "threshold": Look(SKY, "triangle-down"),
+    "cascade": Look(RED, "diamond"),
+    "pareto_bandit": Look(WINE, "pentagon"),
+    "best_single": Look(INK, "x"),
+    "cloud_only": Look(GREY, "diamond"),
+    "cheapest": Look(GREY, "cross"),
+    "fastest": Look(GREY, "hourglass"),
+    "oracle": Look(GREEN, "star-diamond", "dash"),
+    "random": Look(FAINT, "circle-open", "dot"),
+}
+STAGES = {"rewrite": SKY, "retrieve": BLUE, "refine": GREEN, "generate": ORANGE}
+CONFIG = {"displaylogo": False, "showSendToCloud": False}
+NO_UPLOAD = ["sendChartToCloud"]  # plotly's button that would upload the figure
 QUALITY = "quality (share of facts stated, higher is better)"
 COST = "cost (USD per 1,000 queries, log)"
-LATENCY = "latency (s, mean, log)"
-_FILE_TYPE = re.compile(
-    r"[-.](bf16|f16|f32|i?q\d\w*)$", re.IGNORECASE
-)  # of a GGUF, at the end of a model's name
 FOOT = 58  # pixels between the lowest axis and the source line
+SMALL = 11  # the size of small text; nothing is smaller than 9
+_FILE_TYPE = re.compile(r"[-.](bf16|f16|f32|i?q\d\w*)$", re.IGNORECASE)
 
 
 def plain(text: object, longest: int = 120) -> str:
-    """Make text safe for plotly's pseudo-HTML and short enough for a hover card."""
+    """Return text that is safe in plotly's pseudo-HTML and short enough for a hover card."""
     shown = " ".join(str(text).split())
     shown = shown if len(shown) <= longest else shown[: longest - 1] + "…"
-    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape(shown, quote=False)
 
 
-def decades(values: pd.Series) -> dict:
-    """Return the settings of a logarithmic axis over some values, with ticks at 1, 2 and 5 where it spans less than two decades."""
-    known = values[(values > 0) & np.isfinite(values)]
-    if known.empty or known.max() >= 1e4 * known.min():
-        return LOG
-    steps = (1, 2, 5) if known.max() < 100 * known.min() else (1,)
-    powers = range(int(np.floor(np.log10(known.min()))), int(np.ceil(np.log10(known.max()))) + 1)
-    ticks = [float(f"{m}e{power}") for power in powers for m in steps]
-    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+def policy_look(name: str) -> Look:
+    """Return the look of a policy, the same in every figure."""
+    return POLICIES.get(name) or _spare(name)
 
 
-def lifted(values: pd.Series) -> tuple[pd.Series, float | None]:
-    """Return values for a logarithmic axis, zeros at a quarter of the least other value, and that place; None if there is no zero."""
-    if not (values == 0).any():
-        return values, None
-    others = values[(values > 0) & np.isfinite(values)]
-    at = float(others.min()) / 4 if len(others) else 1e-3
-    return values.replace(0.0, at), at
-
-
-def mark_zero(figure: go.Figure, at: float, column: int) -> None:
-    """Mark the strip of a logarithmic axis where `lifted` put the zeros."""
-    figure.add_vrect(
-        x0=at / 1.5,
-        x1=at * 1.5,
-        fillcolor=FAINT,
-        opacity=0.25,
-        line_width=0,
-        layer="below",
-        row=1,
-        col=column,
-    )
-    axis = str(column) if column > 1 else ""
-    figure.add_annotation(
-        text="0",
-        x=np.log10(at),
-        y=0.01,
-        xref=f"x{axis}",
-        yref=f"y{axis} domain",
-        showarrow=False,
-        yanchor="bottom",
-        font={"size": 11, "color": "#666666"},
-    )
+def _spare(name: str) -> Look:
+    place = crc32(name.encode())
+    return Look(PALETTE[4 + place % 6], SYMBOLS[place // 6 % len(SYMBOLS)])
 
 
 def split_model(name: str) -> tuple[str, str]:
-    """Return a model's name without its file type, and that type ("" if it names none).
+    """Return the name of a model without its file type, and that type ("" if it names none).
 
     Examples
     --------
@@ -127,43 +116,49 @@ def split_model(name: str) -> tuple[str, str]:
     return (name[: found.start()], found[1]) if found else (name, "")
 
 
-def model_looks(models: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-    """Return colour, symbol and dash of each model: colour and symbol tell models apart, the dash the file types of one."""
-    names, types = (
-        list(dict.fromkeys(part)) for part in zip(*map(split_model, models), strict=True)
-    )
-    types = [kind for kind in types if kind]
-    colours = (EDGE, "#56B4E9", CLOUD, "#E69F00", MIXED, CHOSEN, *PALETTE[6:])
+def model_looks(models: Sequence[str]) -> dict[str, Look]:
+    """Return the look of each model: colour and mark tell models apart, the dash their file types.
+
+    A model's name decides its colour and mark, so that it looks the same in every figure; only
+    where two names of one figure would share a colour, the later one takes the next that is free.
+    """
+    colours = (BLUE, SKY, RED, ORANGE, GREEN, PINK, *PALETTE[6:])
     symbols = ("circle", "square", "diamond", "x", *SYMBOLS[4:])
     dashes = ("solid", "dash", "dot", "dashdot", "longdash")
+    parts = {model: split_model(model) for model in models}
+    places: dict[str, int] = {}
+    for name in sorted({name for name, _ in parts.values()}):
+        wanted = crc32(name.encode())
+        turns = [(wanted + turn) % len(colours) for turn in range(len(colours))]
+        places[name] = next((p for p in turns if p not in places.values()), turns[0])
+    types = sorted({kind for _, kind in parts.values() if kind})
     looks = {}
-    for model in models:
-        name, kind = split_model(model)
-        i, dash = names.index(name), dashes[types.index(kind) % len(dashes)] if kind else "solid"
-        looks[model] = (colours[i % len(colours)], symbols[i % len(symbols)], dash)
+    for model, (name, kind) in parts.items():
+        place = places[name]
+        dash = dashes[types.index(kind) % len(dashes)] if kind else "solid"
+        looks[model] = Look(colours[place], symbols[place % len(symbols)], dash)
     return looks
 
 
-def add_model_keys(figure: go.Figure, looks: Mapping[str, tuple[str, str, str]]) -> None:
-    """Add a legend entry per model, whatever its file types, and one per file type if there are several."""
+def add_model_keys(figure: go.Figure, looks: Mapping[str, Look]) -> None:
+    """Add a legend entry per model, and one per file type if there are several."""
     parts = {model: split_model(model) for model in looks}
     for name in dict.fromkeys(name for name, _ in parts.values()):
-        colour, symbol, _ = next(look for model, look in looks.items() if parts[model][0] == name)
+        look = next(look for model, look in looks.items() if parts[model][0] == name)
         figure.add_scatter(
             x=[None],
             y=[None],
             mode="lines+markers",
             name=name,
             legendgroup=name,
-            line={"color": colour},
-            marker={"symbol": symbol, "size": 8},
+            line={"color": look.colour},
+            marker={"symbol": look.symbol, "size": 8},
         )
     types = dict.fromkeys(kind for _, kind in parts.values() if kind)
     for kind in types if len(types) > 1 else ():
-        dash = next(look[2] for model, look in looks.items() if parts[model][1] == kind)
-        figure.add_scatter(
-            x=[None], y=[None], mode="lines", name=kind, line={"color": "#777777", "dash": dash}
-        )
+        dash = next(look.dash for model, look in looks.items() if parts[model][1] == kind)
+        line = {"color": GREY, "dash": dash}
+        figure.add_scatter(x=[None], y=[None], mode="lines", name=kind, line=line)
 
 
 def require_rows(frame: pd.DataFrame, what: str) -> None:
@@ -172,12 +167,12 @@ def require_rows(frame: pd.DataFrame, what: str) -> None:
         raise LabError(f"There is nothing to draw: {what}.")
 
 
-def add_keys(figure: go.Figure, names: Mapping[str, str]) -> None:
-    """Add a legend entry per placement, drawn full: an entry of the points themselves would be as pale as most of them are.
+def add_placement_keys(figure: go.Figure, names: Mapping[str, str]) -> None:
+    """Add a legend entry per placement; `names` maps those that are drawn to their legend text.
 
-    `names` maps each placement that is drawn to what the legend calls it.
+    An entry of the points themselves would be as pale as most of them are.
     """
-    for placement, colour, symbol in LOOKS:
+    for placement, look in PLACEMENTS.items():
         if placement in names:
             figure.add_scatter(
                 x=[None],
@@ -185,35 +180,25 @@ def add_keys(figure: go.Figure, names: Mapping[str, str]) -> None:
                 mode="markers",
                 name=names[placement],
                 legendgroup=placement,
-                marker={"color": colour, "symbol": symbol, "size": 10},
+                marker={"color": look.colour, "symbol": look.symbol, "size": 10},
             )
 
 
 def finish(
     figure: go.Figure, title: str, source: str, *, height: int = 470, foot: int = FOOT
 ) -> go.Figure:
-    """Give a figure its title, its source line `foot` pixels below the axes, and the house layout."""
-    panels = any(
-        annotation.yanchor == "bottom" and annotation.y == 1
-        for annotation in figure.layout.annotations
-    )
-    head, above = (
-        (100, 30) if panels else (74, 6)
-    )  # pixels over the axes; and the legend's among them, below plotly's own buttons
+    """Give a figure its title, its source line `foot` pixels below the axes, and the layout."""
+    panels = any(note.yanchor == "bottom" and note.y == 1 for note in figure.layout.annotations)
+    # pixels over the axes; and the legend's among them, below plotly's own buttons
+    head, above = (100, 30) if panels else (74, 6)
+    heading = {"text": title, "x": 0.01, "y": 1, "yref": "container", "yanchor": "top"}
     figure.update_layout(
-        title={
-            "text": title,
-            "x": 0.01,
-            "y": 1,
-            "yref": "container",
-            "yanchor": "top",
-            "pad": {"t": 14},
-            "font": {"size": 18},
-        },
+        title=heading | {"pad": {"t": 14}, "font": {"size": 18}},
         template="plotly_white",
         height=height,
         margin={"l": 70, "r": 20, "t": head, "b": foot + 32},
         uirevision="keep",
+        modebar={"remove": NO_UPLOAD},
         legend={
             "orientation": "h",
             "y": 1 + above / (height - head - foot - 32),
@@ -233,20 +218,12 @@ def finish(
         xanchor="left",
         yshift=-foot,
         showarrow=False,
-        font={"size": 11, "color": "#666666"},
+        font={"size": SMALL, "color": GREY},
     )
     return figure
 
 
-def aside(figure: go.Figure) -> go.Figure:
+def legend_aside(figure: go.Figure) -> go.Figure:
     """Move the legend to the right of the axes, for more entries than a line holds."""
-    return figure.update_layout(
-        legend={
-            "orientation": "v",
-            "x": 1.01,
-            "xanchor": "left",
-            "y": 1,
-            "yref": "paper",
-            "yanchor": "top",
-        }
-    )
+    aside = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yref": "paper"}
+    return figure.update_layout(legend=aside | {"yanchor": "top"})

@@ -10,7 +10,7 @@ import pytest
 from ecollm_lab import figures
 from ecollm_lab.records import LabError
 from tests.conftest import LARGE, SMALL, make_trace
-from tests.figures.test_figure_frames import stage_trace
+from tests.support.traces import stage_trace
 
 S1, XL1, S3, XL3 = (f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in (SMALL, LARGE))
 GREEDY, SINGLE, KIND, MODEL, WHOLE = (
@@ -23,7 +23,7 @@ GREEDY, SINGLE, KIND, MODEL, WHOLE = (
 
 
 def equal(trace, limit="cost_usd", kind="all queries"):
-    frame = figures.compute_whole_paths(trace, n_budgets=5)
+    frame = figures.whole_paths.compute_whole_paths(trace, n_budgets=5)
     rows = frame[frame["equal"] & (frame["limit"] == limit) & (frame["kind"] == kind)]
     return rows.set_index("choice")
 
@@ -57,7 +57,7 @@ def test_a_path_per_kind_shares_one_budget():
     quality = [[1, 0, 0, 0], [0, 0, 0, 1]]
     trace = stage_trace(quality, [[1e-6, 2e-6, 2e-6, 3e-6]] * 2)
     trace = replace(trace, queries=trace.queries.assign(kind=["lookup", "compare"]))
-    frame = figures.compute_whole_paths(trace, n_budgets=3)
+    frame = figures.whole_paths.compute_whole_paths(trace, n_budgets=3)
     rows = frame[(frame["choice"] == KIND) & (frame["limit"] == "cost_usd")]
     assert set(rows["kind"]) == {"all queries"}
     assert rows["budget"].tolist() == pytest.approx(
@@ -71,7 +71,7 @@ def test_a_path_per_kind_shares_one_budget():
 def test_the_knapsack_is_the_best_of_all_choices_but_for_one_query_mixed():
     rng = np.random.default_rng(3)
     quality, cost = rng.integers(0, 4, (5, 4)) / 3, rng.random((5, 4))
-    frame = figures.compute_whole_paths(stage_trace(quality, cost), n_budgets=12)
+    frame = figures.whole_paths.compute_whole_paths(stage_trace(quality, cost), n_budgets=12)
     whole = frame[
         (frame["choice"] == WHOLE)
         & (frame["kind"] == "all queries")
@@ -102,7 +102,7 @@ def test_the_order_of_paths_and_queries_changes_nothing(measured):
         queries=part.queries.iloc[::-1].reset_index(drop=True),
     )
     one, other = (
-        figures.compute_whole_paths(t, n_budgets=4).sort_values(
+        figures.whole_paths.compute_whole_paths(t, n_budgets=4).sort_values(
             ["kind", "limit", "choice", "equal", "budget"], ignore_index=True
         )
         for t in (part, turned)
@@ -112,16 +112,18 @@ def test_the_order_of_paths_and_queries_changes_nothing(measured):
 
 def test_an_incomplete_trace_is_refused():
     with pytest.raises(LabError, match="complete trace"):
-        figures.compute_whole_paths(stage_trace([[0.5, np.nan, 1, 1]]))
+        figures.whole_paths.compute_whole_paths(stage_trace([[0.5, np.nan, 1, 1]]))
     with pytest.raises(LabError, match="complete trace"):
-        figures.compute_whole_paths(make_trace([[0.5, 1]], np.nan, np.nan))
-    frame = figures.compute_whole_paths(stage_trace([[0.5, 0, 1, 1]], np.nan, 0.1))
+        figures.whole_paths.compute_whole_paths(make_trace([[0.5, 1]], np.nan, np.nan))
+    frame = figures.whole_paths.compute_whole_paths(stage_trace([[0.5, 0, 1, 1]], np.nan, 0.1))
     assert set(frame["limit"]) == {"latency_s"}
 
 
 def test_the_figure_shows_every_kind_and_what_the_oracle_gains():
     trace = stage_trace([[0, 0, 1, 0], [0, 1, 0, 0], [1, 1, 0, 0]], [[1e-6, 2e-6, 3e-6, 9e-6]] * 3)
-    figure = figures.plot_whole_paths(figures.compute_whole_paths(trace), "here")
+    figure = figures.whole_paths.plot_whole_paths(
+        figures.whole_paths.compute_whole_paths(trace), "here"
+    )
     gains = [a.text for a in figure.layout.annotations if a.text.startswith("+")]
     assert gains.count("+33 / +33") == 4  # all queries and lookup, by cost and by latency
     star = next(t for t in figure.data if t.name == WHOLE and t.mode == "markers")

@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from typer.testing import CliRunner
 
 from ecollm_lab.cli import app
-from ecollm_lab.figures import compute_front, plot_front
+from ecollm_lab.figures.fronts import compute_front, plot_front
 from ecollm_lab.models import ModelPool, load_catalog
 from ecollm_lab.models.cloud import client as cloud
 from ecollm_lab.models.cloud.secrets import read_key, redact

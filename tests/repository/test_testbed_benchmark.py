@@ -13,7 +13,7 @@ from ecollm_lab.models import Reply, load_catalog
 from ecollm_lab.records import LabError, Passage, Query
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, SMALL
-from tests.figures.test_figure_frames import stage_trace
+from tests.support.traces import stage_trace
 
 
 class FirstPassage:

@@ -15,7 +15,7 @@ from ecollm_lab.explorer.shown.words import HALO, LIT, LOOKS, cut, hover_cards, 
 from ecollm_lab.explorer.verdicts.changes import limits
 from ecollm_lab.explorer.verdicts.front_states import AMBIGUOUS, DOMINATED, FRONT
 from ecollm_lab.explorer.verdicts.verdicts import Moment
-from ecollm_lab.figures import INK
+from ecollm_lab.figures.style import INK
 
 PALE, VEIL = "rgba(130,130,130,0.35)", "rgba(254,254,254,0.6)"
 GRID = "rgba(128,128,128,0.15)"

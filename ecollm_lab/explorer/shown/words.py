@@ -11,15 +11,14 @@ from ecollm_lab.explorer.verdicts.changes import limits, nearest_feasible, reach
 from ecollm_lab.explorer.verdicts.front_states import FEW, STATES
 from ecollm_lab.explorer.verdicts.verdicts import Moment, Verdict
 from ecollm_lab.explorer.verdicts.views import View
-from ecollm_lab.figures import CHOSEN, PALETTE
-from ecollm_lab.figures import LOOKS as PLACEMENTS
+from ecollm_lab.figures.style import CHOSEN, PALETTE, PLACEMENTS
 from ecollm_lab.records import SLO
 
 HALO, LIT = CHOSEN, PALETTE[5]
 MOST_KINDS = 7  # that a line for each has room
 _MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 LOOKS = {
-    place: (colour, _MARKS[symbol], symbol) for place, colour, symbol in PLACEMENTS
+    place: (colour, _MARKS[symbol], symbol) for place, (colour, symbol, _) in PLACEMENTS.items()
 }  # by placement: colour, in text, in plotly
 STATE_WORDS = {
     "front": "on the front",

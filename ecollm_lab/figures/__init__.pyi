@@ -1,0 +1,12 @@
+from . import budgets as budgets
+from . import clusters as clusters
+from . import comparisons as comparisons
+from . import fronts as fronts
+from . import latencies as latencies
+from . import pages as pages
+from . import policies as policies
+from . import sensitivity as sensitivity
+from . import slos as slos
+from . import stages as stages
+from . import style as style
+from . import whole_paths as whole_paths

@@ -1,0 +1,123 @@
+"""Axes that use their range: logarithms with enough labels, units people can say, zeros, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ecollm_lab.figures.style import FAINT, GREY, SMALL
+
+_STEPS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
+
+
+def log_axis(values: Iterable[float], title: str) -> dict[str, Any]:
+    """Return the settings of a logarithmic axis over some values, with three labels or more.
+
+    Examples
+    --------
+    >>> log_axis([0.02, 0.3], "seconds")["ticktext"]
+    ['0.02', '0.05', '0.1', '0.2']
+    >>> log_axis([3.0, 3.1], "seconds")["ticktext"]
+    ['3', '3.02', '3.04', '3.06', '3.08', '3.1']
+
+    """
+    found = np.asarray(list(values), dtype=float)
+    found = found[np.isfinite(found) & (found > 0)]
+    axis = {"type": "log", "title": title, "exponentformat": "power", "dtick": 1}
+    if not len(found) or found.max() >= 1e4 * found.min():
+        return axis
+    ticks = _ticks(float(found.min()), float(found.max()))
+    text = [f"{tick:.3g}" if tick < 1000 else f"{tick:,.0f}" for tick in ticks]
+    return {"type": "log", "title": title, "tickvals": ticks, "ticktext": text}
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    for steps in _STEPS:
+        ticks = [float(f"{step}e{power}") for power in powers for step in steps]
+        inside = [tick for tick in ticks if 0.95 * low <= tick <= 1.05 * high]
+        if len(inside) >= 3:
+            return inside
+    if high <= low:
+        return [0.5 * low, low, 2 * low]
+    step = 10.0 ** np.floor(np.log10((high - low) / 3))
+    step *= next(factor for factor in (5, 2, 1) if (high - low) / (factor * step) >= 3)
+    first = int(np.ceil(low / step - 1e-9))
+    return [float(f"{i * step:.6g}") for i in range(first, int(high / step + 1e-9) + 1)]
+
+
+def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
+    """Return what to multiply seconds by, and the unit: milliseconds where the median is below one.
+
+    Examples
+    --------
+    >>> time_unit([0.02, 0.3]), time_unit([0.5, 2.0, 9.0])
+    ((1000.0, 'ms'), (1.0, 's'))
+
+    """
+    found = np.asarray(list(seconds), dtype=float)
+    found = found[np.isfinite(found)]
+    return (1000.0, "ms") if len(found) and np.median(found) < 1 else (1.0, "s")
+
+
+def quality_range(*values: pd.Series | np.ndarray) -> list[float]:
+    """Return a range for a quality axis that holds all values, with some room, within [0, 1].
+
+    Examples
+    --------
+    >>> quality_range(np.array([0.62, 0.8]))
+    [0.58, 0.83]
+
+    """
+    every = np.concatenate([np.asarray(part, dtype=float).ravel() for part in values])
+    every = every[np.isfinite(every)]
+    if not len(every):
+        return [0.0, 1.0]
+    low, high = every.min(), every.max()
+    room = 0.02 + 0.03 * (high - low)
+    low = np.floor(50 * max(low - room, -0.03)) / 50
+    return [round(float(low), 2), round(float(min(high + room, 1.03)), 2)]
+
+
+def lifted(values: pd.Series) -> tuple[pd.Series, float | None]:
+    """Return values for a logarithmic axis, zeros put at a quarter of the least other value.
+
+    The second value is the place of the zeros, None if there are none.
+    """
+    if not (values == 0).any():
+        return values, None
+    others = values[(values > 0) & np.isfinite(values)]
+    at = float(others.min()) / 4 if len(others) else 1e-3
+    return values.replace(0.0, at), at
+
+
+def mark_zero(figure: go.Figure, at: float, column: int) -> None:
+    """Mark the strip of a logarithmic axis where `lifted` put the zeros."""
+    strip = {"fillcolor": FAINT, "opacity": 0.25, "line_width": 0, "layer": "below"}
+    figure.add_vrect(x0=at / 1.5, x1=at * 1.5, row=1, col=column, **strip)
+    axis = str(column) if column > 1 else ""
+    figure.add_annotation(
+        text="0",
+        x=np.log10(at),
+        y=0.01,
+        xref=f"x{axis}",
+        yref=f"y{axis} domain",
+        showarrow=False,
+        yanchor="bottom",
+        font={"size": SMALL, "color": GREY},
+    )
+
+
+def error_bars(frame: pd.DataFrame, name: str, **changes: Any) -> dict[str, Any]:
+    """Return plotly error bars from the columns `name`, `<name>_low` and `<name>_high`."""
+    bars = {
+        "type": "data",
+        "array": frame[f"{name}_high"] - frame[name],
+        "arrayminus": frame[name] - frame[f"{name}_low"],
+        "thickness": 1,
+    }
+    return bars | changes
