@@ -76,7 +76,13 @@ POLICIES = {
     "oracle": Look(GREEN, "star-diamond", "dash"),
     "random": Look(FAINT, "circle-open", "dot"),
 }
-STAGES = {"rewrite": SKY, "retrieve": BLUE, "refine": GREEN, "generate": ORANGE}
+STAGES = {
+    "rewrite": SKY,
+    "retrieve": BLUE,
+    "refine": GREEN,
+    "instruct": PINK,
+    "generate": ORANGE,
+}
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 NO_UPLOAD = ["sendChartToCloud"]  # plotly's button that would upload the figure
 QUALITY = "quality (share of facts stated, higher is better)"
