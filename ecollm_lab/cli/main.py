@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from ecollm_lab.cli import domains, emulation, models, study, sweeps, traces
+from ecollm_lab.cli import domains, emulation, fetching, models, study, sweeps, traces
 from ecollm_lab.cli.shared import show_errors
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for name, command in COMMANDS.items():
     app.command(name)(show_errors(command))
+app.add_typer(fetching.models, name="models")
 
 
 @app.callback()

@@ -2,6 +2,7 @@ import importlib.metadata
 import signal
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 import pytest
@@ -86,6 +87,21 @@ def test_each_file_is_fetched_once_and_a_wrong_one_in_its_place_is_replaced(sour
     small.file.write_bytes(b"\0" * SIZE)
     assert [one.source for one in fetch_models([small, large])] == [HUB, None]
     assert small.file.read_bytes() == DATA
+
+
+def test_several_files_are_fetched_side_by_side(sources, tmp_path):
+    sources.on_hub()
+    sources.stall_at[ON_HUB] = SIZE // 2
+    downloads = [a_download(tmp_path, [HUB], name=name) for name in ("one", "two")]
+    with ThreadPoolExecutor() as pool:
+        fetching = pool.submit(fetch_models, downloads)
+        end = time.monotonic() + 8
+        while len(sources.asked("model.gguf")) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        both = len(sources.asked("model.gguf"))
+        sources.go_on.set()
+        assert both == 2, "neither has arrived whole yet"
+        assert [one.file.read_bytes() for one in fetching.result()] == [DATA, DATA]
 
 
 def test_two_processes_that_fetch_at_once_fetch_the_file_once(sources, tmp_path):

@@ -19,7 +19,7 @@ from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, MODELS
 
-GUIDES = ("docs/own_domain.md", "docs/own_models.md")
+GUIDES = ("docs/models.md", "docs/own_domain.md", "docs/own_models.md")
 HUT = Path("docs/hiking_hut")
 
 

@@ -1,4 +1,4 @@
-"""A hub and a package registry on loopback, with files that a test makes up and faults it asks for."""
+"""A hub and a package registry on loopback, with files and faults that a test makes up."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The process that fetches one file from the hub: `hub_process.py REPOSITORY FILE PARTIAL BYTES`."""
+"""Fetches one file from the hub, run as `hub_process.py REPOSITORY FILE PARTIAL BYTES`."""
 
 from __future__ import annotations
 
