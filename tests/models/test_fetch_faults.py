@@ -210,7 +210,8 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_mend(sources, tmp_pat
     assert sources.requests == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_the_right_to_write_is_named(sources, tmp_path):
     tmp_path.chmod(0o500)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("this user, root for example, may write everywhere")
     assert "(Permission denied)" in refused(a_download(tmp_path))
