@@ -99,7 +99,7 @@ def lines(text: str) -> list[str]:
 
 
 def parse_json(text: str, where: str) -> Any:
-    r"""Return the value of a JSON text; raise a `LabError` that begins with `where` if it has none.
+    r"""Return the value of a JSON text, or raise a `LabError` that begins with `where`.
 
     Half of a surrogate pair, which `\ud83d` can spell and no file can store, is refused too.
     """
@@ -193,7 +193,10 @@ def replacing(file: FilePath | str) -> Iterator[FilePath]:
 
 
 def write(text: str, file: FilePath | str) -> FilePath:
-    """Write a text file in UTF-8, whole or not at all; raise a `LabError` if it cannot be written."""
+    """Write a text file in UTF-8, whole or not at all; half a character is written as "?".
+
+    Raises a `LabError` if the file cannot be written.
+    """
     with replacing(file) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(text.encode("utf-8", errors="replace"))
     return FilePath(file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path as FilePath
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,13 @@ def import_recorded(
         list[str] | None,
         typer.Option(help="long: a trace column and the file's, e.g. quality=score. Repeatable."),
     ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="long: the unit of a trace column in the file, e.g. latency_s=ms, quality=percent,"
+            " or a number: cost_usd=0.14. Repeatable."
+        ),
+    ] = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(help="Drop rows with this value, e.g. path_id=qwen3-4b. Repeatable."),
@@ -35,6 +42,10 @@ def import_recorded(
     repeats: Annotated[
         str, typer.Option(help="A repeated query and path: error, or mean.")
     ] = "error",
+    ids_from_text: Annotated[
+        bool,
+        typer.Option("--ids-from-text", help="Make query ids of texts; repeats are averaged."),
+    ] = False,
     prices: Annotated[
         FilePath | None,
         typer.Option(help="CSV: path_id, price_in_usd_per_mtok, price_out_usd_per_mtok."),
@@ -49,12 +60,14 @@ def import_recorded(
     from ecollm_lab.traces import import_outcomes
 
     require_parquet(out)
+    if out.resolve() == source.resolve():
+        raise LabError(f"The trace would replace its source, {source}. Name another file for it.")
     trace = import_outcomes(
         format,
         source,
-        columns=dict(_split_pairs("--column", column)),
+        columns=_columns(column, unit),
         exclude=_split_pairs("--exclude", exclude),
-        repeats=repeats,
+        repeats="by_text" if ids_from_text else repeats,
         prices=prices,
         heldout_share=heldout_share,
         seed=seed,
@@ -64,11 +77,19 @@ def import_recorded(
     notes = [f"dropped {n} {reason.replace('_', ' ')}" for reason, n in p["dropped"].items()]
     notes += [f"{p['rows_averaged']} rows averaged"] * bool(p["rows_averaged"])
     notes += [f"not recorded: {', '.join(p['not_recorded'])}"] * bool(p["not_recorded"])
-    notes.append(f"split {p['split']}")
+    notes += [*p["notes"], f"split {p['split']}"]
     typer.echo(
         f"{trace.source_line}: {len(trace.outcomes)} outcomes ({'; '.join(notes)}), written to"
         f" {out}"
     )
+
+
+def _columns(columns: list[str] | None, units: list[str] | None) -> dict[str, Any]:
+    """Return the file's column of each of a trace's, with its unit where one is given."""
+    named: dict[str, Any] = dict(_split_pairs("--column", columns))
+    for name, unit in _split_pairs("--unit", units):
+        named[name] = (named.get(name, name), unit)
+    return named
 
 
 def _split_pairs(option: str, words: list[str] | None) -> list[tuple[str, str]]:

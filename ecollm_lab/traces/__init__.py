@@ -1,4 +1,4 @@
-"""Tables of outcomes: load, split and save them, find their Pareto fronts, import those recorded elsewhere."""
+"""Tables of outcomes: load, split, save and import them, and find their Pareto fronts."""
 
 import lazy_loader
 

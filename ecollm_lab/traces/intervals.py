@@ -49,7 +49,9 @@ def means(values: np.ndarray, axis: int = 0) -> np.ndarray:
 
 
 def percentiles(values: np.ndarray, q: float, axis: int = 0) -> np.ndarray:
-    """Return the q-quantiles along an axis over what is recorded, interpolated; NaN where nothing is.
+    """Return the q-quantiles along an axis over what is recorded, interpolated.
+
+    NaN where nothing is recorded.
 
     Examples
     --------

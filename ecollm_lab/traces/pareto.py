@@ -1,4 +1,7 @@
-"""Dominance, fronts and hypervolume over quality (higher is better), cost and latency (lower is better); by moocore."""
+"""Dominance, fronts and hypervolume, by moocore.
+
+Quality is better the higher it is, cost and latency the lower.
+"""
 
 from __future__ import annotations
 
@@ -45,26 +48,29 @@ def is_on_front(points: np.ndarray) -> np.ndarray:
 
 
 def pareto_front(trace: Trace) -> pd.DataFrame:
-    """Return one row per path with its means and whether it is on the front of a trace; best quality first.
+    """Return one row per path with its means and whether it is on the front; best quality first.
 
-    Columns: path_id, quality, cost_usd, latency_s, latency_p95_s, n (outcomes), on_front.
-    Raises `LabError` if `trace` is no Trace.
+    Columns: path_id, quality, cost_usd, latency_s, latency_p95_s, n (outcomes), on_front. An
+    objective that was recorded of no path (cost or latency) does not count; a path that lacks one
+    that was recorded of others is not on the front. Raises `LabError` if `trace` is no Trace.
     """
     require_trace(trace)
     frame = trace.summary()
-    frame["on_front"] = is_on_front(frame[list(OBJECTIVES)].to_numpy())
+    points = frame[list(OBJECTIVES)].to_numpy(copy=True)
+    points[:, np.isnan(points).all(axis=0)] = 0.0
+    frame["on_front"] = is_on_front(points)
     return frame.sort_values(["quality", "cost_usd"], ascending=[False, True], ignore_index=True)
 
 
 def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
-    """Return the volume the points dominate, down to a reference no better than any of them; larger is better.
+    """Return the volume that points dominate, down to a reference; larger is better.
 
     Parameters
     ----------
     points
         Shape (n, 3): quality, cost_usd, latency_s. Rows with NaN are left out.
     reference
-        Shape (3,): the worst quality, cost and latency that count.
+        Shape (3,): the worst quality, cost and latency that count; no better than any point.
 
     Examples
     --------

@@ -91,7 +91,7 @@ def name_and_number(slug: str) -> tuple[str, str]:
 
 
 def have_pipelines(path_ids: Sequence[str]) -> bool:
-    """Tell whether paths combine pipelines with models, so that a model router could vary the model.
+    """Tell whether paths combine pipelines with models, so that only the model can vary.
 
     They do if all have the lab's own stages, or if a model comes with several pipelines.
     `vendor/model` names a model alone.

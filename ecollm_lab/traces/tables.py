@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from ecollm_lab.records import LabError
 
 COLUMNS = ("query_id", "path_id", "quality", "cost_usd", "latency_s", "tokens_in", "tokens_out")
 NEEDED = COLUMNS[:3]
+# what a cost in US dollars or a latency in seconds can be, if not 0: others are a fault of the file
+LEAST, MOST = 1e-15, 1e12
 QUERY_COLUMNS = ("query_id", "text", "kind", "split")
 
 
@@ -62,11 +64,14 @@ def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     """Return a column as numbers; raise a `LabError` that shows the first one out of range."""
     values = pd.to_numeric(frame[column], errors="coerce")
     numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    bad = (numbers < 0) | (numbers > (1 if column == "quality" else np.finfo(float).max))
+    bad = (numbers < 0) | (numbers > (1 if column == "quality" else MOST))
+    bad |= (numbers > 0) & (numbers < LEAST) & (column != "quality")
     if values.dtype != frame[column].dtype:
         bad |= (values.isna() & frame[column].notna()).to_numpy()
     if bad.any():
-        limits = "within [0, 1]" if column == "quality" else ">= 0"
+        limits = (
+            "within [0, 1]" if column == "quality" else f">= 0 (0 or from {LEAST:g} to {MOST:g})"
+        )
         row = frame[bad].iloc[0]
         raise LabError(
             f"{column} must be {limits}; got {row[column]} for ({row.query_id}, {row.path_id})."
@@ -75,9 +80,13 @@ def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _require_ids(ids: pd.Series) -> None:
-    """Raise a `LabError` unless every row has an id."""
+    """Raise a `LabError` unless every row has an id that is a text or a number."""
     if ids.isna().any():
         raise LabError("query_id and path_id must be given in every row; some are missing.")
+    if ids.dtype == object:
+        odd = [value for value in ids if not isinstance(value, Hashable)]
+        if odd:
+            raise LabError(f"{ids.name} must be texts or numbers, got {odd[0]!r:.60}.")
 
 
 def _require_once(frame: pd.DataFrame) -> None:

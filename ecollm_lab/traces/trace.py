@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecollm_lab.files import replacing, resolved
+from ecollm_lab.files import parse_json, replacing, resolved
 from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
 from ecollm_lab.traces import tables
 from ecollm_lab.traces.tables import COLUMNS
@@ -118,15 +118,22 @@ class Trace:
             # the path once is enough
             why = str(error).removeprefix(f"Could not open Parquet input source '{file}': ")
             raise LabError(f"Cannot read the trace {file}: {why}") from error
-        raw = (table.schema.metadata or {}).get(_METADATA)
-        meta = json.loads(raw) if raw else {}
-        queries = pd.DataFrame(meta["queries"]) if meta.get("queries") else None
-        return cls.from_frame(table.to_pandas(), queries, meta.get("provenance"))
+        queries, provenance = _described(table, file)
+        try:
+            frame = table.to_pandas()
+        except (pa.ArrowException, ValueError) as error:
+            raise LabError(f"Cannot read the trace {file}: {error}") from error
+        return cls.from_frame(frame, queries, provenance)
 
     def save(self, file: FilePath | str) -> None:
         """Write Parquet, whole or not at all, with queries and provenance in its metadata."""
         meta = {"provenance": self.provenance, "queries": self.queries.to_dict("records")}
-        table = pa.Table.from_pandas(self.outcomes, preserve_index=False)
+        try:
+            table = pa.Table.from_pandas(self.outcomes, preserve_index=False)
+        except (pa.ArrowException, UnicodeError, OverflowError) as error:
+            raise LabError(
+                f"Cannot write the trace {file}: its outcomes do not fit into Parquet: {error}."
+            ) from error
         table = table.replace_schema_metadata({_METADATA: json.dumps(meta).encode()})
         with replacing(file) as part:
             pq.write_table(table, part, compression="zstd")
@@ -228,6 +235,27 @@ def require_trace(value: object, what: str = "trace") -> None:
     elif isinstance(value, (str, FilePath)):
         how = f"Read it first: Trace.load({str(value)!r})."
     raise LabError(f"{what} must be a Trace, got {type(value).__name__}. {how}")
+
+
+def _described(
+    table: pa.Table, file: FilePath | str
+) -> tuple[pd.DataFrame | None, dict[str, Any] | None]:
+    """Return the queries and the provenance in the metadata of a trace's file."""
+    raw = (table.schema.metadata or {}).get(_METADATA)
+    if not raw:
+        return None, None
+    try:
+        meta = parse_json(raw.decode(), f"{file}: its description")
+        queries = pd.DataFrame(meta["queries"]) if meta.get("queries") else None
+        provenance = meta.get("provenance")
+        if provenance is not None and not isinstance(provenance, dict):
+            raise ValueError("the provenance is no table")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LabError(
+            f"Cannot read the trace {file}: its description is damaged ({error}). Import or"
+            " measure it again."
+        ) from error
+    return queries, provenance
 
 
 def _beside(file: FilePath) -> str:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from ecollm_lab.cli import app
 from ecollm_lab.traces import Trace, import_outcomes
-from tests.support.recorded import DATA, SAMPLE
+from tests.support.recorded import DATA, SAMPLE, frame, write
 
 RECORDED = Path("../shared/traces")
 # the sample that is always there, and recorded sets where they are at hand
@@ -126,6 +126,26 @@ def test_the_command_says_what_is_wrong_and_writes_nothing(tmp_path, words, says
     assert text.startswith("Error: ")
     assert "Traceback" not in text
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_converts_units_and_makes_ids_of_texts(tmp_path):
+    table = frame(query_id="q", quality=[87, 50, 10, 0], took=[250, 500, 750, 900])
+    options = ["--column", "latency_s=took", "--unit", "latency_s=ms", "--unit", "quality=percent"]
+    out = tmp_path / "t.parquet"
+    file = write(tmp_path, table)
+    assert "--ids-from-text" in call("long", file, out, *options, code=1)
+    text = call("long", file, out, *options, "--ids-from-text", code=0)
+    assert "quality is quality × 0.01 (percent); latency_s is took × 0.001 (ms)" in text
+    trace = Trace.load(out)
+    assert trace.array("quality").tolist() == [[0.87, 0.5], [0.1, 0.0]]
+    assert trace.array("latency_s")[1].tolist() == [0.75, 0.9]
+
+
+def test_a_trace_never_replaces_its_source(tmp_path):
+    file = write(tmp_path, frame(), "t.parquet")
+    before = file.read_bytes()
+    assert "would replace its source" in call("long", file, file, code=1)
+    assert file.read_bytes() == before
 
 
 def test_a_trace_is_not_written_under_another_kinds_name(tmp_path):

@@ -43,7 +43,7 @@ def test_homeassistant_averages_the_repeats_of_each_request():
     ]
     assert trace.queries["kind"].tolist() == ["light", "light,question", "media_player"]
     p = trace.provenance
-    assert p["dropped"] == {"runs_of_older_versions": 1, "runs_without_a_verdict": 1}
+    assert p["dropped"] == {"runs_of_other_versions": 1, "runs_without_a_verdict": 1}
     assert p["models"] == {"cloudy": {"placement": "cloud"}, "homely": {"placement": "edge"}}
     assert p["price_source"] == "prices.csv"
     assert (p["licence"], p["rows_averaged"]) == ("Apache-2.0", 4)

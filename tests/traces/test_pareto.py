@@ -44,3 +44,22 @@ def test_the_front_of_a_trace():
     assert frame["cost_usd"].tolist() == [3.0, 1.0, 3.0]
     with pytest.raises(LabError, match=r"trace must be a Trace, got DataFrame.*Trace\.from_frame"):
         pareto_front(frame)
+
+
+@pytest.mark.parametrize(
+    ("cost", "latency", "on_front"),
+    [
+        ([[1.0, 2.0, 3.0]], np.nan, [True, True, False]),
+        (np.nan, [[3.0, 1.0, 4.0]], [True, True, False]),
+        (np.nan, np.nan, [True, False, False]),
+        ([[np.nan, 2.0, 3.0]], np.nan, [False, True, False]),  # one path's cost is unknown
+    ],
+)
+def test_an_objective_that_nobody_recorded_does_not_count(cost, latency, on_front):
+    if np.isscalar(latency) and not np.isscalar(cost):
+        quality = [[0.8, 0.9, 0.7]]
+    else:
+        quality = [[0.9, 0.8, 0.7]]
+    trace = make_trace(quality, cost, latency)
+    state = pareto_front(trace).set_index("path_id")["on_front"]
+    assert state[trace.path_ids].tolist() == on_front

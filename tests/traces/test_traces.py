@@ -1,5 +1,7 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ecollm_lab.paths import PathSpace
@@ -43,6 +45,9 @@ def test_a_trace_survives_the_disk_with_its_queries_and_provenance(tmp_path):
         (FRAME.assign(quality=1.5), r"quality must be within \[0, 1\]; got 1.5 for \(a, x\)"),
         (FRAME.assign(latency_s=-1.0), "latency_s must be >= 0"),
         (FRAME.assign(quality="good"), "quality must be"),
+        (FRAME.assign(latency_s=5e-324), "latency_s must be >= 0 .0 or from 1e-15"),
+        (FRAME.assign(cost_usd=1e308), "cost_usd must be >= 0 .0 or from 1e-15"),
+        (FRAME.assign(query_id=[[1], [1], [2]]), r"query_id must be texts or numbers, got \[1\]"),
         (pd.concat([FRAME, FRAME.tail(1)]), r"pair \(b, x\) occurs more than once"),
     ],
 )
@@ -152,3 +157,50 @@ def test_the_outcomes_of_a_path_and_ids_stay_text(measured, tmp_path):
     gone = measured.outcomes.head(3).assign(path_id=["a", None, "b"])
     with pytest.raises(LabError, match="must be given in every row"):
         Trace.from_frame(gone, measured.queries)
+
+
+def test_what_was_not_recorded_needs_no_column():
+    trace = Trace.from_frame(FRAME[["query_id", "path_id", "quality"]])
+    for column in ("cost_usd", "latency_s", "tokens_in", "tokens_out"):
+        assert np.isnan(trace.array(column)).all()
+    assert trace.array("quality")[0].tolist() == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        b"{",
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b"[1]",
+        b'{"provenance": 3}',
+        b'{"queries": 7}',
+        b'{"queries": "abc"}',
+    ],
+)
+def test_a_damaged_description_is_a_message(tmp_path, description):
+    file = tmp_path / "t.parquet"
+    table = pa.Table.from_pandas(FRAME).replace_schema_metadata({b"ecollm_lab": description})
+    pq.write_table(table, file)
+    with pytest.raises(LabError, match=r"queries table needs|its description"):
+        Trace.load(file)
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/t.parquet", "a\0b.parquet"])
+def test_a_name_that_no_file_can_have_is_a_message(name):
+    trace = Trace.from_frame(FRAME)
+    for use in (Trace.load, trace.save):
+        with pytest.raises(LabError, match="cannot be the name of a file"):
+            use(name)
+
+
+def test_what_parquet_cannot_hold_is_a_message_and_leaves_the_old_file(tmp_path):
+    file = tmp_path / "t.parquet"
+    Trace.from_frame(FRAME).save(file)
+    before = file.read_bytes()
+    for odd in (["\ud83d", "b", "c"], [{1}, "b", 2.0], [2**70, 1, 2]):
+        trace = Trace.from_frame(FRAME.assign(answer=pd.Series(odd, dtype=object)))
+        with pytest.raises(LabError, match="do not fit into Parquet"):
+            trace.save(file)
+    assert file.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["t.parquet"]

@@ -1,0 +1,120 @@
+"""Queries of recorded outcomes: which texts are the same, and which are held out."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ecollm_lab.records import LabError
+from ecollm_lab.traces.tables import QUERY_COLUMNS
+
+_SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
+_SHOWN = 3
+
+
+def plain(text: str) -> str:
+    """Return a text without what makes no other request: case, spaces, a full stop at the end.
+
+    Examples
+    --------
+    >>> plain(" Hall  light off. ") == plain("hall light OFF")
+    True
+
+    """
+    words = " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return words.rstrip(".。 ") or words
+
+
+def text_id(text: str) -> str:
+    """Return an id made of a text: the same for texts that `plain` makes the same."""
+    return hashlib.sha256(plain(text).encode()).hexdigest()[:12]
+
+
+def queries_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the queries table of a table of runs.
+
+    Of texts of one query that `plain` makes the same, the first is taken. Raises `LabError` if a
+    query has two texts or two splits; the message names the rows.
+    """
+    table = frame[list(QUERY_COLUMNS)].drop_duplicates("query_id").reset_index(drop=True)
+    for column, same in (("text", frame["text"].map(plain)), ("split", frame["split"])):
+        pairs = pd.DataFrame({"query_id": frame["query_id"], "value": same}).drop_duplicates()
+        again = pairs["query_id"].duplicated()
+        if again.any():
+            raise LabError(_two_values(frame, column, pairs.index[again]))
+    return table
+
+
+def _two_values(frame: pd.DataFrame, column: str, rows: pd.Index) -> str:
+    """Say which rows give a query another text or split than a row before."""
+    cases = []
+    for row in rows[:_SHOWN]:
+        query = frame.loc[row, "query_id"]
+        first = frame[frame["query_id"] == query].iloc[0]
+        cases.append(
+            f"row {frame.loc[row, '@row']}: query {query} has another {column} than in row"
+            f" {first['@row']}, {str(frame.loc[row, column])[:60]!r} and"
+            f" {str(first[column])[:60]!r}"
+        )
+    more = f"; {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    way = {
+        "text": "Name a query_id that tells them apart, or make ids of the texts:"
+        " repeats='by_text' (--ids-from-text).",
+        "split": "Give each query one.",
+    }[column]
+    return f"{frame['@file'].iloc[0]}, {'; '.join(cases)}{more}. {way}"
+
+
+@dataclass(frozen=True)
+class Split:
+    """How queries are held out where the source does not say: a share of the texts, at random."""
+
+    heldout_share: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.heldout_share < 1:
+            raise LabError(f"heldout_share must be within [0, 1), got {self.heldout_share!r}.")
+        if not (isinstance(self.seed, int) and self.seed >= 0):
+            raise LabError(f"seed must be a whole number >= 0, got {self.seed!r}.")
+
+    def of(self, queries: pd.DataFrame) -> tuple[pd.Series, str]:
+        """Return each query's split and how it came about.
+
+        Texts that `plain` makes the same stand on one side of a random split. A recorded split is
+        kept as it is; if such texts stand on both sides of it, that is said.
+        """
+        # by id where there is no text; sorted, so that the order of rows does not matter
+        text = queries["text"].map(plain)
+        same = ("t" + text).where(text != "", "i" + queries["query_id"])
+        recorded = queries["split"].str.lower().map(_SPLITS)
+        if set(recorded.dropna()) == {"train", "heldout"}:
+            return recorded, _about_recorded(queries, recorded, same)
+        group, texts = pd.factorize(same, sort=True)
+        share = self.heldout_share
+        n_heldout = min(max(round(share * len(texts)), 1), len(texts) - 1) if share else 0
+        if share and not n_heldout:
+            raise LabError(
+                f"heldout_share {share} needs two different texts; there is one. Give"
+                " heldout_share=0 to keep all for training."
+            )
+        heldout = np.random.default_rng(self.seed).permutation(len(texts))[:n_heldout]
+        return (
+            pd.Series(np.where(np.isin(group, heldout), "heldout", "train")),
+            f"at random by text, heldout_share {share}, seed {self.seed}",
+        )
+
+
+def _about_recorded(queries: pd.DataFrame, recorded: pd.Series, same: pd.Series) -> str:
+    if recorded.isna().any():
+        other = sorted(set(queries.loc[recorded.isna(), "split"]))
+        raise LabError(
+            "split must be train, heldout or test where both sides are recorded; there are also"
+            f" {other}. Drop them with exclude."
+        )
+    n_both = int((pd.crosstab(same, recorded) > 0).all(axis=1).sum())
+    return f"recorded; {n_both} texts stand on both sides of it" if n_both else "recorded"
