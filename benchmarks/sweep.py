@@ -24,7 +24,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import llama_cpp
 import numpy as np
@@ -77,7 +77,7 @@ def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
                 for prompt in prompts:
                     bare.reset()
                     bare.create_chat_completion(
-                        [{"role": "user", "content": prompt}],
+                        cast("Any", prompt.messages),
                         temperature=0.0,
                         max_tokens=MAX_TOKENS,
                     )

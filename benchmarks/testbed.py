@@ -45,8 +45,9 @@ from ecollm_lab.domains import Domain, grade, load_domain
 from ecollm_lab.domains.grader_agreement import compute_agreement, disagreements, read_labels
 from ecollm_lab.figures.whole_paths import MODEL_ONLY, SINGLE, WHOLE, compute_oracles
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths.stages.prompt import build_prompt
-from ecollm_lab.paths.stages.retrieve import Retriever
+from ecollm_lab.paths.sources import Indexes, Sources
+from ecollm_lab.paths.stages import build_prompt
+from ecollm_lab.paths.stages.retrieve import hybrid
 from ecollm_lab.records import LabError, Passage, Query
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.sweeps import live_check
@@ -98,12 +99,9 @@ def reading(domain: Domain, catalog: Catalog, models: ModelPool, quick: bool) ->
     queries = queries[:: max(1, len(queries) // 12)] if quick else queries
     passages = {passage.id: passage for passage in domain.passages}
     encoder = default_encoder()
-    retriever = Retriever(domain.passages, encoder)
+    sources = Sources(Indexes(domain.passages, encoder), lambda text: encoder.encode([text])[0])
     gold = [[passages[one] for one in query.gold] for query in queries]
-    found = [
-        retriever.rank("hybrid", query.text, lambda text: encoder.encode([text])[0])
-        for query in queries
-    ]
+    found = [hybrid(sources, query.text) for query in queries]
     six = [among_others(query, best, passages) for query, best in zip(queries, found, strict=True)]
     for size, name in most_exact(catalog).items():
         values = {}

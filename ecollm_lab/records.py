@@ -15,7 +15,7 @@ Placement = Literal["edge", "cloud"]
 Prefer = Literal["quality", "cost", "latency"]
 # where the lab's own domains, models and traces lie, wherever it is used from
 DATA = FilePath(__file__).resolve().parent.parent / "data"
-STAGES = ("rewrite", "retrieve", "refine", "generate")
+STAGES = ("rewrite", "retrieve", "refine", "instruct", "generate")
 
 
 class LabError(Exception):
@@ -122,7 +122,7 @@ class Path:
 
     @property
     def id(self) -> str:
-        """Stage slugs joined by "/": `none/bm25-3/extract-3/pocket-s-q8_0`."""
+        """Stage slugs joined by "/": `none/bm25-3/extract-3/plain/smollm2-135m`."""
         return "/".join(component.slug for component in self.components)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from math import nan
 from pathlib import Path as FilePath
 from threading import Event
@@ -17,11 +18,12 @@ from ecollm_lab.emulator.budget import Budget, emulate, replay_from
 from ecollm_lab.emulator.emulator import Emulator
 from ecollm_lab.files import require_parquet, require_writable, write
 from ecollm_lab.models import BudgetSpent, Catalog, ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths import PathSpace, Pipeline, called_on
+from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_path
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Progress, Store, SweepOptions, fingerprints, sweep
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import full_id
 
 
 def emulate_domain(
@@ -76,6 +78,8 @@ def emulate_domain(
     """
     loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
     space = PathSpace.of(catalog)
+    if replay is not None:
+        space = PathSpace(tuple(map(read_path, Trace.load(replay).path_ids)))
     space = space.select(path_ids) if path_ids else space
     queries = loaded.split("train")
     if (budget_share is None) == (budget is None):
@@ -159,6 +163,8 @@ def emulate_domain(
 def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:
     """Load a trace to replay, and refuse one of another domain or without some of the pairs that may be asked."""
     trace = Trace.load(file)
+    outcomes = trace.outcomes.assign(path_id=trace.outcomes["path_id"].map(full_id))
+    trace = replace(trace, outcomes=outcomes)
     about = trace.provenance
     if about["source"] == "measured" and about.get("domain", domain.name) != domain.name:
         raise LabError(

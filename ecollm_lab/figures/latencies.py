@@ -165,7 +165,9 @@ def compute_stage_latency(trace: Trace) -> pd.DataFrame:
     three objectives), quality, latency_s, stage, seconds, share (of latency_s), n. Rows: paths by
     rising latency, in each the stages in order. Seconds sum to latency_s.
     """
-    columns = [f"{stage}_s" for stage in IN_ORDER]
+    older = "instruct_s" not in trace.outcomes  # measured before the prompt was a stage
+    measured = [stage for stage in IN_ORDER if stage != "instruct" or not older]
+    columns = [f"{stage}_s" for stage in measured]
     missing = [column for column in columns if column not in trace.outcomes]
     if missing:
         raise LabError(
@@ -182,7 +184,7 @@ def compute_stage_latency(trace: Trace) -> pd.DataFrame:
         .to_numpy()
     )
     seconds = np.column_stack([seconds, np.nan_to_num(declared_delays(trace)[order])])
-    stages = [*IN_ORDER, NETWORK]
+    stages = [*measured, NETWORK]
     out = (
         frame[["path_id", "placement", "on_front", "quality", "latency_s", "n"]]
         .loc[frame.index.repeat(len(stages))]

@@ -1,7 +1,11 @@
+from . import components as components
+from . import sources as sources
 from . import stages as stages
+from .components import component as component
 from .pipeline import Memo as Memo
 from .pipeline import Pipeline as Pipeline
 from .pipeline import Prepared as Prepared
 from .space import PathSpace as PathSpace
 from .space import called_on as called_on
 from .space import read_path as read_path
+from .space_file import read_space as read_space

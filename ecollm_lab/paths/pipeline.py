@@ -13,12 +13,13 @@ import numpy as np
 from ecollm_lab.domains import Domain, make_grader
 from ecollm_lab.domains.judging import Models
 from ecollm_lab.models import CallFailed, Catalog, Encoder, ModelPool, Reply
+from ecollm_lab.paths.components import find, run_component
+from ecollm_lab.paths.sources import Embed, Indexes, Sources
 from ecollm_lab.paths.space import NO_HYDE
-from ecollm_lab.paths.stages.prompt import build_prompt
-from ecollm_lab.paths.stages.refine import Refiner
-from ecollm_lab.paths.stages.retrieve import Embed, Retriever
-from ecollm_lab.paths.stages.rewrite import build_hyde_prompt, rewrite
-from ecollm_lab.records import Component, LabError, Outcome, Path, Query
+from ecollm_lab.paths.stages.rewrite import HYDE, build_hyde_prompt, hyde
+from ecollm_lab.records import Component, LabError, Outcome, Path, Prompt, Query
+
+SEARCHING = ("retrieve", "refine")  # stages whose components get `Sources`
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +31,22 @@ class _Done:
     embedded: tuple[str, ...] = ()
 
 
-Memo = dict[
-    tuple[object, ...], _Done
-]  # of one query: what has run already, and the embedding of each text
+# Of one query: what has run already, and the embedding of each text.
+Memo = dict[tuple[object, ...], _Done]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A query on a path up to its prompt, and the seconds of rewrite, retrieve and refine."""
+    """A query on a path up to its prompt, and the seconds of each stage before generation."""
 
     query: Query
     path: Path
-    prompt: str
-    stage_latency_s: tuple[float, float, float]
+    prompt: Prompt
+    stage_latency_s: tuple[float, ...]
 
 
 class Pipeline:
-    """The four stages over one domain.
+    """The stages over one domain.
 
     `executions` counts the stage executions that really ran, `requests` those that a run without
     sharing would have made.
@@ -56,16 +56,11 @@ class Pipeline:
         self, domain: Domain, catalog: Catalog, encoder: Encoder, models: ModelPool
     ) -> None:
         self.domain, self.catalog, self.models = domain, catalog, models
-        self._retriever = Retriever(domain.passages, encoder)
-        self._refiner = Refiner(domain.passages, encoder)
-        self._encoder = encoder
+        self._encoder, self._indexes = encoder, Indexes(domain.passages, encoder)
+        self._warm: set[tuple[str, str]] = set()
         self.ask_through(models)
         self.executions: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
-        rewrite(
-            Component("rewrite", "keywords"), "warm up"
-        )  # imports and buffers of a first call belong to no outcome
-        self._retriever.rank("hybrid", "warm up", lambda text: encoder.encode([text])[0])
 
     def ask_through(self, models: Models) -> None:
         """Ask the judge and the model that rewrites through `models`, such as a sweep's calls."""
@@ -103,44 +98,49 @@ class Pipeline:
 
     def prepare(self, query: Query, path: Path, memo: Memo) -> Prepared:
         """Run the stages before generation; `memo` holds what earlier paths have run."""
-        rewriter, retriever, refiner, _ = path.components
-        embedded: set[str] = (
-            set()
-        )  # on this path: the same text is not embedded again by a later stage
-        text, t_rewrite = self._rewritten(query, rewriter, memo)
-        name, k = retriever.name, retriever.k
-        ranking, t_retrieve = self._once(
-            memo,
-            "retrieve",
-            (name, text),
-            lambda embed: self._retriever.rank(name, text, embed),
-            embedded,
-        )
-        seen = ranking if refiner.name == "rerank" else ranking[:k]
-        read, t_refine = self._once(
-            memo,
-            "refine",
-            (refiner, k, seen),
-            lambda embed: self._refiner.refine(refiner, query.text, seen, k, embed),
-            embedded,
-        )
-        return Prepared(
-            query, path, build_prompt(read, query.text), (t_rewrite, t_retrieve, t_refine)
-        )
+        rewriter, retriever, refiner, instructor, _ = path.components
+        question, k = query.text, retriever.k
+        # A text that a stage of this path has embedded is not embedded again by a later one.
+        embedded: set[str] = set()
+
+        def once(component: Component, key: object, *given: object) -> tuple[Any, float]:
+            self._warm_up(component, given)
+            return self._once(
+                memo,
+                component.stage,
+                (component.name, component.k if component is refiner else 0, key),
+                lambda embed: self._run(component, embed, given),
+                embedded,
+            )
+
+        if rewriter.name == HYDE:
+            text, t_rewrite = self._made_up(question, memo)
+        else:
+            text, t_rewrite = once(rewriter, None, question)
+        ranking, t_retrieve = once(retriever, text, text)
+        found = ranking if find(refiner).whole_ranking else ranking[:k]
+        read, t_refine = once(refiner, (k, found), question, found, k, refiner.k)
+        prompt, t_instruct = once(instructor, read, read, question)
+        return Prepared(query, path, prompt, (t_rewrite, t_retrieve, t_refine, t_instruct))
+
+    def answer(self, prepared: Prepared, reply: Reply) -> str:
+        """Return the answer in a reply, which is graded: after reasoning, what follows it."""
+        return prepared.prompt.answer(reply.text)
 
     def finish(self, prepared: Prepared, reply: Reply) -> Outcome:
         """Grade a reply and add up what the path cost and took."""
         before, model = sum(prepared.stage_latency_s), self.catalog[prepared.path.model]
+        answer = self.answer(prepared, reply)
         cost = before * self.catalog.edge_price_usd_per_hour / 3600
         return Outcome(
             query_id=prepared.query.id,
             path_id=prepared.path.id,
-            quality=self._grade(prepared.query, reply.text),
+            quality=self._grade(prepared.query, answer),
             cost_usd=cost + model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out),
             latency_s=before + reply.latency_s + model.network_delay_s,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
-            answer=reply.text,
+            answer=answer,
             stage_latency_s=(*prepared.stage_latency_s, reply.latency_s),
             queue_s=reply.queue_s,
             retry_s=reply.retry_s,
@@ -156,20 +156,25 @@ class Pipeline:
         )[0]
         return reply
 
-    def _rewritten(self, query: Query, rewriter: Component, memo: Memo) -> tuple[str, float]:
-        """Return the search text and its seconds; a call to a model takes what it reports."""
-        if rewriter.name != "hyde":
-            return self._once(memo, "rewrite", (rewriter,), lambda _: rewrite(rewriter, query.text))
+    def _made_up(self, question: str, memo: Memo) -> tuple[str, float]:
+        """Return the search text with a made-up answer, and the seconds that the call reports."""
         name = self.catalog.hyde_model
         if name is None:
             raise LabError(NO_HYDE)
-        reply, _ = self._once(
-            memo,
-            "rewrite",
-            (rewriter,),
-            lambda _: self._asked[name].reply(build_hyde_prompt(query.text)),
-        )
-        return rewrite(rewriter, query.text, reply.text), reply.latency_s
+        prompt = build_hyde_prompt(question)
+        reply, _ = self._once(memo, "rewrite", (HYDE,), lambda _: self._asked[name].reply(prompt))
+        return hyde(question, reply.text), reply.latency_s
+
+    def _run(self, component: Component, embed: Embed, given: tuple[object, ...]) -> Any:
+        """Run a component on what its stage gives it."""
+        sources = (Sources(self._indexes, embed),) if component.stage in SEARCHING else ()
+        return run_component(find(component), (*sources, *given))
+
+    def _warm_up(self, component: Component, given: tuple[object, ...]) -> None:
+        """Run a component once unmeasured: imports and indexes of a first call are no latency."""
+        if (component.stage, component.name) not in self._warm:
+            self._warm.add((component.stage, component.name))
+            self._run(component, lambda text: self._encoder.encode([text])[0], given)
 
     def _once(
         self,
@@ -208,15 +213,13 @@ class Pipeline:
                 memo["embedding", text] = _Done(vector, time.perf_counter() - began)
             if text not in texts:
                 texts.append(text)
-            known: np.ndarray = memo["embedding", text].value
+            embedding: np.ndarray = memo["embedding", text].value
             apart += time.perf_counter() - began
-            return known
+            return embedding
 
         started = time.perf_counter()
         try:
             value = work(embed)
-        except (
-            CallFailed
-        ) as error:  # every path that needs this call fails with it: it is not tried again for each
+        except CallFailed as error:  # every path that needs this call fails with it, untried
             value = error
         return _Done(value, time.perf_counter() - started - apart, tuple(texts))

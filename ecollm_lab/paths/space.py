@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from ecollm_lab.models import Catalog
-from ecollm_lab.records import Component, LabError, Path
-from ecollm_lab.traces.path_ids import name_and_number, stages
+from ecollm_lab.paths.components import registered
+from ecollm_lab.paths.stages.retrieve import KS
+from ecollm_lab.paths.stages.rewrite import HYDE
+from ecollm_lab.records import STAGES, Component, LabError, Path
+from ecollm_lab.traces.path_ids import full_id, name_and_number, stages
 
-KS = (1, 3, 6)
-COMPONENTS: dict[str, tuple[Component, ...]] = {
-    "rewrite": tuple(Component("rewrite", name) for name in ("none", "keywords", "hyde")),
-    "retrieve": (
-        Component("retrieve", "none"),
-        *(Component("retrieve", name, k) for name in ("bm25", "dense", "hybrid") for k in KS),
-    ),
-    "refine": (
-        Component("refine", "none"),
-        Component("refine", "rerank"),
-        Component("refine", "extract", 3),
-    ),
-}
 NO_HYDE = (
     "A path with hyde needs a model that rewrites: name an edge model of the catalog at the top of"
     ' models.toml, hyde_model = "NAME", above [prices].'
@@ -41,11 +31,12 @@ def is_valid(path: Path) -> bool:
     - Reranking goes by the user's own words, and would undo the order that a rewritten text gave:
       it comes without a rewrite.
     - One passage is read whole: extracting sentences is for k = 3 and 6.
+    - The brief prompt speaks of passages: it comes with retrieval.
     """
-    rewrite, retrieve, refine, _ = path.components
+    rewrite, retrieve, refine, instruct, _ = path.components
     if retrieve.name == "none":
-        return rewrite.name == "none" and refine.name == "none"
-    if (rewrite.name, retrieve.name) in (("keywords", "dense"), ("hyde", "bm25")):
+        return (rewrite.name, refine.name) == ("none", "none") and instruct.name != "brief"
+    if (rewrite.name, retrieve.name) in (("keywords", "dense"), (HYDE, "bm25")):
         return False
     if retrieve.k == max(KS) and (rewrite.name != "none" or refine.name == "rerank"):
         return False
@@ -57,6 +48,8 @@ def is_valid(path: Path) -> bool:
 def read_path(path_id: str) -> Path:
     """Return the path that an id names, be it in today's space or in that of an older trace.
 
+    An id of four parts, from before the prompt was a stage, has the prompt `plain`.
+
     Raises
     ------
     LabError
@@ -64,7 +57,7 @@ def read_path(path_id: str) -> Path:
 
     """
     components = []
-    for stage, slug in stages(path_id).items():
+    for stage, slug in stages(full_id(path_id)).items():
         name, k = name_and_number(slug)
         counted = stage != "generate" and k
         components.append(Component(stage, name, int(k)) if counted else Component(stage, slug))
@@ -73,7 +66,7 @@ def read_path(path_id: str) -> Path:
 
 def called_on(catalog: Catalog, path: Path) -> tuple[str, ...]:
     """Return the models that a path calls: first the one that rewrites, where there is one."""
-    rewrites = path.components[0].name == "hyde" and catalog.hyde_model
+    rewrites = path.components[0].name == HYDE and catalog.hyde_model
     return (rewrites, path.model) if rewrites else (path.model,)
 
 
@@ -84,18 +77,34 @@ class PathSpace:
     paths: tuple[Path, ...]
 
     @classmethod
-    def over(cls, models: Sequence[str], *, hyde: bool = False) -> PathSpace:
-        """Cross all components with the given generating models and keep the valid paths.
+    def over(
+        cls,
+        models: Sequence[str],
+        *,
+        hyde: bool = False,
+        choices: Mapping[str, Sequence[Component]] | None = None,
+    ) -> PathSpace:
+        """Cross components with the given generating models and keep the valid paths.
 
-        Paths with hyde are among them if there is a model to rewrite (`hyde`): a catalog's
-        `hyde_model`.
+        Parameters
+        ----------
+        models
+            Catalog names of the models that answer.
+        hyde
+            Whether there is a model to rewrite, a catalog's `hyde_model`; without it there are no
+            paths with hyde.
+        choices
+            The components to cross at a stage; all that there are where a stage is left out.
+
         """
-        generate = [Component("generate", model) for model in models]
-        rewrite = [
-            component for component in COMPONENTS["rewrite"] if hyde or component.name != "hyde"
-        ]
-        combined = product(rewrite, COMPONENTS["retrieve"], COMPONENTS["refine"], generate)
-        return cls(tuple(path for path in map(Path, combined) if is_valid(path)))
+        choices = choices or {}
+        crossed = []
+        for stage in STAGES[:-1]:
+            all_of_stage = [one for added in registered(stage) for one in added.choices]
+            some = choices.get(stage, all_of_stage)
+            crossed.append([one for one in some if hyde or one.name != HYDE])
+        crossed.append([Component("generate", model) for model in models])
+        return cls(tuple(path for path in map(Path, product(*crossed)) if is_valid(path)))
 
     @classmethod
     def of(cls, catalog: Catalog) -> PathSpace:
@@ -111,19 +120,18 @@ class PathSpace:
             If an id is not in the space; says which of its stages is unknown.
 
         """
-        wanted = list(ids)
-        known = {path.id for path in self.paths}
-        for path_id in wanted:
-            if path_id not in known:
+        chosen = {full_id(path_id): path_id for path_id in ids}
+        there = {path.id for path in self.paths}
+        for whole, path_id in chosen.items():
+            if whole not in there:
                 raise LabError(self._why_unknown(path_id))
-        chosen = set(wanted)
         return PathSpace(tuple(path for path in self.paths if path.id in chosen))
 
     def _why_unknown(self, path_id: str) -> str:
-        for i, (stage, slug) in enumerate(stages(path_id).items()):
+        for i, (stage, slug) in enumerate(stages(full_id(path_id)).items()):
             allowed = list(dict.fromkeys(path.components[i].slug for path in self.paths))
             if slug not in allowed:
-                if slug == "hyde":
+                if slug == HYDE:
                     return f"{path_id!r}: {NO_HYDE}"
                 return (
                     f"Unknown {stage} component {slug!r} in path {path_id!r}; known:"
@@ -133,7 +141,7 @@ class PathSpace:
             f"Path {path_id!r} is not in the space: its stages do not go together. Without"
             " retrieval nothing is rewritten or refined; keywords go with bm25 and hybrid, hyde"
             " with dense and hybrid; both, like rerank, with 1 or 3 passages; rerank without a"
-            " rewrite; extract with 3 or 6 passages."
+            " rewrite; extract with 3 or 6 passages; brief with retrieval."
         )
 
     def __len__(self) -> int:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from ecollm_lab.models import Catalog, Model, ModelPool
-from ecollm_lab.paths.stages.prompt import build_prompt
-from ecollm_lab.paths.stages.rewrite import build_hyde_prompt
+from ecollm_lab.paths.stages import build_hyde_prompt, build_prompt
 from ecollm_lab.records import LabError
 
 STALE_DAYS = 180

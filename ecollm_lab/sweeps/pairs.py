@@ -13,6 +13,7 @@ from ecollm_lab.domains import Domain
 from ecollm_lab.models import BudgetSpent, CallFailed, Catalog
 from ecollm_lab.models.replies import most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
+from ecollm_lab.paths.components import own_digests
 from ecollm_lab.records import Path, Query
 from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.options import SweepOptions
@@ -32,7 +33,7 @@ def fingerprints(
 
     That is domain, encoder, component version, the price of the edge device, and the models: the
     one that answers, with its prices, the one that rewrites on a path with hyde, and the judge, if
-    there is one.
+    there is one. A component that a user added counts with the source of its function.
     """
     judge, digest = domain.grading.judge_model, domain.digest
 
@@ -41,7 +42,7 @@ def fingerprints(
         return catalog[name].identity()
 
     @cache
-    def fingerprint(names: tuple[str, ...]) -> str:
+    def fingerprint(names: tuple[str, ...], own: tuple[str, ...]) -> str:
         *others, name = names
         model = catalog[name]
         prices = (
@@ -60,9 +61,10 @@ def fingerprints(
         )
         parts += (identified(judge),) if judge else ()
         parts += tuple(("hyde", identified(other)) for other in others)
+        parts += own
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
-    return {path.id: fingerprint(called_on(catalog, path)) for path in paths}
+    return {p.id: fingerprint(called_on(catalog, p), own_digests(p)) for p in paths}
 
 
 def sweep(

@@ -8,6 +8,7 @@ from ecollm_lab.domains import Domain
 from ecollm_lab.models import Catalog, ModelPool, default_encoder
 from ecollm_lab.paths import Pipeline, read_path
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import full_id
 
 
 def live_check(
@@ -37,7 +38,7 @@ def live_check(
                 queries[str(query_id)], [read_path(path_id) for path_id in part["path_id"]]
             )
         }
-    pairs = [(now[row.query_id, row.path_id], row) for row in then.itertuples()]
+    pairs = [(now[row.query_id, full_id(row.path_id)], row) for row in then.itertuples()]
     both = (
         then[["path_id", "latency_s"]]
         .assign(now_s=[o.latency_s for o, _ in pairs])

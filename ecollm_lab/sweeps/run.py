@@ -14,7 +14,7 @@ from ecollm_lab.domains.judging import build_judge_prompt
 from ecollm_lab.models import BudgetSpent, CallFailed, EndpointClosed, Model, Reply
 from ecollm_lab.models.replies import Withdrawn
 from ecollm_lab.paths import Memo, Pipeline, Prepared
-from ecollm_lab.records import LabError, Outcome, Path, Query
+from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
 from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.progress import Ended, Progress
 from ecollm_lab.sweeps.store.store import Failure, Store
@@ -123,7 +123,7 @@ class Run:
             failed: Future[Reply] = Future()
             failed.set_exception(error)
             self.started += 1
-            self.inbox.put(_Result(Prepared(query, path, "", (0.0, 0.0, 0.0)), "", failed))
+            self.inbox.put(_Result(Prepared(query, path, Prompt(""), ()), "", failed))
             return
         except LabError as error:
             raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
@@ -147,7 +147,8 @@ class Run:
             return
         judged: Future[Reply] = Future()
         try:
-            judged = self.calls.once(judge, build_judge_prompt(prepared.query, done.result().text))
+            answer = self.pipeline.answer(prepared, done.result())
+            judged = self.calls.once(judge, build_judge_prompt(prepared.query, answer))
         except Exception as error:  # a callback's error reaches nobody: it travels with the result
             judged.set_exception(error)
         judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.records import LabError
+from ecollm_lab.records import STAGES, LabError
 from ecollm_lab.traces.trace import Trace
 
 IDLE = "none"  # the slug of a component that does nothing
+PLAIN = "plain"  # the prompt of an id of four parts
 _STAGES = {
     4: ("rewrite", "retrieve", "refine", "generate"),
-    5: ("rewrite", "retrieve", "refine", "instruct", "generate"),
+    5: STAGES,
 }
 
 
@@ -69,12 +70,25 @@ def stages(path_id: str) -> dict[str, str]:
 def stage_slugs(path_ids: Sequence[str]) -> pd.DataFrame:
     """Return the slugs of paths, one row a path and one column a stage.
 
-    Where some ids have five parts and some four, the latter have `IDLE` as `instruct`. Raises
+    Where some ids have five parts and some four, the latter have `PLAIN` as `instruct`. Raises
     `LabError` for an id that has neither.
     """
     rows = [stages(path_id) for path_id in path_ids]
     names = _STAGES[max(map(len, rows), default=4)]
-    return pd.DataFrame(rows, columns=list(names), index=list(path_ids)).fillna(IDLE)
+    return pd.DataFrame(rows, columns=list(names), index=list(path_ids)).fillna(PLAIN)
+
+
+def full_id(path_id: str) -> str:
+    """Return a path id of four parts with its prompt, `PLAIN`, and any other as it is.
+
+    Examples
+    --------
+    >>> full_id("none/bm25-3/none/small")
+    'none/bm25-3/none/plain/small'
+
+    """
+    slugs = parts(path_id)
+    return "/".join((*slugs[:3], PLAIN, slugs[3])) if len(slugs) == 4 else path_id
 
 
 def name_and_number(slug: str) -> tuple[str, str]:
@@ -127,7 +141,7 @@ def path_factors(path_ids: Sequence[str]) -> list[tuple[int, list[str]]]:
 def _widened(path_id: str, width: int) -> tuple[str, ...]:
     slugs = parts(path_id)
     if (len(slugs), width) == (4, 5):
-        return (*slugs[:-1], IDLE, slugs[-1])
+        return (*slugs[:-1], PLAIN, slugs[-1])
     return ("",) * (width - len(slugs)) + slugs
 
 

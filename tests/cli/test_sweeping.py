@@ -64,20 +64,23 @@ def test_a_sweep_measures_resumes_and_exports(place):
     assert trace.provenance["runs"] == runs
     assert len(trace.outcomes) == 16
     assert trace.provenance["source"] == "measured"
-    cloud = trace.path_ids.index(f"none/bm25-1/none/{LARGE}")
+    cloud = trace.path_ids.index(f"none/bm25-1/none/plain/{LARGE}")
     assert (trace.array("latency_s")[:, cloud] > 0.08).all()  # the declared network delay
 
 
 def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_anew(place):
-    paths, catalog = f"hyde/dense-1/none/{SMALL},none/dense-1/none/{SMALL}", place / "models.toml"
+    paths, catalog = (
+        f"hyde/dense-1/none/plain/{SMALL},none/dense-1/none/plain/{SMALL}",
+        place / "models.toml",
+    )
     assert "8 outcomes measured, 0 reused" in call(
         *options(place, paths=paths), "--isolate", code=0
     )
     trace = Trace.load(place / "t.parquet")
     rewriting = trace.outcomes.groupby("path_id")["rewrite_s"]
     least, copying = (
-        rewriting.min()[f"hyde/dense-1/none/{SMALL}"],
-        rewriting.median()[f"none/dense-1/none/{SMALL}"],
+        rewriting.min()[f"hyde/dense-1/none/plain/{SMALL}"],
+        rewriting.median()[f"none/dense-1/none/plain/{SMALL}"],
     )
     assert least > 10 * copying  # a call
     catalog.write_text(
@@ -98,7 +101,7 @@ def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_a
             "queries.jsonl:5: not JSON",
         ),
         (None, {"paths": f"none/bm42-1/none/{SMALL}"}, "Unknown retrieve component 'bm42-1'"),
-        (None, {"paths": "none/bm25-1/none/gpt-9"}, "Unknown generate component 'gpt-9'"),
+        (None, {"paths": "none/bm25-1/none/plain/gpt-9"}, "Unknown generate component 'gpt-9'"),
         (lambda p: _edit(p, "network_delay_s", "# "), {}, "missing 'network_delay_s'"),
         (lambda p: _edit(p, "price_in_usd_per_mtok", "# "), {}, "missing 'price_in_usd_per_mtok'"),
         (lambda p: _elsewhere(p, SMALL).write_bytes(b"GGUF"), {}, "cut short or another version"),

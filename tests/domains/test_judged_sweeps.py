@@ -64,7 +64,7 @@ def judged(domain, tmp_path):
 def sweep_judged(judged, encoder, file, **options):
     domain, catalog, _ = judged
     space = PathSpace.over(["right", "mixed"]).select(
-        ["none/none/none/right", "none/bm25-1/none/right", "none/none/none/mixed"]
+        ["none/none/none/plain/right", "none/bm25-1/none/plain/right", "none/none/none/plain/mixed"]
     )
     marks = fingerprints(domain, catalog, encoder.name, space)
     with Store(file) as store, ModelPool(catalog) as models:
@@ -91,14 +91,18 @@ def test_a_judge_is_asked_through_the_sweeps_journalled_calls_once_per_answer(
     server = judged[2]
     progress, outcomes, failures, charged = sweep_judged(judged, encoder, tmp_path / "s.sqlite")
     assert outcomes == {
-        ("q1", "none/none/none/right"): 1.0,
-        ("q1", "none/bm25-1/none/right"): 1.0,
-        ("q2", "none/none/none/right"): 1.0,
-        ("q2", "none/bm25-1/none/right"): 1.0,
-        ("q1", "none/none/none/mixed"): 0.0,
+        ("q1", "none/none/none/plain/right"): 1.0,
+        ("q1", "none/bm25-1/none/plain/right"): 1.0,
+        ("q2", "none/none/none/plain/right"): 1.0,
+        ("q2", "none/bm25-1/none/plain/right"): 1.0,
+        ("q1", "none/none/none/plain/mixed"): 0.0,
     }
     (failure,) = failures
-    assert (failure.query_id, failure.path_id, progress.failed) == ("q2", "none/none/none/mixed", 1)
+    assert (failure.query_id, failure.path_id, progress.failed) == (
+        "q2",
+        "none/none/none/plain/mixed",
+        1,
+    )
     assert "did not reply with" in failure.error
     assert server.requests["judge"] == 4  # two paths of "right" gave the same answer to each query
     assert charged == pytest.approx(
@@ -113,7 +117,7 @@ def test_a_judge_is_asked_once_where_calls_are_repeated_and_is_no_generation(
     judged, encoder, tmp_path
 ):
     domain, catalog, server = judged
-    paths = PathSpace.over(["right"]).select(["none/none/none/right"]).paths
+    paths = PathSpace.over(["right"]).select(["none/none/none/plain/right"]).paths
     mark = fingerprints(domain, catalog, encoder.name, paths)
     with Store(tmp_path / "s.sqlite") as store, ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)
@@ -130,7 +134,7 @@ def test_a_hosted_judge_grades_what_the_edge_answers(domain, encoder, tmp_path):
         )
         catalog = load_catalog(tmp_path / "models.toml")
         domain = dataclasses.replace(domain, grading=Grading("judge", "judge"))
-        paths = PathSpace.over([SMALL]).select([f"none/bm25-1/none/{SMALL}"]).paths
+        paths = PathSpace.over([SMALL]).select([f"none/bm25-1/none/plain/{SMALL}"]).paths
         mark = fingerprints(domain, catalog, encoder.name, paths)
         with Store(tmp_path / "s.sqlite") as store, ModelPool(catalog) as models:
             progress = sweep(
@@ -202,7 +206,7 @@ def test_the_estimate_before_a_sweep_holds_the_judges_calls(judged, tmp_path):
         catalog_file=tmp_path / "models.toml",
         store_file=tmp_path / "s.sqlite",
         out=tmp_path / "t.parquet",
-        options=DomainOptions(path_ids=["none/none/none/mixed"]),
+        options=DomainOptions(path_ids=["none/none/none/plain/mixed"]),
         on_estimate=said.extend,
     )
     estimates = {one.model: one for one in said}

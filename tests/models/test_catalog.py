@@ -144,9 +144,9 @@ def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_pat
         if path.id.startswith("hyde/")
     ]
     catalog = load(tmp_path, "hyde_model = 's'\n" + HEAD + EDGE + CLOUD)
-    (path,) = PathSpace.of(catalog).select(["hyde/dense-1/none/c"])
+    (path,) = PathSpace.of(catalog).select(["hyde/dense-1/none/plain/c"])
     assert called_on(catalog, path) == ("s", "c")
-    (path,) = PathSpace.of(catalog).select(["none/dense-1/none/c"])
+    (path,) = PathSpace.of(catalog).select(["none/dense-1/none/plain/c"])
     assert called_on(catalog, path) == ("c",)
     borrowed = load(tmp_path, f"hyde_model = '{SMALL}'\npocket_models = true\n" + HEAD + CLOUD)
     assert (

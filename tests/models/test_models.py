@@ -10,7 +10,7 @@ from ecollm_lab.models.cloud.client import CloudModel, LoopbackServer
 from ecollm_lab.models.cloud.server import _CHILD
 from ecollm_lab.models.edge.gguf import without_amx
 from ecollm_lab.models.edge.llama import EdgeModel
-from ecollm_lab.paths.stages.prompt import build_prompt
+from ecollm_lab.paths.stages import build_prompt
 from ecollm_lab.records import LabError
 from tests.conftest import LARGE, SMALL
 

@@ -140,7 +140,7 @@ def test_the_scan_would_find_a_key(place):
 def test_a_planted_key_is_in_no_artefact_of_sweeps_doctor_and_figures(place, caplog):
     caplog.set_level(logging.DEBUG)
     outputs = {}
-    paths = ",".join(f"none/bm25-1/none/{name}" for name in NAMES)
+    paths = ",".join(f"none/bm25-1/none/plain/{name}" for name in NAMES)
     done = CliRunner().invoke(
         app, ["sweep", "--domain", "home", "--catalog", "models.toml", "--paths", paths]
     )

@@ -6,8 +6,8 @@ import pytest
 from ecollm_lab.models import Catalog, Model
 from ecollm_lab.models.pool import ScriptedModel
 from ecollm_lab.paths import PathSpace, Pipeline, read_path
-from ecollm_lab.paths.stages.prompt import build_prompt
-from ecollm_lab.records import LabError
+from ecollm_lab.paths.stages import build_prompt
+from ecollm_lab.records import Component, LabError, Prompt
 
 
 def model(name, placement):
@@ -28,11 +28,15 @@ CATALOG = Catalog(
 )
 
 
+PLAIN = {"instruct": [Component("instruct", "plain")]}
+
+
 class Echo(ScriptedModel):
     """Answers with its own prompt, so that an answer states what was read."""
 
     def reply(self, prompt):
-        self.answers[prompt] = prompt
+        asked = Prompt.of(prompt).user
+        self.answers[asked] = asked
         return super().reply(prompt)
 
 
@@ -43,18 +47,19 @@ def models():
 
 def test_outcomes_carry_quality_tokens_latency_and_cost(domain, encoder, models):
     paths = PathSpace.over(["s", "c"]).select(
-        ["none/bm25-1/none/s", "none/bm25-1/none/c", "none/none/none/s"]
+        ["none/bm25-1/none/plain/s", "none/bm25-1/none/plain/c", "none/none/none/plain/s"]
     )
     outcomes = {
         o.path_id: o
         for o in Pipeline(domain, CATALOG, encoder, models).run(domain.queries[0], paths)
     }
     edge, cloud, blind = (
-        outcomes[i] for i in ("none/bm25-1/none/s", "none/bm25-1/none/c", "none/none/none/s")
+        outcomes[i]
+        for i in ("none/bm25-1/none/plain/s", "none/bm25-1/none/plain/c", "none/none/none/plain/s")
     )
     assert (edge.quality, cloud.quality, blind.quality) == (1.0, 1.0, 0.0)
     assert edge.answer == build_prompt((domain.passages[0].text,), domain.queries[0].text)
-    before = sum(edge.stage_latency_s[:3])
+    before = sum(edge.stage_latency_s[:4])
     assert edge.latency_s == pytest.approx(before + 0.001)
     assert cloud.latency_s == pytest.approx(before + 0.001 + 0.5)  # the declared network delay
     assert edge.cost_usd == pytest.approx((before + 0.001) * 0.36 / 3600)
@@ -64,7 +69,7 @@ def test_outcomes_carry_quality_tokens_latency_and_cost(domain, encoder, models)
 
 
 def test_paths_that_share_a_prefix_share_its_work(domain, encoder, models):
-    space = PathSpace.over(["s", "c"])
+    space = PathSpace.over(["s", "c"], choices=PLAIN)
     pipeline = Pipeline(domain, CATALOG, encoder, models)
     list(pipeline.run(domain.queries[0], space))
     assert pipeline.requests["retrieve"] == len(space)
@@ -79,9 +84,9 @@ def test_paths_that_share_a_prefix_share_its_work(domain, encoder, models):
 
 def test_a_failing_model_is_reported_with_query_and_path(domain, encoder):
     pipeline = Pipeline(domain, CATALOG, encoder, {"s": ScriptedModel({})})
-    paths = PathSpace.over(["s"]).select(["none/none/none/s"])
+    paths = PathSpace.over(["s"]).select(["none/none/none/plain/s"])
     with pytest.raises(
-        LabError, match="Query q1 on path none/none/none/s: The scripted model has no answer"
+        LabError, match="Query q1 on path none/none/none/plain/s: The scripted model has no answer"
     ):
         list(pipeline.run(domain.queries[0], paths))
 
@@ -102,7 +107,7 @@ def test_hyde_searches_for_what_the_rewriting_model_made_up_and_pays_the_edge_fo
     )
     pipeline = Pipeline(domain, catalog, encoder, models | {"h": write})
     paths = PathSpace.of(catalog).select(
-        ["none/dense-1/none/c", "hyde/dense-1/none/c", "hyde/hybrid-1/none/c"]
+        ["none/dense-1/none/plain/c", "hyde/dense-1/none/plain/c", "hyde/hybrid-1/none/plain/c"]
     )
     plain, dense, hybrid = pipeline.run(domain.queries[0], paths)
     assert plain.answer == build_prompt((domain.passages[0].text,), question)
@@ -113,7 +118,7 @@ def test_hyde_searches_for_what_the_rewriting_model_made_up_and_pays_the_edge_fo
     assert dense.stage_latency_s[0] == hybrid.stage_latency_s[0] == 0.001  # the call's own time
     assert dense.latency_s == pytest.approx(sum(dense.stage_latency_s) + 0.5)
     assert dense.cost_usd == pytest.approx(
-        sum(dense.stage_latency_s[:3]) * 0.36 / 3600
+        sum(dense.stage_latency_s[:4]) * 0.36 / 3600
         + (dense.tokens_in + 4.0 * dense.tokens_out) / 1e6
     )
     assert pipeline.executions["rewrite"] == 2
@@ -121,11 +126,11 @@ def test_hyde_searches_for_what_the_rewriting_model_made_up_and_pays_the_edge_fo
 
 def test_hyde_without_a_model_says_what_to_add(domain, encoder, models):
     with pytest.raises(
-        LabError, match=r"Query q1 on path hyde/dense-1/none/s: .*hyde_model = \"NAME\""
+        LabError, match=r"Query q1 on path hyde/dense-1/none/plain/s: .*hyde_model = \"NAME\""
     ):
         list(
             Pipeline(domain, CATALOG, encoder, models).run(
-                domain.queries[0], [read_path("hyde/dense-1/none/s")]
+                domain.queries[0], [read_path("hyde/dense-1/none/plain/s")]
             )
         )
 
@@ -134,6 +139,8 @@ def test_a_text_is_embedded_once_a_query_and_is_in_the_latency_of_each_path_once
     domain, encoder, models, monkeypatch
 ):
     pipeline = Pipeline(domain, CATALOG, encoder, models)
+    paths = PathSpace.over(["s"], choices=PLAIN)
+    list(pipeline.run(domain.queries[1], paths))  # a first call of a component is not measured
     once, before, nap = encoder.encode, encoder.texts, 0.2
 
     def slow(texts):
@@ -142,13 +149,13 @@ def test_a_text_is_embedded_once_a_query_and_is_in_the_latency_of_each_path_once
 
     monkeypatch.setattr(encoder, "encode", slow)
     needs = {  # by path: does retrieval embed, does refinement
-        "none/bm25-3/none/s": (False, False),
-        "none/bm25-3/extract-3/s": (False, True),
-        "none/dense-3/rerank/s": (True, False),  # the query again: retrieval has embedded it
-        "none/hybrid-1/none/s": (True, False),
-        "keywords/hybrid-3/extract-3/s": (True, True),  # the keywords first, the query then
+        "none/bm25-3/none/plain/s": (False, False),
+        "none/bm25-3/extract-3/plain/s": (False, True),
+        "none/dense-3/rerank/plain/s": (True, False),  # the query again: retrieval has embedded it
+        "none/hybrid-1/none/plain/s": (True, False),
+        "keywords/hybrid-3/extract-3/plain/s": (True, True),  # the keywords first, the query then
     }
-    outcomes = pipeline.run(domain.queries[0], PathSpace.over(["s"]).select(needs))
+    outcomes = pipeline.run(domain.queries[0], paths.select(needs))
     found = {
         o.path_id: tuple(seconds >= nap for seconds in o.stage_latency_s[1:3]) for o in outcomes
     }

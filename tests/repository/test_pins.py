@@ -17,7 +17,7 @@ from tests.conftest import LetterEncoder
 from tests.support.rig import cloud, domain
 
 BEFORE = Path("tests/data/before_the_move")  # written at revision 3515d63
-PATH = "none/bm25-1/none/pinned"
+PATH = "none/bm25-1/none/plain/pinned"  # stored with four parts, before the prompt was a stage
 KEY = "19ab524d14691a8d0b40c3012b20e1eef433241884793ce4d8827270085e9c28"
 FINGERPRINT = "959a6b9dc2ad2ead"
 
@@ -47,7 +47,9 @@ def test_a_store_of_an_earlier_edition_gives_back_all_that_it_holds(tmp_path):
     file = shutil.copy(BEFORE / "store.sqlite", tmp_path)
     with Store(file) as store:
         assert list(store.outcomes(FINGERPRINT)) == [
-            Outcome("q00000", PATH, 1.0, 0.0004, 0.26, 40, 5, "90 grams", (0.0, 0.01, 0.0, 0.25))
+            Outcome(
+                "q00000", PATH, 1.0, 0.0004, 0.26, 40, 5, "90 grams", (0.0, 0.01, 0.0, 0.0, 0.25)
+            )
         ]
         assert list(store.failures(FINGERPRINT)) == [
             Failure("q00001", PATH, "failed", 3, "the endpoint said 500")

@@ -11,7 +11,7 @@ from tests.conftest import LARGE, SMALL
 FOUR = ",".join(
     [
         *(f"none/{found}/none/{SMALL}" for found in ("none", "bm25-1", "bm25-3")),
-        f"none/bm25-1/none/{LARGE}",
+        f"none/bm25-1/none/plain/{LARGE}",
     ]
 )
 

@@ -95,7 +95,7 @@ def rig(store_file, models, n=20, *, probe_s=30.0, wait_s=0.0, grading="facts"):
         pipeline = Pipeline(home, catalog, LetterEncoder(), pool)
         paths = (
             PathSpace.over(list(catalog.models))
-            .select([f"none/none/none/{name}" for name in catalog.models])
+            .select([f"none/none/none/plain/{name}" for name in catalog.models])
             .paths
         )
         marks = fingerprints(home, catalog, "letters", paths)

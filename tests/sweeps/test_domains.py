@@ -67,7 +67,7 @@ def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_
     said, seen = [], []
     trace, out, progress = sweep_domain(
         "data/smart_home",
-        options=DomainOptions(path_ids=["none/none/none/hosted"]),
+        options=DomainOptions(path_ids=["none/none/none/plain/hosted"]),
         on_estimate=said.extend,
         on_progress=lambda p: seen.append(p.latest),
         **options(judge, tmp_path, "perm:10"),
@@ -92,7 +92,11 @@ def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_
 
 
 def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
-    ids = ["none/none/none/hosted", "none/bm25-1/none/hosted", "none/bm25-3/none/hosted"]
+    ids = [
+        "none/none/none/plain/hosted",
+        "none/bm25-1/none/plain/hosted",
+        "none/bm25-3/none/plain/hosted",
+    ]
     seen = []
     report = emulate_domain(
         "data/smart_home",
@@ -110,7 +114,7 @@ def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
 
 
 def test_an_exploration_ends_with_a_report_when_the_endpoint_is_owed_no_more(judge, tmp_path):
-    ids = ["none/none/none/hosted", "none/bm25-1/none/hosted"]
+    ids = ["none/none/none/plain/hosted", "none/bm25-1/none/plain/hosted"]
     given = {"path_ids": ids, **options(judge, tmp_path, "ok")}
     report = emulate_domain("data/smart_home", budget=Budget(cost_usd=0.02), **given)
     assert "Ended because" in report
@@ -126,7 +130,7 @@ class Device:
 
     def reply(self, prompt):
         time.sleep(0.01)
-        return Reply(prompt, 10, 10, 0.01)
+        return Reply(prompt.user, 10, 10, 0.01)
 
 
 def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
@@ -146,7 +150,7 @@ def test_the_device_and_the_endpoint_are_both_kept_busy(judge, tmp_path):
             pipeline = Pipeline(home, catalog, LetterEncoder(), models)
             paths = (
                 PathSpace.over(list(catalog.models))
-                .select([f"none/none/none/{name}" for name in catalog.models])
+                .select([f"none/none/none/plain/{name}" for name in catalog.models])
                 .paths
             )
             marks = fingerprints(home, catalog, "letters", paths)

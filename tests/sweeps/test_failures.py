@@ -114,7 +114,7 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
 
     with Store(tmp_path / "s.sqlite") as store, Fragile(catalog[SMALL]) as model:
         pipeline = Pipeline(home, catalog, LetterEncoder(), {SMALL: model})
-        paths = PathSpace.over([SMALL]).select([f"none/none/none/{SMALL}"]).paths
+        paths = PathSpace.over([SMALL]).select([f"none/none/none/plain/{SMALL}"]).paths
         marks = fingerprints(home, catalog, "letters", paths)
         progress = sweep(pipeline, home.queries, paths, store, marks)
         assert (progress.done, progress.failed, model.died) == (5, 1, 2)

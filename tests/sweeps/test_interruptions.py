@@ -100,7 +100,7 @@ def start(judge, place, remote):
         "--out",
         place / "t.parquet",
         "--paths",
-        "none/none/none/hosted",
+        "none/none/none/plain/hosted",
     ]
     child = subprocess.Popen(
         [sys.executable, "-c", f"{heed}; from ecollm_lab.cli import app; app()", *map(str, words)],

@@ -27,7 +27,7 @@ def test_a_model_that_nothing_is_known_of_gets_a_few_first_calls(tmp_path):
     judge = Judge()
     try:
         with rig(tmp_path / "s.sqlite", [cloud("ok", judge.base_url)], 100) as (go, store):
-            paths = PathSpace.over(["ok"]).select(["none/none/none/ok"]).paths
+            paths = PathSpace.over(["ok"]).select(["none/none/none/plain/ok"]).paths
             missing = missing_pairs(
                 domain(100).queries, paths, store, go.by_path, go.pipeline.catalog
             )

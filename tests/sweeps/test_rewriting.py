@@ -5,9 +5,9 @@ import dataclasses
 from ecollm_lab.models import CallFailed
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.sweeps import Store, SweepOptions, fingerprints, sweep
-from tests.paths.test_pipeline import CATALOG, Echo
+from tests.paths.test_pipeline import CATALOG, PLAIN, Echo
 
-SPACE = PathSpace.over(["s", "c"])
+SPACE = PathSpace.over(["s", "c"], choices=PLAIN)
 
 
 MARKS = {path.id: f"f{path.model}" for path in SPACE}
@@ -21,7 +21,7 @@ class Slow(Echo):
 
 
 def test_another_model_that_rewrites_is_another_fingerprint_on_its_paths_alone(domain):
-    space = PathSpace.over(["s", "c"], hyde=True)
+    space = PathSpace.over(["s", "c"], hyde=True, choices=PLAIN)
     one, other = (
         fingerprints(domain, dataclasses.replace(CATALOG, hyde_model=name), "e", space)
         for name in ("s", "c")
@@ -34,7 +34,7 @@ def test_another_model_that_rewrites_is_another_fingerprint_on_its_paths_alone(d
     assert {path_id: one[path_id] for path_id in MARKS} == fingerprints(domain, CATALOG, "e", SPACE)
 
 
-HYDE = PathSpace.over(["s", "c"], hyde=True).select(
+HYDE = PathSpace.over(["s", "c"], hyde=True, choices=PLAIN).select(
     f"hyde/{found}/none/{name}" for found in ("dense-1", "hybrid-3") for name in "sc"
 )
 

@@ -13,7 +13,8 @@ from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Store
 from ecollm_lab.sweeps.store.store import Spending
 
-OUTCOME = Outcome("q1", "none/none/none/s", 0.5, 1e-6, 0.1, 10, 5, "answer", (0.0, 0.0, 0.0, 0.1))
+SECONDS = (0.0, 0.0, 0.0, 0.0, 0.1)
+OUTCOME = Outcome("q1", "none/none/none/plain/s", 0.5, 1e-6, 0.1, 10, 5, "answer", SECONDS)
 
 
 def test_an_outcome_comes_back_as_it_went_in(tmp_path):
@@ -22,7 +23,7 @@ def test_an_outcome_comes_back_as_it_went_in(tmp_path):
         store.add("f", OUTCOME)
     with Store(tmp_path / "new/folder/s.sqlite") as store:
         assert list(store.outcomes("f")) == [OUTCOME]
-        assert store.pairs("f") == {("q1", "none/none/none/s")}
+        assert store.pairs("f") == {("q1", "none/none/none/plain/s")}
         assert store.pairs("other") == set()
 
 
@@ -101,7 +102,7 @@ def test_a_store_of_version_1_is_migrated_and_the_old_file_kept(tmp_path):
         assert list(store.outcomes("f")) == [OUTCOME]
         store.add("f", dataclasses.replace(OUTCOME, query_id="q2"))
     with Store(file) as store:
-        assert store.pairs("f") == {("q1", "none/none/none/s"), ("q2", "none/none/none/s")}
+        assert store.pairs("f") == {("q1", OUTCOME.path_id), ("q2", OUTCOME.path_id)}
     old = sqlite3.connect(tmp_path / "s.sqlite.v1")
     assert old.execute("SELECT * FROM outcomes").fetchall() == [row]
     assert old.execute("PRAGMA user_version").fetchone() == (1,)

@@ -29,7 +29,7 @@ def test_ids_of_four_and_five_parts_are_read_by_stage():
     }
     assert list(path_ids.stages(FIVE)) == ["rewrite", "retrieve", "refine", "instruct", "generate"]
     frame = path_ids.stage_slugs([FOUR, FIVE])
-    assert frame.loc[FOUR].tolist() == ["none", "bm25-3", "none", "none", "small"]
+    assert frame.loc[FOUR].tolist() == ["none", "bm25-3", "none", "plain", "small"]
     assert frame.loc[FIVE].tolist() == ["none", "bm25-3", "rerank", "steps", "small"]
     assert list(path_ids.stage_slugs([FOUR])) == ["rewrite", "retrieve", "refine", "generate"]
 

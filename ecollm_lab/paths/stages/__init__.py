@@ -1,4 +1,4 @@
-"""The stages before generation, one module each, and the message they build."""
+"""The stages before generation, one module each, and the messages that they build."""
 
 import lazy_loader
 

@@ -1,1 +1,2 @@
-from .prompt import build_prompt as build_prompt
+from .instruct import build_prompt as build_prompt
+from .rewrite import build_hyde_prompt as build_hyde_prompt

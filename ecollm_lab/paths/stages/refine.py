@@ -7,76 +7,77 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ecollm_lab.models import Encoder
-from ecollm_lab.paths.stages.retrieve import Embed, LexicalIndex, best_first, reciprocal_rank_fusion
-from ecollm_lab.records import Component, LabError, Passage
+from ecollm_lab.paths.components import component
+from ecollm_lab.paths.lexical import LexicalIndex
+from ecollm_lab.paths.sources import Indexes, Sources, best_first, reciprocal_rank_fusion
+from ecollm_lab.records import Passage
+
+Texts = tuple[str, ...]
 
 
-class Refiner:
-    """Chooses those of the found passages, or of their sentences, that matter for a query."""
+@component("refine", "none")
+def whole(sources: Sources, query: str, found: Sequence[Passage], k: int, n: int) -> Texts:
+    """Hand on the passages as they are."""
+    return tuple(passage.text for passage in found[:k])
 
-    def __init__(self, passages: Sequence[Passage], encoder: Encoder) -> None:
-        self._sentences = {p.id: re.split(r"(?<=[.!?])\s+", p.text.strip()) for p in passages}
+
+@component("refine", "rerank", whole_ranking=True)
+def rerank(sources: Sources, query: str, found: Sequence[Passage], k: int, n: int) -> Texts:
+    """Order all candidates anew by the best sentence of each, and hand on k of them whole.
+
+    Notes
+    -----
+    To score a passage by its best part is MaxP (Dai and Callan, SIGIR 2019): a long passage is
+    found by the one sentence that answers. See `Sentences.scores` for how sentences are scored.
+    """
+    rows, scores = _sentences(sources).scores(sources, query, found)
+    best = dict.fromkeys((passage.id for passage in found), 0.0)
+    for (passage_id, _), score in zip(rows, scores, strict=True):
+        best[passage_id] = max(best[passage_id], score)
+    return tuple(p.text for p in sorted(found, key=lambda p: -best[p.id]))[:k]
+
+
+@component("refine", "extract", numbers=(3,))
+def extract(sources: Sources, query: str, found: Sequence[Passage], k: int, n: int) -> Texts:
+    """Hand on the n best sentences of the k passages, in the order in which they were found."""
+    sentences = _sentences(sources)
+    rows, scores = sentences.scores(sources, query, found[:k])
+    chosen = {rows[i] for i in best_first(scores)[:n]}
+    texts = []
+    for passage in found[:k]:
+        parts = enumerate(sentences.of[passage.id])
+        texts.append(" ".join(text for i, text in parts if (passage.id, i) in chosen))
+    return tuple(text for text in texts if text)
+
+
+class Sentences:
+    """The sentences of all passages of a domain, with their indexes."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self.of = {p.id: re.split(r"(?<=[.!?])\s+", p.text.strip()) for p in indexes.passages}
         self._start: dict[str, int] = {}
         texts: list[str] = []
-        for passage_id, sentences in self._sentences.items():
+        for passage_id, sentences in self.of.items():
             self._start[passage_id] = len(texts)
             texts += sentences
-        self._index = LexicalIndex(texts)
-        self._matrix = encoder.encode(texts)
+        self._lexical = LexicalIndex(texts)
+        self._matrix = indexes.encoder.encode(texts)
 
-    def refine(
-        self, component: Component, query: str, ranking: Sequence[Passage], k: int, embed: Embed
-    ) -> tuple[str, ...]:
-        """Return the texts to read, from the k best passages of a ranking.
-
-        "none" hands them on whole. "rerank" orders all passages of the ranking anew, by the best
-        sentence of each, and hands on k of them whole: `dense-3/rerank` reads 3 passages out of 20
-        candidates. "extract" hands on the `component.k` best sentences of the k passages, in
-        retrieval order.
-
-        Notes
-        -----
-        Sentences are ranked among each other by reciprocal-rank fusion of BM25 and cosine
-        similarity to the query. To score a passage by its best part is MaxP (Dai and Callan, SIGIR
-        2019): a long passage is found by the one sentence that answers.
-        """
-        match component.name:
-            case "none":
-                return tuple(passage.text for passage in ranking[:k])
-            case "rerank":
-                return self._rerank(query, ranking, embed)[:k]
-            case "extract":
-                return self._extract(component.k, query, ranking[:k], embed)
-        raise LabError(
-            f"Unknown refine component {component.name!r}; known: none, rerank, extract."
-        )
-
-    def _rerank(self, query: str, ranking: Sequence[Passage], embed: Embed) -> tuple[str, ...]:
-        rows, scores = self._score(query, ranking, embed)
-        best = dict.fromkeys((p.id for p in ranking), 0.0)
-        for (passage_id, _), score in zip(rows, scores, strict=True):
-            best[passage_id] = max(best[passage_id], score)
-        return tuple(p.text for p in sorted(ranking, key=lambda p: -best[p.id]))
-
-    def _extract(
-        self, n: int, query: str, passages: Sequence[Passage], embed: Embed
-    ) -> tuple[str, ...]:
-        rows, scores = self._score(query, passages, embed)
-        kept = {rows[i] for i in best_first(scores)[:n]}
-        texts = (
-            " ".join(s for i, s in enumerate(self._sentences[p.id]) if (p.id, i) in kept)
-            for p in passages
-        )
-        return tuple(text for text in texts if text)
-
-    def _score(
-        self, query: str, passages: Sequence[Passage], embed: Embed
+    def scores(
+        self, sources: Sources, query: str, passages: Sequence[Passage]
     ) -> tuple[list[tuple[str, int]], np.ndarray]:
-        """Return the passages' sentences as (passage id, number in it), and the score of each."""
-        rows = [(p.id, i) for p in passages for i in range(len(self._sentences[p.id]))]
+        """Return the passages' sentences as (passage id, number in it), and the score of each.
+
+        The score is the reciprocal-rank fusion of BM25 and cosine similarity to the query.
+        """
+        rows = [(p.id, i) for p in passages for i in range(len(self.of[p.id]))]
         where = [self._start[passage_id] + i for passage_id, i in rows]
         if not where:
             return rows, np.zeros(0)
-        lexical, dense = self._index.scores(query)[where], self._matrix[where] @ embed(query)
+        lexical = self._lexical.scores(query)[where]
+        dense = self._matrix[where] @ sources.embed(query)
         return rows, reciprocal_rank_fusion([best_first(lexical), best_first(dense)], len(rows))
+
+
+def _sentences(sources: Sources) -> Sentences:
+    return sources.built_once("sentences", Sentences)

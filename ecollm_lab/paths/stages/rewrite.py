@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import re
 
-from ecollm_lab.records import Component, LabError
+from ecollm_lab.paths.components import component
+
+HYDE = "hyde"  # the one component that needs a model
 
 
 def build_hyde_prompt(question: str) -> str:
-    """Ask for a hypothetical answer; the pocket models are trained on exactly this text."""
+    """Ask for a hypothetical answer."""
     return f"Write the sentence that would answer.\nQuestion: {question}"
 
 
-def rewrite(component: Component, text: str, hypothetical: str = "") -> str:
-    """Return the text that is searched for instead of a query.
+@component("rewrite", "none")
+def unchanged(text: str) -> str:
+    """Search for the user's own words."""
+    return text
 
-    It is the query itself ("none"), the query without English stop words ("keywords"), or the query
-    with a made-up answer ("hyde").
+
+@component("rewrite", "keywords")
+def keywords(text: str) -> str:
+    """Search for the query without English stop words, or for all of it if nothing is left."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    words = re.findall(r"[\w'-]+", text)
+    rare = [word for word in words if word.lower() not in ENGLISH_STOP_WORDS]
+    return " ".join(rare or words)
+
+
+@component("rewrite", HYDE)
+def hyde(text: str, hypothetical: str = "") -> str:
+    """Search for the query together with an answer that a model made up.
 
     Notes
     -----
@@ -26,15 +42,4 @@ def rewrite(component: Component, text: str, hypothetical: str = "") -> str:
     may be wrong: it is there to be worded like the passage that is wanted, and the model that
     answers never sees it.
     """
-    match component.name:
-        case "none":
-            return text
-        case "keywords":
-            from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
-            words = re.findall(r"[\w'-]+", text)
-            kept = [word for word in words if word.lower() not in ENGLISH_STOP_WORDS]
-            return " ".join(kept or words)
-        case "hyde":
-            return f"{text} {hypothetical}".strip()
-    raise LabError(f"Unknown rewrite component {component.name!r}; known: none, keywords, hyde.")
+    return f"{text} {hypothetical}".strip()
