@@ -35,8 +35,8 @@ import pandas as pd
 from benchmarks.spaces import MEASURED, RECORDED, recorded, renewed
 from ecollm_lab.models import CachedEncoder, Encoder, default_encoder
 from ecollm_lab.models.encoders import static_encoder
-from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
-from ecollm_lab.policies.choosing import choose, oracle_choice
+from ecollm_lab.policies import POLICIES, Policy, fit_policy
+from ecollm_lab.policies.choosing import Decision, choose, oracle_choice
 from ecollm_lab.policies.replays import outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.traces import Trace, import_outcomes, intervals
@@ -206,13 +206,13 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
             prefer == "quality" and key != "none"
         ):  # the naive rule: every path whose mean keeps the limits
             ours = fitted[0]
-            mask = slo.keeps(ours.cost_usd, ours.latency_s)
+            mask = slo.keeps(ours.training.cost.mean, ours.training.latency.mean)
             if mask.any():
                 columns = choose(
                     ours.predict(fold.unseen),
                     mask,
-                    np.nan_to_num(ours.cost_usd),
-                    np.nan_to_num(ours.latency_s),
+                    np.nan_to_num(ours.training.cost.mean),
+                    np.nan_to_num(ours.training.latency.mean),
                     slo,
                 )
                 yield told("ours_mean_rule", prefer, key, slo, ids.to_numpy()[columns])

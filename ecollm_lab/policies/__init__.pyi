@@ -2,9 +2,9 @@ from . import choosing as choosing
 from . import limits as limits
 from . import replays as replays
 from . import slos as slos
+from .choosing import Decision as Decision
 from .fitting import POLICIES as POLICIES
 from .fitting import fit_policy as fit_policy
-from .policy import Decision as Decision
 from .policy import Policy as Policy
 from .replays import replay as replay
 from .replays import replay_all as replay_all

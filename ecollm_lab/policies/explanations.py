@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.policies.rules import Rule
 from ecollm_lab.records import SLO
 
 _SHOWN = ["path_id", "quality", "cost_usd", "latency_s", "violation_share", "score", "reason"]
@@ -26,7 +27,8 @@ class Explanation:
     cost_usd, cost_p95_usd, latency_s, latency_p95_s
         Mean and 95th percentile of the path in training.
     violation_share, violation_rate
-        How often this path broke a limit in training, and how often this policy's choices did.
+        How probably this path breaks a limit, for this query where cost and latency are forecast
+        and else over all, and how often this policy's choices broke one in training.
     bound
         The limits that exclude or penalise a path of higher expected quality, and "min_quality" if
         less is expected of the choice; empty if nothing stood in the way.
@@ -54,11 +56,9 @@ def explained(
     paths: pd.DataFrame,
     chosen: int,
     slo: SLO,
+    rule: Rule,
     *,
     quality_sd: float,
-    violation_rate: float,
-    tolerance: float,
-    feasible: bool,
     other_reasons: Mapping[str, str],
 ) -> Explanation:
     """Give reasons for a choice.
@@ -67,16 +67,14 @@ def explained(
     ----------
     paths
         One row per path: path_id, quality (expected of this query), score (NaN if not considered),
-        cost_usd, cost_p95_usd, latency_s, latency_p95_s, violation_share, and allowed, whether the
-        policy may choose it at all.
+        cost_usd, cost_p95_usd, latency_s, latency_p95_s, violation_share (how probably it breaks a
+        limit for this query), and allowed, whether the policy may choose it at all.
     chosen
         The row of the choice.
-    slo
-        Limits and preference.
-    quality_sd, violation_rate, feasible
+    slo, rule
+        What was asked, and how the policy decides under it.
+    quality_sd
         As in `Explanation`.
-    tolerance
-        How far below the best score the choice could be.
     other_reasons
         Why paths were not chosen, by path_id, where neither limits nor expected quality decided.
 
@@ -94,7 +92,7 @@ def explained(
             "chosen"
             if i == chosen
             else other_reasons.get(row["path_id"])
-            or _reason(row, float(one["quality"]), best - tolerance, slo)
+            or _reason(row, float(one["quality"]), best - rule.tolerance, slo)
         )
         for i, row in enumerate(paths.to_dict("records"))
     ]
@@ -106,9 +104,9 @@ def explained(
         path_id=str(one["path_id"]),
         **{name: float(one[name]) for name in named},
         quality_sd=quality_sd,
-        violation_rate=violation_rate,
+        violation_rate=rule.violation_rate,
         bound=bound,
-        feasible=feasible,
+        feasible=rule.feasible,
         paths=table,
     )
 

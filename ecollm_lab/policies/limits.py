@@ -1,93 +1,203 @@
-"""How a policy decides under one SLO, and what it takes for limits to be kept at a stated rate."""
+"""Limits: how probably a path breaks them, how often a policy may, and how it decides under one SLO."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from ecollm_lab.policies.predictors import Predictor
-from ecollm_lab.records import SLO
+from ecollm_lab.records import SLO, LabError
 
-TOLERANCES = (
-    0.01,
-    0.02,
-    0.03,
-    0.04,
-    0.06,
-    0.08,
-    0.12,
-    0.16,
-    0.24,
-    0.36,
-)  # in expectations, which promise more than they keep
-MARGIN = (
-    1.0  # standard errors between the rate at which training queries break limits and the target
-)
-MOSTLY = 0.5  # a path that breaks a limit in this share of outcomes or more is not considered
+TOLERANCE = 0.02  # of quality, given up on average for being cheaper or faster
+MARGIN = 1.0  # standard errors between the rate on training queries and the target
+MOSTLY = 0.5  # a path that breaks a limit at least this probably is not considered
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 STEPS = 24  # of the bisection for that penalty
+# widths tried, in expectations: these promise more than they keep
+WIDTHS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)
 
 
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """How a policy decides under one SLO.
+class TermsOptions(TypedDict, total=False):
+    """The fields of `Terms` as keywords."""
+
+    violation_rate: float | None
+    tolerance: float
+    margin: float
+    violation_cost: float | None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a policy trades quality against limits, money and time.
 
     Attributes
     ----------
-    columns
-        The paths considered, in the order in which ties are broken: the cheapest (prefer="latency":
-        fastest) first.
-    predictor
-        Restricted to these paths, penalties taken off.
-    weight
-        A path's score is what the predictor says × weight, shape (columns,); None for ones.
-    tolerance
-        With prefer="cost" or "latency": how far below the best score a path may be.
     violation_rate
-        Share of training queries whose choice, made without knowing them, broke a limit; NaN where
-        outcomes were estimated.
-    violation_share
-        Share of training outcomes of each path that break a limit, shape (paths,); under estimates,
-        the probability to.
-    feasible
-        Whether the target is met; if not, this is the least-violating path.
-    threshold
-        Of policies of two paths: how sure the first must be.
+        Target share in (0, 1) of choices that may break a limit. None: every path must keep the
+        limits with its 95th percentiles.
+    tolerance
+        How much quality prefer="cost" or "latency" may give up, on average over queries, for being
+        cheaper or faster.
+    margin
+        By how many standard errors the rate of broken limits stays below `violation_rate` on the
+        training queries, whose choices look a little better than those for new ones.
+    violation_cost
+        What a broken limit is worth, in quality: the policy then weighs it against the quality
+        gained, query by query, instead of meeting a rate. None: the rate decides.
 
     """
 
-    columns: np.ndarray
+    violation_rate: float | None = 0.05
+    tolerance: float = TOLERANCE
+    margin: float = MARGIN
+    violation_cost: float | None = None
+
+    def __post_init__(self) -> None:
+        rate, cost = self.violation_rate, self.violation_cost
+        if rate is not None and not 0 < rate < 1:
+            raise LabError(f"violation_rate must be within (0, 1) or None, got {rate!r}.")
+        if not 0 <= self.tolerance <= 1:
+            raise LabError(f"tolerance must be within [0, 1], got {self.tolerance!r}.")
+        if not self.margin >= 0:
+            raise LabError(f"margin must be a number >= 0, got {self.margin!r}.")
+        if cost is not None and not cost >= 0:
+            raise LabError(f"violation_cost must be a number >= 0 or None, got {cost!r}.")
+        if cost is not None and rate is None:
+            raise LabError(
+                "violation_cost weighs how probably limits break, which violation_rate=None does not"
+                " look at; leave one of the two out."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """What each path costs or takes for a query, in logarithms, and how far outcomes lie around it.
+
+    Attributes
+    ----------
+    predictor
+        Of the logarithm.
+    left_out
+        The same of the training queries, each predicted from others, shape (queries, paths).
+    sd
+        Standard deviation of the outcomes around it, shape (paths,).
+
+    """
+
     predictor: Predictor
-    weight: np.ndarray | None
-    tolerance: float
-    violation_rate: float
-    violation_share: np.ndarray
-    feasible: bool
-    threshold: float = 0.0
+    left_out: np.ndarray
+    sd: np.ndarray
 
-    def scores(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return what decides, shape (queries, columns)."""
-        expected = self.predictor.predict(embeddings)
-        return expected if self.weight is None else expected * self.weight
+    def risk(self, limit: float) -> np.ndarray:
+        """Return how probably each training query's outcomes exceed a limit, (queries, paths)."""
+        return np.asarray(ndtr((self.left_out - np.log(limit)) / self.sd))
 
-
-def highest_rate(target: float, n_queries: int) -> float:
-    """Return the violation rate up to which training choices promise the target: (n × rate + 1) / (n + 1) <= target."""
-    return (target * (n_queries + 1) - 1) / n_queries
-
-
-TOLERANCE = 0.02  # with prefer = cost or latency: how much quality may be given up for it
+    def restricted(self, columns: np.ndarray, limit: float) -> Predictor:
+        """Return a predictor of how many standard deviations some paths are beyond a limit."""
+        return self.predictor.restricted(columns, np.log(limit), 1 / self.sd[columns])
 
 
 def first_good(scores: np.ndarray, slo: SLO, tolerance: float) -> np.ndarray:
-    """Return, per row, the first column that is good enough; columns stand in the order of preference."""
+    """Return, per row, the first good enough column; columns stand in the order of preference."""
     if slo.prefer == "quality":
         return scores.argmax(axis=1)
     best = scores.max(axis=1, keepdims=True)
     floor = np.minimum(best, slo.min_quality) if slo.min_quality is not None else best - tolerance
     return (scores >= floor).argmax(axis=1)
+
+
+def highest_rate(target: float, n_queries: int) -> float:
+    """Return the rate on training queries that promises a target: (n × rate + 1) / (n + 1)."""
+    return (target * (n_queries + 1) - 1) / n_queries
+
+
+def careful_rate(broke: np.ndarray, margin: float) -> np.ndarray:
+    """Return the share of queries that broke limits, plus `margin` standard errors, (..., queries)."""
+    rate = broke.mean(axis=-1)
+    return np.asarray(rate + margin * np.sqrt(rate * (1 - rate) / broke.shape[-1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Lookback:
+    """The training queries as a policy that has not seen them would have met them.
+
+    Attributes
+    ----------
+    expected, risk
+        Expected quality, and how probably limits break, each from other queries alone; shape
+        (queries, columns).
+    quality, broke
+        What was delivered, and whether it broke a limit; same shape.
+
+    """
+
+    expected: np.ndarray
+    risk: np.ndarray
+    quality: np.ndarray
+    broke: np.ndarray
+
+    def calibrated(self, slo: SLO, terms: Terms) -> tuple[float, float, float]:
+        """Return the penalty of a violation, the width of `first_good`, and the rate of violations.
+
+        The penalty is the least for which choices break limits at no more than the target rate,
+        taken `margin` standard errors higher, (n × rate + 1) / (n + 1) <= target, as in conformal
+        risk control (Angelopoulos et al. 2024); or what a violation is worth.
+
+        The best of many expectations promises more than it keeps, so staying near it gives up
+        little and saves little. With prefer="cost" or "latency" and no `min_quality`, a path may
+        therefore be as far below the best expectation as costs the choices at most `tolerance` of
+        their actual quality, against always taking the best.
+        """
+        rows = np.arange(len(self.expected))
+
+        def choices(penalty: float, width: float) -> np.ndarray:
+            return first_good(self.expected - penalty * self.risk, slo, width)
+
+        def penalised(width: float) -> tuple[float, np.ndarray]:
+            if terms.violation_cost is not None:
+                return terms.violation_cost, choices(terms.violation_cost, width)
+            penalty = self._least_penalty(lambda penalty: choices(penalty, width), terms)
+            return penalty, choices(penalty, width)
+
+        width, (penalty, chosen) = 0.0, penalised(0.0)
+        if slo.prefer != "quality" and slo.min_quality is None:
+            least = self.quality[rows, chosen].mean() - terms.tolerance
+            for wider in WIDTHS:
+                candidate = penalised(wider)
+                if self.quality[rows, candidate[1]].mean() >= least:
+                    width, (penalty, chosen) = wider, candidate
+        return penalty, width, float(self.broke[rows, chosen].mean())
+
+    def _least_penalty(self, choices: Callable[[float], np.ndarray], terms: Terms) -> float:
+        rows = np.arange(len(self.expected))
+        assert terms.violation_rate is not None
+        highest = highest_rate(terms.violation_rate, len(rows))
+
+        def too_often(penalty: float) -> bool:
+            broke = self.broke[rows, choices(penalty)]
+            return bool(careful_rate(broke, terms.margin) > highest)
+
+        if not too_often(0.0):
+            return 0.0
+        low, high = PENALTIES
+        for _ in range(STEPS):
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if too_often(middle) else (low, middle)
+        return high
+
+
+def least_violating(share: np.ndarray, quality: np.ndarray, over: np.ndarray) -> int:
+    """Return the path that breaks limits least often; of equals the least far beyond, then the best.
+
+    `over` is the logarithm of how far the 95th percentile is beyond the limits; all of shape
+    (paths,).
+    """
+    return int(np.lexsort((-quality, over, share))[0])
 
 
 def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:

@@ -1,22 +1,52 @@
-"""Policies of two paths: a threshold between a weak and a strong one, and a cascade that runs the second if the first's answer fails."""
+"""Policies of two paths: a threshold between them, or a cascade that runs the second after the first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from ecollm_lab.models import default_encoder
-from ecollm_lab.policies.limits import MOSTLY, Rule, highest_rate
-from ecollm_lab.policies.policy import Ask, Decision, Policy
-from ecollm_lab.policies.predictors import Gate
-from ecollm_lab.records import SLO, LabError, Query
+from ecollm_lab.policies.choosing import Ask, Decision
+from ecollm_lab.policies.gates import Gate
+from ecollm_lab.policies.limits import MOSTLY, careful_rate, highest_rate
+from ecollm_lab.policies.policy import Asked, Infeasible, Policy
+from ecollm_lab.policies.rules import Rule
+from ecollm_lab.records import SLO, LabError
 
 # thresholds tried per pair: those that send 1/20, 2/20, … of the training queries to the second
-# path
 SHARES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """Pairs of paths with a threshold each, and what they would have delivered in training.
+
+    Attributes
+    ----------
+    delivered
+        Mean quality, mean cost, mean latency, and the rate of broken limits plain and with its
+        margin; shape (5, options).
+    pairs
+        The first and the second path, as positions among the candidates; shape (2, options).
+    threshold
+        How sure the first must be, shape (options,).
+
+    """
+
+    delivered: np.ndarray
+    pairs: np.ndarray
+    threshold: np.ndarray
+
+    def best(self, slo: SLO, tolerance: float) -> int:
+        """Return the option that serves an SLO best: of those good enough, the cheapest or fastest."""
+        quality, cost, latency = self.delivered[:3]
+        least = quality.max() - (0.0 if slo.prefer == "quality" else tolerance)
+        if slo.min_quality is not None and slo.prefer != "quality":
+            least = min(quality.max(), slo.min_quality)
+        spent = (cost, latency) if slo.prefer == "latency" else (latency, cost)
+        order = np.lexsort((-quality, *spent))  # the last key counts first
+        return int(order[quality[order] >= least][0])
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
@@ -46,59 +76,40 @@ class PairPolicy(Policy):
     gate: Gate | None = None
 
     def decide(
-        self,
-        queries: Sequence[Query] | Sequence[str] | np.ndarray,
-        slo: SLO,
-        *,
-        ask: Ask | None = None,
-        infeasible: Literal["raise", "least_violating"] = "raise",
+        self, queries: Asked, slo: SLO, *, ask: Ask | None = None, infeasible: Infeasible = "raise"
     ) -> Decision:
-        """Choose, and say which paths were run; a cascade needs `ask` to see the first path's answers."""
+        """Choose, and say which paths were run; a cascade needs `ask` to see the first's answers."""
         embeddings = self.embed(queries)
         rule = self._feasible_rule(slo, infeasible)
-        first, second = self.path_ids[rule.columns[0]], self.path_ids[rule.columns[-1]]
-        if first == second:
-            path_ids = np.full(len(embeddings), first, dtype=object)
-            return Decision(path_ids, path_ids[:, None])
-        if self.gate is None:
-            scores = rule.scores(embeddings)
-            path_ids = np.where(scores[:, 0] - scores[:, 1] < rule.threshold, second, first).astype(
-                object
-            )
+        first, second = self.path_ids[rule.columns[[0, -1]]]
+        if first == second or self.gate is None:
+            path_ids = self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
             return Decision(path_ids, path_ids[:, None])
         if ask is None:
             raise LabError(
                 f"{self.name} reads the answer of {first} before it decides; give ask=, which"
                 " returns the answers of a path."
             )
-        rows = np.arange(len(embeddings))
-        answers = (self.encoder or default_encoder()).encode(list(ask(rows, str(first))))
-        unsure = self.gate.confidence(embeddings, answers, int(rule.columns[0])) < rule.threshold
-        path_ids = np.where(unsure, second, first).astype(object)
-        return Decision(
-            path_ids,
-            np.stack(
-                [np.full(len(rows), first, dtype=object), np.where(unsure, second, None)], axis=1
-            ),
-        )
+        answers = ask(np.arange(len(embeddings)), str(first))
+        encoder = self.encoder or default_encoder()
+        sure = self.gate.confidence(embeddings, answers, int(rule.columns[0]), encoder)
+        unsure = sure < rule.threshold
+        firsts = np.full(len(embeddings), first, dtype=object)
+        path_ids = np.where(unsure, second, firsts).astype(object)
+        return Decision(path_ids, np.stack([firsts, np.where(unsure, second, None)], axis=1))
 
     def select(
-        self,
-        queries: Sequence[Query] | Sequence[str] | np.ndarray,
-        slo: SLO,
-        *,
-        infeasible: Literal["raise", "least_violating"] = "raise",
-        ask: Ask | None = None,
+        self, queries: Asked, slo: SLO, *, infeasible: Infeasible = "raise", ask: Ask | None = None
     ) -> np.ndarray:
         """Choose the path that answers each query, shape (queries,); see `decide`."""
         return self.decide(queries, slo, ask=ask, infeasible=infeasible).path_ids
 
     def _positions(self, embeddings: np.ndarray, rule: Rule, slo: SLO) -> np.ndarray:
         del slo
-        if self.gate is not None:  # it starts with the first, whatever the query
+        if self.gate is not None or len(rule.columns) == 1:  # it starts with the first
             return np.zeros(len(embeddings), dtype=int)
         scores = rule.scores(embeddings)
-        return (scores[:, 0] - scores[:, -1] < rule.threshold).astype(int)
+        return (scores[:, 0] - scores[:, 1] < rule.threshold).astype(int)
 
     def _other_reasons(self, rule: Rule) -> dict[str, str]:
         first, second = self.path_ids[rule.columns[[0, -1]]]
@@ -108,11 +119,8 @@ class PairPolicy(Policy):
             "not one of the two paths that served the training queries best under this SLO",
         )
         if self.gate is not None:
-            return reasons | {
-                second: (
-                    f"run after {first} where its answer seems worth less than {rule.threshold:.3f}"
-                )
-            }
+            seems = f"its answer seems worth less than {rule.threshold:.3f}"
+            return reasons | {second: f"run after {first} where {seems}"}
         apart = (
             f"of the two, {first} is taken where it is expected to be at least {rule.threshold:.3f}"
             " better"
@@ -120,102 +128,96 @@ class PairPolicy(Policy):
         return reasons | {first: apart, second: apart}
 
     def _calibrated(self, slo: SLO) -> Rule:
-        assert self.violation_rate is not None
-        broke = ~slo.keeps(self.cost, self.latency) & ~np.isnan(self.quality)
-        share = broke.sum(axis=0) / np.maximum((~np.isnan(self.quality)).sum(axis=0), 1)
-        return self._best_pair(slo, share, highest_rate(self.violation_rate, len(broke)))
+        """Return the pair that served training best among those that broke limits rarely enough."""
+        target = self.terms.violation_rate
+        assert target is not None
+        share = self.training.broke(slo).mean(axis=0)
+        options = self._options(self.allowed[self.candidates], slo)
+        rates = options.delivered[4]
+        kept = rates <= max(highest_rate(target, len(self.left_out)), 0.0)
+        if not kept.any():
+            rule = self._refused(share, slo)
+            meets = bool(share[rule.columns[0]] <= target)  # as of all policies
+            return self._flat(rule.columns, share, rule.violation_rate, feasible=meets)
+        chosen = Options(
+            options.delivered[:, kept], options.pairs[:, kept], options.threshold[kept]
+        )
+        return self._pair(chosen, share, slo)
 
     def _by_percentile(self, slo: SLO) -> Rule:
-        return self._best_pair(slo, 1 - self.kept_probability(slo), None)
+        """Return the pair that served training best among paths whose 95th percentiles keep limits."""
+        share = 1 - self.training.tails_keep(slo)
+        may = self.allowed[self.candidates] & (share[self.candidates] < MOSTLY)
+        options = self._options(may, slo)
+        if not options.threshold.size:
+            return self._refused(share, slo)
+        return self._pair(options, share, slo)
 
-    def _best_pair(self, slo: SLO, share: np.ndarray, highest: float | None) -> Rule:
-        """Return the pair and threshold that would have served the training queries best.
+    def _pair(self, options: Options, share: np.ndarray, slo: SLO) -> Rule:
+        best = options.best(slo, self.terms.tolerance)
+        columns = self.candidates[list(dict.fromkeys(options.pairs[:, best].tolist()))]
+        counted = self.terms.violation_rate is not None
+        rate = float(options.delivered[3, best]) if counted else float("nan")
+        return self._flat(columns, share, rate, threshold=float(options.threshold[best]))
 
-        With `highest`, among those that broke limits in at most this share of the queries; without,
-        among the paths that keep them with their 95th percentiles, of a cascade with those of both
-        together. The confidence in a query's answer is one that its own outcomes had no part in.
+    def _options(self, may: np.ndarray, slo: SLO) -> Options:
+        """Return every pair of candidates that may be used, with its thresholds.
+
+        The confidence in a query's answer is one that its own outcomes had no part in.
         """
-        at = np.flatnonzero(
-            self.allowed[self.candidates]
-            & ((share[self.candidates] < MOSTLY) | (highest is not None))
-        )
-        options = np.hstack(
-            [self._options(int(first), int(second), slo) for first in at for second in at]
-            or [np.empty((8, 0))]
-        )
-        if highest is not None:
-            options = options[:, options[4] <= max(highest, 0.0)]
-        if not options.size:
-            least = self._least_violating(share, slo)
-            kept = (
-                highest is not None
-                and self.violation_rate is not None
-                and bool(share[least] <= self.violation_rate)
-            )  # as all policies
-            return self._make(
-                np.array([least]), np.zeros(1), float(share[least]), share, feasible=kept
-            )
-        quality, cost, latency, rate, _, first, second, threshold = options
-        least_quality = quality.max() - (0.0 if slo.prefer == "quality" else self.tolerance)
-        if slo.min_quality is not None and slo.prefer != "quality":
-            least_quality = min(quality.max(), slo.min_quality)
-        spent = (
-            (cost, latency) if slo.prefer == "latency" else (latency, cost)
-        )  # lexsort: the last counts first
-        order = np.lexsort((-quality, *spent))
-        best = order[quality[order] >= least_quality][0]
-        pair = dict.fromkeys((int(first[best]), int(second[best])))
-        columns = self.candidates[list(pair)]
-        found = float(rate[best]) if highest is not None else float("nan")
-        return self._make(
-            columns, np.zeros(len(columns)), found, share, threshold=float(threshold[best])
+        at = np.flatnonzero(may).tolist()
+        cost, latency = self.training.cost.mean, self.training.latency.mean
+        found = []
+        for first, second in ((first, second) for first in at for second in at):
+            a, b = self.candidates[[first, second]]
+            dearer = cost[a] >= cost[b] and latency[a] >= latency[b]
+            if first == second or not dearer:  # else the other way round is the sensible one
+                found.append(self._of_pair(first, second, slo))
+        none = Options(np.empty((5, 0)), np.empty((2, 0), dtype=int), np.empty(0))
+        some = [none, *(one for one in found if one is not None)]
+        return Options(
+            np.hstack([one.delivered for one in some]),
+            np.hstack([one.pairs for one in some]),
+            np.hstack([one.threshold for one in some]),
         )
 
-    def _options(self, first: int, second: int, slo: SLO) -> np.ndarray:
-        """Return mean quality, cost, latency, violation rate plain and careful, first, second, threshold of a pair, (8, thresholds)."""
+    def _of_pair(self, first: int, second: int, slo: SLO) -> Options | None:
         a, b = self.candidates[[first, second]]
-        if first != second and (
-            self.cost_usd[a] >= self.cost_usd[b] and self.latency_s[a] >= self.latency_s[b]
-        ):
-            return np.empty((8, 0))  # the other way round is the sensible one
-        score = self.confidence[:, first] - (
-            self.confidence[:, second] if self.gate is None else 0.0
-        )
-        thresholds = (
-            np.unique(np.quantile(score, np.linspace(0, 1, SHARES + 1)[1:-1]))
-            if first != second
-            else np.array([-np.inf])
-        )
-        unsure = score < thresholds[:, None]
-        quality = np.where(np.isnan(self.quality), self.left_out, self.quality)
-        tables = [
-            np.where(np.isnan(v), np.nan_to_num(mean), v)
-            for v, mean in ((self.cost, self.cost_usd), (self.latency, self.latency_s))
-        ]
-        by_percentile = self.gate is not None and self.violation_rate is None and first != second
-        if by_percentile and slo.keeps(*(v.T[a] + v.T[b] for v in tables)).mean() < 0.95:
-            return np.empty((8, 0))
-        spent = [
-            np.where(unsure, v.T[b] + (v.T[a] if self.gate is not None else 0.0), v.T[a])
-            for v in tables
-        ]
-        delivered = np.where(unsure, quality.T[b], quality.T[a])
-        unseen = np.isnan(self.quality[:, [a, b]])
-        lost = (~slo.keeps(self.cost[:, [a, b]], self.latency[:, [a, b]]) & ~unseen).sum(
-            axis=0
-        ) / np.maximum((~unseen).sum(axis=0), 1)
-        (unseen_a, unseen_b), (lost_a, lost_b) = (
-            unseen.T,
-            lost,
-        )  # what was not seen breaks limits as often as what was
-        if self.gate is not None:
-            unseen_b, lost_b = unseen_a | unseen_b, min(1.0, lost_a + lost_b)
-        broke = np.where(
-            np.where(unsure, unseen_b, unseen_a),
-            np.where(unsure, lost_b, lost_a),
-            ~slo.keeps(*spent),
-        )
-        means = [*(v.mean(axis=1) for v in (delivered, *spent, broke)), self.careful_rate(broke)]
-        return np.array(
-            [*means, np.full(len(thresholds), first), np.full(len(thresholds), second), thresholds]
-        )
+        score, threshold = self.confidence[:, first], np.array([-np.inf])
+        if self.gate is None:
+            score = score - self.confidence[:, second]
+        if first != second:
+            shares = np.linspace(0, 1, SHARES + 1)[1:-1]
+            threshold = np.unique(np.quantile(score, shares))
+        both = self.gate is not None and first != second
+        training, unsure = self.training, score < threshold[:, None]
+        spends = [spend.filled() for spend in (training.cost, training.latency)]
+        by_percentile = both and self.terms.violation_rate is None
+        if by_percentile and slo.keeps(*(v[:, a] + v[:, b] for v in spends)).mean() < 0.95:
+            return None
+        spent = [np.where(unsure, v[:, b] + both * v[:, a], v[:, a]) for v in spends]
+        quality = np.where(np.isnan(training.quality), self.left_out, training.quality)
+        delivered = np.where(unsure, quality[:, b], quality[:, a])
+        broke = self._broke(unsure, (int(a), int(b)), spent, slo, both=both)
+        careful = careful_rate(broke, self.terms.margin)
+        means = [table.mean(axis=1) for table in (delivered, *spent, broke)]
+        pairs = np.tile([[first], [second]], len(threshold))
+        return Options(np.array([*means, careful]), pairs, threshold)
+
+    def _broke(
+        self,
+        unsure: np.ndarray,
+        pair: tuple[int, int],
+        spent: list[np.ndarray],
+        slo: SLO,
+        *,
+        both: bool,
+    ) -> np.ndarray:
+        """Return whether limits break; what was not seen breaks them as often as what was."""
+        a, b = pair
+        unseen, lost = np.isnan(self.training.quality), self.training.broke(slo).mean(axis=0)
+        unseen_b, lost_b = unseen[:, b], lost[b]
+        if both:
+            unseen_b, lost_b = unseen[:, a] | unseen_b, min(1.0, lost[a] + lost_b)
+        guessed = np.where(unsure, unseen_b, unseen[:, a])
+        return np.where(guessed, np.where(unsure, lost_b, lost[a]), ~slo.keeps(*spent))

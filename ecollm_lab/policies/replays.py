@@ -8,9 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix, identity
+from scipy.sparse.csgraph import connected_components
 
-from ecollm_lab.policies.choosing import oracle_choice
-from ecollm_lab.policies.policy import Ask, Decision, Policy
+from ecollm_lab.models import Encoder, default_encoder
+from ecollm_lab.policies.choosing import Ask, Decision, oracle_choice
+from ecollm_lab.policies.fitting import POLICIES, fit_policy
+from ecollm_lab.policies.gates import Answer
+from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
 from ecollm_lab.traces.intervals import drawn_rows, interval
@@ -49,6 +54,8 @@ def replay(
     slo: SLO,
     *,
     embeddings: np.ndarray | None = None,
+    folds: int | None = None,
+    infeasible: Infeasible = "raise",
     seed: int = 0,
 ) -> Replay:
     """Apply a policy to every query of a trace and look up what its choices delivered.
@@ -56,16 +63,22 @@ def replay(
     Parameters
     ----------
     policy
-        A fitted policy, or "oracle": the best path under the SLO by the very outcomes it is scored
-        on (an upper bound).
+        A fitted policy; "oracle", the best path under the SLO by the very outcomes it is scored on
+        (an upper bound); or, with `folds`, the name of a policy that is fitted anew in each fold.
     trace
-        Outcomes to score on, usually the held-out split.
+        Outcomes to score on, usually the held-out split; with `folds`, all there are.
     slo
         Limits and preference.
     embeddings
-        Unit embeddings of the trace's queries, shape (queries, dimension); computed if left out.
+        Unit embeddings of the trace's queries, shape (queries, dimension); computed once for a
+        trace if left out.
+    folds
+        Into how many parts to cut the trace. Every query is then scored once, by a policy that was
+        fitted without its part; queries of one product, person or text are in one part.
+    infeasible
+        See `Policy.select`.
     seed
-        Of the bootstrap.
+        Of the bootstrap and the folds.
 
     Notes
     -----
@@ -78,33 +91,19 @@ def replay(
     Raises
     ------
     LabError
-        If an argument is of the wrong type, the policy chooses a pair the trace has no outcome for,
-        or embeddings are not those of the trace's queries.
+        If the trace lacks an outcome that the policy chooses, or a column that the SLO limits, or
+        `embeddings` does not have one row for each of the trace's queries.
 
     """
-    if not isinstance(policy, (Policy, str)):
-        raise LabError(
-            f"policy must be a fitted policy or 'oracle', got {type(policy).__name__}. "
-            "Give the policy first, then the trace: replay(policy, trace, slo)."
-        )
-    require_trace(trace)
-    if isinstance(policy, str):
-        if policy != "oracle":
-            raise LabError(
-                f"replay takes a fitted policy or 'oracle', got {policy!r}; fit one with"
-                f" fit_policy(trace, {policy!r})."
-            )
-        name, best = "oracle", oracle_choice(trace, slo)
+    _require_arguments(policy, trace, slo, embeddings, folds)
+    if folds is not None and policy != "oracle":
+        decision = _cross_validated(str(policy), trace, slo, (embeddings, folds, infeasible, seed))
+    elif isinstance(policy, str):
+        best = oracle_choice(trace, slo)
         decision = Decision(best, best[:, None])
     else:
-        queries = trace.queries["text"].tolist() if embeddings is None else embeddings
-        if len(queries) != len(trace.query_ids):
-            raise LabError(
-                f"embeddings must have one row per query of the trace: {len(trace.query_ids)}, got"
-                f" {len(queries)}."
-            )
         _warn_of_other_domain(policy, trace)
-        name, decision = policy.name, policy.decide(queries, slo, ask=recorded_answers(trace))
+        decision = _decided(policy, trace, slo, embeddings, infeasible)
     frame = outcomes_of(trace, decision)
     if frame["quality"].isna().any():
         row = frame[frame["quality"].isna()].iloc[0]
@@ -117,6 +116,7 @@ def replay(
     frame["violated"] = ~slo.keeps(frame["cost_usd"].to_numpy(), frame["latency_s"].to_numpy())
     ideal_kept = slo.keeps(ideal["cost_usd"].to_numpy(), ideal["latency_s"].to_numpy())
     frame["regret"] = ideal["quality"] * ideal_kept - frame["quality"] * ~frame["violated"]
+    name = policy if isinstance(policy, str) else policy.name
     return Replay(name, slo, frame, _summarise(frame, seed))
 
 
@@ -126,11 +126,16 @@ def replay_all(
     slo: SLO,
     *,
     embeddings: np.ndarray | None = None,
+    folds: int | None = None,
+    infeasible: Infeasible = "raise",
 ) -> pd.DataFrame:
-    """Replay several policies on the same queries; one row per policy, columns `METRICS` and `<metric>_low`, `<metric>_high`."""
+    """Replay several policies on the same queries: one row each, with `METRICS` and intervals.
+
+    Columns are the metrics, `<metric>_low` and `<metric>_high`; arguments are those of `replay`.
+    """
     rows = {}
     for policy in policies:
-        done = replay(policy, trace, slo, embeddings=embeddings)
+        done = replay(policy, trace, slo, embeddings=embeddings, folds=folds, infeasible=infeasible)
         table = done.summary
         rows[done.policy] = {
             **table["value"],
@@ -138,6 +143,95 @@ def replay_all(
             **table["high"].add_suffix("_high"),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("policy")
+
+
+def _require_arguments(
+    policy: object, trace: object, slo: SLO, embeddings: np.ndarray | None, folds: int | None
+) -> None:
+    if not isinstance(policy, (Policy, str)):
+        raise LabError(
+            f"policy must be a fitted policy or 'oracle', got {type(policy).__name__}. "
+            "Give the policy first, then the trace: replay(policy, trace, slo)."
+        )
+    require_trace(trace)
+    assert isinstance(trace, Trace)
+    if isinstance(policy, str) and policy != "oracle" and (folds is None or policy not in POLICIES):
+        raise LabError(
+            f"replay takes a fitted policy or 'oracle', got {policy!r}; fit one with"
+            f" fit_policy(trace, {policy!r}), or name one of {', '.join(POLICIES)} with folds=5."
+        )
+    if folds is not None and (isinstance(policy, Policy) or folds < 2):
+        raise LabError(
+            "folds must be at least 2, and the policy then a name, because it is fitted anew in each"
+            f" fold; got folds={folds!r} and {policy!r}."
+        )
+    if embeddings is not None and len(embeddings) != len(trace.query_ids):
+        raise LabError(
+            f"embeddings must have one row per query of the trace: {len(trace.query_ids)}, got"
+            f" {len(embeddings)}."
+        )
+    for limit in slo.limits:
+        if trace.outcomes[limit.column].isna().all():
+            raise LabError(
+                f"The trace has no {limit.column}, so an SLO cannot limit it; got {slo}."
+            )
+
+
+def _decided(
+    policy: Policy, trace: Trace, slo: SLO, embeddings: np.ndarray | None, infeasible: Infeasible
+) -> Decision:
+    if embeddings is None or policy.reads_text:
+        embeddings = embeddings_of(trace, policy.encoder)
+    return policy.decide(embeddings, slo, ask=recorded_answers(trace), infeasible=infeasible)
+
+
+def _cross_validated(
+    name: str,
+    trace: Trace,
+    slo: SLO,
+    how: tuple[np.ndarray | None, int, Infeasible, int],
+) -> Decision:
+    """Return what policies decide that are fitted on the other folds."""
+    embeddings, folds, infeasible, seed = how
+    embeddings = embeddings_of(trace, None) if embeddings is None else embeddings
+    group = related(trace)
+    fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
+    parts = []
+    for f in np.unique(fold):
+        policy = fit_policy(trace.where(fold != f), name, embeddings=embeddings[fold != f])
+        unseen = trace.where(fold == f)
+        parts.append(_decided(policy, unseen, slo, embeddings[fold == f], infeasible))
+    most = max(part.runs.shape[1] for part in parts)
+    path_ids = np.empty(len(fold), dtype=object)
+    runs = np.full((len(fold), most), None, dtype=object)
+    for f, part in zip(np.unique(fold), parts, strict=True):
+        path_ids[fold == f] = part.path_ids
+        runs[fold == f, : part.runs.shape[1]] = part.runs
+    return Decision(path_ids, runs)
+
+
+def related(trace: Trace) -> np.ndarray:
+    """Return the group of each query, (queries,): those of one text, product or person belong together."""
+    n = len(trace.queries)
+    links = []
+    for column in ("text", "product", "person"):
+        if column in trace.queries:
+            values = trace.queries[column].replace("", np.nan)
+            code = pd.factorize(values)[0]
+            links.append(np.eye(max(code.max() + 1, 1), dtype=bool)[code] & (code >= 0)[:, None])
+    member = np.hstack(links).astype(float)
+    shared = csr_matrix(member) @ csr_matrix(member).T
+    found: np.ndarray = connected_components(shared + identity(n), directed=False)[1]
+    return found
+
+
+def embeddings_of(trace: Trace, encoder: Encoder | None) -> np.ndarray:
+    """Return the embeddings of a trace's queries; the trace remembers them by the encoder's name."""
+    encoder = encoder or default_encoder()
+    known: dict[str, np.ndarray] = vars(trace).setdefault("_embeddings", {})
+    if encoder.name not in known:
+        known[encoder.name] = encoder.encode(trace.queries["text"].tolist())
+    return known[encoder.name]
 
 
 def _warn_of_other_domain(policy: Policy, trace: Trace) -> None:
@@ -156,14 +250,18 @@ def recorded_answers(trace: Trace) -> Ask:
     It raises `LabError` where the trace has no column `answer`.
     """
 
-    def ask(rows: np.ndarray, path_id: str) -> list[str]:
+    def ask(rows: np.ndarray, path_id: str) -> list[Answer]:
         if "answer" not in trace.outcomes:
             raise LabError(
                 "The trace has no column answer, so a policy that reads answers cannot be replayed"
                 " on it."
             )
-        one = trace.outcomes[trace.outcomes["path_id"] == path_id].set_index("query_id")["answer"]
-        return one.reindex(pd.Index(trace.query_ids)[rows]).fillna("").astype(str).tolist()
+        one = trace.outcomes[trace.outcomes["path_id"] == path_id].set_index("query_id")
+        found = one.reindex(pd.Index(trace.query_ids)[rows])
+        words = found["answer"].fillna("").astype(str)
+        if "logprob" not in found:
+            return [Answer(text) for text in words]
+        return [Answer(*each) for each in zip(words, found["logprob"].astype(float), strict=True)]
 
     return ask
 

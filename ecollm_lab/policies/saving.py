@@ -6,7 +6,7 @@ import json
 import tokenize
 import zipfile
 import zlib
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -14,37 +14,31 @@ import numpy as np
 
 from ecollm_lab.files import replacing
 from ecollm_lab.models import Encoder, default_encoder
+from ecollm_lab.policies.fitting.characteristics import Characteristics
+from ecollm_lab.policies.gates import Gate
+from ecollm_lab.policies.limits import Forecast, Terms
 from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy
-from ecollm_lab.policies.predictors import Blend, ClusterMeans, Gate, LowRank, Means, Neighbours
+from ecollm_lab.policies.predictors import (
+    Blend,
+    ClusterMeans,
+    LowRank,
+    Means,
+    Neighbours,
+    Predictor,
+)
+from ecollm_lab.policies.training import Spend, Training
 from ecollm_lab.records import LabError
 
-VERSION = 2
+VERSION = 3  # forecasts of cost and latency; what version 2 holds is still read
+READABLE = (2, VERSION)
 _PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans, LowRank)}
-_TABLES = (
-    "left_out",
-    "quality",
-    "cost",
-    "latency",
-    "cost_usd",
-    "latency_s",
-    "cost_p95_usd",
-    "latency_p95_s",
-    "cost_log_sd",
-    "latency_log_sd",
-    "allowed",
-    "clusters",
-)
-_WORDS = (
-    "name",
-    "order",
-    "violation_rate",
-    "tolerance",
-    "margin",
-    "dimension",
-    "seed",
-    "provenance",
-)
+# names in the file of the arrays of `Spend`, in its order
+_SPENDS = {
+    "cost": ("cost", "cost_usd", "cost_p95_usd", "cost_log_sd"),
+    "latency": ("latency", "latency_s", "latency_p95_s", "latency_log_sd"),
+}
+_WORDS = ("name", "order", "best_effort", "reads_text", "dimension", "seed", "provenance")
 # what numpy, zipfile and json raise on bytes that are not what they should be
 _DAMAGED = (
     ValueError,
@@ -75,35 +69,54 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
         If the file cannot be written.
 
     """
-    predictor = {f.name: getattr(policy.predictor, f.name) for f in fields(policy.predictor)}  # type: ignore[arg-type]
+    predictor, arrays = _taken_apart(policy.predictor, "predictor")
+    training = policy.training
+    arrays |= {"left_out": policy.left_out, "allowed": policy.allowed, "quality": training.quality}
+    for spend, names in ((training.cost, _SPENDS["cost"]), (training.latency, _SPENDS["latency"])):
+        values = (spend.outcomes, spend.mean, spend.p95, spend.p95_log_sd)
+        arrays |= dict(zip(names, values, strict=True))
+    forecasts = {}
+    for name, forecast in policy.forecasts.items():
+        forecasts[name], more = _taken_apart(forecast.predictor, f"forecast.{name}.predictor")
+        arrays |= more | {
+            f"forecast.{name}.left_out": forecast.left_out,
+            f"forecast.{name}.sd": forecast.sd,
+        }
+    gate = None
+    if isinstance(policy, PairPolicy):
+        arrays |= {"pair.candidates": policy.candidates, "pair.confidence": policy.confidence}
+        if policy.gate:
+            gate, more = _taken_apart(policy.gate, "gate")
+            arrays |= more
     header = {
         "format": "ecollm_lab policy",
         "version": VERSION,
-        "predictor": type(policy.predictor).__name__,
+        **predictor,
+        "forecasts": forecasts,
+        "gate": gate,
         "path_ids": policy.path_ids.tolist(),
         "encoder": (policy.encoder or default_encoder()).name,
         "details": {key: value for key, value in policy.details.items() if key != "errors"},
-        "numbers": {
-            key: value for key, value in predictor.items() if not isinstance(value, np.ndarray)
-        },
+        "terms": asdict(policy.terms),
         **{word: getattr(policy, word) for word in _WORDS},
     }
-    arrays: dict[str, Any] = {
-        f"predictor.{key}": value
-        for key, value in predictor.items()
-        if isinstance(value, np.ndarray)
-    }
-    arrays |= {name: getattr(policy, name) for name in _TABLES}
-    if isinstance(policy, PairPolicy):
-        arrays |= {f"pair.{name}": getattr(policy, name) for name in ("candidates", "confidence")}
-        arrays |= (
-            {f"gate.{f.name}": getattr(policy.gate, f.name) for f in fields(Gate)}
-            if policy.gate
-            else {}
-        )
     text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     with replacing(file) as part, part.open("wb") as handle:
         np.savez_compressed(handle, header=text, **arrays)
+
+
+def _taken_apart(one: Any, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what goes into the header about a predictor or gate, and its arrays by name."""
+    values = {field.name: getattr(one, field.name) for field in fields(one)}
+    arrays = {f"{prefix}.{key}": v for key, v in values.items() if isinstance(v, np.ndarray)}
+    plain = {key: v for key, v in values.items() if not isinstance(v, np.ndarray)}
+    return {"predictor": type(one).__name__, "numbers": plain}, arrays
+
+
+def _under(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the arrays whose names start with a prefix and a dot, without it."""
+    start = f"{prefix}."
+    return {key.removeprefix(start): v for key, v in arrays.items() if key.startswith(start)}
 
 
 def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Policy:
@@ -139,36 +152,75 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
         raise LabError(
             f"{file} is no policy file of this lab. Write one with save_policy(policy, file)."
         )
-    if header.get("version") != VERSION:
+    if header.get("version") not in READABLE:
         raise LabError(
-            f"{file} has version {header.get('version')}; this edition reads version {VERSION}. Fit"
-            " and save it again."
+            f"{file} has version {header.get('version')}; this edition reads versions"
+            f" {' and '.join(map(str, READABLE))}. Fit and save it again."
         )
+    if header.get("reads_text"):
+        encoder = Characteristics()
     if encoder is not None and encoder.name != header.get("encoder"):
         raise LabError(
             f"{file} was fitted with the encoder {header.get('encoder')}, got {encoder.name}; their"
             " embeddings do not mix."
         )
     try:
-        predictor, pair, gate = (
-            {
-                key.split(".", 1)[1]: value
-                for key, value in arrays.items()
-                if key.startswith(f"{part}.")
-            }
-            for part in ("predictor", "pair", "gate")
-        )
-        pair |= {"gate": Gate(**gate)} if gate else {}
-        return (PairPolicy if pair else Policy)(
-            path_ids=np.array(header["path_ids"], dtype=object),
-            encoder=encoder,
-            details=header["details"],
-            predictor=_PREDICTORS[header["predictor"]](**predictor, **header["numbers"]),
-            **{word: header[word] for word in _WORDS},
-            **{name: arrays[name] for name in _TABLES},
-            **pair,
-        )
-    except (KeyError, TypeError) as error:
+        if header["version"] == 2:
+            _upgrade(header, arrays)
+        return _put_together(header, arrays, encoder)
+    except (KeyError, TypeError, AttributeError) as error:
         raise LabError(
             f"{file} lacks a part of a policy ({error}). Fit and save it again."
         ) from error
+
+
+def _upgrade(header: dict[str, Any], arrays: dict[str, Any]) -> None:
+    """Turn what a file of version 2 holds into what one of version 3 holds."""
+    header["forecasts"] = {}
+    header["terms"] = {key: header[key] for key in ("violation_rate", "tolerance", "margin")}
+    header["best_effort"] = header["name"].removesuffix("_router") == "cloud_only"
+    header["reads_text"] = False
+    header["gate"] = {"numbers": {}} if _under(arrays, "gate") else None
+    if header["predictor"] == LowRank.__name__:
+        moved = arrays.pop("predictor.centre") @ arrays["predictor.queries"]
+        arrays["predictor.quality"] = (
+            arrays["predictor.quality"] - moved @ arrays["predictor.paths"]
+        )
+
+
+def _put_together(
+    header: dict[str, Any], arrays: dict[str, Any], encoder: Encoder | None
+) -> Policy:
+    def predictor(one: dict[str, Any], prefix: str) -> Predictor:
+        kind: Any = _PREDICTORS[one["predictor"]]
+        built: Predictor = kind(**_under(arrays, prefix), **one["numbers"])
+        return built
+
+    quality, left_out = arrays["quality"], arrays["left_out"]
+    forecasts = {}
+    for name, one in header["forecasts"].items():
+        parts = _under(arrays, f"forecast.{name}")
+        found = predictor(one, f"forecast.{name}.predictor")
+        forecasts[name] = Forecast(found, parts["left_out"], parts["sd"])
+    spends = {key: Spend(*(arrays[name] for name in names)) for key, names in _SPENDS.items()}
+    pair = _under(arrays, "pair")
+    if header["gate"] is not None:
+        pair["gate"] = Gate(**_under(arrays, "gate"), **header["gate"]["numbers"])
+    return (PairPolicy if pair else Policy)(
+        training=Training(
+            path_ids=np.array(header["path_ids"], dtype=object),
+            quality=quality,
+            expected=np.where(np.isnan(quality), left_out, quality),
+            mean=left_out.mean(axis=0),
+            **spends,
+        ),
+        predictor=predictor(header, "predictor"),
+        left_out=left_out,
+        allowed=arrays["allowed"],
+        forecasts=forecasts,
+        terms=Terms(**header["terms"]),
+        encoder=encoder,
+        details=header["details"],
+        **{word: header[word] for word in _WORDS},
+        **pair,
+    )

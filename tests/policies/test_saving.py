@@ -8,7 +8,7 @@ import pytest
 from ecollm_lab.policies import fit_policy, load_policy, save_policy
 from ecollm_lab.records import SLO, LabError
 from tests.conftest import LetterEncoder
-from tests.policies.test_policies import ONE_PATH, topics
+from tests.support.policies import ONE_PATH, topics
 
 
 @pytest.mark.parametrize("name", ONE_PATH)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.decision import peer, times_us
 from benchmarks.routing import Fold, aims, aiq, interval, outcomes, over, records, slo_grid
-from tests.policies.test_policies import noisy
+from tests.support.policies import noisy
 
 
 @pytest.fixture(scope="module")

@@ -1,46 +1,77 @@
-"""Fitting policies to a trace: ours, and the baselines it is measured against, over the same paths and with the same tuning."""
+"""Fitting policies to a trace: ours, and the baselines, over the same paths and tuned alike."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
 
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies.fitting.learners import FITS, fit_gate
-from ecollm_lab.policies.limits import MARGIN, TOLERANCE
+from ecollm_lab.policies.fitting import learners
+from ecollm_lab.policies.fitting.characteristics import Characteristics
+from ecollm_lab.policies.fitting.gating import fit_gate
+from ecollm_lab.policies.fitting.learners import Learner, Queries
+from ecollm_lab.policies.gates import Reads
+from ecollm_lab.policies.limits import Forecast, Terms, TermsOptions
 from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy
-from ecollm_lab.policies.predictors import Gate, Means, Predictor
+from ecollm_lab.policies.predictors import Means
+from ecollm_lab.policies.training import TINY, Estimates, Spend, Training, estimated, measured
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace, is_on_front, require_trace
 from ecollm_lab.traces.path_ids import have_pipelines, pipeline_of, placements
 
-STATIC = ("best_single", "cloud_only", "cheapest", "fastest", "random")
-PAIRS = ("threshold", "cascade")
-POLICIES = ("ours", "knn", "cluster", "matrix_factorisation", *PAIRS, *STATIC)
 MOST_CANDIDATES = 16  # paths that pairs are made of
-N_CLUSTERS = 12  # of queries, over which broken limits may be uneven
+LEAST_SD = 1e-3  # of the logarithm of cost or latency around its forecast
 
 
-class Estimates(Protocol):
-    """Estimated outcomes of every path, as the Emulator gives them; see `ecollm_lab.emulator.Estimates`."""
+@dataclass(frozen=True)
+class Recipe:
+    """How a policy is fitted.
 
-    path_ids: list[str]
-    embeddings: np.ndarray
+    Attributes
+    ----------
+    quality, spend
+        Learners of quality, and of the logarithm of cost and latency; None: path means.
+    order
+        See `Policy.order`.
+    pair
+        Whether it is one of two paths, and if it is a cascade, what its gate reads.
+    cloud_only
+        Whether it may choose only paths that generate in the cloud, and then has to take one.
+    characteristics
+        Whether it looks at yes/no questions about a query instead of its embedding.
 
-    def draws(self) -> np.ndarray:
-        """Return posterior draws of mean quality, cost_usd and latency_s, shape (draws, paths, 3)."""
-        ...
+    """
 
-    def expected_quality(self) -> np.ndarray:
-        """Return the expected quality of every query on every path, shape (queries, paths)."""
-        ...
+    quality: Learner | None = None
+    spend: Learner | None = None
+    order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"
+    pair: Reads | Literal["threshold"] | None = None
+    cloud_only: bool = False
+    characteristics: bool = False
 
-    def tail_draws(self, column: str) -> np.ndarray:
-        """Return posterior draws of the 95th percentile of cost_usd or latency_s, shape (draws, paths)."""
-        ...
+
+RECIPES = {
+    "ours": Recipe(learners.radial, learners.radial),
+    "knn": Recipe(learners.neighbours),
+    "cluster": Recipe(learners.clusters),
+    "matrix_factorisation": Recipe(learners.factors),
+    "carrot": Recipe(learners.neighbours, learners.neighbours),
+    "brane": Recipe(learners.linear, learners.linear, characteristics=True),
+    "threshold": Recipe(learners.linear, pair="threshold"),
+    "cascade": Recipe(pair="embeddings"),
+    "raser": Recipe(pair="signs"),
+    "best_single": Recipe(),
+    "cloud_only": Recipe(cloud_only=True),
+    "cheapest": Recipe(order="cost_usd"),
+    "fastest": Recipe(order="latency_s"),
+    "random": Recipe(order="random"),
+}
+POLICIES = tuple(RECIPES)
+STATIC = tuple(name for name, one in RECIPES.items() if one.quality is None and one.pair is None)
 
 
 def fit_policy(
@@ -50,11 +81,9 @@ def fit_policy(
     embeddings: np.ndarray | None = None,
     estimates: Estimates | None = None,
     encoder: Encoder | None = None,
-    violation_rate: float | None = 0.05,
-    tolerance: float = TOLERANCE,
-    margin: float = MARGIN,
     models_only: bool = False,
     seed: int = 0,
+    **terms: Unpack[TermsOptions],
 ) -> Policy:
     """Fit a policy to a trace, usually its training split.
 
@@ -63,137 +92,102 @@ def fit_policy(
     trace
         Outcomes to learn from; a missing outcome counts as its path's mean.
     name
-        "ours"; a learned baseline: "knn", "cluster", "matrix_factorisation"; one of two paths:
-        "threshold", "cascade" (the trace must have a column `answer`); or a static one:
-        "best_single", "cheapest", "fastest", "cloud_only", "random". All have the same paths to
-        choose from and the same target for limits.
+        One of `POLICIES`: "ours", learned baselines, policies of two paths, static ones. All have
+        the same paths to choose from and the same target for limits.
     embeddings
         Unit embeddings of the trace's queries in order, shape (queries, dimension); computed with
         `encoder` if left out.
     estimates
-        Of a trace with outcomes missing, as the Emulator leaves it: the policy then learns from
-        what they expect of every path on every query, and treats limits with their uncertainty.
-        They bring their own queries, paths and embeddings.
+        Of a trace with outcomes missing, as the Emulator leaves it, with queries, paths and
+        embeddings of their own; limits are then treated with their uncertainty.
     encoder
         Embeds new queries; the default encoder if left out.
-    violation_rate
-        Target share in (0, 1) of choices that may break a limit; None: the 95th percentile of every
-        path decides instead.
-    tolerance
-        How much quality prefer="cost" or "latency" may give up, on average over queries, for being
-        cheaper or faster.
-    margin
-        Of safety: by how many standard errors, over clusters of queries, the rate of broken limits
-        must stay below `violation_rate` on the training queries. 0 trusts that new queries are of
-        the same kinds in the same shares.
     models_only
         A router: may choose only the paths of `router_paths`, one pipeline with its model varied.
     seed
-        Of the random policy and of k-means.
+        Of the random policy, of folds and of k-means.
+    terms
+        violation_rate=0.05, tolerance=0.02, margin=1, violation_cost=None: see `Terms`.
 
     Raises
     ------
     LabError
-        If `trace` is no Trace, or a path of it has no outcome with quality, or cost and latency are
-        recorded for some paths only, or `name` is unknown, or a cascade is to be learned from a
-        trace without answers.
+        If `trace` is no Trace or lacks what the policy reads, or an argument is out of range.
 
     Notes
     -----
-    Hyper-parameters minimise the squared error, centred per query, of predictions for queries left
-    out with all others of the same text.
+    Hyper-parameters minimise the squared error of predictions for queries left out with all others
+    of the same text; of quality, only differences between paths count.
 
     """
     require_trace(trace)
     require_choice("policy name", name, POLICIES)
-    _require_in_range(violation_rate, tolerance, margin)
-    known = _known(trace) if estimates is None else _estimated(estimates)
-    allowed = np.array(
-        [name != "cloud_only" or place == "cloud" for place in placements(trace, known["path_ids"])]
-    )
-    if not allowed.any():
-        raise LabError(
-            "The trace names no cloud model: cloud_only needs models.NAME.placement = 'cloud' in"
-            " its provenance."
-        )
-    if models_only:
-        allowed &= np.isin(
-            known["path_ids"],
-            router_paths(known["path_ids"].tolist(), known["left_out"].mean(axis=0)),
-        )
-    if estimates is not None:
+    recipe, bound = RECIPES[name], Terms(**terms)
+    training = measured(trace) if estimates is None else estimated(estimates)
+    allowed = _allowed(trace, training, recipe, models_only=models_only)
+    if recipe.characteristics:
+        encoder, embeddings = Characteristics(), None
+    elif estimates is not None:
         embeddings = estimates.embeddings
-    elif embeddings is None and name not in STATIC:
+    if embeddings is None and name not in STATIC:
         embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
-    table = known.pop("table")
-    if embeddings is not None and len(embeddings) != len(table):
-        raise LabError(
-            f"embeddings must have one row per query of the trace: {len(table)}, got"
-            f" {len(embeddings)}."
-        )
-    mean = known["left_out"][0]
-    if embeddings is not None and not np.isfinite(embeddings).all():
-        raise LabError(
-            "embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
-        )
-    known["dimension"] = None if embeddings is None else embeddings.shape[1]
-    details: dict[str, Any] = {}
-    predictor: Predictor = Means(mean)
-    if name in FITS:
-        assert embeddings is not None
-        groups = _groups(trace) if estimates is None else np.arange(len(table))
-        filled = np.where(np.isnan(table), mean, table)
-        predictor, known["left_out"], details = FITS[name](
-            embeddings, filled, mean, known["path_ids"].tolist(), groups, seed
-        )
-    known["clusters"] = _clusters(embeddings, len(table), seed)
-    order = {"cheapest": "cost_usd", "fastest": "latency_s", "random": "random"}.get(
-        name, "quality"
-    )
-    pair: dict[str, Any] = {}
-    if name in PAIRS:
-        pair["candidates"] = _candidates(known, allowed)
-        if name == "cascade":
-            if estimates is not None or "answer" not in trace.outcomes:
-                raise LabError(
-                    "A cascade reads answers, and this trace has none: it needs a column answer, as"
-                    " measured traces have."
-                )
-            pair["gate"], pair["confidence"], details = _gate(
-                trace, pair["candidates"], embeddings, encoder or default_encoder(), seed
-            )
-        else:
-            pair["confidence"] = known["left_out"][:, pair["candidates"]]
-    return (PairPolicy if pair else Policy)(
+    groups = groups_of(trace) if estimates is None else np.arange(len(training.expected))
+    queries = _queries(embeddings, groups, seed)
+    parts = _fitted(recipe, training, queries)
+    if recipe.pair is not None and queries is not None:
+        parts |= _pair(trace, recipe, training, (queries, encoder, allowed), parts["left_out"])
+    return (PairPolicy if recipe.pair else Policy)(
         name=f"{name}_router" if models_only else name,
-        predictor=predictor,
-        order=order,  # type: ignore[arg-type]
+        training=training,
+        terms=bound,
+        order=recipe.order,
         allowed=allowed,
-        violation_rate=violation_rate,
-        tolerance=tolerance,
-        margin=margin,
+        best_effort=recipe.cloud_only,
+        reads_text=recipe.characteristics,
+        dimension=None if embeddings is None else embeddings.shape[1],
         provenance=trace.provenance,
         encoder=encoder,
         seed=seed,
-        details=details,
-        **known,
-        **pair,
+        **parts,
     )
 
 
-def _require_in_range(violation_rate: float | None, tolerance: float, margin: float) -> None:
-    if violation_rate is not None and not 0 < violation_rate < 1:
-        raise LabError(f"violation_rate must be within (0, 1) or None, got {violation_rate!r}.")
-    if not 0 <= tolerance <= 1:
-        raise LabError(f"tolerance must be within [0, 1], got {tolerance!r}.")
-    if not margin >= 0:
-        raise LabError(f"margin must be a number >= 0, got {margin!r}.")
+def _queries(embeddings: np.ndarray | None, groups: np.ndarray, seed: int) -> Queries | None:
+    if embeddings is None:
+        return None
+    if len(embeddings) != len(groups):
+        raise LabError(
+            f"embeddings must have one row per query of the trace: {len(groups)}, got"
+            f" {len(embeddings)}."
+        )
+    if not np.isfinite(embeddings).all():
+        raise LabError(
+            "embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
+        )
+    return Queries(embeddings, groups, seed)
+
+
+def _allowed(trace: Trace, training: Training, recipe: Recipe, *, models_only: bool) -> np.ndarray:
+    """Return which paths the policy may choose, shape (paths,)."""
+    path_ids = training.path_ids.tolist()
+    allowed = np.ones(len(path_ids), dtype=bool)
+    if recipe.cloud_only:
+        allowed = np.array([place == "cloud" for place in placements(trace, path_ids)])
+        if not allowed.any():
+            raise LabError(
+                "The trace names no cloud model: cloud_only needs models.NAME.placement = 'cloud'"
+                " in its provenance."
+            )
+    if models_only:
+        allowed &= np.isin(path_ids, router_paths(path_ids, training.mean))
+    return allowed
 
 
 def router_paths(path_ids: list[str], quality: np.ndarray) -> list[str]:
-    """Return the paths a model router chooses from: the pipeline (all but the last part) with the best single path, every model.
+    """Return the paths that a model router chooses from.
 
-    Paths that are models alone, whatever their names (`gpt-4`, `vendor/model`), are all of them.
+    These are the pipeline (all but the last part) of the best single path, with every model. Paths
+    that are models alone, whatever their names (`gpt-4`, `vendor/model`), are all of them.
     """
     if not have_pipelines(path_ids):
         return path_ids
@@ -202,117 +196,72 @@ def router_paths(path_ids: list[str], quality: np.ndarray) -> list[str]:
     return [path for path, pipeline in zip(path_ids, pipelines, strict=True) if pipeline == best]
 
 
-def _known(trace: Trace) -> dict[str, Any]:
-    """Return what policies know of each path, as measured."""
-    quality, cost, latency = (
-        trace.array("quality"),
-        trace.array("cost_usd"),
-        trace.array("latency_s"),
-    )
-    for column, values in (("quality", quality), ("cost_usd", cost), ("latency_s", latency)):
-        empty = np.isnan(values).all(axis=0)
-        if empty.any() and not (column != "quality" and empty.all()):
-            raise LabError(
-                f"Path {trace.path_ids[int(empty.argmax())]} has no {column} in the trace; leave it"
-                " out or measure it."
-            )
-    unrecorded = np.full(quality.shape[1], np.nan)
-    known = {
-        "path_ids": np.array(trace.path_ids, dtype=object),
-        "table": quality,
-        "quality": quality,
-        "cost": cost,
-        "latency": latency,
+def _fitted(recipe: Recipe, training: Training, queries: Queries | None) -> dict[str, Any]:
+    """Return the predictor of quality, what it says of queries left out, and the forecasts."""
+    parts: dict[str, Any] = {
+        "predictor": Means(training.mean),
+        "left_out": np.broadcast_to(training.mean, training.expected.shape),
     }
-    known["left_out"] = np.broadcast_to(np.nanmean(quality, axis=0), quality.shape)
-    for values, mean, tail, log_sd in (
-        (cost, "cost_usd", "cost_p95_usd", "cost_log_sd"),
-        (latency, "latency_s", "latency_p95_s", "latency_log_sd"),
-    ):
-        recorded = not np.isnan(values).all()
-        known[mean] = np.nanmean(values, axis=0) if recorded else unrecorded
-        known[tail] = np.nanquantile(values, 0.95, axis=0) if recorded else unrecorded
-        known[log_sd] = np.zeros(quality.shape[1])
-    return known
+    if queries is None:
+        return parts
+    if recipe.quality is not None:
+        fit = recipe.quality(queries, training.expected, True)
+        parts = {
+            "predictor": fit.predictor,
+            "left_out": fit.left_out,
+            "details": fit.details,
+        }
+    if recipe.spend is not None and not training.estimated:
+        spends = {"cost_usd": training.cost, "latency_s": training.latency}
+        parts["forecasts"] = {
+            name: _forecast(recipe.spend, spend, queries)
+            for name, spend in spends.items()
+            if spend.recorded
+        }
+    return parts
 
 
-def _estimated(estimates: Estimates) -> dict[str, Any]:
-    """Return what policies know of each path, as estimated; single outcomes of cost and latency stay unknown."""
-    quality, cost, latency = estimates.draws().mean(axis=0).T
-    table = estimates.expected_quality()
-    unseen = np.full(table.shape, np.nan)
-    known = {
-        "path_ids": np.array(estimates.path_ids, dtype=object),
-        "table": table,
-        "quality": unseen,
-        "cost": unseen,
-        "latency": unseen,
-        "cost_usd": cost,
-        "latency_s": latency,
-        "left_out": np.broadcast_to(quality, table.shape),
-    }
-    for column, tail, log_sd in (
-        ("cost_usd", "cost_p95_usd", "cost_log_sd"),
-        ("latency_s", "latency_p95_s", "latency_log_sd"),
-    ):
-        logs = np.log(np.maximum(estimates.tail_draws(column), 1e-300))
-        known |= {tail: np.exp(logs.mean(axis=0)), log_sd: np.maximum(logs.std(axis=0), 1e-12)}
-    return known
+def _forecast(learner: Learner, spend: Spend, queries: Queries) -> Forecast:
+    """Fit the logarithm of what paths cost or take; what is free counts as a thousandth of the mean."""
+    logs = np.log(np.maximum(spend.filled(), np.maximum(1e-3 * spend.mean, TINY)))
+    fit = learner(queries, logs, False)
+    wrong = np.where(np.isnan(spend.outcomes), np.nan, logs - fit.left_out)
+    sd = np.sqrt(np.nanmean(np.square(wrong), axis=0))
+    return Forecast(fit.predictor, fit.left_out, np.maximum(sd, LEAST_SD))
 
 
-def _candidates(known: dict[str, Any], allowed: np.ndarray) -> np.ndarray:
-    """Return the paths that pairs are made of: where there are many, the front of the means, then the best of the others."""
-    quality = known["left_out"].mean(axis=0)
-    points = np.stack(
-        [quality, np.nan_to_num(known["cost_usd"]), np.nan_to_num(known["latency_s"])], axis=1
-    )
+def _pair(
+    trace: Trace,
+    recipe: Recipe,
+    training: Training,
+    given: tuple[Queries, Encoder | None, np.ndarray],
+    left_out: np.ndarray,
+) -> dict[str, Any]:
+    """Return the candidates, the confidence in their answers and, of a cascade, the gate."""
+    queries, encoder, allowed = given
+    spent = [np.nan_to_num(spend.mean) for spend in (training.cost, training.latency)]
     at = np.flatnonzero(allowed)
-    first = ~is_on_front(points[at])
-    return np.sort(at[np.lexsort((-quality[at], first))][:MOST_CANDIDATES])
-
-
-def _gate(
-    trace: Trace, candidates: np.ndarray, embeddings: np.ndarray | None, encoder: Encoder, seed: int
-) -> tuple[Gate, np.ndarray, dict[str, Any]]:
-    """Return a cascade's gate, its confidence in the candidates' answers from other queries, and how it was tuned."""
-    assert embeddings is not None
-    paths = [trace.path_ids[i] for i in candidates]
-    pairs = pd.MultiIndex.from_product([trace.query_ids, paths])
-    words = (
-        trace.outcomes.set_index(["query_id", "path_id"])["answer"]
-        .reindex(pairs)
-        .fillna("")
-        .astype(str)
-    )
-    codes, texts = pd.factorize(words)
-    answers = encoder.encode(list(texts))[codes].reshape(len(trace.query_ids), len(paths), -1)
-    if answers.shape[2] != embeddings.shape[1]:
+    aside = ~is_on_front(np.stack([training.mean, *spent], axis=1)[at])
+    candidates = np.sort(at[np.lexsort((-training.mean[at], aside))][:MOST_CANDIDATES])
+    if recipe.pair is None or recipe.pair == "threshold":
+        return {"candidates": candidates, "confidence": left_out[:, candidates]}
+    if training.estimated:
         raise LabError(
-            f"The answers' embeddings have dimension {answers.shape[2]}, the queries'"
-            f" {embeddings.shape[1]}; give the encoder that made the queries'."
+            "A cascade reads answers, and estimates have none; fit it to a measured trace."
         )
-    quality = trace.array("quality")
-    centre, weights, confidence, details = fit_gate(
-        embeddings, answers, quality[:, candidates], _groups(trace), seed
+    gate, confidence, details = fit_gate(
+        trace, candidates, queries, encoder or default_encoder(), recipe.pair
     )
-    return Gate(np.nanmean(quality, axis=0), centre, weights), confidence, details
+    return {
+        "candidates": candidates,
+        "confidence": confidence,
+        "gate": gate,
+        "details": details,
+    }
 
 
-def _clusters(embeddings: np.ndarray | None, n_queries: int, seed: int) -> np.ndarray:
-    """Return the cluster of each query; without embeddings each is its own."""
-    if embeddings is None:
-        return np.arange(n_queries)
-    n_clusters = min(N_CLUSTERS, n_queries // 8, len(np.unique(embeddings, axis=0)))
-    if n_clusters < 2:
-        return np.arange(n_queries)
-    from sklearn.cluster import KMeans
-
-    return KMeans(n_clusters, n_init=3, random_state=seed).fit_predict(embeddings)
-
-
-def _groups(trace: Trace) -> np.ndarray:
+def groups_of(trace: Trace) -> np.ndarray:
     """Return the group of each query: queries of the same text belong together."""
     texts = trace.queries["text"]
-    return pd.factorize(
-        ("t" + texts).where(texts != "", "i" + trace.queries["query_id"].astype(str))
-    )[0]
+    ids = "i" + trace.queries["query_id"].astype(str)
+    return pd.factorize(("t" + texts).where(texts != "", ids))[0]

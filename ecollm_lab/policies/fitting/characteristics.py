@@ -1,0 +1,53 @@
+"""Yes/no questions about a query, answered by rules on its words: what `brane` looks at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+_WORDS = {
+    "asks what, which or who": r"^\W*(what|which|who|whose)\b|\b(what|which|who|whose)\b[^.]*\?",
+    "asks how": r"\bhow\b(?! (many|much|long|far|heavy|big))",
+    "asks how many or how much": r"\bhow (many|much|long|far|heavy|big)\b|\bnumber of\b",
+    "asks where or when": r"\b(where|when)\b",
+    "asks why": r"\bwhy\b|\breason\b|\bcause",
+    "asks yes or no": r"^\W*(is|are|do|does|did|can|could|will|would|should|has|have|was|were)\b",
+    "compares": r"\b(than|versus|vs|compare|compared|difference|better|worse|more|less|\w{3,}er)\b",
+    "asks for the most": r"\b(most|least|best|worst|\w{3,}est)\b",
+    "names two things": r"\b(and|or|both|between)\b",
+    "has a condition": r"\b(if|when|unless|while|after|before|whenever)\b",
+    "denies": r"\b(not|no|never|without|cannot)\b|n't\b",
+    "has a number": r"\d",
+    "has several numbers": r"\d\D+\d",
+    "has code or symbols": r"[{}<>=\[\]_\\]|\w\(|\$",
+    "is in the first person": r"\b(i|my|me|we|our)\b",
+    "tells of a fault": r"\b(fail|fails|broken|error|wrong|problem|won't|stuck|noise|warning)\b",
+    "asks for steps": r"\b(steps?|set up|install|replace|change|reset|pair|clean|turn|make)\b",
+    "asks to calculate": r"\b(total|sum|average|per|each|times|percent|calculate|cost)\b",
+    "lists choices": r"(^|\n)\W*[A-D1-4][.)]",
+    "has a quotation or a name": r"\"[^\"]+\"|(?<=[a-z] )[A-Z][a-z]+",
+}
+_PATTERNS = [
+    re.compile(pattern, re.IGNORECASE if name != "has a quotation or a name" else 0)
+    for name, pattern in _WORDS.items()
+]
+_LENGTHS = (8, 16, 32, 64, 128, 256)  # whether a text has at least so many words
+
+
+class Characteristics:
+    """Answers yes/no questions about texts, where BRANE asks a language model (arXiv 2605.27361)."""
+
+    name = "characteristics"
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return 1 for yes and 0 for no, shape (len(texts), questions)."""
+        return np.array(
+            [
+                [bool(pattern.search(text)) for pattern in _PATTERNS]
+                + [len(text.split()) >= length for length in _LENGTHS]
+                for text in texts
+            ],
+            dtype=np.float32,
+        )

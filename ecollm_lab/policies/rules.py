@@ -1,0 +1,250 @@
+"""Rules: how a policy decides under one SLO, made of what it knows of the paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from scipy.special import ndtr
+
+from ecollm_lab.policies.limits import (
+    MOSTLY,
+    Forecast,
+    Lookback,
+    Terms,
+    least_violating,
+    why_infeasible,
+)
+from ecollm_lab.policies.predictors import Predictor
+from ecollm_lab.policies.training import TINY, Training
+from ecollm_lab.records import SLO, LabError
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """How a policy decides under one SLO.
+
+    Attributes
+    ----------
+    columns
+        The paths considered, in the order in which ties are broken: the cheapest (prefer="latency":
+        fastest) first.
+    predictor
+        Of quality, restricted to these paths, with constant penalties taken off.
+    weight
+        A path's score is what the predictor says × weight, shape (columns,); None for ones.
+    tolerance
+        With prefer="cost" or "latency": how far below the best score a path may be.
+    violation_rate
+        Share of training queries whose choice, made without knowing them, broke a limit; NaN where
+        outcomes were estimated.
+    violation_share
+        Share of training outcomes of each path that break a limit, shape (paths,); under estimates,
+        the probability to.
+    feasible
+        Whether the target is met; if not, this is the least-violating path.
+    threshold
+        Of policies of two paths: how sure the first must be.
+    excess
+        One predictor a limit: by how many standard deviations a query's outcome is beyond it.
+    penalty
+        What a certain violation costs, in quality, where `excess` tells how probable it is.
+
+    """
+
+    columns: np.ndarray
+    predictor: Predictor
+    weight: np.ndarray | None
+    tolerance: float
+    violation_rate: float
+    violation_share: np.ndarray
+    feasible: bool
+    threshold: float = 0.0
+    excess: tuple[Predictor, ...] = ()
+    penalty: float = 0.0
+
+    def scores(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return what decides, shape (queries, columns)."""
+        expected = self.predictor.predict(embeddings)
+        if self.weight is not None:
+            return expected * self.weight
+        if self.penalty:
+            return expected - self.penalty * self.risk(embeddings)
+        return expected
+
+    def risk(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return how probably each path breaks a limit for each query, shape (queries, columns)."""
+        if not self.excess:
+            return np.broadcast_to(
+                self.violation_share[self.columns], (len(embeddings), len(self.columns))
+            )
+        return any_of([ndtr(one.predict(embeddings)) for one in self.excess])
+
+
+def any_of(risks: list[np.ndarray]) -> np.ndarray:
+    """Return how probably at least one of independent events happens."""
+    out = risks[0]
+    for risk in risks[1:]:
+        out = out + risk - out * risk
+    return out
+
+
+@dataclass(eq=False, kw_only=True, repr=False)
+class RuleMaker:
+    """What a policy knows of paths, and the rules that it makes of it.
+
+    Attributes
+    ----------
+    training
+        What it learned from.
+    predictor
+        Of quality; what tells policies apart.
+    left_out
+        Expected quality of the training queries, each predicted from other queries alone, shape
+        (queries, paths).
+    forecasts
+        Of "cost_usd" and "latency_s" for each query. What is not forecast is limited by how often a
+        path breaks the limit over all queries.
+    terms
+        On which quality is traded against limits, money and time.
+    order
+        "quality", or a fixed order that ignores quality: "cost_usd", "latency_s", "random".
+    allowed
+        Paths that may be chosen, shape (paths,).
+
+    """
+
+    training: Training
+    predictor: Predictor
+    left_out: np.ndarray
+    forecasts: dict[str, Forecast] = field(default_factory=dict)
+    terms: Terms = field(default_factory=Terms)
+    order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"
+    allowed: np.ndarray
+    _rules: dict[SLO, Rule] = field(default_factory=dict, init=False)
+
+    def rule(self, slo: SLO) -> Rule:
+        """Return how this policy decides under an SLO; computed once per SLO.
+
+        Where outcomes were seen, a path's score is its expected quality − λ × the probability that
+        it breaks a limit: for this query, where cost and latency are forecast, else over all. λ is
+        calibrated on the training queries, each predicted from others: see `Lookback.calibrated`.
+        Where outcomes were estimated, or without a target, a path must keep the limits with its
+        95th percentiles more probably than not, and its expected quality counts times that
+        probability.
+        """
+        if not isinstance(slo, SLO):
+            raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
+        if slo not in self._rules:
+            self.training.require_recorded(slo)
+            counted = self.terms.violation_rate is not None and not self.training.estimated
+            self._rules[slo] = self._calibrated(slo) if counted else self._by_percentile(slo)
+        return self._rules[slo]
+
+    def _calibrated(self, slo: SLO) -> Rule:
+        target = self.terms.violation_rate
+        assert target is not None
+        broke = self.training.broke(slo)
+        share = broke.mean(axis=0)
+        if self.order != "quality":
+            columns = self._ordered((share <= target + 1e-12) & self.allowed, slo)
+            if not len(columns):
+                return self._refused(share, slo)
+            return self._flat(columns, share, rate=float(share[columns].mean()))
+        by_path = self.training.broke_of_others(broke)
+        by_query = self._risk(slo, by_path)
+        for risk in [by_query, by_path] if by_query is not by_path else [by_path]:
+            likely = share if risk is by_path else risk.min(axis=0)
+            columns = self._ordered((likely < MOSTLY) & self.allowed, slo)
+            if not len(columns):
+                continue
+            quality = np.where(
+                np.isnan(self.training.quality), self.left_out, self.training.quality
+            )
+            tables = (self.left_out, risk, quality, broke)
+            past = Lookback(*(table[:, columns] for table in tables))
+            penalty, width, rate = past.calibrated(slo, self.terms)
+            least = min(rate, float(share[columns].min())) if risk is by_path else rate
+            if self.terms.violation_cost is None and least > target:
+                continue
+            if risk is by_path:
+                return self._flat(columns, share, rate, penalty * share[columns], width)
+            excess = tuple(
+                self.forecasts[limit.column].restricted(columns, limit.value)
+                for limit in slo.limits
+            )
+            plain = self.predictor.restricted(columns, np.zeros(len(columns)))
+            return Rule(
+                columns, plain, None, width, rate, share, True, excess=excess, penalty=penalty
+            )
+        return self._refused(share, slo)
+
+    def _risk(self, slo: SLO, by_path: np.ndarray) -> np.ndarray:
+        """Return how probably the limits break for each training query and path, (queries, paths)."""
+        if not slo.limits or any(limit.column not in self.forecasts for limit in slo.limits):
+            return by_path
+        return any_of([self.forecasts[limit.column].risk(limit.value) for limit in slo.limits])
+
+    def _by_percentile(self, slo: SLO) -> Rule:
+        keeps = self.training.tails_keep(slo)
+        columns = self._ordered((keeps >= MOSTLY) & self.allowed, slo)
+        if not len(columns):
+            return self._refused(1 - keeps, slo)
+        return Rule(
+            columns,
+            self.predictor.restricted(columns, np.zeros(len(columns))),
+            keeps[columns],
+            self.terms.tolerance,
+            float("nan"),
+            1 - keeps,
+            feasible=True,
+        )
+
+    def _refused(self, share: np.ndarray, slo: SLO) -> Rule:
+        """Return the rule that takes the least-violating path."""
+        allowed = np.flatnonzero(self.allowed)
+        over = np.full(len(share), -np.inf)
+        for limit in slo.limits:
+            tail = np.log(np.maximum(self.training.spend(limit.column).p95, TINY))
+            over = np.maximum(over, tail - np.log(limit.value))
+        mean = self.left_out.mean(axis=0)
+        least = allowed[[least_violating(share[allowed], mean[allowed], over[allowed])]]
+        rate = float(share[least[0]]) if not self.training.estimated else float("nan")
+        return self._flat(least, share, rate, feasible=False)
+
+    def _flat(
+        self,
+        columns: np.ndarray,
+        share: np.ndarray,
+        rate: float,
+        penalty: np.ndarray | float = 0.0,
+        tolerance: float = 0.0,
+        feasible: bool = True,
+        threshold: float = 0.0,
+    ) -> Rule:
+        """Return a rule whose penalties are the same for every query."""
+        less = np.broadcast_to(penalty, len(columns))
+        predictor = self.predictor.restricted(columns, less)
+        return Rule(columns, predictor, None, tolerance, rate, share, feasible, threshold)
+
+    def _ordered(self, mask: np.ndarray, slo: SLO) -> np.ndarray:
+        """Return the columns under a mask: cheapest first, or fastest where latency counts."""
+        by_latency = self.order == "latency_s" or (
+            slo.prefer == "latency" and self.order != "cost_usd"
+        )
+        cost, latency = self.training.cost.mean, self.training.latency.mean
+        first, second = (latency, cost) if by_latency else (cost, latency)
+        columns = np.flatnonzero(mask)
+        return columns[np.lexsort((second[columns], first[columns]))]
+
+    def _why_infeasible(self, slo: SLO) -> str:
+        in_cost, in_time = (
+            self.training.tails_keep(part) >= MOSTLY
+            for part in (
+                SLO(max_cost_usd=slo.max_cost_usd),
+                SLO(max_latency_s=slo.max_latency_s),
+            )
+        )
+        paths = self.training.paths(in_cost=in_cost, in_time=in_time, allowed=self.allowed)
+        return why_infeasible(paths, slo)

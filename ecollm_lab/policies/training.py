@@ -1,0 +1,215 @@
+"""What a policy learns from: outcomes of the training queries on every path, or estimates of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from ecollm_lab.records import SLO, LabError
+from ecollm_lab.traces import Trace
+
+TINY = 1e-300  # what stands for zero where a logarithm is taken
+
+
+class Estimates(Protocol):
+    """Estimated outcomes of every path, as the Emulator gives them."""
+
+    path_ids: list[str]
+    embeddings: np.ndarray
+
+    def draws(self) -> np.ndarray:
+        """Return draws of mean quality, cost_usd and latency_s, shape (draws, paths, 3)."""
+        ...
+
+    def expected_quality(self) -> np.ndarray:
+        """Return the expected quality of every query on every path, shape (queries, paths)."""
+        ...
+
+    def tail_draws(self, column: str) -> np.ndarray:
+        """Return draws of the 95th percentile of cost_usd or latency_s, shape (draws, paths)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Spend:
+    """What paths cost in US dollars, or how long they take in seconds.
+
+    Attributes
+    ----------
+    outcomes
+        Of the training queries, shape (queries, paths), NaN where not seen.
+    mean, p95
+        Means and 95th percentiles, shape (paths,), NaN where nothing is recorded.
+    p95_log_sd
+        Standard deviations of the logarithms of the percentiles where they are estimates, else
+        zero; shape (paths,).
+
+    """
+
+    outcomes: np.ndarray
+    mean: np.ndarray
+    p95: np.ndarray
+    p95_log_sd: np.ndarray
+
+    @classmethod
+    def measured(cls, outcomes: np.ndarray) -> Self:
+        """Summarise outcomes, shape (queries, paths)."""
+        n_paths = outcomes.shape[1]
+        if np.isnan(outcomes).all():
+            unknown = np.full(n_paths, np.nan)
+            return cls(outcomes, unknown, unknown, np.zeros(n_paths))
+        mean, p95 = np.nanmean(outcomes, axis=0), np.nanquantile(outcomes, 0.95, axis=0)
+        return cls(outcomes, mean, p95, np.zeros(n_paths))
+
+    @classmethod
+    def estimated(cls, mean: np.ndarray, tail_draws: np.ndarray, n_queries: int) -> Self:
+        """Summarise draws of the 95th percentiles, shape (draws, paths); no outcome is seen."""
+        logs = np.log(np.maximum(tail_draws, TINY))
+        unseen = np.full((n_queries, len(mean)), np.nan)
+        return cls(unseen, mean, np.exp(logs.mean(axis=0)), np.maximum(logs.std(axis=0), 1e-12))
+
+    @property
+    def recorded(self) -> bool:
+        """Whether every path's cost or latency is known."""
+        return not np.isnan(self.mean).any()
+
+    def filled(self) -> np.ndarray:
+        """Return the outcomes with the path's mean where none was seen, zero where none is known."""
+        return np.where(np.isnan(self.outcomes), np.nan_to_num(self.mean), self.outcomes)
+
+    def tail_keeps(self, limit: float) -> np.ndarray:
+        """Return how probably each path's 95th percentile is within a limit, shape (paths,)."""
+        sd = self.p95_log_sd
+        below = np.log(limit) - np.log(np.maximum(self.p95, TINY))
+        return np.where(sd > 0, ndtr(below / np.where(sd > 0, sd, 1.0)), self.p95 <= limit)
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """Outcomes of training queries on every path.
+
+    Attributes
+    ----------
+    path_ids
+        Shape (paths,).
+    quality
+        Shape (queries, paths), NaN where not seen; all NaN where outcomes are estimated.
+    expected
+        The same with what is expected of each pair that was not seen, shape (queries, paths).
+    mean
+        Mean quality of each path, shape (paths,).
+    cost, latency
+        What paths cost and how long they take.
+
+    """
+
+    path_ids: np.ndarray
+    quality: np.ndarray
+    expected: np.ndarray
+    mean: np.ndarray
+    cost: Spend
+    latency: Spend
+
+    @property
+    def estimated(self) -> bool:
+        """Whether costs and latencies are estimates, so that no outcome tells how often limits break."""
+        return bool(self.cost.p95_log_sd.any() or self.latency.p95_log_sd.any())
+
+    def spend(self, column: str) -> Spend:
+        """Return what paths cost ("cost_usd") or how long they take ("latency_s")."""
+        return {"cost_usd": self.cost, "latency_s": self.latency}[column]
+
+    def require_recorded(self, slo: SLO) -> None:
+        """Raise a `LabError` if an SLO limits or prefers what the trace does not record."""
+        preferred = {"cost": "cost_usd", "latency": "latency_s"}.get(slo.prefer)
+        for column in [
+            *(limit.column for limit in slo.limits),
+            *([preferred] if preferred else []),
+        ]:
+            if not self.spend(column).recorded:
+                raise LabError(
+                    f"The trace this policy learned from has no {column}, so an SLO cannot limit or"
+                    f" prefer it; got {slo}."
+                )
+
+    def broke(self, slo: SLO) -> np.ndarray:
+        """Return which outcomes break the limits, shape (queries, paths), as 0 or 1.
+
+        An outcome that was not seen counts as broken by the share of the path's others.
+        """
+        seen = ~np.isnan(self.quality)
+        broke = ~slo.keeps(self.cost.outcomes, self.latency.outcomes) & seen
+        share = broke.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+        return np.where(seen, broke, share)
+
+    def broke_of_others(self, broke: np.ndarray) -> np.ndarray:
+        """Return the share of each path's outcomes on the other queries that break the limits."""
+        seen = ~np.isnan(self.quality)
+        others = (broke * seen).sum(axis=0) - broke * seen
+        return others / np.maximum(seen.sum(axis=0) - seen, 1)
+
+    def tails_keep(self, slo: SLO) -> np.ndarray:
+        """Return how probably each path's 95th percentiles keep an SLO's limits, shape (paths,)."""
+        parts = [self.spend(limit.column).tail_keeps(limit.value) for limit in slo.limits]
+        return np.prod([np.ones(len(self.path_ids)), *parts], axis=0)
+
+    def paths(self, **more: np.ndarray) -> pd.DataFrame:
+        """Return one row per path: path_id, means and 95th percentiles, and further columns."""
+        return pd.DataFrame(
+            {
+                "path_id": self.path_ids,
+                "cost_usd": self.cost.mean,
+                "cost_p95_usd": self.cost.p95,
+                "latency_s": self.latency.mean,
+                "latency_p95_s": self.latency.p95,
+                **more,
+            }
+        )
+
+
+def measured(trace: Trace) -> Training:
+    """Return what a trace's outcomes say.
+
+    Raises
+    ------
+    LabError
+        If a path has no outcome with quality, or cost or latency is recorded for some paths only.
+
+    """
+    quality = trace.array("quality")
+    cost, latency = trace.array("cost_usd"), trace.array("latency_s")
+    for column, values in (("quality", quality), ("cost_usd", cost), ("latency_s", latency)):
+        empty = np.isnan(values).all(axis=0)
+        if empty.any() and not (column != "quality" and empty.all()):
+            raise LabError(
+                f"Path {trace.path_ids[int(empty.argmax())]} has no {column} in the trace; leave it"
+                " out or measure it."
+            )
+    mean = np.nanmean(quality, axis=0)
+    return Training(
+        path_ids=np.array(trace.path_ids, dtype=object),
+        quality=quality,
+        expected=np.where(np.isnan(quality), mean, quality),
+        mean=mean,
+        cost=Spend.measured(cost),
+        latency=Spend.measured(latency),
+    )
+
+
+def estimated(estimates: Estimates) -> Training:
+    """Return what estimates say; single outcomes of cost and latency stay unknown."""
+    quality, cost, latency = estimates.draws().mean(axis=0).T
+    expected = estimates.expected_quality()
+    n_queries = len(expected)
+    return Training(
+        path_ids=np.array(estimates.path_ids, dtype=object),
+        quality=np.full(expected.shape, np.nan),
+        expected=expected,
+        mean=quality,
+        cost=Spend.estimated(cost, estimates.tail_draws("cost_usd"), n_queries),
+        latency=Spend.estimated(latency, estimates.tail_draws("latency_s"), n_queries),
+    )

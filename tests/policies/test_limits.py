@@ -1,0 +1,175 @@
+"""How policies keep limits, at which rate, and what they do where none can be kept."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecollm_lab.policies import fit_policy, replay
+from ecollm_lab.policies.limits import careful_rate
+from ecollm_lab.records import SLO, InfeasibleSLO, LabError
+from ecollm_lab.traces import Trace
+from tests.support.policies import ONE_PATH, noisy, topics
+
+
+def test_every_policy_keeps_the_limits_it_is_given():
+    trace, embeddings, _ = topics(1)
+    for name in ONE_PATH:
+        policy = fit_policy(trace, name, embeddings=embeddings)
+        for slo in (
+            SLO(max_latency_s=0.25),
+            SLO(max_cost_usd=3e-6, prefer="latency"),
+            SLO(max_latency_s=0.35, prefer="cost"),
+        ):
+            if name == "cloud_only" and slo.max_cost_usd:
+                continue
+            done = replay(policy, trace, slo, embeddings=embeddings)
+            assert done["slo_violation_rate"] == 0.0, (name, slo)
+
+
+def test_an_infeasible_slo_names_the_nearest_paths():
+    trace, embeddings, _ = topics(0)
+    policy = fit_policy(trace, embeddings=embeddings)
+    with pytest.raises(InfeasibleSLO, match=r"bm25-1.*needs max_latency_s >= 0.1"):
+        policy.select(embeddings, SLO(max_latency_s=0.05))
+    with pytest.raises(InfeasibleSLO, match=r"bm25-3.*max_latency_s >= 0.3|bm25-1"):
+        policy.select(embeddings, SLO(max_latency_s=0.05, max_cost_usd=3e-6))
+    with pytest.raises(InfeasibleSLO, match="even alone"):
+        policy.select(embeddings, SLO(max_latency_s=0.05, max_cost_usd=1e-9))
+
+
+@pytest.mark.parametrize(
+    "name", ["ours", "knn", "cluster", "matrix_factorisation", "threshold", "best_single"]
+)
+def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
+    """The paths straddle the limit; over many fresh queries the rate must not exceed its target by more than chance."""
+    trace, embeddings = noisy(1)
+    fresh, unseen = noisy(2, n=2000)
+    for target in (0.02, 0.05, 0.2):
+        policy = fit_policy(trace, name, embeddings=embeddings, violation_rate=target)
+        for limit in (0.7, 0.9, 1.2):
+            slo = SLO(max_latency_s=limit)
+            rule = policy.rule(slo)
+            assert rule.violation_rate <= target
+            rate = replay(policy, fresh, slo, embeddings=unseen)["slo_violation_rate"]
+            assert rate <= target + 3 * (target * (1 - target) / 400) ** 0.5, (target, limit, rate)
+
+
+@pytest.mark.parametrize("name", ["knn", "threshold"])
+def test_limits_hold_after_learning_from_few_outcomes(name):
+    """An outcome that was not seen says nothing about limits; it must not count as one that kept them."""
+    fresh, unseen = noisy(99, n=2000)
+    rates = []
+    for seed in range(3):
+        trace, embeddings = noisy(seed)
+        seen = np.random.default_rng(seed).random(len(trace.outcomes)) < 0.3
+        partial = Trace.from_frame(trace.outcomes[seen], trace.queries, trace.provenance)
+        kept = pd.Index(trace.query_ids).get_indexer(partial.query_ids)
+        policy = fit_policy(partial, name, embeddings=embeddings[kept], margin=0.0)
+        rates += [
+            replay(policy, fresh, SLO(max_latency_s=s), embeddings=unseen)["slo_violation_rate"]
+            for s in (0.7, 0.9, 1.2)
+        ]
+    assert np.mean(rates) < 0.075, rates  # .13 if they counted
+
+
+def test_what_one_policy_calls_infeasible_the_others_do_too():
+    trace, embeddings = noisy(1)
+    for limit in np.quantile(trace.array("latency_s")[:, 0], [0.93, 0.955, 0.97, 0.99]):
+        policies = [
+            fit_policy(trace, name, embeddings=embeddings)
+            for name in ("ours", "knn", "threshold", "best_single", "cheapest")
+        ]
+        told = {
+            policy.name: policy.rule(SLO(max_latency_s=float(limit))).feasible
+            for policy in policies
+        }
+        share = (trace.array("latency_s") > limit).mean(axis=0).min()
+        assert set(told.values()) == {bool(share <= 0.05)}, (limit, told)
+
+
+def test_the_margin_is_a_standard_error_of_the_rate_by_hand():
+    broke = np.zeros(40)
+    broke[:4] = 1
+    assert careful_rate(broke, 1.0) == pytest.approx(0.1 + (0.1 * 0.9 / 40) ** 0.5)
+    assert careful_rate(np.stack([broke, 1 - broke]), 0.0).tolist() == [0.1, 0.9]
+    trace, embeddings = noisy(1, n=40)
+    slo = SLO(max_latency_s=0.9)
+    careful, bold = (
+        fit_policy(trace, embeddings=embeddings, margin=margin).rule(slo).violation_rate
+        for margin in (1.0, 0.0)
+    )
+    assert careful <= bold
+    with pytest.raises(LabError, match="margin must be a number >= 0"):
+        fit_policy(trace, embeddings=embeddings, margin=-1)
+
+
+def test_a_looser_target_buys_quality():
+    trace, embeddings = noisy(1)
+    slo = SLO(max_latency_s=0.9)
+    strict, loose = (
+        replay(
+            fit_policy(trace, embeddings=embeddings, violation_rate=rate),
+            trace,
+            slo,
+            embeddings=embeddings,
+        )["quality"]
+        for rate in (0.01, 0.3)
+    )
+    assert loose > strict + 0.1
+
+
+def test_an_infeasible_slo_can_be_served_by_the_least_violating_path():
+    trace, embeddings = noisy(1)
+    slo = SLO(max_latency_s=0.2)
+    policy = fit_policy(trace, embeddings=embeddings)
+    with pytest.raises(InfeasibleSLO, match="needs max_latency_s"):
+        policy.select(embeddings[:2], slo)
+    with pytest.warns(UserWarning, match="least-violating"):
+        assert set(policy.select(embeddings[:2], slo, infeasible="least_violating")) == {
+            trace.path_ids[0]
+        }
+    with pytest.raises(LabError, match="least_violating"):
+        policy.select(embeddings[:2], slo, infeasible="ignore")
+
+
+@pytest.mark.parametrize("name", ["ours", "threshold", "best_single"])
+@pytest.mark.parametrize("violation_rate", [0.05, None])
+def test_of_paths_that_always_break_the_limits_the_nearest_to_them_is_taken(name, violation_rate):
+    trace, embeddings, _ = topics(0)
+    worse = Trace.from_frame(
+        trace.outcomes.assign(latency_s=np.tile([0.4, 0.1, 0.3, 0.2], 60)), trace.queries
+    )
+    policy = fit_policy(worse, name, embeddings=embeddings, violation_rate=violation_rate)
+    for slo, nearest in (
+        (SLO(max_latency_s=0.001), 1),  # in none of these the path of the best quality
+        (SLO(max_cost_usd=1e-9), 0),
+        (
+            SLO(max_latency_s=0.05, max_cost_usd=5e-7),
+            2,
+        ),  # beyond by a factor of 6; the others by 8, 8 and 18
+    ):
+        with pytest.warns(UserWarning, match="least-violating"):
+            assert set(policy.select(embeddings[:3], slo, infeasible="least_violating")) == {
+                trace.path_ids[nearest]
+            }, slo
+
+
+def test_a_trace_without_costs_can_be_learned_from_but_not_limited():
+    trace, embeddings, _ = topics(0)
+    bare = Trace.from_frame(trace.outcomes.assign(cost_usd=np.nan, latency_s=np.nan), trace.queries)
+    policy = fit_policy(bare, embeddings=embeddings)
+    assert len(policy.select(embeddings, SLO())) == 60
+    for slo in (
+        SLO(max_cost_usd=1.0),
+        SLO(prefer="cost"),
+        SLO(max_latency_s=1.0),
+        SLO(prefer="latency"),
+    ):
+        with pytest.raises(LabError, match=r"has no (cost_usd|latency_s), so an SLO cannot"):
+            policy.select(embeddings, slo)
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "fast"])
+def test_an_absurd_slo_is_refused(limit):
+    with pytest.raises(LabError, match="must be a positive number or None"):
+        SLO(max_latency_s=limit)
