@@ -17,6 +17,7 @@ TOLERANCE = 0.02  # of quality, given up on average for being cheaper or faster
 MARGIN = 1.0  # standard errors between the rate on training queries and the target
 MOSTLY = 0.5  # a path that breaks a limit at least this probably is not considered
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
+PRICE = 1.0  # of a violation, in quality, up to which a margin of safety is worth it
 STEPS = 24  # of the bisection for that penalty
 # widths tried, in expectations: these promise more than they keep
 WIDTHS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)
@@ -146,7 +147,8 @@ class Lookback:
 
         The penalty is the least for which choices break limits at no more than the target rate,
         taken `margin` standard errors higher, (n × rate + 1) / (n + 1) <= target, as in conformal
-        risk control (Angelopoulos et al. 2024); or what a violation is worth.
+        risk control (Angelopoulos et al. 2024); or what a violation is worth. The margin is given
+        up where a penalty of `PRICE` does not buy it.
 
         The best of many expectations promises more than it keeps, so staying near it gives up
         little and saves little. With prefer="cost" or "latency" and no `min_quality`, a path may
@@ -174,20 +176,22 @@ class Lookback:
         return penalty, width, float(self.broke[rows, chosen].mean())
 
     def _least_penalty(self, choices: Callable[[float], np.ndarray], terms: Terms) -> float:
+        """Return the least penalty that keeps the rate; its margin of safety costs at most `PRICE`."""
         rows = np.arange(len(self.expected))
         assert terms.violation_rate is not None
         highest = highest_rate(terms.violation_rate, len(rows))
 
-        def too_often(penalty: float) -> bool:
+        def too_often(penalty: float, margin: float) -> bool:
             broke = self.broke[rows, choices(penalty)]
-            return bool(careful_rate(broke, terms.margin) > highest)
+            return bool(careful_rate(broke, margin) > highest)
 
-        if not too_often(0.0):
+        margin = 0.0 if too_often(PRICE, terms.margin) else terms.margin
+        if not too_often(0.0, margin):
             return 0.0
         low, high = PENALTIES
         for _ in range(STEPS):
             middle = (low * high) ** 0.5
-            low, high = (middle, high) if too_often(middle) else (low, middle)
+            low, high = (middle, high) if too_often(middle, margin) else (low, middle)
         return high
 
 

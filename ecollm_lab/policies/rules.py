@@ -128,7 +128,8 @@ class RuleMaker:
         """Return how this policy decides under an SLO; computed once per SLO.
 
         Where outcomes were seen, a path's score is its expected quality − λ × the probability that
-        it breaks a limit: for this query, where cost and latency are forecast, else over all. λ is
+        it breaks a limit: for this query, where cost and latency are forecast and the forecast is
+        nearer to what happened (Brier score) than the path's rate, else over all. λ is
         calibrated on the training queries, each predicted from others: see `Lookback.calibrated`.
         Where outcomes were estimated, or without a target, a path must keep the limits with its
         95th percentiles more probably than not, and its expected quality counts times that
@@ -154,7 +155,8 @@ class RuleMaker:
             return self._flat(columns, share, rate=float(share[columns].mean()))
         by_path = self.training.broke_of_others(broke)
         by_query = self._risk(slo, by_path)
-        for risk in [by_query, by_path] if by_query is not by_path else [by_path]:
+        wrong = [np.square(risk - broke).mean() for risk in (by_query, by_path)]
+        for risk in [by_query, by_path] if wrong[0] < wrong[1] else [by_path]:
             likely = share if risk is by_path else risk.min(axis=0)
             columns = self._ordered((likely < MOSTLY) & self.allowed, slo)
             if not len(columns):

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ecollm_lab.emulator import Estimates
 from ecollm_lab.emulator.estimates import slo_regret
 from ecollm_lab.policies import fit_policy
+from ecollm_lab.policies.training import Spend
 from ecollm_lab.records import SLO, LabError
 from tests.conftest import SMALL, make_trace
 
@@ -151,11 +154,10 @@ def test_a_policy_fitted_on_estimates_knows_paths_that_were_never_run():
 
 
 def test_an_unsure_limit_is_a_probability_and_a_measured_one_a_fact():
-    trace = make_trace(np.ones((20, 2)), np.array([[1e-6, 3e-6]]), np.array([[0.1, 0.3]]))
-    measured = fit_policy(trace, "best_single")
-    assert measured.kept_probability(SLO(max_latency_s=0.2)).tolist() == [1, 0]
-    unsure = fit_policy(trace, "best_single")
-    unsure.latency_log_sd = np.array([0.5, 0.5])
-    probability = unsure.kept_probability(SLO(max_latency_s=0.3))
+    seen = np.tile([[0.1, 0.3]], (20, 1))
+    measured = Spend.measured(seen)
+    assert measured.tail_keeps(0.2).tolist() == [1, 0]
+    unsure = replace(measured, p95_log_sd=np.array([0.5, 0.5]))
+    probability = unsure.tail_keeps(0.3)
     assert probability[1] == pytest.approx(0.5)
     assert 0.95 < probability[0] < 1

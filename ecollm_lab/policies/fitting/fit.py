@@ -245,9 +245,10 @@ def _pair(
     candidates = np.sort(at[np.lexsort((-training.mean[at], aside))][:MOST_CANDIDATES])
     if recipe.pair is None or recipe.pair == "threshold":
         return {"candidates": candidates, "confidence": left_out[:, candidates]}
-    if training.estimated:
+    if training.estimated or "answer" not in trace.outcomes:
         raise LabError(
-            "A cascade reads answers, and estimates have none; fit it to a measured trace."
+            "A cascade reads answers, and this trace has none: it needs a column answer, as"
+            " measured traces have."
         )
     gate, confidence, details = fit_gate(
         trace, candidates, queries, encoder or default_encoder(), recipe.pair
