@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 def sweep(
     domain: DomainName,
     paths: PathIds = None,
+    space: Annotated[
+        FilePath | None,
+        typer.Option(help="TOML file with the components to cross; default: all there are."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Run at most this many new outcomes.")] = None,
     max_cost_usd: Annotated[
         float | None,
@@ -62,6 +66,7 @@ def sweep(
         max_cost_usd=max_cost_usd,
         repeats=repeats,
         repeat_share=repeat_share,
+        space_file=space,
         path_ids=split_names("--paths", paths),
         isolate=isolate,
     )

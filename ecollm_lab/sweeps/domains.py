@@ -15,7 +15,7 @@ from typing import Any
 from ecollm_lab.domains import domain_folder, load_domain
 from ecollm_lab.files import lines, require_parquet, require_writable
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths import PathSpace, Pipeline, called_on
+from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_space
 from ecollm_lab.records import Outcome
 from ecollm_lab.sweeps.options import DomainOptions, SweepOptions
 from ecollm_lab.sweeps.pairs import fingerprints, setup_digest, sweep
@@ -62,7 +62,8 @@ def sweep_domain(
     """
     options = options or DomainOptions()
     loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
-    space = PathSpace.of(catalog)
+    file = options.space_file
+    space = PathSpace.of(catalog) if file is None else read_space(file, catalog)
     space = space.select(options.path_ids) if options.path_ids else space
     out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
     require_parquet(out)

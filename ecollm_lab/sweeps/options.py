@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 
 from ecollm_lab.records import LabError
 
@@ -61,16 +62,20 @@ class SweepOptions:
 
 @dataclass(frozen=True, slots=True)
 class DomainOptions(SweepOptions):
-    """The options of a sweep, and two more for the sweep of a whole domain.
+    """The options of a sweep, and three more for the sweep of a whole domain.
 
     Parameters
     ----------
+    space_file
+        A TOML file that names the components to cross, see `paths.read_space`; None = every path
+        over the models of the catalog.
     path_ids
-        The paths to run; None = the whole space of the catalog.
+        The paths of that space to run; None = all of them.
     isolate
         Run each edge model in a process of its own, so that a crash in native code costs one call.
 
     """
 
+    space_file: FilePath | None = None
     path_ids: Sequence[str] | None = None
     isolate: bool = False

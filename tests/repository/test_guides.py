@@ -1,5 +1,6 @@
 """What the guides tell a reader to type exists, and the hut they use is sound."""
 
+import dataclasses
 import re
 import shlex
 import tomllib
@@ -15,11 +16,14 @@ from ecollm_lab.domains.grader_agreement import compare_graders, read_labels
 from ecollm_lab.domains.new_domain import write_new_domain
 from ecollm_lab.domains.review import find_gaps
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
+from ecollm_lab.models.pool import ScriptedModel
+from ecollm_lab.paths import Pipeline, read_space
+from ecollm_lab.paths.components import forget
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
-from tests.conftest import LARGE, MODELS
+from tests.conftest import LARGE, MODELS, SMALL
 
-GUIDES = ("docs/models.md", "docs/own_domain.md", "docs/own_models.md")
+GUIDES = ("docs/models.md", "docs/own_components.md", "docs/own_domain.md", "docs/own_models.md")
 HUT = Path("docs/hiking_hut")
 
 
@@ -124,3 +128,27 @@ def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch
         assert says in done.output
     assert (tmp_path / "build/outcomes.sqlite").is_file()
     assert Trace.load("build/traces/hiking_hut.parquet").provenance["git_revision"] == revision
+
+
+def test_the_components_and_the_space_in_the_guide_give_the_paths_it_says(
+    tmp_path, domain, encoder
+):
+    guide = Path("docs/own_components.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert all(len(block.rstrip().splitlines()) <= 10 for block in code)
+    (tmp_path / "my_components.py").write_text("\n".join(code))
+    (tmp_path / "my_space.toml").write_text(re.search(r"```toml\n(.*?)```", guide, re.DOTALL)[1])
+    catalog = load_catalog("data/models.toml")
+    models = dict.fromkeys(("smollm2-135m", "qwen2.5-0.5b"), catalog[SMALL])
+    catalog = dataclasses.replace(catalog, models=models)
+    try:
+        space = read_space(tmp_path / "my_space.toml", catalog)
+        assert len(space) == 4 * 2 * 2
+        scripted = ScriptedModel({f"{domain.passages[2].text}\n\nnotes of mia": "IT IS 6:45."})
+        query = dataclasses.replace(domain.queries[1], text="notes of mia")
+        paths = space.select(["none/title-1/none/capitals/smollm2-135m"])
+        pipeline = Pipeline(domain, catalog, encoder, {"smollm2-135m": scripted})
+        assert [outcome.quality for outcome in pipeline.run(query, paths)] == [1.0]
+    finally:
+        forget("retrieve", "title")
+        forget("instruct", "capitals")
