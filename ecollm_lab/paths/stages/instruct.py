@@ -11,8 +11,9 @@ THINKING_TOKENS = 192  # what reasoning may take beyond the limit of an answer
 MARKER = "Answer:"
 
 BRIEF = (
-    "Answer the question in one short sentence, only from the passages. If the passages do not give"
-    " the answer, say: The manual does not say."
+    "Answer in one or two short sentences, only from the passages. If something is to be switched"
+    " or set, answer with the JSON command alone. If the passages do not give the answer, say: The"
+    " manual does not say."
 )
 EXAMPLES = """\
 Answer from the passages, as in these examples from a library.
@@ -27,6 +28,12 @@ Passages:
 - To renew a loan, open the page "My loans" and press "Renew". A loan can be renewed twice.
 Question: how do I keep my book for longer?
 Open the page "My loans" and press "Renew".
+
+Passages:
+- Desk 4 has the lamp lamp.desk4. {"device": "lamp.desk4", "set": "level", "to": 2} dims it; 5 is
+  its brightest level.
+Question: lamp on desk four as bright as it gets
+{"device": "lamp.desk4", "set": "level", "to": 5}
 
 Passages:
 - The library card costs 12 euros a year. Students pay half.
@@ -52,13 +59,13 @@ def plain(texts: Sequence[str], question: str) -> Prompt:
 
 @component("instruct", "brief")
 def brief(texts: Sequence[str], question: str) -> Prompt:
-    """Ask for one short sentence from the passages, or "The manual does not say."."""
+    """Ask for a short answer from the passages, or "The manual does not say."."""
     return Prompt(build_prompt(texts, question), system=BRIEF)
 
 
 @component("instruct", "examples")
 def examples(texts: Sequence[str], question: str) -> Prompt:
-    """Show how three questions about another subject are answered."""
+    """Show how four questions about another subject are answered."""
     return Prompt(build_prompt(texts, question), system=EXAMPLES)
 
 
