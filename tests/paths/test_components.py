@@ -99,7 +99,7 @@ def test_the_labs_prompts_differ_in_the_system_message_alone():
     assert asked["plain"] == Prompt("Passages:\n- a\n- b\nQuestion: c?")
     assert asked["brief"].system == BRIEF
     assert "The manual does not say." in asked["brief"].system
-    assert asked["examples"].system.count("Question:") == 3
+    assert asked["examples"].system.count("Question:") == 4
     assert asked["think"].extra_tokens == THINKING_TOKENS
     assert MARKER in asked["think"].system
     assert build_prompt((), "c?") == "Question: c?"
