@@ -1,4 +1,4 @@
-"""Two hundred random sweeps: whatever the prices, faults and concurrency, the server's own bill never exceeds the cap."""
+"""Two hundred random sweeps: the bill of the scripted server never exceeds the cap."""
 
 import random
 

@@ -40,9 +40,9 @@ def test_05_the_total_deadline_holds_against_a_slow_drip(judge, record_property)
 def test_06_retry_after_parks_the_endpoint_and_a_long_one_ends_the_sweep(judge, tmp_path):
     with rig(tmp_path / "s.sqlite", [cloud("limit:40:2", judge.base_url)], 120) as (go, _):
         assert go().done == 120
-        gate = go.pipeline.models["limit:40:2"]._gate
+        admission = go.pipeline.models["limit:40:2"]._admission
     assert judge.counters()["inside"].get("limit:40:2", 0) == 0
-    assert gate._episode == 1  # one cut for the whole burst
+    assert admission._episode == 1  # one cut for the whole burst
     with rig(tmp_path / "p.sqlite", [cloud("park:3600", judge.base_url)], 120) as (go, _):
         began = time.monotonic()
         progress = go()

@@ -1,5 +1,5 @@
 import asyncio
 
-from tests.support.scripted_server import main
+from tests.support.scripted_server.server import main
 
 asyncio.run(main())
