@@ -139,7 +139,8 @@ class Outcome:
     wait for a turn (`queue_s`) and for failed attempts (`retry_s`), in seconds, stand beside the
     latency, not in it. A generation measured `repeats` times carries the median, and
     `latency_spread_s` is the distance between its quartiles. `truncated`: the answer ended at the
-    token limit.
+    token limit. `logprob` is the mean log-probability (natural logarithm) of the answer's tokens,
+    NaN where it is not known.
     """
 
     query_id: str
@@ -156,6 +157,7 @@ class Outcome:
     repeats: int = 1
     latency_spread_s: float = 0.0
     truncated: bool = False
+    logprob: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
 from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.progress import Ended, Progress
 from ecollm_lab.sweeps.store.store import Failure, Store
+from ecollm_lab.sweeps.store.writer import Unstorable
 
 BACKLOG = 2000  # calls that may wait for an endpoint before the stages pause
 # Results that come in within this time are written together: each time the calling thread wakes,
@@ -177,6 +178,8 @@ class Run:
         for what, future in written:
             try:
                 future.result()
+            except Unstorable as error:
+                self._give_up(what, str(error))
             except LabError as error:  # the store cannot be written: nothing more is paid
                 self.fatal = self.fatal or error
             else:
@@ -202,6 +205,12 @@ class Run:
         elif not isinstance(error, Withdrawn):
             self.fatal = self.fatal or error
         return None
+
+    def _give_up(self, what: Outcome | Failure, why: str) -> None:
+        """Record a failure in the place of an outcome that could not be stored."""
+        failure = Failure(what.query_id, what.path_id, "failed", 1, why)
+        self.store.fail(self.fingerprints[what.path_id], failure).result()
+        self._count(failure)
 
     def _count(self, what: Outcome | Failure) -> None:
         progress = self.progress

@@ -19,7 +19,7 @@ from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
 from ecollm_lab.traces import tables
 from ecollm_lab.traces.tables import COLUMNS
 
-HOW_MEASURED = ("queue_s", "retry_s", "repeats", "latency_spread_s", "truncated")
+HOW_MEASURED = ("queue_s", "retry_s", "repeats", "latency_spread_s", "truncated", "logprob")
 _METADATA = b"ecollm_lab"
 
 

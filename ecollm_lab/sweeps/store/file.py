@@ -5,21 +5,27 @@ Damaged, foreign or newer files are refused and left as they are.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import sqlite3
+import stat
 import time
+from contextlib import closing, suppress
 from pathlib import Path as FilePath
 from typing import IO
 
+from ecollm_lab.files import resolved
 from ecollm_lab.records import LabError
 
-VERSION = 2
+VERSION = 3
+PRIVATE = 0o600  # a store holds answers, so that nobody else may read its files
 SCHEMA = """
 CREATE TABLE calls (
     key TEXT PRIMARY KEY, model TEXT, text TEXT, tokens_in INTEGER, tokens_out INTEGER,
     latency_s REAL, finish_reason TEXT, queue_s REAL, retry_s REAL, attempts INTEGER,
-    paid_usd REAL
+    paid_usd REAL, logprob REAL
 ) WITHOUT ROWID;
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY, sweep TEXT, key TEXT, model TEXT, sent_at TEXT,
@@ -30,8 +36,9 @@ CREATE TABLE spending (
 ) WITHOUT ROWID;
 CREATE TABLE outcomes (
     fingerprint TEXT, query_id TEXT, path_id TEXT, quality REAL, cost_usd REAL, latency_s REAL,
-    tokens_in INTEGER, tokens_out INTEGER, answer TEXT, stage_latency_s TEXT, queue_s REAL,
-    retry_s REAL, repeats INTEGER, latency_spread_s REAL, truncated INTEGER, call_key TEXT,
+    tokens_in INTEGER, tokens_out INTEGER, answer TEXT, stage_latency_s TEXT,
+    queue_s REAL DEFAULT 0.0, retry_s REAL DEFAULT 0.0, repeats INTEGER DEFAULT 1,
+    latency_spread_s REAL DEFAULT 0.0, truncated INTEGER DEFAULT 0, call_key TEXT, logprob REAL,
     PRIMARY KEY (fingerprint, query_id, path_id)
 ) WITHOUT ROWID;
 CREATE TABLE failures (
@@ -39,10 +46,39 @@ CREATE TABLE failures (
     PRIMARY KEY (fingerprint, query_id, path_id)
 ) WITHOUT ROWID;
 """
-_FROM_1 = """
-INSERT INTO outcomes SELECT fingerprint, query_id, path_id, quality, cost_usd, latency_s,
-    tokens_in, tokens_out, answer, stage_latency_s, 0.0, 0.0, 1, 0.0, 0, NULL FROM old.outcomes
-"""
+_TABLES = ("calls", "attempts", "spending", "outcomes", "failures")
+
+
+def locate(file: FilePath | str) -> FilePath:
+    """Return the one real place of a store, whatever link leads there; its folder is created.
+
+    Raises
+    ------
+    LabError
+        If no store can be there.
+
+    """
+    if str(file) == ":memory:":
+        raise LabError(
+            "A store must be a file, so that a sweep can go on after a crash; got ':memory:'. Name"
+            " a file with --store."
+        )
+    try:
+        path = resolved(file).resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        why = error.strerror if isinstance(error, OSError) else error
+        raise LabError(
+            f"Cannot create the folder of the store {file}: {why}. Name another with --store."
+        ) from error
+    if path.is_dir():
+        raise LabError(f"Cannot open the store {file}: it is a folder. Name a file with --store.")
+    if path.exists() and path.stat().st_nlink > 1:
+        raise LabError(
+            f"The store {file} has a second name, a hard link; two processes could pay for the same"
+            " calls. Make a copy of it and delete one of the two names."
+        )
+    return path
 
 
 class Owner:
@@ -54,11 +90,13 @@ class Owner:
     ------
     LabError
         If another process still holds the store after `wait_s` seconds; names it.
+    OSError
+        If the pid file cannot be opened, or is no plain file.
 
     """
 
     def __init__(self, file: FilePath, wait_s: float = 0.0) -> None:
-        self._stream: IO[str] = file.with_name(f"{file.name}.pid").open("a+")
+        self._stream = _open_pid_file(file.with_name(f"{file.name}.pid"))
         deadline = time.monotonic() + wait_s
         while True:
             try:
@@ -66,7 +104,6 @@ class Owner:
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    self._stream.seek(0)
                     holder = self._stream.read().strip() or "unknown"
                     self._stream.close()
                     who = (
@@ -88,6 +125,20 @@ class Owner:
         self._stream.close()
 
 
+def _open_pid_file(file: FilePath) -> IO[str]:
+    """Open a pid file for reading and writing. A link in its place is refused: it is emptied."""
+    try:
+        number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, f"{file.name} is a link; delete it") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, f"{file.name} is no plain file; delete it")
+    return os.fdopen(number, "r+")
+
+
 def open_file(file: FilePath) -> sqlite3.Connection:
     """Open or create a store, migrating a copy of an older one; the caller owns it.
 
@@ -99,62 +150,72 @@ def open_file(file: FilePath) -> sqlite3.Connection:
         If it is damaged. Its bytes are untouched in either case.
 
     """
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE))
     db = _connect(file)
     try:
-        version, tables = (
-            _version(db),
-            db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0],
-        )
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        n_tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         fault = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if fault != "ok":
             raise sqlite3.DatabaseError(fault)
-        if version == 1:
-            db.close()
-            db = _migrate(file)
-        elif version == 0 and tables == 0:
+        if version == 0 and n_tables == 0:
             db.execute("PRAGMA journal_mode = WAL")
             _create(db)
+        elif 0 < version < VERSION:
+            db.close()
+            db = _migrate(file, version)
         elif version != VERSION:
             raise LabError(
                 f"The store {file} has version {version}, this lab writes version {VERSION}. It was"
                 " left as it is: name another with --store."
             )
         db.execute("PRAGMA synchronous = FULL")
+        _make_private(file)
     except BaseException:
         db.close()
         raise
     return db
 
 
+def _make_private(file: FilePath) -> None:
+    """Close the files of a store to everybody else; where they are another user's, leave them."""
+    for ending in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            file.with_name(file.name + ending).chmod(PRIVATE)
+
+
 def _connect(file: FilePath) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _create(db: sqlite3.Connection) -> None:
     db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
-def _migrate(file: FilePath) -> sqlite3.Connection:
-    """Replace a version-1 store by a version-2 copy; the old file becomes `<name>.v1`."""
-    part, backup = file.with_name(f"{file.name}.part"), file.with_name(f"{file.name}.v1")
+def _migrate(file: FilePath, version: int) -> sqlite3.Connection:
+    """Replace an older store by a copy with today's tables; the old file becomes `<name>.v1` etc.
+
+    Columns that the older version lacks get the default of today's table.
+    """
+    part, backup = file.with_name(f"{file.name}.part"), file.with_name(f"{file.name}.v{version}")
     part.unlink(missing_ok=True)
-    old = _connect(file)
-    old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    # Folds the write-ahead log into the one file that stays as the backup.
-    old.execute("PRAGMA journal_mode = DELETE")
-    old.close()
-    new = _connect(part)
-    _create(new)
-    new.execute("ATTACH ? AS old", (str(file),))
-    new.execute(_FROM_1)
-    new.execute("DETACH old")
-    new.close()
+    with closing(_connect(file)) as old:
+        old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # Folds the write-ahead log into the one file that stays as the backup.
+        old.execute("PRAGMA journal_mode = DELETE")
+    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+    with closing(_connect(part)) as new:
+        _create(new)
+        new.execute("ATTACH ? AS old", (str(file),))
+        for table in _TABLES:
+            held = [row[1] for row in new.execute(f"PRAGMA old.table_info({table})")]
+            names = [row[1] for row in new.execute(f"PRAGMA main.table_info({table})")]
+            if columns := ", ".join(name for name in names if name in held):
+                new.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM old.{table}")
+        new.execute("DETACH old")
     if not backup.exists():
-        os.link(file, backup)
+        shutil.copyfile(file, backup)
+        backup.chmod(PRIVATE)
     part.replace(file)
     db = _connect(file)
     db.execute("PRAGMA journal_mode = WAL")

@@ -6,12 +6,12 @@ Every function works on a connection to the store, within the transaction of its
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 from ecollm_lab.models import BudgetSpent, Reply
 
-_REPLY = [column.name for column in fields(Reply)][:8]
+_REPLY = [column.name for column in fields(Reply) if column.name not in ("repeats", "spread_s")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def settle(
     state = "answered" if reply else "failed"
     db.execute(
         "UPDATE attempts SET settled_usd = ?, state = ?, error = ? WHERE id = ?",
-        (usd, state, error, attempt),
+        (usd, state, storable(error), attempt),
     )
     charge = (usd, reserved, sweep)
     db.execute(
@@ -109,14 +109,28 @@ def prices_paid(db: sqlite3.Connection, model: str) -> list[float]:
     return [row[0] for row in rows.fetchall()]
 
 
+def excess_usd(db: sqlite3.Connection, model: str) -> float:
+    """Return the most that an attempt at a model was charged above what was reserved, or 0."""
+    row = db.execute(
+        "SELECT max(settled_usd - reserved_usd) FROM attempts WHERE model = ?", (model,)
+    ).fetchone()
+    return max(0.0, row[0] or 0.0)
+
+
+def storable(text: str) -> str:
+    """Return a text that UTF-8 can hold: halves of a surrogate pair are joined, or replaced."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def reply(db: sqlite3.Connection, key: str) -> Reply | None:
     """Return the reply of a call made before, None if there was none."""
     row = db.execute(f"SELECT {', '.join(_REPLY)} FROM calls WHERE key = ?", (key,)).fetchone()
-    return Reply(*row) if row else None
+    return Reply(**dict(zip(_REPLY, row, strict=True))) if row else None
 
 
 def insert_call(db: sqlite3.Connection, key: str, model: str, reply: Reply, usd: float) -> None:
     """Store the reply of a call and what it cost; one already there stays."""
+    reply = replace(reply, text=storable(reply.text))
     row = (key, model, *(getattr(reply, name) for name in _REPLY), usd)
     columns = ", ".join(("key", "model", *_REPLY, "paid_usd"))
     db.execute(f"INSERT OR IGNORE INTO calls ({columns}) VALUES ({', '.join('?' * len(row))})", row)

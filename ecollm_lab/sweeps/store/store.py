@@ -9,7 +9,8 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
+from math import nan
 from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from ecollm_lab.models import BudgetSpent, Reply
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.store import ledger
-from ecollm_lab.sweeps.store.file import Owner, open_file
+from ecollm_lab.sweeps.store.file import Owner, locate, open_file
 from ecollm_lab.sweeps.store.ledger import Spending
 from ecollm_lab.sweeps.store.writer import Write, Writer
 from ecollm_lab.traces.path_ids import full_id
@@ -48,8 +49,8 @@ class Store:
     Parameters
     ----------
     file
-        The SQLite file; created if missing. A store of version 1 is migrated; the old file stays
-        beside it.
+        The SQLite file; created if missing, for its owner alone to read. A store of an earlier
+        version is migrated; the old file stays beside it.
     wait_s
         Seconds to wait for another process that has it open.
 
@@ -62,17 +63,8 @@ class Store:
     """
 
     def __init__(self, file: FilePath | str, *, wait_s: float = 0.0) -> None:
-        self.file = FilePath(file)
+        self.file = locate(file)
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LabError(
-                f"Cannot create the folder of the store {self.file}: {error.strerror}. Name another"
-                " with --store."
-            ) from error
-        try:
-            if self.file.is_dir():
-                raise IsADirectoryError(21, "it is a folder")
             self._owner = Owner(self.file, wait_s)
         except OSError as error:
             raise LabError(
@@ -80,12 +72,10 @@ class Store:
                 " --store."
             ) from error
         try:
-            self._db, self._reader = (
-                open_file(self.file),
-                sqlite3.connect(self.file, timeout=30, check_same_thread=False),
-            )
+            self._db = open_file(self.file)
+            self._reader = sqlite3.connect(self.file, timeout=30, check_same_thread=False)
             ledger.close_open_attempts(self._db)
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             self._owner.release()
             raise LabError(
                 f"Cannot open the store {self.file}: {error}. Name a writable one with --store."
@@ -109,6 +99,7 @@ class Store:
 
     def put(self, fingerprint: str, outcome: Outcome, call_key: str | None = None) -> Future[None]:
         """Queue an outcome. One already there stays; a failure of the same pair is deleted."""
+        outcome = replace(outcome, answer=ledger.storable(outcome.answer))
         row = list(astuple(outcome))
         row[_OUTCOME.index("stage_latency_s")] = json.dumps(outcome.stage_latency_s)
         pair = (fingerprint, outcome.query_id, outcome.path_id)
@@ -132,7 +123,7 @@ class Store:
 
     def fail(self, fingerprint: str, failure: Failure) -> Future[None]:
         """Queue a failure; attempts of earlier sweeps on the pair are added up."""
-        row = (fingerprint, *astuple(failure))
+        row = (fingerprint, *astuple(replace(failure, error=ledger.storable(failure.error))))
         same = (
             "ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, attempts ="
             " attempts + excluded.attempts"
@@ -165,6 +156,7 @@ class Store:
             values["stage_latency_s"] = tuple(seconds)
             values["path_id"] = full_id(values["path_id"])
             values["truncated"] = bool(values["truncated"])
+            values["logprob"] = nan if values["logprob"] is None else values["logprob"]
             yield Outcome(**values)
 
     def failures(self, fingerprint: str) -> list[Failure]:
@@ -210,6 +202,10 @@ class Store:
     def retried(self, sweep: str) -> int:
         """Return how many attempts of a sweep were further ones at the same call."""
         return ledger.retried(self._reader, sweep)
+
+    def excess_usd(self, model: str) -> float:
+        """Return the most that an attempt at a model was charged above what was reserved."""
+        return ledger.excess_usd(self._reader, model)
 
     def prices_paid(self, model: str) -> list[float]:
         """Return the price in US dollars of every answered attempt at a model."""

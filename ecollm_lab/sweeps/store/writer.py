@@ -18,10 +18,15 @@ Write = Callable[[sqlite3.Connection], Any]
 _Item = tuple[Write, "Future[Any]"]
 
 
+class Unstorable(LabError):
+    """A single write holds a value that SQLite cannot store; other writes are not concerned."""
+
+
 class Writer:
     """Commits writes in a thread of its own; a write's future is done once it is on disk.
 
-    After the first commit that fails, every further write fails with the same error.
+    After the first commit that fails, every further write fails with the same error. A write that
+    holds a value which cannot be stored fails alone, with `Unstorable`.
     """
 
     def __init__(self, db: sqlite3.Connection, file: FilePath) -> None:
@@ -78,6 +83,14 @@ class Writer:
             self._db.execute("BEGIN IMMEDIATE")
             results = [write(self._db) for write, _ in group]
             self._db.execute("COMMIT")
+        except (OverflowError, UnicodeError, ValueError) as error:
+            self._db.execute("ROLLBACK")
+            if len(group) > 1:
+                for item in group:
+                    self._commit([item])
+            else:
+                group[0][1].set_exception(Unstorable(f"It cannot be stored: {error}."))
+            return
         except Exception as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
