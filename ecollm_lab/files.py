@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
 from typing import Any
@@ -145,6 +145,15 @@ def require_parquet(file: FilePath) -> None:
         raise LabError(
             f"A trace is written as Parquet: give a name that ends in .parquet, got {file}."
         )
+
+
+def require_distinct(files: Mapping[str, FilePath | str]) -> None:
+    """Raise if two options, such as --store and --out, lead to one file: one would be lost."""
+    seen: dict[FilePath, str] = {}
+    for option, file in files.items():
+        other = seen.setdefault(resolved(file).resolve(), option)
+        if other != option:
+            raise LabError(f"{other} and {option} are the same file, {file}. Name two files.")
 
 
 def require_writable(file: FilePath) -> None:

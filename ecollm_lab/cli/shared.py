@@ -60,12 +60,20 @@ def split_names(option: str, words: str | None) -> list[str] | None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """Draw a bar on standard error; yields the function that takes each `Progress`."""
+    """Draw a bar on standard error; yields the function that takes each `Progress`.
+
+    It also prints each notice once.
+    """
     from tqdm import tqdm
 
+    printed: set[str] = set()
     with tqdm(unit=" outcomes", smoothing=0.05, delay=0.5) as bar:
 
         def show(progress: Progress) -> None:
+            for notice in progress.notices:
+                if notice not in printed:
+                    printed.add(notice)
+                    bar.write(f"Notice: {notice}", file=sys.stderr)
             bar.total = progress.total
             bar.set_postfix_str(f"{progress.cost_usd:.6f} USD", refresh=False)
             bar.update()

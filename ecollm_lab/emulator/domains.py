@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ecollm_lab.domains import Domain, domain_folder, load_domain
 from ecollm_lab.emulator.budget import Budget, emulate, replay_from
 from ecollm_lab.emulator.emulator import Emulator
-from ecollm_lab.files import require_parquet, require_writable, write
+from ecollm_lab.files import require_distinct, require_parquet, require_writable, write
 from ecollm_lab.models import BudgetSpent, Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_path
 from ecollm_lab.records import LabError, Outcome
@@ -93,6 +93,7 @@ def emulate_domain(
         budget = Budget(outcomes=max(1, round(budget_share * len(queries) * len(space))))
     out = out or FilePath("build/emulated") / f"{loaded.name}.parquet"
     require_parquet(out)
+    require_distinct({"--catalog": catalog_file, "--store": store_file, "--out": out})
     require_writable(out)
     encoder = default_encoder()
     emulator = Emulator(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -16,6 +17,7 @@ from ecollm_lab.models import Catalog, ModelPool, Reply
 from ecollm_lab.models.replies import MAX_TOKENS, Account, ChatModel, RemoteModel, most_usd
 from ecollm_lab.records import Prompt
 from ecollm_lab.sweeps.options import SweepOptions
+from ecollm_lab.sweeps.speed import SpeedWatch
 from ecollm_lab.sweeps.store.store import Store
 
 CALLS_VERSION = 1  # raise it whenever the way a model is called changes what it would answer
@@ -69,7 +71,10 @@ class Calls:
         self._guard = Lock()
         self._identity: dict[str, str] = {}
         self._remote: dict[str, RemoteModel] = {}
+        self._speed = SpeedWatch(catalog, store)
+        self._excess_usd: dict[str, float] = {}
         self.made = self.retried = 0
+        self.notices: list[str] = []
 
     def key(self, name: str, prompt: Prompt | str) -> str:
         """Return the content key of a call; see `call_key`."""
@@ -125,12 +130,9 @@ class Calls:
         # isinstance with a protocol would take longer than the rest of this method.
         if hasattr(model, "submit"):
             model = self._remote[name] = cast("RemoteModel", model)
-            account = Account(
-                lambda usd: self._store.reserve(self._sweep, key, name, usd, self._cap_usd),
-                self._store.settle,
-            )
+            account = Account(self._reserve_for(key, name), self._store.settle)
             model.submit(prompt, account).add_done_callback(
-                lambda done: self._end(key, future, done)
+                lambda done: self._end(name, key, future, done)
             )
         else:
             self._run_here(model, name, prompt, key, future)
@@ -145,12 +147,24 @@ class Calls:
         for model in list(self._remote.values()):
             model.withdraw()
 
-    def _end(self, key: str, future: Future[Reply], done: Future[Reply]) -> None:
+    def _reserve_for(self, key: str, name: str) -> Callable[[float], Future[int]]:
+        """Return what reserves the price of an attempt.
+
+        A model that was charged above its reservation in an earlier run reserves as much more.
+        """
+        if name not in self._excess_usd:
+            self._excess_usd[name] = self._store.excess_usd(name)
+        more = self._excess_usd[name]
+        return lambda usd: self._store.reserve(self._sweep, key, name, usd + more, self._cap_usd)
+
+    def _end(self, name: str, key: str, future: Future[Reply], done: Future[Reply]) -> None:
         self._flying.pop(key, None)
         error = done.exception()
         attempts = getattr(error, "attempts", 1) if error else done.result().attempts
         with self._guard:  # each model's calls end in a thread of its own
             self.retried += max(0, attempts - 1)
+            if not error:
+                self._watch(name, done.result())
         future.set_exception(error) if error else future.set_result(done.result())
 
     def _run_here(
@@ -177,7 +191,13 @@ class Calls:
             else self._store.record(key, name, reply)
         )
         written.add_done_callback(lambda _: self._flying.pop(key, None))
+        with self._guard:
+            self._watch(name, reply)
         future.set_result(reply)
+
+    def _watch(self, name: str, reply: Reply) -> None:
+        if notice := self._speed.add(name, reply):
+            self.notices.append(notice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from threading import Event
 from typing import Any
 
 from ecollm_lab.domains import domain_folder, load_domain
-from ecollm_lab.files import lines, require_parquet, require_writable
-from ecollm_lab.models import ModelPool, default_encoder, load_catalog
+from ecollm_lab.files import lines, require_distinct, require_parquet, require_writable, resolved
+from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_space
-from ecollm_lab.records import Outcome
+from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.options import DomainOptions, SweepOptions
 from ecollm_lab.sweeps.pairs import fingerprints, setup_digest, sweep
 from ecollm_lab.sweeps.preflight import Estimate, estimate, first_calls, missing_pairs
@@ -46,8 +46,8 @@ def sweep_domain(
     catalog_file, store_file, out
         The model catalog, the SQLite store, and the Parquet file (default
         `build/traces/<domain>.parquet`). Each run that came to its end and measured anything adds a
-        line to `<domain>.log.jsonl` beside it: how long it took, and the stage executions it made
-        and was spared. The trace's provenance has those with the same setup as `runs`.
+        line to `<domain>.log.jsonl` beside it, with its time and its stage executions. The trace's
+        provenance has those with the same setup as `runs`.
     options, stop, on_progress
         See `DomainOptions` and `sweep`.
     on_estimate
@@ -62,31 +62,46 @@ def sweep_domain(
     """
     options = options or DomainOptions()
     loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
-    file = options.space_file
-    space = PathSpace.of(catalog) if file is None else read_space(file, catalog)
-    space = space.select(options.path_ids) if options.path_ids else space
-    out = out or FilePath("build/traces") / f"{loaded.name}.parquet"
-    require_parquet(out)
-    require_writable(out)
+    space = _space(catalog, options)
+    out = resolved(out or FilePath("build/traces") / f"{loaded.name}.parquet")
+    log = out.with_suffix(".log.jsonl")
+    _require_places(catalog_file, store_file, out, log)
     with Store(store_file) as store, ModelPool(catalog, isolate=options.isolate) as models:
         models.check(list(dict.fromkeys(n for path in space for n in called_on(catalog, path))))
         encoder = default_encoder()
-        # Now and not at the end: the code that runs is the code of this moment.
-        about = provenance(loaded, catalog, encoder.name)
+        about = provenance(loaded, catalog, encoder.name)  # of the code that runs now
         marks = fingerprints(loaded, catalog, encoder.name, space)
         pipeline = Pipeline(loaded, catalog, encoder, models)
         began = time.monotonic()
         progress = _sweep(pipeline, space, store, marks, options, stop, on_progress, on_estimate)
-        run = {
-            "git_revision": about["git_revision"],
-            "setup": setup_digest(loaded, catalog, encoder.name),
-            **_run_record(progress, pipeline, time.monotonic() - began),
-        }
+        run = _run_record(progress, pipeline, time.monotonic() - began)
+        run["git_revision"] = about["git_revision"]
+        run["setup"] = setup_digest(loaded, catalog, encoder.name)
         outcomes, about["sweep"] = _stored(store, space, marks, loaded.name)
-    about["runs"] = _log(out.with_suffix(".log.jsonl"), run)
+    if not outcomes:
+        raise LabError(_why_nothing(progress, about["sweep"]["failures"]))
+    about["runs"] = _log(log, run)
     trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
     trace.save(out)
     return trace, out, progress
+
+
+def _space(catalog: Catalog, options: DomainOptions) -> PathSpace:
+    file = options.space_file
+    space = PathSpace.of(catalog) if file is None else read_space(file, catalog)
+    return space.select(options.path_ids) if options.path_ids else space
+
+
+def _require_places(
+    catalog_file: FilePath, store_file: FilePath, out: FilePath, log: FilePath
+) -> None:
+    """Raise, before anything is measured, if the results could not be written side by side."""
+    require_parquet(out)
+    require_distinct(
+        {"--catalog": catalog_file, "--store": store_file, "--out": out, "the log of --out": log}
+    )
+    require_writable(out)
+    require_writable(log)
 
 
 def _sweep(
@@ -129,6 +144,7 @@ def _sweep(
     progress.reused -= ahead.done
     progress.cost_usd += ahead.cost_usd
     progress.retried += ahead.retried
+    progress.notices[:0] = ahead.notices
     return progress
 
 
@@ -139,6 +155,7 @@ def _run_record(progress: Progress, pipeline: Pipeline, seconds: float) -> dict[
         "outcomes": progress.done,
         "failed": progress.failed,
         "reused": progress.reused,
+        "notices": list(progress.notices),
         "stage_executions": dict(pipeline.executions),
         "stage_executions_without_sharing": dict(pipeline.requests),
     }
@@ -162,17 +179,36 @@ def _stored(
     }
 
 
+def _why_nothing(progress: Progress, failures: list[dict[str, Any]]) -> str:
+    """Say why there is no outcome: in the words that were recorded, not that there is none."""
+    why = f" {progress.stopped}." if progress.stopped else ""
+    if failures:
+        one = failures[0]
+        why += (
+            f" {len(failures)} pairs failed, for example {one['query_id']} on {one['path_id']}:"
+            f" {one['error']}"
+        )
+    return f"Nothing was measured, so no trace was written.{why}"
+
+
 def _log(file: FilePath, run: dict[str, Any]) -> list[dict[str, Any]]:
     """Add a run to the log beside a trace, and return all its runs with the same setup.
 
     A run that measured nothing is not added, and a line that was cut short is passed over.
     """
-    text = file.read_text() if file.exists() else ""
-    if run["outcomes"] + run["failed"]:
-        line = json.dumps(run) + "\n"
-        with file.open("a") as log:
-            log.write(line if not text or text.endswith("\n") else f"\n{line}")
-        text = file.read_text()
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+        if run["outcomes"] + run["failed"]:
+            line = json.dumps(run) + "\n"
+            added = line if not text or text.endswith("\n") else f"\n{line}"
+            with file.open("a", encoding="utf-8") as log:
+                log.write(added)
+            text += added
+    except OSError as error:
+        raise LabError(
+            f"Cannot write the log {file}: {error.strerror}. Every outcome is in the store: make"
+            " room or name another --out, and run the same command again."
+        ) from error
     runs = []
     for line in lines(text):
         with contextlib.suppress(json.JSONDecodeError):

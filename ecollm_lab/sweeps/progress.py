@@ -40,6 +40,8 @@ class Progress:
         The last new outcome.
     ended, stopped
         Why the sweep ended early, as a kind and as a sentence; None and "" if it did not.
+    notices
+        What the user should know meanwhile, such as a model that has become slow.
     started
         When it began, in seconds of `time.monotonic`.
 
@@ -55,6 +57,7 @@ class Progress:
     latest: Outcome | None = None
     ended: Ended | None = None
     stopped: str = ""
+    notices: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     @property

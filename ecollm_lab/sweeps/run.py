@@ -66,6 +66,7 @@ class Run:
         self.pipeline, self.calls = pipeline, calls
         self.store, self.fingerprints = store, fingerprints
         self.progress, self.stop, self.on_progress = progress, stop, on_progress
+        progress.notices = calls.notices
         self.inbox: SimpleQueue[_Result | Exception | None] = SimpleQueue()
         self.tasks: list[Future[None]] = []
         self.closed: dict[str, str] = {}

@@ -109,6 +109,12 @@ def prices_paid(db: sqlite3.Connection, model: str) -> list[float]:
     return [row[0] for row in rows.fetchall()]
 
 
+def timings(db: sqlite3.Connection, model: str) -> list[tuple[int, int, float]]:
+    """Return tokens read, tokens written and seconds of up to 500 calls to a model."""
+    asked = "SELECT tokens_in, tokens_out, latency_s FROM calls WHERE model = ? LIMIT 500"
+    return db.execute(asked, (model,)).fetchall()
+
+
 def excess_usd(db: sqlite3.Connection, model: str) -> float:
     """Return the most that an attempt at a model was charged above what was reserved, or 0."""
     row = db.execute(

@@ -203,6 +203,10 @@ class Store:
         """Return how many attempts of a sweep were further ones at the same call."""
         return ledger.retried(self._reader, sweep)
 
+    def timings(self, model: str) -> list[tuple[int, int, float]]:
+        """Return tokens read, tokens written and seconds of up to 500 calls to a model."""
+        return ledger.timings(self._reader, model)
+
     def excess_usd(self, model: str) -> float:
         """Return the most that an attempt at a model was charged above what was reserved."""
         return ledger.excess_usd(self._reader, model)
