@@ -12,7 +12,7 @@ from tests.conftest import LetterEncoder
 from tests.support.commands import call
 from tests.support.rig import HOSTED_CATALOG
 
-PATHS = ("none/none/none/hosted",)
+PATHS = ("none/none/none/plain/hosted",)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def files(judge, place, remote):
     [
         ("status:404", "it does not know the model or address.*no, not for you"),
         ("status:401", "it refused the key"),
-        ("perm:100", r"\d+ pairs failed, for example \S+ on none/none/none/hosted: .*not allowed"),
+        ("perm:100", r"\d+ pairs failed, for example \S+ on none/none/none/plain/hosted: .*not allowed"),
         ("filter", "content filter"),
     ],
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import sqlite3
@@ -18,6 +19,7 @@ from typing import IO
 
 from ecollm_lab.files import resolved
 from ecollm_lab.records import LabError
+from ecollm_lab.traces.path_ids import full_id
 
 VERSION = 3
 PRIVATE = 0o600  # a store holds answers, so that nobody else may read its files
@@ -192,6 +194,22 @@ def _create(db: sqlite3.Connection) -> None:
     db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
+def _add_stage(db: sqlite3.Connection) -> None:
+    """Name the paths of outcomes and failures as today, with the prompt as a stage of no time."""
+
+    def with_prompt(seconds: str) -> str:
+        stages = json.loads(seconds)
+        return json.dumps([*stages[:3], 0.0, *stages[3:]] if len(stages) == 4 else stages)
+
+    db.create_function("full_id", 1, full_id)
+    db.create_function("with_prompt", 1, with_prompt)
+    db.execute(
+        "UPDATE outcomes SET path_id = full_id(path_id), stage_latency_s ="
+        " with_prompt(stage_latency_s)"
+    )
+    db.execute("UPDATE failures SET path_id = full_id(path_id)")
+
+
 def _migrate(file: FilePath, version: int) -> sqlite3.Connection:
     """Replace an older store by a copy with today's tables; the old file becomes `<name>.v1` etc.
 
@@ -213,6 +231,7 @@ def _migrate(file: FilePath, version: int) -> sqlite3.Connection:
             if columns := ", ".join(name for name in names if name in held):
                 new.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM old.{table}")
         new.execute("DETACH old")
+        _add_stage(new)
     if not backup.exists():
         shutil.copyfile(file, backup)
         backup.chmod(PRIVATE)

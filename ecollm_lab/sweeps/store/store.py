@@ -21,7 +21,6 @@ from ecollm_lab.sweeps.store import ledger
 from ecollm_lab.sweeps.store.file import Owner, locate, open_file
 from ecollm_lab.sweeps.store.ledger import Spending
 from ecollm_lab.sweeps.store.writer import Write, Writer
-from ecollm_lab.traces.path_ids import full_id
 
 _OUTCOME = [column.name for column in fields(Outcome)]
 
@@ -136,10 +135,11 @@ class Store:
 
     def pairs(self, fingerprint: str) -> set[tuple[str, str]]:
         """Return the (query_id, path_id) pairs already there under a fingerprint."""
-        rows = self._reader.execute(
-            "SELECT query_id, path_id FROM outcomes WHERE fingerprint = ?", (fingerprint,)
+        return set(
+            self._reader.execute(
+                "SELECT query_id, path_id FROM outcomes WHERE fingerprint = ?", (fingerprint,)
+            )
         )
-        return {(query_id, full_id(path_id)) for query_id, path_id in rows}
 
     def outcomes(self, fingerprint: str) -> Iterator[Outcome]:
         """Yield the outcomes under a fingerprint, ordered by query and path."""
@@ -150,11 +150,7 @@ class Store:
         )
         for row in rows.fetchall():
             values = dict(zip(_OUTCOME, row, strict=True))
-            seconds = json.loads(values["stage_latency_s"])
-            if len(seconds) == 4:  # written before the prompt was a stage
-                seconds.insert(3, 0.0)
-            values["stage_latency_s"] = tuple(seconds)
-            values["path_id"] = full_id(values["path_id"])
+            values["stage_latency_s"] = tuple(json.loads(values["stage_latency_s"]))
             values["truncated"] = bool(values["truncated"])
             values["logprob"] = nan if values["logprob"] is None else values["logprob"]
             yield Outcome(**values)
@@ -165,7 +161,7 @@ class Store:
         rows = self._reader.execute(
             f"SELECT {columns} FROM failures WHERE fingerprint = ? ORDER BY 1, 2", (fingerprint,)
         )
-        return [Failure(query, full_id(path), *rest) for query, path, *rest in rows.fetchall()]
+        return [Failure(*row) for row in rows.fetchall()]
 
     # -- calls and the ledger
 
