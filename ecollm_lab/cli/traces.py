@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecollm_lab.records import LabError
+
+if TYPE_CHECKING:
+    from ecollm_lab.traces import Trace
 
 
 def import_recorded(
@@ -73,6 +76,11 @@ def import_recorded(
         seed=seed,
     )
     trace.save(out)
+    _report(trace, out)
+
+
+def _report(trace: Trace, out: FilePath) -> None:
+    """Print what came into the trace, and what was dropped, averaged or not recorded."""
     p = trace.provenance
     notes = [f"dropped {n} {reason.replace('_', ' ')}" for reason, n in p["dropped"].items()]
     notes += [f"{p['rows_averaged']} rows averaged"] * bool(p["rows_averaged"])

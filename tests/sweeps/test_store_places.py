@@ -17,7 +17,9 @@ from ecollm_lab.sweeps import Store
 from ecollm_lab.sweeps.store.store import Failure
 from tests.support.rig import Child, cloud
 
-OUTCOME = Outcome("q1", "none/none/none/plain/s", 0.5, 1e-6, 0.1, 10, 5, "answer", (0.0, 0.0, 0.0, 0.0, 0.1))
+OUTCOME = Outcome(
+    "q1", "none/none/none/plain/s", 0.5, 1e-6, 0.1, 10, 5, "answer", (0.0, 0.0, 0.0, 0.0, 0.1)
+)
 EARLIER = Path("tests/data/before_the_move/store.sqlite")  # of version 2
 
 

@@ -37,7 +37,10 @@ def files(judge, place, remote):
     [
         ("status:404", "it does not know the model or address.*no, not for you"),
         ("status:401", "it refused the key"),
-        ("perm:100", r"\d+ pairs failed, for example \S+ on none/none/none/plain/hosted: .*not allowed"),
+        (
+            "perm:100",
+            r"\d+ pairs failed, for example \S+ on none/none/none/plain/hosted: .*not allowed",
+        ),
         ("filter", "content filter"),
     ],
 )
