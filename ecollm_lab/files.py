@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
 from typing import Any
 
-from ecollm_lab.records import LabError
+from ecollm_lab.records import DATA, LabError
 
 # What a text file begins with that is not UTF-8; the longer marks come first.
 _OTHER_MARKS = {
@@ -36,13 +36,27 @@ def resolved(file: FilePath | str) -> FilePath:
     return path
 
 
+def own_data_advice(file: FilePath | str) -> str:
+    """Return what to do if a file of the lab's own is not there, " …", else an empty text.
+
+    An installed package holds code alone; domains, catalog and traces lie in the repository.
+    """
+    if DATA.is_dir() or not FilePath(file).is_relative_to(DATA):
+        return ""
+    return (
+        " The lab's own domains, catalog and traces are not part of the installed package: get its"
+        " repository and set ECOLLM_DATA to the folder `data` in it, or name a file of your own."
+    )
+
+
 def read_bytes(file: FilePath | str) -> bytes:
     """Return the content of a file; raise a `LabError` if it cannot be read or is empty."""
     path = resolved(file)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise LabError(f"Cannot read {file}: {error.strerror or error}.") from error
+        advice = own_data_advice(path)
+        raise LabError(f"Cannot read {file}: {error.strerror or error}.{advice}") from error
     if not data:
         raise LabError(f"{file} is empty.")
     return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -13,8 +14,10 @@ import numpy as np
 
 Placement = Literal["edge", "cloud"]
 Prefer = Literal["quality", "cost", "latency"]
-# where the lab's own domains, models and traces lie, wherever it is used from
-DATA = FilePath(__file__).resolve().parent.parent / "data"
+# Where the lab's own domains, catalog and traces lie: in its repository, or where ECOLLM_DATA says.
+DATA = FilePath(
+    os.environ.get("ECOLLM_DATA") or FilePath(__file__).resolve().parent.parent / "data"
+)
 STAGES = ("rewrite", "retrieve", "refine", "instruct", "generate")
 
 

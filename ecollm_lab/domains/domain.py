@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
+from ecollm_lab.files import own_data_advice
 from ecollm_lab.records import DATA, LabError, Passage, Query, require_choice
 
 # The version of each grader, raised whenever the grader would score an answer otherwise.
@@ -101,7 +102,7 @@ def domain_folder(domain: str) -> FilePath:
     if found is None:
         own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
         raise LabError(
-            f"There is no domain or folder {domain!r}. The lab's own domains: {own}. For one of"
-            " yours: ecollm-lab new-domain."
+            f"There is no domain or folder {domain!r}. The lab's own domains: {own or 'none'}. For"
+            f" one of yours: ecollm-lab new-domain.{own_data_advice(DATA / domain)}"
         )
     return found

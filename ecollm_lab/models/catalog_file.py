@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from ecollm_lab.files import own_data_advice
 from ecollm_lab.models.catalog import Catalog, Model
 from ecollm_lab.models.catalog_keys import (
     NEVER_QUOTED,
@@ -75,6 +76,7 @@ def _bytes(file: FilePath) -> bytes:
         why = getattr(error, "strerror", None) or error
         raise LabError(
             f"Cannot read the model catalog {str(file)!r}: {why}. Name one with --catalog."
+            f"{own_data_advice(file)}"
         ) from error
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecollm_lab.files import parse_json, replacing, resolved
+from ecollm_lab.files import own_data_advice, parse_json, replacing, resolved
 from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
 from ecollm_lab.traces import tables
 from ecollm_lab.traces.tables import COLUMNS
@@ -113,6 +113,7 @@ class Trace:
         except FileNotFoundError as error:
             raise LabError(
                 f"Cannot read the trace {file}: the file does not exist.{_beside(FilePath(file))}"
+                f"{own_data_advice(file)}"
             ) from error
         except (OSError, pa.ArrowException) as error:
             # the path once is enough
