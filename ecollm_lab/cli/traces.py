@@ -12,20 +12,21 @@ from ecollm_lab.records import LabError
 if TYPE_CHECKING:
     from ecollm_lab.traces import Trace
 
+Format = Annotated[
+    str,
+    typer.Argument(
+        help="homeassistant, routerbench, routellm, or long (one row per query and path)."
+    ),
+]
+Source = Annotated[
+    FilePath,
+    typer.Argument(help="CSV or Parquet file, or the folder of a clone (homeassistant, routellm)."),
+]
+
 
 def import_recorded(
-    format: Annotated[
-        str,
-        typer.Argument(
-            help="homeassistant, routerbench, routellm, or long (one row per query and path)."
-        ),
-    ],
-    source: Annotated[
-        FilePath,
-        typer.Argument(
-            help="CSV or Parquet file, or the folder of a clone (homeassistant, routellm)."
-        ),
-    ],
+    format: Format,
+    source: Source,
     out: Annotated[FilePath, typer.Argument(help="Parquet trace to write.")],
     column: Annotated[
         list[str] | None,
