@@ -2,7 +2,7 @@
 
 >>> import ecollm_lab as lab
 >>> sorted(lab.__all__)[:6]
-['Emulator', 'InfeasibleSLO', 'LabError', 'SLO', 'Trace', 'emulate']
+['Emulator', 'InfeasibleSLO', 'LabError', 'Runtime', 'SLO', 'Trace']
 """
 
 import lazy_loader
@@ -13,8 +13,8 @@ __all__ = [  # the names to start with; __init__.pyi lists all that can be impor
     "Emulator",
     "InfeasibleSLO",
     "LabError",
+    "Runtime",
     "Trace",
-    "emulate",
     "explore",
     "fit_policy",
     "import_outcomes",

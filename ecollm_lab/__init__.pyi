@@ -13,6 +13,7 @@ from .policies import save_policy as save_policy
 from .records import SLO as SLO
 from .records import InfeasibleSLO as InfeasibleSLO
 from .records import LabError as LabError
+from .serving import Runtime as Runtime
 from .traces import Trace as Trace
 from .traces import hypervolume as hypervolume
 from .traces import import_outcomes as import_outcomes

@@ -17,11 +17,14 @@ class ModelPool:
 
     Use as a context manager: leaving it frees the edge models and stops the loopback servers it
     started. With `isolate`, each edge model runs in a process of its own, so that a crash in native
-    code costs one call and not the sweep.
+    code costs one call and not the sweep. A `persistent` pool, for a server, asks an endpoint again
+    however long it was down.
     """
 
-    def __init__(self, catalog: Catalog, *, isolate: bool = False) -> None:
-        self.catalog, self.isolate = catalog, isolate
+    def __init__(
+        self, catalog: Catalog, *, isolate: bool = False, persistent: bool = False
+    ) -> None:
+        self.catalog, self.isolate, self.persistent = catalog, isolate, persistent
         self._open: dict[str, ChatModel] = {}
         self._exits = ExitStack()
         self._lock = Lock()
@@ -43,9 +46,11 @@ class ModelPool:
 
             started = self._exits.enter_context(EdgeModel(model))
         else:
+            from ecollm_lab.models.cloud.admission import Persistent
             from ecollm_lab.models.cloud.client import CloudModel
 
-            started = self._exits.enter_context(CloudModel(model))
+            admission = Persistent(model, probe_s=1.0) if self.persistent else None
+            started = self._exits.enter_context(CloudModel(model, admission=admission))
         if model.base_url is None:  # the first call allocates, which no outcome should carry
             started.reply("Question: warm up")
         return started

@@ -128,14 +128,18 @@ class Pipeline:
         return prepared.prompt.answer(reply.text)
 
     def finish(self, prepared: Prepared, reply: Reply) -> Outcome:
-        """Grade a reply and add up what the path cost and took."""
+        """Grade a reply and add up what the path cost and took.
+
+        The quality of a query without facts or references, as a live question is, is NaN.
+        """
         before, model = sum(prepared.stage_latency_s), self.catalog[prepared.path.model]
         answer = self.answer(prepared, reply)
+        gradable = prepared.query.facts or prepared.query.references
         cost = before * self.catalog.edge_price_usd_per_hour / 3600
         return Outcome(
             query_id=prepared.query.id,
             path_id=prepared.path.id,
-            quality=self._grade(prepared.query, answer),
+            quality=self._grade(prepared.query, answer) if gradable else float("nan"),
             cost_usd=cost + model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out),
             latency_s=before + reply.latency_s + model.network_delay_s,
             tokens_in=reply.tokens_in,

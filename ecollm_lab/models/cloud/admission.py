@@ -176,3 +176,14 @@ class Admission:
             future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_exception(EndpointClosed(self.closed))
+
+
+class Persistent(Admission):
+    """Admission that never gives an endpoint up, for a server that outlives an outage.
+
+    Where another would close for good, calls are turned away for five seconds.
+    """
+
+    def close(self, why: str, pause_s: float = float("inf")) -> None:
+        """Turn away every call for at most five seconds."""
+        super().close(why, min(pause_s, 5.0))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -130,6 +131,16 @@ class CloudModel:
 
         self._loop.call_soon_threadsafe(begin)
         return future
+
+    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Callable[[], None]]:
+        """Start one attempt; return its future and what breaks it off, be it sent or not."""
+        call = _Call(prompt, None)
+        future = self._start(call, Patience(attempts=1))
+
+        def break_off() -> None:
+            self._loop.call_soon_threadsafe(lambda: call.task and call.task.cancel())
+
+        return future, break_off
 
     def withdraw(self) -> None:
         """Give up calls that are not being answered; see `RemoteModel.withdraw`."""

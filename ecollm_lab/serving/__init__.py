@@ -1,0 +1,5 @@
+"""Answers live questions under an SLO: chooses a path, runs it, falls back, adapts, and serves."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

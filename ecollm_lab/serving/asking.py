@@ -1,0 +1,239 @@
+"""One question on its way: a path is chosen and tried, then the next, until one answers in time."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecollm_lab.models import Model, Reply, replies
+from ecollm_lab.paths import Memo
+from ecollm_lab.records import SLO, LabError, Outcome, Prompt, Query
+from ecollm_lab.serving.choosing import Outlook, bound_limits, choose, nearest_slo
+from ecollm_lab.serving.forecasts import Forecast
+from ecollm_lab.serving.results import Answer, Attempt, Ended, Expected, Reason, Refused
+
+if TYPE_CHECKING:
+    from ecollm_lab.serving.runtime import Runtime
+
+DESPERATE = 0.999  # after a failure, a path is tried unless it breaks a limit this probably
+PATIENCE_S = 60.0  # for an answer, where the SLO sets no limit
+PLENTY = 10**9  # tokens: no limit
+LEAST_S = 1e-3  # left of a limit, below which nothing is tried
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a Runtime.
+
+    `path_id` names the only path to be tried; None = the Runtime chooses. `max_tokens` shortens the
+    answer. `cancel` is completed when nobody waits for the answer any more.
+    """
+
+    query: Query
+    slo: SLO
+    path_id: str | None = None
+    max_tokens: int | None = None
+    cancel: Future[None] | None = None
+
+
+@dataclass(eq=False)
+class Question:
+    """A wish while a Runtime works on it."""
+
+    runtime: Runtime
+    wish: Wish
+    began: float
+    forecast: Forecast
+    usable: np.ndarray
+    memo: Memo = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    spent_usd: float = 0.0
+
+    def run(self) -> Answer | Refused:
+        """Try paths until one answers."""
+        while True:
+            if self._gone():
+                return self._refused(Reason.CANCELLED)
+            left = self._left()
+            if left is None:
+                return self._refused(Reason.DEADLINE)
+            outlook = self.runtime.outlook(self.forecast)
+            usable = self.usable & self.runtime.reachable()
+            path = self._choice(outlook, left, usable)
+            if path is None:
+                return self._refused(Reason.ENDPOINTS if self.attempts else self._why(usable))
+            done = self._attempt(path, outlook, usable)
+            if done is not None:
+                return self._answer(path, outlook, usable, done)
+
+    def _choice(self, outlook: Outlook, left: SLO, usable: np.ndarray) -> int | None:
+        if self.wish.path_id is not None:
+            return int(np.flatnonzero(usable)[0]) if usable.any() else None
+        best = self.runtime.adaptation.choose(outlook, left, usable)
+        if best is None and self.attempts:  # better late, or dear, than nothing
+            best = choose(outlook, left, usable, price=1e3, likely=DESPERATE)
+        return best
+
+    def _why(self, usable: np.ndarray) -> Reason:
+        return Reason.INFEASIBLE if usable.any() else Reason.ENDPOINTS
+
+    def _left(self) -> SLO | None:
+        """Return the SLO less what was used up; None if the time is over."""
+        slo, used = self.wish.slo, self.runtime.clock() - self.began
+        seconds, usd = slo.max_latency_s, slo.max_cost_usd
+        if seconds is not None:
+            seconds -= used
+        if (PATIENCE_S - used if seconds is None else seconds) < LEAST_S:
+            return None
+        if usd is not None:
+            usd = max(usd - self.spent_usd, usd * 1e-6)
+        return replace(slo, max_latency_s=seconds, max_cost_usd=usd)
+
+    def _attempt(self, path: int, outlook: Outlook, usable: np.ndarray) -> Outcome | None:
+        """Try a path; return its outcome, or None after noting why there is none."""
+        runtime, began = self.runtime, self.runtime.clock()
+        ended, error, most = Ended.FAILED, "", 0.0
+        runtime.admit(path)
+        try:
+            prepared = runtime.pipeline.prepare(self.wish.query, runtime.paths[path], self.memo)
+            prompt = self._shortened(prepared.prompt)
+            most = _most_usd(runtime.model(path), prompt)
+            expected_s = float(np.exp(outlook.log_latency[path]))
+            until = self._cut_at(path, outlook, usable)
+            reply = self._reply(prepared.path.model, prompt, expected_s, until)
+            if isinstance(reply, Reply):
+                outcome = runtime.pipeline.finish(prepared, reply)
+                self._learn(path, outcome, began)
+                return outcome
+            ended = reply
+        except (LabError, CancelledError) as failure:
+            error = str(failure)
+        seconds = runtime.clock() - began
+        cost = most if ended is not Ended.FAILED else 0.0
+        self.spent_usd += cost
+        self.attempts.append(Attempt(runtime.path_ids[path], ended, seconds, cost, error))
+        self._learn_failure(path, ended, seconds - outlook.wait_s[path])
+        return None
+
+    def _shortened(self, prompt: Prompt | str) -> Prompt | str:
+        """Return a prompt with the asker's limit on tokens, where it is below the path's own."""
+        less = replies.most_tokens_out(prompt) - (self.wish.max_tokens or PLENTY)
+        if less <= 0:
+            return prompt
+        prompt = Prompt.of(prompt)
+        return replace(prompt, extra_tokens=prompt.extra_tokens - less)
+
+    def _cut_at(self, path: int, outlook: Outlook, usable: np.ndarray) -> float:
+        """Return when to stop waiting for a path: while there is time for another, if there is."""
+        limit = self.wish.slo.max_latency_s
+        delay = self.runtime.model(path).network_delay_s
+        last = self.began + (PATIENCE_S if limit is None else limit - delay)
+        if limit is None or self.wish.path_id is not None:
+            return last
+        others = usable & ~self.runtime.same_model(path)
+        if not others.any():
+            return last
+        needs = np.exp(outlook.log_latency + outlook.latency_sd) + outlook.wait_s
+        early = last - float(needs[others].min())
+        return early if early > self.runtime.clock() + outlook.latency_s[path] else last
+
+    def _reply(
+        self, model: str, prompt: Prompt | str, expected_s: float, until: float
+    ) -> Reply | Ended:
+        """Ask the model and wait; break off when time is up or the asker is gone."""
+        future, stop = self.runtime.endpoints.begin(model, prompt, expected_s)
+        watched: list[Future[Any]] = [future]
+        if self.wish.cancel is not None:
+            watched.append(self.wish.cancel)
+        wait(watched, max(0.0, until - self.runtime.clock()), FIRST_COMPLETED)
+        if future.done():
+            return future.result()
+        stop()
+        return Ended.CANCELLED if self._gone() else Ended.CUT
+
+    def _gone(self) -> bool:
+        return self.wish.cancel is not None and self.wish.cancel.done()
+
+    def _learn(self, path: int, outcome: Outcome, began: float) -> None:
+        now = self.runtime.clock()
+        adaptation = self.runtime.adaptation
+        with self.runtime.learning:
+            adaptation.took(self.forecast, path, outcome.latency_s, now)
+            adaptation.cost(self.forecast, path, outcome.cost_usd, now)
+            adaptation.failed(path, now, failed=False)
+            self.runtime.circuit(path).answered()
+        self.spent_usd += outcome.cost_usd
+        seconds = now - began
+        self.attempts.append(Attempt(outcome.path_id, Ended.ANSWERED, seconds, outcome.cost_usd))
+
+    def _learn_failure(self, path: int, ended: Ended, seconds: float) -> None:
+        """Learn from a failure, and try no path of this model again for this question."""
+        now, hosted = self.runtime.clock(), self.runtime.model(path).placement == "cloud"
+        self.usable = self.usable & ~self.runtime.same_model(path)
+        with self.runtime.learning:
+            if ended is Ended.CUT:
+                delay = self.runtime.model(path).network_delay_s
+                self.runtime.adaptation.took(self.forecast, path, seconds + delay, now, cut=True)
+            if hosted and ended is Ended.CUT:
+                self.runtime.circuit(path).cut(now)
+            if hosted and ended is Ended.FAILED:
+                self.runtime.circuit(path).failed(now)
+            if ended is Ended.FAILED:
+                self.runtime.adaptation.failed(path, now)
+
+    def _answer(self, path: int, outlook: Outlook, usable: np.ndarray, outcome: Outcome) -> Answer:
+        slo, delay = self.wish.slo, self.runtime.model(path).network_delay_s
+        latency_s = self.runtime.clock() - self.began + delay
+        kept = bool(slo.keeps(np.array(self.spent_usd), np.array(latency_s)))
+        return Answer(
+            text=outcome.answer,
+            path_id=outcome.path_id,
+            slo=slo,
+            expected=Expected(
+                quality=float(outlook.quality[path]),
+                cost_usd=float(outlook.cost_usd[path]),
+                latency_s=float(outlook.latency_s[path]),
+                wait_s=float(outlook.wait_s[path]),
+                risk=float(outlook.risk(slo)[path]),
+            ),
+            quality=None if np.isnan(outcome.quality) else outcome.quality,
+            cost_usd=self.spent_usd,
+            latency_s=latency_s,
+            tokens_in=outcome.tokens_in,
+            tokens_out=outcome.tokens_out,
+            truncated=outcome.truncated,
+            kept=kept,
+            bound=bound_limits(outlook, slo, path, usable),
+            attempts=tuple(self.attempts),
+        )
+
+    def _refused(self, reason: Reason) -> Refused:
+        nearest = None
+        if reason in (Reason.INFEASIBLE, Reason.DEADLINE):
+            outlook = self.runtime.outlook(self.forecast)
+            usable = self.runtime.allowed & self.runtime.reachable()
+            nearest = nearest_slo(outlook, self.wish.slo, usable)
+        return Refused(
+            reason=reason,
+            slo=self.wish.slo,
+            nearest=nearest,
+            latency_s=self.runtime.clock() - self.began,
+            cost_usd=self.spent_usd,
+            attempts=tuple(self.attempts),
+        )
+
+
+def _most_usd(model: Model, prompt: Prompt | str) -> float:
+    """Return the most that a call may be billed, in US dollars: a token is at least one byte."""
+    if model.placement == "edge":
+        return 0.0
+    return model.cost_usd(0.0, replies.most_tokens_in(prompt), replies.most_tokens_out(prompt))
+
+
+def clock() -> float:
+    """Return the time in seconds, from any start."""
+    return time.monotonic()

@@ -1,0 +1,182 @@
+"""Where models answer: one question at a time on the edge, and no question where nobody answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from ecollm_lab.models import Catalog, Model, ModelPool, Reply
+from ecollm_lab.records import Prompt
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 16.0  # of a circuit that a failure opens
+CUTS = 3  # straight answers cut at the deadline that open the circuit
+Stop = Callable[[], None]
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A model whose call can be broken off while it is being answered."""
+
+    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Stop]:
+        """Start a call in one attempt; return its future and what breaks it off."""
+        ...
+
+
+@dataclass(slots=True)
+class Circuit:
+    """Keeps questions away from a model that does not answer.
+
+    One failure opens it, for a second at first and twice as long each time the one question that is
+    then let through fails, up to 16 s; an answer closes it. An answer that was cut at its deadline
+    counts as a failure when three come in a row.
+    """
+
+    open_until: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+    cuts: int = 0
+    closed: bool = True
+    probing: bool = False
+
+    def usable(self, now: float) -> bool:
+        """Tell whether a question may be sent."""
+        return self.closed or now >= self.open_until
+
+    def admit(self, now: float) -> None:
+        """Note that a question is sent: while the circuit is open, it is the only one."""
+        if not self.closed:
+            self.probing, self.open_until = True, now + self.pause_s
+
+    def answered(self) -> None:
+        """Close the circuit."""
+        self.closed, self.probing, self.pause_s, self.cuts = True, False, FIRST_PAUSE_S, 0
+
+    def failed(self, now: float) -> None:
+        """Open the circuit, longer each time; questions sent before it opened change nothing."""
+        if not self.closed and not self.probing:
+            return
+        if self.probing:
+            self.pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
+        self.closed, self.probing, self.open_until = False, False, now + self.pause_s
+
+    def cut(self, now: float) -> None:
+        """Count an answer that did not come in time."""
+        self.cuts += 1
+        if self.probing or self.cuts >= CUTS:
+            self.failed(now)
+
+
+@dataclass(eq=False)
+class Queue:
+    """A device that answers one question at a time, and how long a further one would wait."""
+
+    _expected_s: dict[int, float] = field(
+        default_factory=dict
+    )  # of the calls on their way, in order
+    _since: float = 0.0  # when the first of them began to be answered
+    _number: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _worker: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="queue")
+    )
+
+    def wait_s(self, now: float) -> float:
+        """Return the predicted wait of one more question, in seconds."""
+        with self._lock:
+            expected = list(self._expected_s.values())
+            since = self._since
+        return sum(expected[1:]) + max(0.0, expected[0] - (now - since)) if expected else 0.0
+
+    def submit(self, work: Callable[[], Reply], expected_s: float) -> tuple[Future[Reply], Stop]:
+        """Queue a call; return its future and what withdraws it while it waits."""
+        future = self._worker.submit(work)
+        self.follow(future, expected_s)
+        return future, lambda: void(future.cancel())
+
+    def follow(self, future: Future[Reply], expected_s: float) -> None:
+        """Count a call among those on their way until it is done."""
+        with self._lock:
+            self._number += 1
+            number = self._number
+            if not self._expected_s:
+                self._since = time.monotonic()
+            self._expected_s[number] = expected_s
+
+        def done(_: Future[Reply]) -> None:
+            with self._lock:
+                self._expected_s.pop(number, None)
+                self._since = time.monotonic()
+
+        future.add_done_callback(done)
+
+    def close(self) -> None:
+        """Withdraw what waits."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+
+def void(_: object) -> None:
+    """Return nothing."""
+
+
+class Endpoints:
+    """The models of a catalog, each behind a circuit, those of one device behind one queue."""
+
+    def __init__(self, catalog: Catalog, pool: ModelPool) -> None:
+        self._pool = pool
+        self.circuits = {name: Circuit() for name in catalog.models}
+        device = Queue()
+        self._queues = {
+            model.name: device if model.placement == "edge" else Queue()
+            for model in catalog.models.values()
+            if one_at_a_time(model)
+        }
+        self._hosted = ThreadPoolExecutor(64, thread_name_prefix="endpoint")
+
+    def __getitem__(self, name: str) -> QueuedModel:
+        return QueuedModel(self, name)
+
+    def wait_s(self, name: str, now: float) -> float:
+        """Return how long a question would wait for a model, in seconds."""
+        queue = self._queues.get(name)
+        return queue.wait_s(now) if queue else 0.0
+
+    def begin(
+        self, name: str, prompt: Prompt | str, expected_s: float
+    ) -> tuple[Future[Reply], Stop]:
+        """Ask a model; return the future of its reply and what gives the question up."""
+        queue, model = self._queues.get(name), self._pool[name]
+        if isinstance(model, Interruptible):
+            future, stop = model.begin(prompt)
+            if queue is not None:
+                queue.follow(future, expected_s)
+            return future, stop
+        if queue is not None:
+            return queue.submit(lambda: model.reply(prompt), expected_s)
+        future = self._hosted.submit(model.reply, prompt)
+        return future, lambda: void(future.cancel())
+
+    def close(self) -> None:
+        """End the threads; the pool of models is its owner's to close."""
+        for queue in {id(queue): queue for queue in self._queues.values()}.values():
+            queue.close()
+        self._hosted.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedModel:
+    """One model, asked in its turn: for the stages of a pipeline that ask a model."""
+
+    endpoints: Endpoints
+    name: str
+
+    def reply(self, prompt: Prompt | str) -> Reply:
+        """Answer when it is this question's turn."""
+        return self.endpoints.begin(self.name, prompt, 0.0)[0].result()
+
+
+def one_at_a_time(model: Model) -> bool:
+    """Tell whether a model answers one question at a time: whatever this machine runs."""
+    return model.file is not None
