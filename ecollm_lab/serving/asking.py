@@ -168,7 +168,9 @@ class Question:
             self.runtime.circuit(path).answered()
         self.spent_usd += outcome.cost_usd
         seconds = now - began
-        self.attempts.append(Attempt(outcome.path_id, Ended.ANSWERED, seconds, outcome.cost_usd))
+        self.attempts.append(
+            Attempt(self.runtime.path_ids[path], Ended.ANSWERED, seconds, outcome.cost_usd)
+        )
 
     def _learn_failure(self, path: int, ended: Ended, seconds: float) -> None:
         """Learn from a failure, and try no path of this model again for this question."""
@@ -191,7 +193,7 @@ class Question:
         kept = bool(slo.keeps(np.array(self.spent_usd), np.array(latency_s)))
         return Answer(
             text=outcome.answer,
-            path_id=outcome.path_id,
+            path_id=self.runtime.path_ids[path],
             slo=slo,
             expected=Expected(
                 quality=float(outlook.quality[path]),

@@ -8,8 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from ecollm_lab.policies import Policy
+from ecollm_lab.policies.training import Spend
 
 TINY = 1e-12  # what stands for zero where a logarithm is taken
+SPENT = ("cost_usd", "latency_s")
 LEAST_SD = 0.05  # of a logarithm: no measured path is steadier than this
 
 
@@ -70,9 +72,8 @@ class PolicyForecasts:
         self._policy = policy
         self.path_ids = [str(path_id) for path_id in policy.path_ids]
         self.allowed = np.asarray(policy.allowed, dtype=bool)
-        self.target = policy.violation_rate or 0.05
-        self._cost = _over_all(policy.cost)
-        self._latency = _over_all(policy.latency)
+        self.target = policy.terms.violation_rate or 0.05
+        self._whatever_the_query = {name: _over_all(policy.training.spend(name)) for name in SPENT}
 
     def embed(self, text: str) -> np.ndarray:
         """Return the embedding of a question, shape (dimension,)."""
@@ -81,13 +82,23 @@ class PolicyForecasts:
     def of(self, embedding: np.ndarray) -> Forecast:
         """Return what is expected of each path for a question."""
         quality = np.asarray(self._policy.predict(embedding[None])[0], dtype=float)
-        return Forecast(quality, *self._cost, *self._latency)
+        cost, latency = (self._spent(name, embedding[None]) for name in SPENT)
+        return Forecast(quality, *cost, *latency)
+
+    def _spent(self, name: str, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = self._policy.forecasts.get(name)
+        if found is None:
+            return self._whatever_the_query[name]
+        return np.asarray(found.predictor.predict(embeddings)[0], dtype=float), found.sd
 
 
-def _over_all(outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and standard deviation of the logarithms of outcomes (queries, paths)."""
-    if np.isnan(outcomes).all():
-        unknown = np.full(outcomes.shape[1], np.nan)
-        return unknown, unknown
-    logs = np.log(np.maximum(outcomes, TINY))
+def _over_all(spend: Spend) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and standard deviation of the logarithms over all queries, (paths,) each.
+
+    Of estimates, whose single outcomes are not known, the 95th percentile tells the deviation.
+    """
+    if np.isnan(spend.outcomes).all():
+        middle = np.log(np.maximum(spend.mean, TINY))
+        return middle, np.maximum((np.log(np.maximum(spend.p95, TINY)) - middle) / 1.645, LEAST_SD)
+    logs = np.log(np.maximum(spend.outcomes, TINY))
     return np.nanmean(logs, axis=0), np.maximum(np.nanstd(logs, axis=0), LEAST_SD)

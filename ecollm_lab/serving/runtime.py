@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.models import Catalog, Model
-from ecollm_lab.paths import Pipeline, read_path
+from ecollm_lab.paths import Memo, Pipeline, called_on, read_path
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, Query, require_choice
 from ecollm_lab.serving.adaptation import Adaptation
@@ -127,6 +126,23 @@ class Runtime:
         self._note(result)
         return result
 
+    def warm_up(self) -> None:
+        """Open every model and build every index now, which the first questions would wait for.
+
+        Raises
+        ------
+        LabError
+            If a model cannot be opened; a hosted endpoint that is down is no fault here.
+
+        """
+        memo: Memo = {}
+        for path in self.paths:
+            for name in called_on(self.catalog, path):
+                self.pipeline.models[name]
+            if len(called_on(self.catalog, path)) == 1:
+                self.pipeline.prepare(_query("warm up"), path, memo)
+        self.forecasts.of(self.forecasts.embed("warm up"))
+
     def _note(self, result: Answer | Refused) -> None:
         """Remember a result; where a limit was set and time or money was spent, learn if it broke."""
         with self.learning:
@@ -225,6 +241,3 @@ def _query(text: str) -> Query:
     if not isinstance(text, str) or not text.strip():
         raise LabError(f"A question must be a text that is not empty, got {text!r}.")
     return Query("live", text, "live", (), (), (), "heldout")
-
-
-Clock = Callable[[], float]
