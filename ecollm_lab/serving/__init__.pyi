@@ -1,5 +1,8 @@
 from .adaptation import Adaptation as Adaptation
 from .adaptation import Pace as Pace
+from .drift import Drift as Drift
+from .drift import drift_summary as drift_summary
+from .drift import replay_drift as replay_drift
 from .forecasts import Forecasts as Forecasts
 from .forecasts import PolicyForecasts as PolicyForecasts
 from .results import Answer as Answer
