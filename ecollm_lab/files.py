@@ -9,9 +9,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecollm_lab.records import DATA, LabError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What a text file begins with that is not UTF-8; the longer marks come first.
 _OTHER_MARKS = {
@@ -21,6 +24,7 @@ _OTHER_MARKS = {
     b"\xfe\xff": "UTF-16",
 }
 _LINE_ENDS = re.compile("\r\n|\n|\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -74,21 +78,25 @@ def read_text(file: FilePath | str) -> str:
         name, other bytes with their line.
 
     """
-    data = read_bytes(file)
+    return decoded(read_bytes(file), str(file))
+
+
+def decoded(data: bytes, name: str) -> str:
+    """Return the text of a file's content, as `read_text` does; `name` is for messages."""
     for mark, encoding in _OTHER_MARKS.items():
         if data.startswith(mark):
-            raise LabError(f"{file}:1: the text is {encoding}. Save it as UTF-8.")
+            raise LabError(f"{name}:1: the text is {encoding}. Save it as UTF-8.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = _line_of(data, error.start)
         raise LabError(
-            f"{file}:{line}: not UTF-8 (byte {data[error.start]:#04x}). Save it as UTF-8."
+            f"{name}:{line}: not UTF-8 (byte {data[error.start]:#04x}). Save it as UTF-8."
         ) from error
     if "\0" in text:  # UTF-16 of Latin letters without its mark is valid UTF-8 with NULs
         line = _line_of(data, data.index(b"\0"))
         raise LabError(
-            f"{file}:{line}: a NUL byte, so this is UTF-16 or no text. Save it as UTF-8."
+            f"{name}:{line}: a NUL byte, so this is UTF-16 or no text. Save it as UTF-8."
         )
     return text
 
@@ -223,3 +231,26 @@ def write(text: str, file: FilePath | str) -> FilePath:
     with replacing(file) as part:
         part.write_bytes(text.encode("utf-8", errors="replace"))
     return FilePath(file)
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a table as CSV that a spreadsheet opens without running anything in it.
+
+    Texts that begin like a formula (=, +, -, @, a tab, a carriage return) get a quote in front.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> csv_text(pd.DataFrame({"path_id": ["=1+1", "small"], "quality": [0.5, -1.0]})).split()
+    ['path_id,quality', "'=1+1,0.5", 'small,-1.0']
+
+    """
+    safe = frame.rename(columns=_unformulated)
+    for place, dtype in enumerate(frame.dtypes):
+        if dtype.kind not in "biufcmM":
+            safe.isetitem(place, frame.iloc[:, place].astype(object).map(_unformulated))
+    return safe.to_csv(index=False, lineterminator="\r\n")  # so that "\r" in a text is quoted
+
+
+def _unformulated(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

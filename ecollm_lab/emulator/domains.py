@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ecollm_lab.domains import Domain, domain_folder, load_domain
 from ecollm_lab.emulator.budget import Budget, emulate, replay_from
 from ecollm_lab.emulator.emulator import Emulator
-from ecollm_lab.files import require_distinct, require_parquet, require_writable, write
+from ecollm_lab.files import csv_text, require_distinct, require_parquet, require_writable, write
 from ecollm_lab.models import BudgetSpent, Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_path
 from ecollm_lab.records import LabError, Outcome
@@ -157,7 +157,7 @@ def emulate_domain(
         "stopped": history["stopped"].iloc[-1],
     }
     Trace.from_outcomes(emulator.outcomes, queries_frame(queries), about).save(out)
-    write(fronts.to_csv(index=False), out.with_suffix(".fronts.csv"))
+    write(csv_text(fronts), out.with_suffix(".fronts.csv"))
     return _report(loaded.name, emulator, history, fronts, recalled, out)
 
 

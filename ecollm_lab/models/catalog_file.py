@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ecollm_lab.files import own_data_advice
+from ecollm_lab.files import decoded, lines, own_data_advice, read_text
 from ecollm_lab.models.catalog import Catalog, Model
 from ecollm_lab.models.catalog_keys import (
     NEVER_QUOTED,
@@ -81,13 +81,9 @@ def _bytes(file: FilePath) -> bytes:
 
 
 def _parsed(file: FilePath, data: bytes) -> dict[str, Any]:
+    text = decoded(data, f"The model catalog {file}")
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise LabError(
-            f"The model catalog {file} is not UTF-8 ({error.reason} at byte {error.start}). Save"
-            " it as UTF-8."
-        ) from error
+        return tomllib.loads("\n".join(lines(text)))
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 5,000 digits
         raise LabError(f"The model catalog {file} is not valid TOML: {error}.") from error
 
@@ -271,8 +267,8 @@ def _template(name: str, file: FilePath) -> tuple[str | None, str]:
     try:
         if re.fullmatch(r"[\w-]+(\.\d+)?", name) and not path.is_file():
             return name, ""
-        return path.read_text(encoding="utf-8-sig"), ""
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path), ""
+    except (OSError, LabError) as error:
         return None, (
             f"cannot read the template file {name}: {error}. Name a Jinja file or a built-in format"
         )

@@ -1,5 +1,9 @@
+import csv
+import io
 import os
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from ecollm_lab import files
@@ -110,3 +114,16 @@ def test_a_file_is_replaced_only_when_all_is_written(tmp_path):
         write_half(file, OSError(28, "No space left on device"))
     assert file.read_text() == "old"
     assert os.listdir(file.parent) == ["t.txt"]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_spreadsheet_runs_nothing_in_a_table(start):
+    frame = pd.DataFrame({"path_id": [f"{start}cmd|' /C x'!A0", "plain"], start: [-1.0, np.nan]})
+    rows = list(csv.reader(io.StringIO(files.csv_text(frame), newline="")))
+    assert rows == [["path_id", f"'{start}"], [f"'{start}cmd|' /C x'!A0", "-1.0"], ["plain", ""]]
+    assert frame["path_id"][0].startswith(start)  # the table itself is as it was
+
+
+def test_categories_are_written_safely_too():
+    frame = pd.DataFrame({"a": pd.Categorical(["=x", "y", None])})
+    assert files.csv_text(frame).split()[1:3] == ["'=x", "y"]

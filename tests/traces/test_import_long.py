@@ -1,4 +1,5 @@
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -167,3 +168,16 @@ def test_a_text_of_any_length_is_kept(tmp_path):
         import_outcomes("long", write(tmp_path, frame(text=texts))).queries["text"].tolist()
         == texts[::2]
     )
+
+
+def test_the_recipe_for_a_wide_table_gives_a_trace(tmp_path, monkeypatch):
+    page = Path("docs/recorded.md").read_text()
+    recipe = page.split("```python\n")[1].split("```")[0]
+    wide = pd.DataFrame({"prompt": ["hi", "ho"], "gpt-4": [1.0, 0.5], "llama-3": [0.0, 0.25]})
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, wide, "wide.csv")
+    exec(recipe, {})
+    trace = import_outcomes("long", "long.parquet", heldout_share=0)
+    assert trace.path_ids == ["gpt-4", "llama-3"]
+    assert trace.array("quality").tolist() == [[1.0, 0.0], [0.5, 0.25]]
+    assert trace.queries["text"].tolist() == ["hi", "ho"]
