@@ -34,7 +34,8 @@ class Query:
     """One user request.
 
     `facts` are what a right answer states; one fact may offer wordings separated by " | ". `gold`
-    are passage ids.
+    are passage ids. `refutes` are texts that make an answer wrong wherever they occur. `action` is
+    the JSON object, as a text, that a right answer holds; "" = none.
     """
 
     id: str
@@ -45,6 +46,8 @@ class Query:
     gold: tuple[str, ...]
     split: Literal["train", "heldout"]
     wording: Literal["template", "free"] = "template"
+    refutes: tuple[str, ...] = ()
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)

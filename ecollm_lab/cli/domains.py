@@ -48,7 +48,6 @@ def check_domain(
     """Check a domain folder and print every fault with its file and line."""
     from ecollm_lab import domains
 
-    folder = domains.domain_folder(str(folder))
     faults = domains.check_domain(folder)
     for fault in faults:
         typer.echo(fault, err=True)
@@ -63,6 +62,8 @@ def check_domain(
         f" {len(domain.split('train'))} train, {len(domain.split('heldout'))} held out;"
         f" graded by {domain.grading.slug}."
     )
+    share = domains.review.unique_5gram_share(domain)
+    typer.echo(f"Of the word 5-grams of its passages {share:.1%} occur once (unique_5gram_share).")
     for gap in domains.review.find_gaps(domain):
         typer.echo(f"Still missing: {gap}.")
 
@@ -91,13 +92,13 @@ def grade_agreement(
 
     Prints agreement rate, Cohen's kappa and rank correlation, each with a 95 % interval.
     """
-    from ecollm_lab.domains import Grading, domain_folder, grader_agreement, load_domain
+    from ecollm_lab.domains import Grading, grader_agreement, load_domain
     from ecollm_lab.models import ModelPool, default_encoder, load_catalog
 
     names = grading or []
     if "judge" in names and not judge_model:
         raise LabError("--grading judge asks a model of the catalog: add --judge-model NAME.")
-    loaded = load_domain(domain_folder(domain))
+    loaded = load_domain(domain)
     labelled = grader_agreement.read_labels(labels, loaded)
     graders = [Grading(name, judge_model if name == "judge" else None) for name in names]
     with ModelPool(load_catalog(catalog)) as models:

@@ -3,9 +3,9 @@ from . import grader_agreement as grader_agreement
 from . import judging as judging
 from . import new_domain as new_domain
 from . import review as review
+from . import words as words
 from .domain import Domain as Domain
 from .domain import Grading as Grading
-from .domain import domain_folder as domain_folder
 from .grading import grade as grade
 from .grading import make_grader as make_grader
 from .reading import check_domain as check_domain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -11,10 +12,13 @@ from ecollm_lab.files import own_data_advice
 from ecollm_lab.records import DATA, LabError, Passage, Query, require_choice
 
 # The version of each grader, raised whenever the grader would score an answer otherwise.
-GRADERS = {"facts": 1, "token_f1": 1, "embedding": 1, "judge": 1}
+GRADERS = {"facts": 1, "token_f1": 2, "embedding": 1, "judge": 1}
 # The fields of which a digest is taken, in order. A field added later enters where it is set.
 PASSAGE_FIELDS = ("id", "title", "source", "text")
 QUERY_FIELDS = ("id", "text", "kind", "references", "facts", "gold", "split", "wording")
+ADDED_LATER = ("refutes", "action")
+# Facts that the first edition of the grader, which read English words alone, could not check.
+_NOT_PLAIN = re.compile(r"[^\x00-\x7f]|(?<!\w)-|[<>~$%]|\d,\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ class Domain:
         passages = _as_text("Passage", PASSAGE_FIELDS, self.passages)
         queries = _as_text("Query", QUERY_FIELDS, self.queries)
         graded = "" if self.grading.slug == "facts-1" else self.grading.slug
+        if self.grading.name == "facts" and any(
+            _NOT_PLAIN.search(fact) for query in self.queries for fact in query.facts
+        ):
+            graded += "words of any script"
         return hashlib.sha256(f"({passages}, {queries}){graded}".encode()).hexdigest()[:16]
 
 
@@ -85,11 +93,13 @@ def _as_text(kind: str, fields: Sequence[str], records: Sequence[Passage | Query
     rows = []
     for record in records:
         values = [f"{name}={getattr(record, name)!r}" for name in fields]
+        added = {name: getattr(record, name, None) for name in ADDED_LATER}
+        values += [f"{name}={value!r}" for name, value in added.items() if value]
         rows.append(f"{kind}({', '.join(values)})")
     return f"({rows[0]},)" if len(rows) == 1 else f"({', '.join(rows)})"
 
 
-def domain_folder(domain: str) -> FilePath:
+def find_folder(domain: FilePath | str) -> FilePath:
     """Return the folder of that name, or the lab's own domain of that name.
 
     Raises
@@ -102,7 +112,7 @@ def domain_folder(domain: str) -> FilePath:
     if found is None:
         own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
         raise LabError(
-            f"There is no domain or folder {domain!r}. The lab's own domains: {own or 'none'}. For"
+            f"There is no domain or folder {str(domain)!r}. The lab's own domains: {own or 'none'}. For"
             f" one of yours: ecollm-lab new-domain.{own_data_advice(DATA / domain)}"
         )
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path as FilePath
 
@@ -13,6 +12,7 @@ from scipy.stats import binomtest, rankdata
 from ecollm_lab.domains.domain import Domain, Grading
 from ecollm_lab.domains.grading import Grader, make_grader
 from ecollm_lab.domains.judging import Models
+from ecollm_lab.files import json_lines
 from ecollm_lab.models import Encoder
 from ecollm_lab.records import LabError
 
@@ -103,21 +103,14 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
         If the file cannot be read or a line is at fault; names the line.
 
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"Cannot read the labels {file}: {error}.") from error
     texts, rows = {query.id: query.text for query in domain.queries}, []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, row in json_lines(file):
         try:
-            row = json.loads(line)
             query_id, answer, label = row["query_id"], str(row["answer"]), float(row["label"])
         except (ValueError, TypeError, KeyError) as error:
             raise LabError(
                 f"{file}:{number}: must be a JSON object with query_id, answer and label, got"
-                f" {line[:80]!r}."
+                f" {str(row)[:80]!r}."
             ) from error
         if query_id not in texts:
             raise LabError(

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import re
 import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from typing import Any, cast
 
 from ecollm_lab.domains.domain import Grading
 from ecollm_lab.domains.judging import JudgingModel, Models
+from ecollm_lab.domains.words import UNSPACED, alternatives, read_words
 from ecollm_lab.models import Encoder
 from ecollm_lab.records import Query
+
+REFUSAL = "<refusal>"  # the fact that the answer says that it does not know
+REFUSALS = (
+    *("does not say", "doesn't say", "do not say", "don't say", "not said"),
+    *("does not mention", "doesn't mention", "do not mention", "don't mention", "not mentioned"),
+    *("no mention", "does not state", "doesn't state", "do not state", "not stated"),
+    *("does not specify", "doesn't specify", "do not specify", "not specified", "unspecified"),
+    *("does not provide", "doesn't provide", "do not provide", "don't provide", "not provided"),
+    *("does not give", "doesn't give", "do not give", "not given in"),
+    *("does not contain", "doesn't contain", "do not contain", "don't contain"),
+    *("does not include", "doesn't include", "do not include"),
+    *("does not answer", "do not answer", "does not list", "not listed"),
+    *("no information", "no details", "not enough information", "insufficient information"),
+    *("do not know", "don't know", "not known", "unknown", "not sure", "cannot tell", "can't tell"),
+    *("cannot answer", "can't answer", "cannot be answered", "unable to answer"),
+    *("cannot determine", "cannot be determined", "can't be determined", "unable to determine"),
+    *("cannot find", "can't find", "could not find", "couldn't find", "not found in"),
+    *("no answer", "not covered", "not described", "not documented", "no such information"),
+)
 
 Grader = Callable[[Query, str], float]
 
@@ -36,8 +58,12 @@ def grade(query: Query, answer: str) -> float:
     """Return the share of a query's facts that an answer states; higher is better.
 
     A fact is stated if one of its wordings (separated by " | ") occurs in the answer as a run of
-    whole words, ignoring case, punctuation and accents. "14 months" is not stated by "114 months"
-    nor by "1.14 months".
+    whole words; see `words` for what counts as the same word. "14 months" is not stated by "114
+    months" nor by "1.14 months", and "5 degrees" not by "-5 degrees". The fact `"<refusal>"` is
+    stated by an answer that says that it does not know.
+
+    An `action` counts as one more fact: the first JSON object in the answer must be equal to it,
+    whatever the order of its keys. An answer that states one of the query's `refutes` scores 0.
 
     Examples
     --------
@@ -47,18 +73,48 @@ def grade(query: Query, answer: str) -> float:
     0.67
 
     """
-    said = f" {normalise(answer)} "
-    stated = [
-        any(f" {normalise(wording)} " in said for wording in fact.split(" | "))
-        for fact in query.facts
-    ]
-    return sum(stated) / len(stated)
+    if any(states(answer, refute) for refute in query.refutes):
+        return 0.0
+    stated = [states(answer, fact) for fact in query.facts]
+    if query.action:
+        stated.append(_same(first_object(answer), json.loads(query.action)))
+    return sum(stated) / len(stated) if stated else 0.0
 
 
-def normalise(text: str) -> str:
-    """Lower-case, strip accents, keep words and numbers ("2.4", "6:30"), with single spaces."""
-    text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return " ".join(re.findall(r"\d+(?:[.,:]\d+)*|[a-z]+|\d", text))
+def states(text: str, fact: str) -> bool:
+    """Tell whether a text states a fact: one of its wordings, or a refusal for `"<refusal>"`."""
+    said = read_words(text)
+    wordings = REFUSALS if fact == REFUSAL else alternatives(fact)
+    return any(said.contain(read_words(wording)) for wording in wordings)
+
+
+def first_object(text: str) -> dict[str, Any] | None:
+    """Return the first JSON object that a text holds, None if it holds none.
+
+    Examples
+    --------
+    >>> first_object('Send {this}: {"set": "mode", "to": 2}, then {"to": 3}.')
+    {'set': 'mode', 'to': 2}
+
+    """
+    start = text.find("{")
+    while start >= 0:
+        try:
+            value, _ = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            start = text.find("{", start + 1)
+        else:
+            return cast("dict[str, Any]", value)
+    return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Compare JSON values exactly; 40 and 40.0 are the same number, true and 1 are not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def token_f1(query: Query, answer: str) -> float:
@@ -67,8 +123,8 @@ def token_f1(query: Query, answer: str) -> float:
     Notes
     -----
     As in SQuAD (Rajpurkar et al., EMNLP 2016): words are compared as multisets after lower-casing
-    and dropping punctuation and the articles a, an, the. If answer or reference has no word left,
-    the F1 is 1 if neither has and 0 otherwise. A wrong number in a right sentence still scores
+    and dropping punctuation and, unless nothing else is left, the articles a, an, the. Each letter
+    of a script without spaces is a word. Where answer or reference has no word the F1 is 0. A wrong number in a right sentence still scores
     high: see how a grader agrees with your own labels before you trust it.
 
     Examples
@@ -86,14 +142,17 @@ def token_f1(query: Query, answer: str) -> float:
 
 def _f1(said: list[str], reference: list[str]) -> float:
     if not said or not reference:
-        return float(said == reference)
+        return 0.0
     common = (Counter(said) & Counter(reference)).total()
     return 2 * common / (len(said) + len(reference))
 
 
 def _squad_words(text: str) -> list[str]:
-    bare = text.lower().translate(str.maketrans("", "", string.punctuation))
-    return re.sub(r"\b(a|an|the)\b", " ", bare).split()
+    """Return the words without articles, or with them if there is nothing else."""
+    marks = "".join(c for c in set(text) if unicodedata.category(c)[0] == "P")
+    bare = text.lower().translate(str.maketrans("", "", string.punctuation + marks))
+    words = re.sub(rf"([{UNSPACED}])", r" \1 ", bare).split()
+    return [word for word in words if word not in ("a", "an", "the")] or words
 
 
 def embedding_similarity(query: Query, answer: str, encoder: Encoder) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ecollm_lab.domains.review import EXAMPLE, MIN_HELDOUT, MIN_TRAIN
+from ecollm_lab.files import read_text
 from ecollm_lab.records import LabError
 
 SETTINGS = """\
@@ -184,12 +185,12 @@ def read_passages(file: FilePath) -> list[dict[str, str]]:
     match file.suffix.lower():
         case ".md":
             parts = re.split(
-                r"^#{1,6}\s+(.*?)[ #]*$", f"# {file.stem}\n{_text(file)}", flags=re.MULTILINE
+                r"^#{1,6}\s+(.*?)[ #]*$", f"# {file.stem}\n{read_text(file)}", flags=re.MULTILINE
             )
             found = list(zip(parts[1::2], parts[2::2], strict=True))
         case ".txt":
             found = [
-                (" ".join(part.split()[:6]), part) for part in re.split(r"\n\s*\n", _text(file))
+                (" ".join(part.split()[:6]), part) for part in re.split(r"\n\s*\n", read_text(file))
             ]
         case ".csv":
             found = [
@@ -242,13 +243,6 @@ def read_queries(file: FilePath) -> list[dict[str, Any]]:
     return out
 
 
-def _text(file: FilePath) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"Cannot read {file}: {error}.") from error
-
-
 def _rows(file: FilePath, *needed: str) -> Iterable[dict[str, str]]:
     """Return the rows of a CSV file as texts by column; rows without a needed text are faults."""
     import io
@@ -256,7 +250,7 @@ def _rows(file: FilePath, *needed: str) -> Iterable[dict[str, str]]:
     import pandas as pd
 
     try:
-        table = pd.read_csv(io.StringIO(_text(file)), dtype=str, keep_default_na=False)
+        table = pd.read_csv(io.StringIO(read_text(file)), dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         why = " ".join(str(error).split())
         raise LabError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
+import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,7 +11,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ecollm_lab.domains.domain import Domain, Grading
+from ecollm_lab.domains.domain import Domain, Grading, find_folder
+from ecollm_lab.domains.grading import REFUSAL
+from ecollm_lab.domains.words import alternatives, normalise
+from ecollm_lab.files import lines, parse_json, read_text, read_toml
 from ecollm_lab.records import LabError, Passage, Query
 
 SHOWN = 10  # faults that an error lists; `check_domain` lists all
@@ -46,6 +49,8 @@ class _QueryRow(_Row):
     gold: tuple[Text, ...]
     split: Literal["train", "heldout"]
     wording: Literal["template", "free"] = "template"
+    refutes: tuple[Text, ...] = ()
+    action: dict[str, Any] | None = Field(default=None, min_length=1)
 
 
 class _Settings(_Row):
@@ -59,12 +64,17 @@ Model = TypeVar("Model", bound=_Row)
 
 
 def check_domain(folder: FilePath | str) -> list[str]:
-    """Return every fault of a domain folder as "file:line: what is wrong", none if it is sound."""
-    return _read(FilePath(folder))[1]
+    """Return every fault of a domain as "file:line: what is wrong", none if it is sound.
+
+    `folder` is a folder or the name of one of the lab's own domains.
+    """
+    return _read(find_folder(folder))[1]
 
 
 def load_domain(folder: FilePath | str) -> Domain:
-    """Load a domain folder: `passages.jsonl`, `queries.jsonl` and, if wanted, `domain.toml`.
+    """Load a domain: `passages.jsonl`, `queries.jsonl` and, if wanted, `domain.toml`.
+
+    `folder` is a folder or the name of one of the lab's own domains.
 
     Raises
     ------
@@ -73,7 +83,7 @@ def load_domain(folder: FilePath | str) -> Domain:
         and line.
 
     """
-    domain, faults = _read(FilePath(folder))
+    domain, faults = _read(find_folder(folder))
     if faults:
         more = f"\n… and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise LabError(
@@ -99,8 +109,8 @@ def _read(folder: FilePath) -> tuple[Domain, list[str]]:
             for gold in query.gold
             if gold not in ids
         ]
-        if settings.get("grading", Grading()).name == "facts" and not query.facts:
-            faults.append(f"{where}: field 'facts' is empty; give at least one")
+        if settings.get("grading", Grading()).name == "facts":
+            faults += [f"{where}: {fault}" for fault in _about_facts(query)]
     for file, rows in ((passages_file, passages), (queries_file, queries)):
         if not rows and not faults:
             faults.append(f"{file}: no records; a domain needs at least one")
@@ -109,19 +119,39 @@ def _read(folder: FilePath) -> tuple[Domain, list[str]]:
     domain = Domain(
         **{"name": folder.resolve().name, **settings},
         passages=tuple(Passage(**row.model_dump()) for row in passages.values()),
-        queries=tuple(Query(**row.model_dump()) for row in queries.values()),
+        queries=tuple(map(_as_query, queries.values())),
     )
     return domain, []
 
 
+def _about_facts(query: _QueryRow) -> Iterator[str]:
+    """Yield why a query's facts cannot be checked."""
+    if not query.facts and query.action is None:
+        yield "field 'facts' is empty; give at least one, or an 'action'"
+    for name, texts in (("facts", query.facts), ("refutes", query.refutes)):
+        for text in texts:
+            if text != REFUSAL and not all(normalise(one) for one in alternatives(text)):
+                yield (
+                    f"field {name!r}: {text!r} cannot be checked, because a wording of it has no"
+                    " letter, digit or sign"
+                )
+
+
+def _as_query(row: _QueryRow) -> Query:
+    values = row.model_dump()
+    action = row.action
+    values["action"] = "" if action is None else json.dumps(action, ensure_ascii=False)
+    return Query(**values)
+
+
 def _settings(file: FilePath, faults: list[str]) -> dict[str, Any]:
     """Read what `domain.toml` sets of a `Domain`; nothing if there is no such file."""
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not file.exists():
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        faults.append(f"{file}: cannot be read ({error})")
+    try:
+        table = read_toml(file)
+    except LabError as error:
+        faults.append(str(error))
         return {}
     row = _checked(table, _Settings, str(file), faults)
     if row is None:
@@ -136,31 +166,25 @@ def _settings(file: FilePath, faults: list[str]) -> dict[str, Any]:
 
 
 def _by_line(fault: str) -> tuple[str, int]:
-    file, line, *_ = fault.split(":", 2)
-    return file, int(line) if line.isdigit() else 0
+    found = re.match(r"(.*?):(\d+): ", fault)
+    return (found[1], int(found[2])) if found else (fault, 0)
 
 
 def _rows(file: FilePath, model: type[Model], faults: list[str]) -> Iterator[tuple[int, Model]]:
     """Yield the sound records of a file by line number; append the faults of the other lines."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        faults.append(
-            f"{file}: cannot be read ({error.strerror}); a domain folder needs passages.jsonl and"
-            " queries.jsonl"
-        )
-        return
-    except UnicodeDecodeError as error:
-        faults.append(f"{file}: not UTF-8 text ({error.reason} at byte {error.start})")
+        text = read_text(file)
+    except LabError as error:
+        faults.append(f"{error} A domain folder needs passages.jsonl and queries.jsonl.")
         return
     seen: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines(text), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            faults.append(f"{file}:{number}: not JSON ({error.msg} at column {error.colno})")
+            row = parse_json(line, f"{file}:{number}")
+        except LabError as error:
+            faults.append(str(error))
             continue
         record = _checked(row, model, f"{file}:{number}", faults)
         if record is None:

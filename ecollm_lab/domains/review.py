@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ecollm_lab.domains.domain import Domain
-from ecollm_lab.domains.grading import grade, normalise
+from ecollm_lab.domains.grading import REFUSAL, grade, states
+from ecollm_lab.domains.words import normalise, read_words
 from ecollm_lab.records import Passage, Query
 
 MIN_TRAIN, MIN_HELDOUT, MAX_WORDS = 20, 10, 200
+COMPUTED = ("compute",)  # kinds whose facts are worked out from the passages
+COMPARED = ("compare",)  # kinds of which one fact, who wins, may be worked out
 EXAMPLE = "example-"  # how the ids begin of the lines that a new domain is written with
 
 
@@ -43,16 +47,39 @@ def _about_facts(domain: Domain) -> list[str]:
         return []
     gaps = []
     passages = {passage.id: passage for passage in domain.passages}
-    wrong = [q for q in domain.queries if max(grade(q, r) for r in q.references) < 1]
+    wrong = [q for q in domain.queries if min(grade(q, r) for r in q.references) < 1]
     if wrong:
         gaps.append(
-            f"{_first(wrong)} have no reference that states their own facts: mend facts or"
-            " references"
+            f"{_first(wrong)} have a reference that does not state all their facts, lacks their"
+            " action, or states a refute: mend facts or references"
         )
-    without = [q for q in domain.queries if q.gold and not grade(q, _gold_text(q, passages))]
+    without = [q for q in domain.queries if q.gold and not _is_in_gold(q, passages)]
     if without:
-        gaps.append(f"{_first(without)} have facts that no gold passage states: mend facts or gold")
+        gaps.append(
+            f"{_first(without)} have a fact that no gold passage states: mend facts or gold"
+        )
     return gaps
+
+
+def _is_in_gold(query: Query, passages: dict[str, Passage]) -> bool:
+    """Tell whether the gold passages state each fact that is not worked out from them."""
+    if query.kind in COMPUTED:
+        return True
+    text = _gold_text(query, passages)
+    stated = [states(text, fact) for fact in query.facts if fact != REFUSAL]
+    return all(stated) or (query.kind in COMPARED and any(stated))
+
+
+def unique_5gram_share(domain: Domain) -> float:
+    """Return the share of word 5-grams of the passages that occur once; natural text is near 1.
+
+    Text that is written from templates repeats itself: there the share is low.
+    """
+    counts: Counter[tuple[str, ...]] = Counter()
+    for passage in domain.passages:
+        words = read_words(passage.text).words
+        counts.update(words[i : i + 5] for i in range(len(words) - 4))
+    return sum(n == 1 for n in counts.values()) / max(1, counts.total())
 
 
 def _first(queries: Sequence[Query]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from ecollm_lab.domains import Domain, domain_folder, load_domain
+from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.emulator.budget import Budget, emulate, replay_from
 from ecollm_lab.emulator.emulator import Emulator
 from ecollm_lab.files import csv_text, require_distinct, require_parquet, require_writable, write
@@ -76,7 +76,7 @@ def emulate_domain(
         For anything the user can mend; outcomes measured before stay in the store.
 
     """
-    loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
+    loaded, catalog = load_domain(domain), load_catalog(catalog_file)
     space = PathSpace.of(catalog)
     if replay is not None:
         space = PathSpace(tuple(map(read_path, Trace.load(replay).path_ids)))

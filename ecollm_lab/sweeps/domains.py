@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from threading import Event
 from typing import Any
 
-from ecollm_lab.domains import domain_folder, load_domain
+from ecollm_lab.domains import load_domain
 from ecollm_lab.files import lines, require_distinct, require_parquet, require_writable, resolved
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_space
@@ -61,7 +61,7 @@ def sweep_domain(
 
     """
     options = options or DomainOptions()
-    loaded, catalog = load_domain(domain_folder(domain)), load_catalog(catalog_file)
+    loaded, catalog = load_domain(domain), load_catalog(catalog_file)
     space = _space(catalog, options)
     out = resolved(out or FilePath("build/traces") / f"{loaded.name}.parquet")
     log = out.with_suffix(".log.jsonl")

@@ -1,3 +1,5 @@
+import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -54,7 +56,7 @@ def test_a_sound_domain_loads(tmp_path):
         ([PASSAGE], [{**QUERY, "facts": []}], "queries.jsonl:1: field 'facts' is empty"),
         ([PASSAGE], [{**QUERY, "text": 3}], "field 'text' should be a valid string; got 3"),
         ([PASSAGE], [{**QUERY, "colour": "red"}], "unknown field 'colour'"),
-        ([PASSAGE], [], "queries.jsonl: no records"),
+        ([PASSAGE], [], "queries.jsonl is empty"),
     ],
 )
 def test_each_fault_is_reported_with_file_and_line(tmp_path, passages, queries, fault):
@@ -73,15 +75,16 @@ def test_every_fault_is_reported_not_only_the_first(tmp_path):
         "field 'text' is empty",
         "field 'gold'[1] should be a valid string; got 3",
         "field 'split' should be 'train' or 'heldout'; got 'test'",
-        "unknown field 'x'; known: id, text, kind, references, facts, gold, split, wording",
+        "unknown field 'x'; known: id, text, kind, references, facts, gold, split, wording,"
+        " refutes, action",
     ]
 
 
 def test_a_missing_file_and_bad_bytes_are_faults(tmp_path):
-    assert "cannot be read" in check_domain(tmp_path)[0]
+    assert "Cannot read" in check_domain(tmp_path)[0]
     write(tmp_path, [PASSAGE], [QUERY])
-    (tmp_path / "queries.jsonl").write_bytes(b"\xff\xfe")
-    assert "not UTF-8" in check_domain(tmp_path)[0]
+    (tmp_path / "queries.jsonl").write_bytes(b"{}\n\xff")
+    assert "queries.jsonl:2: not UTF-8" in check_domain(tmp_path)[0]
 
 
 @pytest.mark.parametrize("name", ["smart_home", "automotive"])
@@ -120,7 +123,7 @@ def test_domain_toml_names_the_domain_and_its_grading(tmp_path):
     assert (domain.name, domain.description, domain.grading.slug) == (
         "attic",
         "what is up there",
-        "token_f1-1",
+        "token_f1-2",
     )
     (tmp_path / "domain.toml").write_text('grading = "judge"\njudge_model = "gpt"\n')
     assert load_domain(tmp_path).grading.slug == "judge-1:gpt"
@@ -130,7 +133,7 @@ def test_domain_toml_names_the_domain_and_its_grading(tmp_path):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("grading = [", "cannot be read"),
+        ("grading = [", "not TOML"),
         (
             'grading = "bleu"',
             "grading must be one of facts, token_f1, embedding, judge; got 'bleu'",
@@ -147,3 +150,56 @@ def test_a_bad_domain_toml_is_a_fault(tmp_path, text, fault):
     write(tmp_path, [PASSAGE], [{**QUERY, "facts": []}])
     (tmp_path / "domain.toml").write_text(text)
     assert any(fault in line for line in check_domain(tmp_path)), check_domain(tmp_path)
+
+
+def test_refutes_and_an_action_are_read_and_change_the_digest(tmp_path):
+    plain = load_domain(write(tmp_path, [PASSAGE], [QUERY]))
+    control = {**QUERY, "facts": [], "refutes": ["y"], "action": {"to": 40, "set": "é"}}
+    domain = load_domain(write(tmp_path, [PASSAGE], [control]))
+    assert domain.queries[0].refutes == ("y",)
+    assert json.loads(domain.queries[0].action) == {"to": 40, "set": "é"}
+    assert domain.digest != plain.digest
+    empty = {**QUERY, "refutes": [], "wording": "template"}
+    assert load_domain(write(tmp_path, [PASSAGE], [empty])).digest == plain.digest
+
+
+def test_a_domain_whose_facts_are_not_plain_english_has_another_digest_than_before(tmp_path):
+    before = "Query(id='q1', text='x?', kind='lookup', references=('x',), facts=('-5',), "
+    domain = load_domain(write(tmp_path, [PASSAGE], [{**QUERY, "facts": ["-5"]}]))
+    passages = "(Passage(id='p1', title='t', source='manual', text='x'),)"
+    queries = f"({before}gold=('p1',), split='train', wording='template'),)"
+    old = hashlib.sha256(f"({passages}, {queries})".encode()).hexdigest()[:16]
+    assert domain.digest != old
+    plain = dataclasses.replace(domain.queries[0], facts=("5",))
+    old = hashlib.sha256(f"({passages}, {queries.replace('-5', '5')})".encode()).hexdigest()[:16]
+    assert dataclasses.replace(domain, queries=(plain,)).digest == old
+
+
+@pytest.mark.parametrize("fact", ["…", "5 | ", " | 5", "***"])
+def test_a_fact_that_cannot_be_checked_is_a_fault(tmp_path, fact):
+    write(tmp_path, [PASSAGE], [{**QUERY, "facts": [fact]}])
+    (fault,) = check_domain(tmp_path)
+    assert f"queries.jsonl:1: field 'facts': {fact!r} cannot be checked" in fault
+    write(tmp_path, [PASSAGE], [{**QUERY, "facts": ["<refusal>"], "refutes": [fact]}])
+    assert "field 'refutes'" in check_domain(tmp_path)[0]
+
+
+@pytest.mark.parametrize("text", ["\ufeff", "", "\r\n"])
+def test_files_are_read_as_the_world_writes_them(tmp_path, text):
+    row = json.dumps({**QUERY, "text": "how\u2028often\x85?"}, ensure_ascii=False)
+    write(tmp_path, [PASSAGE], [])
+    (tmp_path / "queries.jsonl").write_bytes((text + row + "\r\n").encode())
+    assert load_domain(tmp_path).queries[0].text == "how\u2028often\x85?"
+
+
+def test_half_a_character_and_utf_16_are_named(tmp_path):
+    write(tmp_path, [PASSAGE], [json.dumps({**QUERY, "text": "on \ud83d?"})])
+    assert "queries.jsonl:1: not JSON: half of a character" in check_domain(tmp_path)[0]
+    (tmp_path / "queries.jsonl").write_bytes(json.dumps(QUERY).encode("utf-16"))
+    assert "the text is UTF-16" in check_domain(tmp_path)[0]
+
+
+def test_the_labs_own_domains_are_found_by_name():
+    assert load_domain("smart_home").name == "smart_home"
+    with pytest.raises(LabError, match="no domain or folder 'attic'"):
+        load_domain("attic")

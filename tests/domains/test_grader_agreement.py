@@ -98,7 +98,7 @@ def test_graders_are_compared_on_labelled_answers_and_failures_stay_visible(
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("{", "l.jsonl:2: must be a JSON object"),
+        ("{", "l.jsonl:2: not JSON"),
         (
             '{"query_id": "q9", "answer": "x", "label": 1}',
             "l.jsonl:2: the domain 'tiny' has no query 'q9'",

@@ -125,3 +125,26 @@ def test_another_grader_is_another_outcome(domain):
 def test_an_impossible_grading_is_an_error(bad):
     with pytest.raises(LabError, match="grading"):
         Grading(*bad)
+
+
+def test_a_refuted_answer_scores_nothing_whatever_else_it_states():
+    query = dataclasses.replace(ask("40", "red"), refutes=("100 | a hundred",))
+    assert grade(query, "40 and red") == 1.0
+    assert grade(query, "40 and red, not 100") == 0.0
+    assert grade(query, "forty") == 0.0
+
+
+def test_an_action_counts_as_one_more_fact():
+    query = dataclasses.replace(ask("dimmed"), action='{"set": "brightness", "to": 40}')
+    right = '{"to": 40.0, "set": "brightness"}'
+    assert grade(query, f"It is dimmed: {right}") == 1.0
+    assert grade(query, f"Send {right}") == 0.5
+    assert grade(query, "It is dimmed.") == 0.5
+    assert grade(dataclasses.replace(query, facts=()), right) == 1.0
+
+
+def test_token_f1_of_texts_without_words_and_of_articles_alone():
+    article = free("A")
+    assert [token_f1(article, said) for said in ("a", "The", "", "A cat")] == [1, 0, 0, 0]
+    assert token_f1(free("?"), "!") == 0.0
+    assert token_f1(free("每六周"), "六周。") == pytest.approx(4 / 5)  # letters are words

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from ecollm_lab.cli import app
 from ecollm_lab.domains import check_domain, load_domain
 from ecollm_lab.domains.new_domain import read_passages, read_queries, write_new_domain
-from ecollm_lab.domains.review import find_gaps
+from ecollm_lab.domains.review import find_gaps, unique_5gram_share
 from ecollm_lab.records import LabError
 
 
@@ -65,10 +65,10 @@ def test_each_thing_missing_is_named(domain):
     assert "texts stand in both splits, first 'how heavy is the halo bulb'" in said(
         queries=(one, dataclasses.replace(one, id="x", split="heldout"))
     )
-    assert "1 queries (first q1) have no reference" in said(
+    assert "1 queries (first q1) have a reference that does not state" in said(
         queries=(dataclasses.replace(one, references=("heavy",)), two)
     )
-    assert "1 queries (first q1) have facts that no gold passage" in said(
+    assert "1 queries (first q1) have a fact that no gold passage" in said(
         queries=(dataclasses.replace(one, gold=("p3",)), two)
     )
     assert "no gold passage" not in said(queries=(dataclasses.replace(one, gold=()), two))
@@ -133,7 +133,7 @@ def test_queries_without_facts_are_graded_by_token_f1(tmp_path):
     (tmp_path / "q.csv").write_text("text,reference,split\nbeds?,Twenty.,heldout\n")
     write_new_domain(tmp_path / "hut", queries=tmp_path / "q.csv")
     domain = load_domain(tmp_path / "hut")
-    assert domain.grading.slug == "token_f1-1"
+    assert domain.grading.slug == "token_f1-2"
     assert domain.queries[0].split == "heldout"
     write_new_domain(tmp_path / "other", passages=_markdown(tmp_path))
     assert load_domain(tmp_path / "other").queries[0].gold == ()
@@ -150,7 +150,7 @@ def _markdown(folder):
         (read_passages, "n.pdf", "x", r"come from \.md, \.txt or \.csv"),
         (read_passages, "n.md", "# Only\n## headings\n", "holds no passage"),
         (read_passages, "n.csv", "title,body\na,b\n", "no column 'text'; it has: title, body"),
-        (read_passages, "n.csv", "", "is no CSV file"),
+        (read_passages, "n.csv", "", "n.csv is empty"),
         (
             read_queries,
             "l.jsonl",
@@ -197,11 +197,42 @@ def test_grade_agreement_prints_figures_and_failures(tmp_path):
     )
     facts, f1 = (
         next(line for line in text.splitlines() if line.startswith(name))
-        for name in ("facts-1", "token_f1-1")
+        for name in ("facts-1", "token_f1-2")
     )
     assert facts.split()[:6] == ["facts-1", "4", "0", "1.00", "[0.51,", "1.00]"]
-    assert f1.split()[:4] == ["token_f1-1", "4", "0", "0.75"]
+    assert f1.split()[:4] == ["token_f1-2", "4", "0", "0.75"]
     assert "facts-1" in call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl")
     assert "add --judge-model NAME" in call(
         "grade-agreement", tmp_path / "office", tmp_path / "l.jsonl", "--grading", "judge", code=1
     )
+
+
+def test_naturalness_is_the_share_of_word_5grams_that_occur_once(domain):
+    def share(*texts):
+        passages = tuple(dataclasses.replace(domain.passages[0], text=text) for text in texts)
+        return unique_5gram_share(dataclasses.replace(domain, passages=passages))
+
+    assert share("a b c d e f") == 1.0  # two 5-grams
+    assert share("a b c d e f", "a b c d e g") == 1 / 2  # four, of which one stands twice
+    assert share("a b c d") == 0.0
+
+
+def test_a_fact_may_be_worked_out_where_the_kind_says_so(domain):
+    def gaps(kind, *facts):
+        query = dataclasses.replace(
+            domain.queries[0], kind=kind, facts=facts, references=(", ".join(facts),)
+        )
+        return " | ".join(find_gaps(dataclasses.replace(domain, queries=(query,))))
+
+    assert "have a fact that no gold passage states" in gaps("lookup", "90 grams", "180 grams")
+    assert "no gold passage" not in gaps("compute", "180 grams")
+    assert "no gold passage" not in gaps("compare", "90 grams", "so it is the Halo")
+    assert "no gold passage" in gaps("compare", "so it is the Halo")
+
+
+def test_a_reference_that_states_a_refute_or_lacks_the_action_is_a_gap(domain):
+    one, two = domain.queries
+    refuted = dataclasses.replace(one, refutes=("90",))
+    acting = dataclasses.replace(two, action='{"to": 1}')
+    text = " | ".join(find_gaps(dataclasses.replace(domain, queries=(refuted, acting))))
+    assert "2 queries (first q1) have a reference that does not state" in text
