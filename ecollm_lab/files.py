@@ -139,7 +139,7 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def json_lines(file: FilePath | str) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the value of each line of a JSON Lines file; blank lines are passed over.
+    """Yield the number and the value of each line of a JSON Lines file, but of blank lines.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One piece of text that retrieval can find: a manual section or one of the user's own notes."""
+    """One piece of text that retrieval can find: a section of a manual or a note of the user's."""
 
     id: str
     title: str

@@ -35,7 +35,7 @@ def parts(path_id: str) -> tuple[str, ...]:
     (('none', 'bm25-3', 'none', 'small'), ('gpt-4',))
 
     """
-    return tuple(path_id.split("/"))
+    return tuple(str(path_id).split("/"))
 
 
 def model_of(path_id: str) -> str:

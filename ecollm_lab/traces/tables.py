@@ -125,7 +125,7 @@ def queries_in(frame: pd.DataFrame, cells: Cells) -> pd.DataFrame:
 
 
 def checked_queries(queries: pd.DataFrame, query_ids: Sequence[str] | np.ndarray) -> pd.DataFrame:
-    """Return the rows of a queries table that have outcomes; raise a `LabError` if any lacks one."""
+    """Return the queries that have outcomes; raise a `LabError` if an outcome lacks its query."""
     missing = [column for column in QUERY_COLUMNS if column not in queries]
     if missing:
         raise LabError(

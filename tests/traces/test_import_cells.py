@@ -73,6 +73,13 @@ def test_quotes_lines_and_separators_inside_texts_are_kept(tmp_path):
     assert trace.queries["text"].tolist() == ['He said "hi",\nthen; left', '5" pipe']
 
 
+def test_spaces_behind_separators_belong_to_no_cell(tmp_path):
+    text = 'query_id, path_id, quality, text\na, x, 1, "one, two"\nb, x, 0, tea\n'
+    trace = read(tmp_path, text)
+    assert trace.path_ids == ["x"]
+    assert trace.queries["text"].tolist() == ["one, two", "tea"]
+
+
 @pytest.mark.parametrize(
     ("row", "says"),
     [("b,x,1", "line 3 has 3 cells, its header 4"), ("b,x,1,t,9", "line 3 has 5 cells")],

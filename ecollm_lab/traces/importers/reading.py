@@ -106,7 +106,7 @@ def _csv(file: FilePath, notes: list[str]) -> pd.DataFrame:
     text = read_text(file)
     first = next((line for line in lines(text) if line.strip()), "")
     separator = max(_SEPARATORS, key=lambda one: len(_cells(first, one)))
-    header, *rows = _rows(file, text, separator)
+    header, *rows = _rows(file, text, first, separator)
     _require_unique(header, f"{file}:1")
     table = pd.DataFrame(rows, columns=header, dtype=str)
     if separator != ",":
@@ -119,10 +119,16 @@ def _cells(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator), [])
 
 
-def _rows(file: FilePath, text: str, separator: str) -> list[list[str]]:
-    """Return the header and the rows of a CSV text; raise for a row that is not like the header."""
+def _rows(file: FilePath, text: str, first: str, separator: str) -> list[list[str]]:
+    """Return the header and the rows of a CSV text; raise for a row that is not like the header.
+
+    `first` is the header's line. If spaces follow separators in it, they do in all rows.
+    """
     before = csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    spaced = any(name.startswith(" ") for name in _cells(first, separator))
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=spaced
+    )
     rows: list[list[str]] = []
     line = 1
     try:

@@ -22,7 +22,7 @@ def recorded(
     source: FilePath,
     notes: dict[str, Any],
 ) -> pd.DataFrame:
-    """Return the rows that are outcomes, with every column; what is left out is counted in notes."""
+    """Return the rows that are outcomes, with every column; notes count what is left out."""
     dropped = notes["dropped"]
     n_read = len(frame)
     frame = _without(frame, exclude)

@@ -57,7 +57,7 @@ _ODD = {"cost_usd": 10.0, "latency_s": 60.0}  # a median beyond this is hardly i
 
 
 def _words(column: str) -> list[str]:
-    """Return the words of a column's name: latency and ms of latency_ms, latencyMs, Latency [ms]."""
+    """Return the words of a name: latency and ms of latency_ms, latencyMs or Latency [ms]."""
     apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", column)
     return [word for word in re.split(r"[\s_\-()\[\]/.:,]+", apart.lower()) if word]
 
@@ -67,8 +67,10 @@ def unit_of(name: str, column: str) -> str:
 
     Examples
     --------
-    >>> unit_of("latency_s", "latency_ms"), unit_of("cost_usd", "cost (CNY)"), unit_of("quality", "f1")
-    ('ms', 'cny', '')
+    >>> unit_of("latency_s", "latency_ms"), unit_of("cost_usd", "cost (CNY)")
+    ('ms', 'cny')
+    >>> unit_of("quality", "f1")
+    ''
 
     """
     words = _words(column)
