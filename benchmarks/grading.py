@@ -2,7 +2,7 @@
 
 `python -m benchmarks.grading --json OUT.json [--quick]`
 
-Each pair is a fact, an answer, and a label written down by hand: does the answer state the fact? The
+Each pair is a fact, an answer, and a label written by hand: does the answer state the fact? The
 pairs cover ten scripts, signs, units, comparators, currencies, separators of thousands, refusals
 and actions; they were written for this benchmark. `facts_agreement_rate` is the share of pairs on
 which grader and label agree, over all and by subject. It takes a second, so `--quick` is the same.

@@ -112,7 +112,7 @@ def find_folder(domain: FilePath | str) -> FilePath:
     if found is None:
         own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
         raise LabError(
-            f"There is no domain or folder {str(domain)!r}. The lab's own domains: {own or 'none'}. For"
-            f" one of yours: ecollm-lab new-domain.{own_data_advice(DATA / domain)}"
+            f"There is no domain or folder {str(domain)!r}. The lab's own domains: {own or 'none'}."
+            f" For one of yours: ecollm-lab new-domain.{own_data_advice(DATA / domain)}"
         )
     return found

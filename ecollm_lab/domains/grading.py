@@ -124,8 +124,9 @@ def token_f1(query: Query, answer: str) -> float:
     -----
     As in SQuAD (Rajpurkar et al., EMNLP 2016): words are compared as multisets after lower-casing
     and dropping punctuation and, unless nothing else is left, the articles a, an, the. Each letter
-    of a script without spaces is a word. Where answer or reference has no word the F1 is 0. A wrong number in a right sentence still scores
-    high: see how a grader agrees with your own labels before you trust it.
+    of a script without spaces is a word. Where answer or reference has no word the F1 is 0. A wrong
+    number in a right sentence still scores high: see how a grader agrees with your own labels
+    before you trust it.
 
     Examples
     --------

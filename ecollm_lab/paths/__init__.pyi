@@ -2,6 +2,7 @@ from . import components as components
 from . import sources as sources
 from . import stages as stages
 from .components import component as component
+from .evidence import compute_evidence as compute_evidence
 from .pipeline import Memo as Memo
 from .pipeline import Pipeline as Pipeline
 from .pipeline import Prepared as Prepared

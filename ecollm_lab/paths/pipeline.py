@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from ecollm_lab.domains import Domain, make_grader
 from ecollm_lab.domains.judging import Models
 from ecollm_lab.models import CallFailed, Catalog, Encoder, ModelPool, Reply
 from ecollm_lab.paths.components import find, run_component
+from ecollm_lab.paths.evidence import compute_evidence
 from ecollm_lab.paths.sources import Embed, Indexes, Sources
 from ecollm_lab.paths.space import NO_HYDE
 from ecollm_lab.paths.stages.rewrite import HYDE, build_hyde_prompt, hyde
@@ -122,6 +123,13 @@ class Pipeline:
         read, t_refine = once(refiner, (k, found), question, found, k, refiner.k)
         prompt, t_instruct = once(instructor, read, read, question)
         return Prepared(query, path, prompt, (t_rewrite, t_retrieve, t_refine, t_instruct))
+
+    def evidence(self, queries: Sequence[Query]) -> list[dict[str, float | str]]:
+        """Return what retrieval says of each query before a model answers; see `evidence`."""
+        texts = [query.text for query in queries]
+        embeddings = dict(zip(texts, self._encoder.encode(texts), strict=True))
+        sources = Sources(self._indexes, embeddings.__getitem__)
+        return [compute_evidence(sources, text) for text in texts]
 
     def answer(self, prepared: Prepared, reply: Reply) -> str:
         """Return the answer in a reply, which is graded: after reasoning, what follows it."""

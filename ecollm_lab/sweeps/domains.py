@@ -78,10 +78,11 @@ def sweep_domain(
         run["git_revision"] = about["git_revision"]
         run["setup"] = setup_digest(loaded, catalog, encoder.name)
         outcomes, about["sweep"] = _stored(store, space, marks, loaded.name)
+        table = queries_frame(loaded.queries, pipeline.evidence(loaded.queries))
     if not outcomes:
         raise LabError(_why_nothing(progress, about["sweep"]["failures"]))
     about["runs"] = _log(log, run)
-    trace = Trace.from_outcomes(outcomes, queries_frame(loaded.queries), about)
+    trace = Trace.from_outcomes(outcomes, table, about)
     trace.save(out)
     return trace, out, progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -18,8 +18,15 @@ from ecollm_lab.models import Catalog
 from ecollm_lab.records import DATA, Query
 
 
-def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
-    """Return the queries table of a trace: query_id, text, kind, split, wording and reference."""
+def queries_frame(
+    queries: Sequence[Query], evidence: Sequence[Mapping[str, float | str]] = ()
+) -> pd.DataFrame:
+    """Return the queries table of a trace.
+
+    Its columns are query_id, text, kind, split, wording and reference, and, where it is given, what
+    retrieval says of each query: see `paths.compute_evidence`.
+    """
+    found = evidence or [{}] * len(queries)
     return pd.DataFrame(
         [
             {
@@ -29,8 +36,9 @@ def queries_frame(queries: Sequence[Query]) -> pd.DataFrame:
                 "split": q.split,
                 "wording": q.wording,
                 "reference": q.references[0],
+                **row,
             }
-            for q in queries
+            for q, row in zip(queries, found, strict=True)
         ]
     )
 

@@ -157,7 +157,7 @@ def test_an_empty_space_file_is_the_whole_space(tmp_path):
         ('refine = "none"', "refine: Input should be a valid list"),
         (
             'retrieve = ["bm25-4"]\nmodels = ["gpt"]',
-            r"retrieve: 'bm25-4' is none of none, bm25-1.*models: 'gpt' is none of the catalog's, s",
+            r"retrieve: 'bm25-4' is none of none, bm25-1.*models: 'gpt' is none of the catalog's",
         ),
         ('components = ["none.py"]', "none.py cannot be loaded: FileNotFoundError"),
         ('retrieve = ["none"]\ninstruct = ["brief"]', "no path is left"),

@@ -80,6 +80,7 @@ def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_
         on_progress=lambda p: seen.append(p.latest),
         **options(judge, tmp_path, "perm:10"),
     )
+    assert Trace.load(out).queries["evidence_bm25_top"].between(0.1, 100).mean() > 0.5
     told = Trace.load(out).provenance["sweep"]
     assert 0 < told["failed"] == len(told["failures"]) < told["n"] == len(trace.outcomes)
     assert told["n"] + told["failed"] == progress.total + progress.reused == N_QUERIES
