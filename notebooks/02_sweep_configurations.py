@@ -125,8 +125,8 @@ print(f"{len(train.path_ids)} paths on {len(train.query_ids)} training queries: 
 # has seen (paths share components, queries share clusters), draws the paths' means from the
 # posterior, and gives a path the next outcomes in proportion to how often it is on a drawn front
 # or best for a drawn SLO, times how unsure its quality is. Here it replays on the committed trace,
-# held-out queries left out; `emulate_live("../data/smart_home", budget_share=0.05, …)` does the
-# same on the real models, beside the notebook like the sweep above.
+# held-out queries left out; `emulate_live("../data/smart_home", budget=Budget(share=0.05), …)`
+# does the same on the real models, beside the notebook like the sweep above.
 
 # %%
 embeddings = default_encoder().encode(train.queries["text"].tolist())

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ecollm_lab.cli.shared import CatalogFile, DomainName, PathIds, split_names, stop_on_interrupt
+from ecollm_lab.cli.shared import (
+    CatalogFile,
+    DomainName,
+    PathIds,
+    progress_bar,
+    split_names,
+    stop_on_interrupt,
+)
 from ecollm_lab.records import DATA
 
 
@@ -50,23 +57,18 @@ def emulate(
 
     Measures, on the training queries, the pairs whose outcomes can still change the front.
     """
-    from ecollm_lab.emulator import Budget
-    from ecollm_lab.emulator import domains as exploring
+    from ecollm_lab.emulator import Budget, ExplorationOptions, emulate_domain
 
-    limits = (max_outcomes, max_cost_usd, seconds)
-    with stop_on_interrupt(store) as stop:
-        report = exploring.emulate_domain(
+    options = ExplorationOptions(replay, split_names("--paths", paths), stop_at_regret, seed)
+    with stop_on_interrupt(store) as stop, progress_bar() as show:
+        report = emulate_domain(
             domain,
-            budget_share=budget_share,
-            budget=None if limits == (None, None, None) else Budget(*limits),
+            Budget(max_outcomes, max_cost_usd, seconds, budget_share),
             catalog_file=catalog,
             store_file=store,
-            replay=replay,
             out=out,
-            path_ids=split_names("--paths", paths),
-            stop_at_regret=stop_at_regret,
-            seed=seed,
+            options=options,
             stop=stop,
-            show_progress=True,
+            on_progress=show,
         )
-    typer.echo(report)
+        typer.echo(report)  # inside: an exploration that was stopped has a report too

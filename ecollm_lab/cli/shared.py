@@ -76,7 +76,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
                     bar.write(f"Notice: {notice}", file=sys.stderr)
             bar.total = progress.total
             bar.set_postfix_str(f"{progress.cost_usd:.6f} USD", refresh=False)
-            bar.update()
+            bar.update(progress.done + progress.failed - bar.n)
 
         yield show
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -17,27 +18,53 @@ from ecollm_lab.traces import Trace
 
 @dataclass(frozen=True)
 class Budget:
-    """How much an exploration may spend in all: outcomes, US dollars, seconds; at least one of them.
+    """How much an exploration may spend in all; at least one of these is given.
 
-    Outcomes and dollars count what was recalled from earlier runs too; seconds count this run, and
-    are looked at between batches.
+    Parameters
+    ----------
+    outcomes, cost_usd
+        Outcomes and US dollars; what was recalled from earlier runs counts too.
+    seconds
+        Of this run, looked at between batches.
+    share
+        Outcomes as a share of all (query, path) pairs, in (0, 1]; not together with `outcomes`.
+
     """
 
     outcomes: int | None = None
     cost_usd: float | None = None
     seconds: float | None = None
+    share: float | None = None
 
     def __post_init__(self) -> None:
-        given = {
-            name: getattr(self, name)
-            for name in ("outcomes", "cost_usd", "seconds")
-            if getattr(self, name) is not None
-        }
+        given = {name: value for name, value in vars(self).items() if value is not None}
         if not given:
-            raise LabError("A budget needs outcomes, cost_usd or seconds; all are None.")
+            raise LabError("A budget needs outcomes, cost_usd, seconds or share; all are None.")
         for name, value in given.items():
             if not value > 0:
                 raise LabError(f"Budget {name} must be positive, got {value!r}.")
+        if self.share is not None and self.share > 1:
+            raise LabError(f"Budget share must be within (0, 1], got {self.share}.")
+        if self.share is not None and self.outcomes is not None:
+            raise LabError("A budget has outcomes or a share of all pairs, and not both.")
+
+    def of(self, n_pairs: int) -> Budget:
+        """Return the same budget with its share as a number of outcomes."""
+        if self.share is None:
+            return self
+        outcomes = max(1, round(self.share * n_pairs))
+        return Budget(outcomes, self.cost_usd, self.seconds)
+
+
+class Ending(StrEnum):
+    """Why an exploration ended; empty while it goes on."""
+
+    NOT_YET = ""
+    BUDGET = "budget spent"
+    STABLE = "front stable"
+    ALL = "everything measured"
+    NOTHING = "nothing left to ask"
+    EARLY = "run stopped early"
 
 
 def emulate(
@@ -48,12 +75,12 @@ def emulate(
     stop_at_regret: float | None = None,
     on_batch: Callable[[dict[str, Any]], None] | None = None,
 ) -> pd.DataFrame:
-    """Ask, run and tell in growing batches until the budget is spent, nothing is left to ask, or the front is stable.
+    """Ask, run and tell in growing batches until the budget is spent or nothing is left to do.
 
     Parameters
     ----------
     emulator
-        Goes on from what it knows.
+        Goes on from the outcomes that it has.
     run
         Measures pairs and returns their outcomes, in any order; fewer than asked means that it had
         to stop.
@@ -69,8 +96,7 @@ def emulate(
     Returns
     -------
     One row per batch: outcomes, cost_usd (in all so far), expected_regret, deciding_s, running_s
-    (of this batch), and stopped: "" or, in the last, "budget spent", "front stable", "everything
-    measured", "nothing left to ask" (what is left was given up) or "run stopped early".
+    (of this batch), and stopped: the `Ending`, empty but in the last row.
 
     Raises
     ------
@@ -78,6 +104,47 @@ def emulate(
         If the budget allows fewer outcomes than there are paths not yet measured.
 
     """
+    budget = budget.of(emulator.n_pairs)
+    fresh = _require_enough(emulator, budget)
+    started = time.monotonic()
+    rows: list[dict[str, Any]] = []
+    while not rows or rows[-1]["stopped"] == Ending.NOT_YET:
+        row, asked, answered = _batch(emulator, run, budget, fresh)
+        fresh = 0
+        last_two = max(row["expected_regret"], rows[-1]["expected_regret"]) if rows else np.inf
+        stable = stop_at_regret is not None and last_two <= stop_at_regret
+        seconds = time.monotonic() - started
+        row["stopped"] = _ending(emulator, budget, seconds, asked, answered, stable).value
+        rows.append(row)
+        if on_batch:
+            on_batch(row)
+    return pd.DataFrame(rows)
+
+
+def _batch(
+    emulator: Emulator, run: Callable[[list[Pair]], Iterable[Outcome]], budget: Budget, fresh: int
+) -> tuple[dict[str, Any], int, int]:
+    """Ask, run and tell once; return the row, and how many pairs were asked and answered."""
+    began = time.monotonic()
+    size = max(SMALLEST_BATCH, fresh, int(GROWTH * emulator.n_told))
+    pairs = _affordable(emulator, budget, size)
+    decided = time.monotonic()
+    outcomes = list(run(pairs)) if pairs else []
+    emulator.tell(outcomes)
+    ran = time.monotonic()
+    regret = emulator.expected_regret() if emulator.outcomes else np.inf
+    row = {
+        "outcomes": emulator.n_told,
+        "cost_usd": emulator.cost_usd,
+        "expected_regret": regret,
+        "deciding_s": decided - began + time.monotonic() - ran,
+        "running_s": ran - decided,
+    }
+    return row, len(pairs), len(outcomes)
+
+
+def _require_enough(emulator: Emulator, budget: Budget) -> int:
+    """Return how many paths were never measured; raise if the budget has less than one for each."""
     fresh = int((~emulator._asked.any(axis=0)).sum())
     left = np.inf if budget.outcomes is None else budget.outcomes - emulator.n_told
     if 0 < left < fresh:
@@ -86,44 +153,24 @@ def emulate(
             f" never measured; each needs one. Give at least {emulator.n_told + fresh}, or choose"
             " fewer paths."
         )
-    started = time.monotonic()
-    rows: list[dict[str, Any]] = []
-    why = ""
-    while not why:
-        began = time.monotonic()
-        size = max(SMALLEST_BATCH, fresh, int(GROWTH * emulator.n_told))
-        pairs = _affordable(emulator, budget, size)
-        decided = time.monotonic()
-        outcomes = list(run(pairs)) if pairs else []
-        emulator.tell(outcomes)
-        ran = time.monotonic()
-        regret = emulator.expected_regret() if emulator.outcomes else np.inf
-        fresh = 0
-        seconds = time.monotonic() - started
-        if emulator.n_told == len(emulator.query_ids) * len(emulator.path_ids):
-            why = "everything measured"
-        elif _spent(emulator, budget, seconds):
-            why = "budget spent"
-        elif len(outcomes) < len(pairs) or not pairs:
-            why = "run stopped early" if pairs else "nothing left to ask"
-        elif (
-            stop_at_regret is not None
-            and rows
-            and max(regret, rows[-1]["expected_regret"]) <= stop_at_regret
-        ):
-            why = "front stable"
-        row = {
-            "outcomes": emulator.n_told,
-            "cost_usd": emulator.cost_usd,
-            "expected_regret": regret,
-            "deciding_s": decided - began + time.monotonic() - ran,
-            "running_s": ran - decided,
-            "stopped": why,
-        }
-        rows.append(row)
-        if on_batch:
-            on_batch(row)
-    return pd.DataFrame(rows)
+    return fresh
+
+
+def _ending(
+    emulator: Emulator, budget: Budget, seconds: float, asked: int, answered: int, stable: bool
+) -> Ending:
+    """Say whether an exploration ends after a batch, and why."""
+    used = {"outcomes": emulator.n_told, "cost_usd": emulator.cost_usd, "seconds": seconds}
+    limits = {name: limit for name, limit in vars(budget).items() if limit is not None}
+    if emulator.n_told == emulator.n_pairs:
+        return Ending.ALL
+    if any(used[name] >= limit for name, limit in limits.items()):
+        return Ending.BUDGET
+    if not asked:
+        return Ending.NOTHING
+    if answered < asked:
+        return Ending.EARLY
+    return Ending.STABLE if stable else Ending.NOT_YET
 
 
 def replay_from(trace: Trace) -> Callable[[list[Pair]], list[Outcome]]:
@@ -159,21 +206,17 @@ def replay_from(trace: Trace) -> Callable[[list[Pair]], list[Outcome]]:
     return run
 
 
-def _spent(emulator: Emulator, budget: Budget, seconds: float) -> bool:
-    used = {"outcomes": emulator.n_told, "cost_usd": emulator.cost_usd, "seconds": seconds}
-    return any(limit is not None and used[name] >= limit for name, limit in vars(budget).items())
-
-
 def _affordable(emulator: Emulator, budget: Budget, size: int) -> list[Pair]:
-    """Ask for the next batch, no larger than the outcomes left (nor leaving a crumb), nor than the dollars left at the mean cost so far."""
+    """Ask for the next batch, no larger than what is left of the budget.
+
+    The last batch takes a rest that would be too small for one of its own. Dollars are divided by
+    the mean cost so far.
+    """
     if budget.outcomes is not None:
         left = budget.outcomes - emulator.n_told
         size = left if left < 1.5 * size else size
     if budget.cost_usd is not None and emulator.n_told:
         each = max(emulator.cost_usd / emulator.n_told, 1e-12)
-        size = (
-            min(size, int((budget.cost_usd - emulator.cost_usd) / each) + 1)
-            if budget.cost_usd > emulator.cost_usd
-            else 0
-        )
+        left_usd = budget.cost_usd - emulator.cost_usd
+        size = min(size, int(left_usd / each) + 1) if left_usd > 0 else 0
     return emulator.ask(size) if size > 0 else []

@@ -1,4 +1,4 @@
-"""Budgeted exploration: ask for the (query, path) pairs that can still change a front, tell their outcomes, read the fronts."""
+"""Budgeted exploration: ask for pairs that can still change a front, and tell their outcomes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.emulator.allocation import share
 from ecollm_lab.emulator.estimates import Estimates, slo_regret
 from ecollm_lab.records import LabError, Outcome, Path, Query
-from ecollm_lab.traces import is_on_front
 
-# paths asked together on one query: they are compared on the same question, and prefixes they share
-# run once
+# Paths asked together on one query: they are compared on the same question, and prefixes that they
+# share run once.
 PER_QUERY = 4
 # share of the questions that goes to any path, set aside or not, in case the model is wrong
 FLOOR = 0.05
-# SLOs, each limit the cost or latency of a random path, that paths compete for in each posterior
-# draw
-N_BOXES = 25
 # a path less probable than this to be on the front, overall and in every cluster, is set aside
 SET_ASIDE = 0.01
-GROWTH, SMALLEST_BATCH = (
-    0.2,
-    16,
-)  # a batch is this share of the outcomes so far: fits stay few however long the sweep
+# A batch is this share of the outcomes so far, so that fits stay few however long the sweep.
+GROWTH, SMALLEST_BATCH = 0.2, 16
 LARGE = 500_000  # with more cells than this, one step of learning variances per batch
 FAILURES = 3  # so many failed outcomes and no good one: the path is given up
 
@@ -91,19 +86,22 @@ class Emulator:
         return len(self._outcomes)
 
     @property
+    def n_pairs(self) -> int:
+        """How many (query, path) pairs there are."""
+        return self._told.size
+
+    @property
     def given_up(self) -> np.ndarray:
         """Tell which paths only ever failed, shape (paths,)."""
         good = ~np.isnan(self._tables[0])
         return (self._told.sum(axis=0) >= FAILURES) & ~good.any(axis=0)
 
     def ask(self, n: int) -> list[Pair]:
-        """Return up to `n` (query_id, path_id) pairs to measure next; none when all have been asked.
+        """Return up to `n` (query_id, path_id) pairs to measure next; none when all were asked.
 
         While there are paths never asked, only those are returned, once each, so there may be fewer
-        than n.
-
-        Pairs on the same query stand together. A pair is asked once; tell its outcome before long,
-        for until then it counts for nothing.
+        than n. Pairs on the same query stand together. A pair is asked once; tell its outcome
+        before long, for until then it counts for nothing.
 
         Raises
         ------
@@ -149,7 +147,10 @@ class Emulator:
         return [(self.query_ids[q], self.path_ids[p]) for p in columns]
 
     def _least_asked(self, k: int) -> list[int]:
-        """Return up to k queries with something left to ask: those asked least, clusters by turns, chance among equals."""
+        """Return up to k queries with something left to ask.
+
+        Those asked least come first, clusters by turns, chance among equals.
+        """
         count = self._asked.sum(axis=1)
         chance = self._rng.random(len(count))
         turn = np.empty(len(count))
@@ -160,34 +161,15 @@ class Emulator:
         return [int(q) for q in order if count[q] < len(self.path_ids)][:k]
 
     def _weights(self) -> np.ndarray:
-        """Return each path's share of the next questions on queries of each cluster, shape (clusters, paths)."""
+        """Return each path's share of the questions per cluster, shape (clusters, paths)."""
         self.refresh()
-        overall = self._share(self.estimates.draws())
+        overall = share(self.estimates.draws(), self.given_up, self._rng)
         out = np.tile(overall, (int(self.labels.max()) + 1, 1))
         known = np.unique(self.labels)
         for label in known if len(known) > 1 else ():
-            out[label] = (
-                overall + self._share(self.estimates.draws(np.flatnonzero(self.labels == label)))
-            ) / 2
+            draws = self.estimates.draws(np.flatnonzero(self.labels == label))
+            out[label] = (overall + share(draws, self.given_up, self._rng)) / 2
         return (1 - FLOOR) * out + FLOOR / len(self.path_ids)
-
-    def _share(self, draws: np.ndarray) -> np.ndarray:
-        weight = self._votes(draws) * draws[:, :, 0].std(axis=0)
-        weight[self.given_up] = 0.0
-        return weight / weight.sum() if weight.sum() > 0 else np.full(len(weight), 1 / len(weight))
-
-    def _votes(self, draws: np.ndarray) -> np.ndarray:
-        """Return votes for paths that are on the front or serve an SLO best, each kind half, shape (paths,), sum 1."""
-        masks = np.array([is_on_front(draw) for draw in draws])
-        front = (masks / masks.sum(axis=1, keepdims=True)).sum(axis=0)
-        by_limit = np.sort(draws[:, :, 1:], axis=1)
-        draw = np.arange(len(draws))[:, None]
-        at = self._rng.integers(draws.shape[1], size=(2, len(draws), N_BOXES))
-        kept = draws[:, None, :, 1] <= by_limit[draw, at[0], 0][:, :, None]
-        kept &= draws[:, None, :, 2] <= by_limit[draw, at[1], 1][:, :, None]
-        best = np.where(kept, draws[:, None, :, 0], -1.0).argmax(axis=2)[kept.any(axis=2)]
-        served = np.bincount(best, minlength=draws.shape[1])
-        return (front / front.sum() + served / max(served.sum(), 1)) / 2
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         """Take in outcomes of pairs that were asked; NaN quality means that the attempt failed.
@@ -214,7 +196,7 @@ class Emulator:
         self._add(told)
 
     def recall(self, outcomes: Iterable[Outcome]) -> None:
-        """Take in outcomes that are already there, from a store or a trace, without asking; raises as `tell` does."""
+        """Take in outcomes that are already there, from a store or a trace; raises as `tell`."""
         told = list(outcomes)
         self._check(told)
         self._add(told)
@@ -255,7 +237,7 @@ class Emulator:
         self._current = self._current and not told
 
     def refresh(self, *, thorough: bool = False) -> Estimates:
-        """Bring `estimates` up to date with what was told; `thorough` fits longer and draws more, for final results."""
+        """Bring `estimates` up to date with the outcomes; `thorough` is for final results."""
         if thorough or not self._current:
             if np.isnan(self._tables[0]).all():
                 raise LabError(
@@ -265,8 +247,7 @@ class Emulator:
             steps = (
                 1 if self._told.size > LARGE else 8 if self.estimates.n_outcomes.sum() == 0 else 2
             )
-            # in a large space two steps: a single one would leave the spread of cost and latency as
-            # it was
+            # In a large space two steps: one would leave the spread of cost and latency as it was.
             if thorough:
                 steps = 20 if self._told.size <= LARGE else 2
             self.estimates.update(*self._tables, iterations=steps, n_draws=256 if thorough else 64)
@@ -274,9 +255,10 @@ class Emulator:
         return self.estimates
 
     def expected_regret(self) -> float:
-        """Return the quality that knowing every path exactly would still add, averaged over SLOs; lower is surer.
+        """Return the quality that knowing every path exactly would still add; lower is surer.
 
-        Limits are 5 × 5 quantiles of the estimated costs and latencies; see `estimates.slo_regret`.
+        It is averaged over SLOs, whose limits are 5 × 5 quantiles of the estimated costs and
+        latencies; see `estimates.slo_regret`.
         """
         draws = self.refresh().draws()
         levels = (np.arange(5) + 0.5) / 5

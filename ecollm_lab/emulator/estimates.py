@@ -1,4 +1,4 @@
-"""What a partial set of outcomes says about every path: quality, cost and latency, with uncertainty."""
+"""What some outcomes say about every path: quality, cost and latency, with uncertainty."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.domains.clusters import find_clusters
-from ecollm_lab.emulator.mixed import STEADY, Design, MixedModel
+from ecollm_lab.emulator.design import Design
+from ecollm_lab.emulator.mixed import MixedModel
+from ecollm_lab.emulator.positive import PositiveModel
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front
 
@@ -17,94 +19,8 @@ LEAST_VARIANCE = 0.03 * 0.97  # of a quality near 0 or 1, where a few equal outc
 MIN_QUERIES_TO_CLUSTER = 16
 
 
-class PositiveModel:
-    """Cost or latency: one mixed model of the logarithm's level, one of how widely a path's outcomes spread around it.
-
-    A path seen only at zero counts as free; where both occur the share of zeros is kept.
-    """
-
-    def __init__(self, design: Design) -> None:
-        self._level, self._spread = (
-            MixedModel(design, slopes=False, start=STEADY),
-            MixedModel(design, slopes=False),
-        )
-
-    def fit(
-        self, values: np.ndarray, *, rng: np.random.Generator, n_draws: int, iterations: int
-    ) -> None:
-        """Fit to values (queries, paths) >= 0, NaN where not seen; a single iteration leaves a spread learned before as it is."""
-        seen = ~np.isnan(values)
-        positive = seen & (values > 0)
-        n_seen = seen.sum(axis=0)
-        self._values, self._n_draws = values, n_draws
-        self._share = np.where(
-            n_seen > 0,
-            positive.sum(axis=0) / np.maximum(n_seen, 1),
-            float(2 * positive.sum() > seen.sum()),
-        )
-        self._any = bool(positive.any())
-        if not self._any:
-            return
-        y = np.where(positive, np.log(np.where(positive, values, 1.0)), np.nan)
-        self._level.fit(y, rng=rng, n_draws=n_draws, iterations=iterations)
-        if self._spread.fitted and iterations == 1:
-            return
-        deviation = y - self._level.levels()
-        floor = (
-            0.02 * np.nanstd(deviation) + 1e-9
-        )  # the logarithm of a deviation that happens to be zero
-        self._spread.fit(
-            np.log(np.abs(deviation) + floor), rng=rng, n_draws=n_draws, iterations=iterations
-        )
-        width = np.exp(self._spread.levels())
-        self._shape = np.quantile((deviation / width)[positive], (np.arange(200) + 0.5) / 200)
-        factors = np.exp(np.clip(width[:, None] * self._shape, -20, 20))
-        self._factor, self._relative_sd = factors.mean(axis=1), factors.std(axis=1)
-
-    def mean_draws(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return draws of each path's mean over the queries `rows`, shape (draws, paths); outcomes seen enter as they are."""
-        if not self._any:
-            return np.zeros((self._n_draws, len(self._share)))
-        values = self._values[rows]
-        seen = ~np.isnan(values)
-        left = (len(rows) - seen.sum(axis=0))[:, None]
-        query = np.exp(self._level.scale * self._level.query_effects)
-        typical = (
-            np.exp(self._level.level_draws())
-            * self._share[:, None]
-            * query[rows].mean(axis=0)
-            / query.mean(axis=0)
-        )
-        noise = (
-            np.sqrt(left)
-            * typical
-            * self._relative_sd[:, None]
-            * rng.standard_normal(typical.shape)
-        )
-        total = (
-            np.where(seen, values, 0.0).sum(axis=0)[:, None]
-            + left * typical * self._factor[:, None]
-            + noise
-        )
-        return np.maximum(total / len(rows), 0.0).T
-
-    def quantile_draws(self, q: float, rng: np.random.Generator, n_draws: int) -> np.ndarray:
-        """Return draws of each path's quantile over all queries, shape (draws, paths); outcomes seen enter as they are."""
-        if not self._any:
-            return np.zeros((n_draws, len(self._share)))
-        levels, widths = self._level.level_draws(), np.exp(self._spread.level_draws())
-        out = np.empty((n_draws, len(self._share)))
-        for i in range(n_draws):
-            drawn = np.exp(
-                levels[:, i] + widths[:, i] * rng.choice(self._shape, self._values.shape)
-            )
-            drawn[rng.random(drawn.shape) >= self._share] = 0.0
-            out[i] = np.quantile(np.where(np.isnan(self._values), drawn, self._values), q, axis=0)
-        return out
-
-
 class Estimates:
-    """Quality, cost and latency of every path of a space on every query, from the outcomes seen so far.
+    """Quality, cost and latency of every path on every query, from the outcomes seen so far.
 
     Parameters
     ----------
@@ -173,7 +89,10 @@ class Estimates:
         path_ids: Sequence[str] | None = None,
         seed: int = 0,
     ) -> Estimates:
-        """Estimate from a trace, complete or not; `embeddings` are of its queries in order, `path_ids` may name paths never run."""
+        """Estimate from a trace, complete or not.
+
+        `embeddings` are of its queries in order; `path_ids` may name paths that were never run.
+        """
         estimates = cls(path_ids or trace.path_ids, trace.query_ids, embeddings, seed=seed)
         columns = pd.Index(trace.path_ids).get_indexer(pd.Index(estimates.path_ids))
         tables = [
@@ -214,7 +133,10 @@ class Estimates:
         self.n_outcomes = (~np.isnan(quality)).sum(axis=0)
 
     def _quality_precision(self, seen: np.ndarray) -> np.ndarray | None:
-        """Return each path's precision relative to the average outcome, shape (paths,); None before the first fit."""
+        """Return each path's precision relative to the average outcome, shape (paths,).
+
+        None before the first fit.
+        """
         if not self._quality.fitted:
             return None
         level = np.clip(self._quality.cells().mean(axis=0), 0.0, 1.0)
@@ -223,9 +145,9 @@ class Estimates:
         return (n @ variance) / n.sum() / variance
 
     def draws(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """Return posterior draws of the paths' mean quality, cost_usd and latency_s over the queries `rows` (default all).
+        """Return posterior draws of the paths' mean quality, cost_usd and latency_s.
 
-        Shape (draws, paths, 3).
+        Over the queries `rows`, all if left out; shape (draws, paths, 3).
         """
         rows = np.arange(len(self.query_ids)) if rows is None else np.asarray(rows)
         quality = np.clip(self._quality.mean_draws(rows, self._rng), 0.0, 1.0)
@@ -239,17 +161,23 @@ class Estimates:
         )
 
     def tail_draws(self, column: str, q: float = 0.95, n_draws: int = 32) -> np.ndarray:
-        """Return posterior draws of the paths' quantile of cost_usd or latency_s over all queries, shape (draws, paths)."""
+        """Return posterior draws of the paths' quantile of cost_usd or latency_s over all queries.
+
+        Shape (draws, paths).
+        """
         return {"cost_usd": self._cost, "latency_s": self._latency}[column].quantile_draws(
             q, self._rng, n_draws
         )
 
     def expected_quality(self) -> np.ndarray:
-        """Return the posterior mean quality of every query on every path, shape (queries, paths); not clipped to [0, 1]."""
+        """Return the posterior mean quality of every query on every path, shape (queries, paths).
+
+        It is not clipped to [0, 1].
+        """
         return self._quality.cells()
 
     def fronts(self) -> pd.DataFrame:
-        """Return one row per path for all queries ("all") and for each cluster of queries ("cluster 0", …).
+        """Return a row per path for all queries ("all") and for each cluster ("cluster 0", …).
 
         Columns: scope, path_id, then for quality, cost_usd and latency_s the mean and a 90 %
         credible interval (`_low`, `_high`), on_front (by the means), front_probability (share of
@@ -280,7 +208,9 @@ class Estimates:
 
 
 def slo_regret(draws: np.ndarray, boxes: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return what not knowing better costs: expected quality lost to the best path within each box, averaged; and the picks.
+    """Return the quality expected to be lost by not knowing better, and the picks.
+
+    The quality is lost to the best path within each box, averaged over the boxes.
 
     Parameters
     ----------

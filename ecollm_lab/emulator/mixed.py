@@ -1,21 +1,16 @@
-"""A Gaussian mixed model of a table (queries × paths) with few cells seen: components, pairs, paths, queries, query slopes."""
+"""A Gaussian mixed model of a table (queries × paths) of which few cells were seen."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from ecollm_lab.traces.path_ids import path_factors
+from ecollm_lab.emulator.design import Design
 
 # Where expectation maximisation starts, as shares of the variance of what is fitted. Single answers
-# are mostly noise; among paths,
-# stages explain most, their pairs little, a path's own part less, but never nothing. Cost and
-# latency are mostly the path's.
+# are mostly noise; among paths, stages explain most, their pairs little, a path's own part less,
+# but never nothing. Cost and latency are mostly the path's.
 NOISY = {
     "alone": 0.1,
     "component": 0.05,
@@ -34,109 +29,20 @@ STEADY = {
     "query": 0.1,
     "noise": 0.2,
 }
-PRIOR_WEIGHT = (
-    2.0  # how many effects the start weighs against those seen; keeps every variance above zero
-)
+# How many effects the start weighs against those seen; keeps every variance above zero.
+PRIOR_WEIGHT = 2.0
 RELAXATION = 1.7  # exponent on each step of expectation maximisation, which creeps without it
-N_DIRECTIONS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Design:
-    """What paths have in common, and what queries have in common.
-
-    Attributes
-    ----------
-    main
-        One-hot path features, shape (paths, effects): components, their names and numbers, pairs of
-        them, the path itself.
-    group
-        Which variance each column of `main` shares, shape (effects,); `kinds` names the variances.
-    slopes, slope_group
-        The columns of `main` whose effect may vary with the query, shape (paths, slopes), and their
-        stage, shape (slopes,).
-    basis, basis_group
-        What it may vary with, shape (queries, features): clusters (group 0) and principal
-        directions of the embeddings (1).
-
-    """
-
-    main: np.ndarray
-    group: np.ndarray
-    kinds: tuple[str, ...]
-    slopes: np.ndarray
-    slope_group: np.ndarray
-    basis: np.ndarray
-    basis_group: np.ndarray
-
-    @classmethod
-    def over(cls, path_ids: Sequence[str], embeddings: np.ndarray, labels: np.ndarray) -> Design:
-        """Read components from path ids: "a/b-3/c" has three stages; "b-3" counts as itself, as "b" and as "3".
-
-        Ids without the same number (two or more) of "/"-separated parts have nothing in common:
-        each path stands alone.
-
-        Parameters
-        ----------
-        path_ids
-            Shape (paths,).
-        embeddings
-            Of the queries, shape (queries, dimension).
-        labels
-            Cluster of each query, shape (queries,).
-
-        """
-        factors = path_factors(path_ids)
-        columns = [_one_hot(levels) for _, levels in factors]
-        kinds = [("component", stage) for stage, _ in factors]
-        slopes, stages = list(columns), [stage for stage, _ in factors]
-        for (stage_a, a), (stage_b, b) in combinations(factors, 2):
-            if stage_a != stage_b:
-                columns.append(_one_hot([f"{x}\n{y}" for x, y in zip(a, b, strict=True)]))
-                kinds.append(("pair", 0))
-        alone = np.eye(len(path_ids))
-        columns.append(alone)
-        kinds.append(("path" if factors else "alone", 0))
-        if not factors:
-            slopes, stages = [alone], [0]
-        groups = list(dict.fromkeys(kinds))
-        clusters = _one_hot(labels)
-        basis = [clusters - clusters.mean(axis=0), _directions(embeddings)]
-        return cls(
-            main=np.hstack(columns),
-            group=np.repeat([groups.index(kind) for kind in kinds], [c.shape[1] for c in columns]),
-            kinds=tuple(kind for kind, _ in groups),
-            slopes=np.hstack(slopes),
-            slope_group=np.repeat(stages, [s.shape[1] for s in slopes]),
-            basis=np.hstack(basis),
-            basis_group=np.repeat([0, 1], [b.shape[1] for b in basis]),
-        )
-
-
-def _one_hot(levels: Sequence[object] | np.ndarray) -> np.ndarray:
-    known, index = np.unique(np.asarray(levels), return_inverse=True)
-    return np.eye(len(known))[index]
-
-
-def _directions(embeddings: np.ndarray) -> np.ndarray:
-    """Return up to `N_DIRECTIONS` principal directions, of unit mean square together, shape (queries, directions)."""
-    centred = np.asarray(embeddings, dtype=float) - np.mean(embeddings, axis=0)
-    u, s, _ = np.linalg.svd(centred, full_matrices=False)
-    keep = np.flatnonzero(s > 1e-6)[:N_DIRECTIONS]
-    return (
-        u[:, keep] * s[keep] / np.sqrt(np.mean(np.square(s[keep])) / len(embeddings))
-        if len(keep)
-        else u[:, keep]
-    )
 
 
 class MixedModel:
-    """y[query, path] = mean + effects of the path + effect of the query + slopes of components on query features + noise.
+    """A table of queries and paths as a sum of effects and noise.
 
-    All effects are Gaussian with mean zero and one variance per group, learned by expectation
-    maximisation from posterior draws: structure that the data do not show shrinks away, and a
-    path's own effect never vanishes. Query effects or the paths' own effects, whichever are more,
-    are integrated out; a fit costs one Cholesky factor of the rest, however many cells are seen.
+    y[query, path] is a mean, the effects of the path, the effect of the query, slopes of components
+    on the query's features, and noise. All effects are Gaussian with mean zero and one variance per
+    group, learned by expectation maximisation from posterior draws: structure that the data do not
+    show shrinks away, and a path's own effect never vanishes. Query effects or the paths' own
+    effects, whichever are more, are integrated out; a fit costs one Cholesky factor of the rest,
+    however many cells are seen.
 
     Attributes
     ----------
@@ -186,7 +92,7 @@ class MixedModel:
         iterations: int = 1,
         weights: np.ndarray | None = None,
     ) -> None:
-        """Fit to y (queries, paths), NaN where not seen; goes on from the variances of the last fit.
+        """Fit to y (queries, paths), NaN where not seen, from the variances of the last fit.
 
         Parameters
         ----------
@@ -234,7 +140,10 @@ class MixedModel:
         self._square, self._n_main = float((z * self._z).sum()), n
 
     def _solve(self, rng: np.random.Generator, n_draws: int) -> None:
-        """Draw from the posterior of all effects: those kept with one diagonal block integrated out, then that block given them."""
+        """Draw from the posterior of all effects.
+
+        One diagonal block is integrated out; the rest is drawn, then that block given the rest.
+        """
         noise, prior = self.variances[-1], np.concatenate([[1e-4], 1 / self.variances[self._group]])
         n_queries, n_paths = self._seen.shape
         prior_query = np.full(n_queries, 1 / self.variances[-2])
@@ -322,7 +231,10 @@ class MixedModel:
         return self.offset + self.scale * (paths + self.query_effect[:, None])
 
     def mean_draws(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return draws of each path's mean y over the queries `rows`, shape (draws, paths); cells seen enter as they are."""
+        """Return draws of each path's mean y over the queries `rows`, shape (draws, paths).
+
+        Cells that were seen enter as they are.
+        """
         seen, z, basis, a = (
             self._seen[rows].astype(float),
             self._z[rows],

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecollm_lab.emulator import emulate_domain
+from ecollm_lab.emulator import Budget, ExplorationOptions, emulate_domain
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import DomainOptions, Progress, sweep_domain
 from ecollm_lab.sweeps.job import Job, running
@@ -190,8 +190,35 @@ def _sweep(
 
 
 def emulate_live(domain: str, *, store_file: FilePath, **options: Any) -> JobView[str]:
-    """Explore a domain beside the notebook; arguments, result and errors of `exploring.emulate_domain`, the rest like `sweep_live`."""
-    return _start("emulate", domain, emulate_domain, store_file, options)
+    """Explore a domain beside the notebook; result and errors of `emulator.emulate_domain`.
+
+    `options` are its `budget`, `catalog_file` and `out`, and the fields of `ExplorationOptions`;
+    the rest is like `sweep_live`.
+    """
+    return _start("emulate", domain, _emulate, store_file, options)
+
+
+def _emulate(
+    domain: str,
+    *,
+    budget: Budget,
+    catalog_file: FilePath,
+    store_file: FilePath,
+    stop: Event,
+    on_progress: Callable[[Progress], None],
+    out: FilePath | None = None,
+    **options: Any,
+) -> str:
+    return emulate_domain(
+        domain,
+        budget,
+        catalog_file=catalog_file,
+        store_file=store_file,
+        out=out,
+        options=ExplorationOptions(**options),
+        stop=stop,
+        on_progress=on_progress,
+    )
 
 
 def _start(

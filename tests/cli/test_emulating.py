@@ -1,8 +1,12 @@
 """The command that explores a domain with a budget."""
 
+import os
+import signal
+
 import pandas as pd
 import pytest
 
+from ecollm_lab.emulator import Emulator
 from ecollm_lab.traces import Trace
 from tests.support.commands import FOUR, call, stored
 
@@ -78,12 +82,29 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
     } == was  # its outcomes are of that day and machine
 
 
+def test_an_exploration_that_is_interrupted_prints_its_report(tmp_path, monkeypatch):
+    tell = Emulator.tell
+
+    def interrupted(self, outcomes):
+        tell(self, outcomes)
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr(Emulator, "tell", tell)
+
+    monkeypatch.setattr(Emulator, "tell", interrupted)
+    replay, out = "data/traces/smart_home.parquet", tmp_path / "e.parquet"
+    options = ["--domain", "smart_home", "--budget-share", 0.5, "--replay", replay, "--out", out]
+    text = call("emulate", *options, code=130)
+    assert "Ended because: run stopped early" in text
+    assert "90 % credible intervals" in text
+    assert out.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({}, "Give either a budget share (--budget-share) or a budget"),
+        ({}, "A budget needs outcomes, cost_usd, seconds or share"),
         ({"budget_share": 0.5, "max_outcomes": 9}, "and not both"),
-        ({"budget_share": 1.5}, "budget_share must be within (0, 1], got 1.5"),
+        ({"budget_share": 1.5}, "Budget share must be within (0, 1], got 1.5"),
         ({"max_cost_usd": 0}, "Budget cost_usd must be positive"),
         (
             {"max_outcomes": 3},
@@ -92,7 +113,6 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
         ({"max_outcomes": 8, "replay": "nowhere.parquet"}, "Cannot read the trace nowhere.parquet"),
         ({"max_outcomes": 8, "out": "README.md/x.parquet"}, "Cannot create README.md"),
         ({"max_outcomes": 8, "out": "x.csv"}, "ends in .parquet, got x.csv"),
-        ({}, "--max-outcomes, --max-cost-usd, --seconds"),
     ],
 )
 def test_emulate_says_what_is_wrong(place, changes, says):

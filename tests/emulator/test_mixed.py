@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ecollm_lab.emulator.mixed import NOISY, Design, MixedModel
+from ecollm_lab.emulator.design import Design
+from ecollm_lab.emulator.mixed import NOISY, MixedModel
 
 
 def table(n_queries, sizes, seen, seed):
@@ -81,7 +82,7 @@ def test_components_are_read_from_ids_and_lists_of_models_stand_alone():
         "path",
     )  # the first stage offers no choice
     assert stages.main[:, :4].tolist() == np.eye(4).tolist()  # the slugs; then names and numbers
-    alone = Design.over(["gpt-4o", "llama/70b", "qwen"], embeddings, labels)
+    alone = Design.over(["gpt-4o", "llama-70b", "qwen"], embeddings, labels)
     assert alone.kinds == ("alone",)
     assert alone.main.tolist() == np.eye(3).tolist()
 

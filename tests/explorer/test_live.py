@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ecollm_lab.emulator import Budget
 from ecollm_lab.explorer import emulate_live, live, sweep_live
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Progress, Store
@@ -103,13 +104,13 @@ def test_running_the_cell_again_shows_the_same_job(options, held_at_five):
 
 
 def test_an_exploration_reports_and_hands_over_its_report(options):
-    view = emulate_live("data/smart_home", budget_share=0.05, **options)
+    view = emulate_live("data/smart_home", budget=Budget(share=0.05), **options)
     assert "Ended because: budget spent" in view.result(60)
     view.job.join()
     assert view.bar.value == view.bar.max == stored(options)
     emulate_live(
         "data/smart_home",
-        budget_share=0.05,
+        budget=Budget(share=0.05),
         replay=Path("data/traces/smart_home.parquet"),
         **options,
     ).result(60)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from ecollm_lab.domains import load_domain
-from ecollm_lab.emulator import Budget, emulate_domain
+from ecollm_lab.emulator import Budget, ExplorationOptions, emulate_domain
 from ecollm_lab.models import Catalog, Reply, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
@@ -109,8 +109,8 @@ def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
     seen = []
     report = emulate_domain(
         "data/smart_home",
-        budget=Budget(outcomes=60),
-        path_ids=ids,
+        Budget(outcomes=60),
+        options=ExplorationOptions(path_ids=ids),
         on_progress=lambda p: seen.append((p.done, p.failed)),
         **options(judge, tmp_path, "perm:20"),
     )
@@ -124,7 +124,7 @@ def test_an_exploration_goes_on_past_failed_pairs(judge, tmp_path):
 
 def test_an_exploration_ends_with_a_report_when_the_endpoint_is_owed_no_more(judge, tmp_path):
     ids = ["none/none/none/plain/hosted", "none/bm25-1/none/plain/hosted"]
-    given = {"path_ids": ids, **options(judge, tmp_path, "ok")}
+    given = {"options": ExplorationOptions(path_ids=ids), **options(judge, tmp_path, "ok")}
     report = emulate_domain("data/smart_home", budget=Budget(cost_usd=0.02), **given)
     assert "Ended because" in report
     with Store(tmp_path / "s.sqlite") as store:

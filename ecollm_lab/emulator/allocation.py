@@ -1,0 +1,51 @@
+"""Which paths deserve the next outcomes, from posterior draws of what all paths deliver."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecollm_lab.traces import is_on_front
+
+# SLOs in each posterior draw that paths compete for; each limit is the cost or latency of a random
+# path.
+N_BOXES = 25
+
+
+def share(draws: np.ndarray, left_out: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return each path's share of the next questions, shape (paths,), sum 1.
+
+    Parameters
+    ----------
+    draws
+        Posterior draws of mean quality, cost and latency, shape (draws, paths, 3).
+    left_out
+        Paths that get nothing, shape (paths,).
+    rng
+        Draws the SLOs.
+
+    Notes
+    -----
+    A share is the path's votes times the standard deviation of its quality: where it matters and is
+    not known yet.
+
+    """
+    weight = votes(draws, rng) * draws[:, :, 0].std(axis=0)
+    weight[left_out] = 0.0
+    return weight / weight.sum() if weight.sum() > 0 else np.full(len(weight), 1 / len(weight))
+
+
+def votes(draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return votes for paths on the front and for those that serve an SLO best, shape (paths,).
+
+    Each of the two kinds has half of the votes, which sum to 1.
+    """
+    masks = np.array([is_on_front(draw) for draw in draws])
+    front = (masks / masks.sum(axis=1, keepdims=True)).sum(axis=0)
+    by_limit = np.sort(draws[:, :, 1:], axis=1)
+    draw = np.arange(len(draws))[:, None]
+    at = rng.integers(draws.shape[1], size=(2, len(draws), N_BOXES))
+    kept = draws[:, None, :, 1] <= by_limit[draw, at[0], 0][:, :, None]
+    kept &= draws[:, None, :, 2] <= by_limit[draw, at[1], 1][:, :, None]
+    best = np.where(kept, draws[:, None, :, 0], -1.0).argmax(axis=2)[kept.any(axis=2)]
+    served = np.bincount(best, minlength=draws.shape[1])
+    return (front / front.sum() + served / max(served.sum(), 1)) / 2

@@ -1,0 +1,115 @@
+"""Measuring the pairs that an exploration asks for, through the store of the sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import nan
+from threading import Event
+
+from ecollm_lab.domains import Domain
+from ecollm_lab.emulator.emulator import Pair
+from ecollm_lab.models import BudgetSpent, ModelPool, default_encoder
+from ecollm_lab.paths import PathSpace, Pipeline
+from ecollm_lab.records import Outcome
+from ecollm_lab.sweeps import Progress, Store, SweepOptions, fingerprints, sweep
+
+
+class LiveRun:
+    """The pairs of a domain's training queries, measured on demand.
+
+    Parameters
+    ----------
+    domain, space
+        The queries and the paths.
+    store, models
+        Both open; what the store holds is not measured again.
+    max_cost_usd
+        Never owe endpoints more than this many US dollars.
+
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        space: PathSpace,
+        store: Store,
+        models: ModelPool,
+        max_cost_usd: float | None,
+    ) -> None:
+        catalog, encoder = models.catalog, default_encoder()
+        self._queries, self._space, self._store = domain.split("train"), space, store
+        self._pipeline = Pipeline(domain, catalog, encoder, models)
+        self._marks = fingerprints(domain, catalog, encoder.name, space)
+        self._max_cost_usd = max_cost_usd
+
+    def recalled(self) -> list[Outcome]:
+        """Return the outcomes that the store holds already."""
+        return self._stored(
+            {(query.id, path.id) for query in self._queries for path in self._space}
+        )
+
+    def _stored(self, pairs: set[Pair]) -> list[Outcome]:
+        marks = dict.fromkeys(self._marks.values())
+        return [
+            outcome
+            for mark in marks
+            for outcome in self._store.outcomes(mark)
+            if (outcome.query_id, outcome.path_id) in pairs
+        ]
+
+    def runner(
+        self,
+        progress: Progress,
+        stop: Event | None,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> Callable[[list[Pair]], list[Outcome]]:
+        """Return the `run` of `emulate`; it adds up `progress` over all batches."""
+
+        def run(pairs: list[Pair]) -> list[Outcome]:
+            before = (progress.done, progress.cost_usd, progress.failed, progress.retried)
+
+            def show(batch: Progress) -> None:
+                progress.done, progress.cost_usd = (
+                    before[0] + batch.done,
+                    before[1] + batch.cost_usd,
+                )
+                progress.failed, progress.retried = (
+                    before[2] + batch.failed,
+                    before[3] + batch.retried,
+                )
+                progress.latest = batch.latest
+                progress.ended, progress.stopped = batch.ended, batch.stopped
+                if on_progress:
+                    on_progress(progress)
+
+            return self._measured(set(pairs), stop, show)
+
+        return run
+
+    def _measured(
+        self, pairs: set[Pair], stop: Event | None, show: Callable[[Progress], None]
+    ) -> list[Outcome]:
+        """Sweep the pairs; return their outcomes, with NaN for those that failed."""
+        options = SweepOptions(only=pairs, max_cost_usd=self._max_cost_usd)
+        paths, marks = self._space.paths, self._marks
+        try:
+            sweep(
+                self._pipeline,
+                self._queries,
+                paths,
+                self._store,
+                marks,
+                options,
+                stop=stop,
+                on_progress=show,
+            )
+        except BudgetSpent:
+            if not self.recalled():
+                raise
+        failed = [
+            Outcome(failure.query_id, failure.path_id, nan, nan, nan, 0, 0)
+            for mark in dict.fromkeys(marks.values())
+            for failure in self._store.failures(mark)
+            if (failure.query_id, failure.path_id) in pairs
+        ]
+        return self._stored(pairs) + failed

@@ -1,0 +1,103 @@
+"""Cost and latency of paths from few outcomes: levels, spreads and tails of their logarithms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecollm_lab.emulator.design import Design
+from ecollm_lab.emulator.mixed import STEADY, MixedModel
+
+
+class PositiveModel:
+    """Cost or latency: a mixed model of the logarithm's level, and one of the spread around it.
+
+    A path seen only at zero counts as free; where both occur the share of zeros is kept.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self._level, self._spread = (
+            MixedModel(design, slopes=False, start=STEADY),
+            MixedModel(design, slopes=False),
+        )
+
+    def fit(
+        self, values: np.ndarray, *, rng: np.random.Generator, n_draws: int, iterations: int
+    ) -> None:
+        """Fit to values (queries, paths) >= 0, NaN where not seen.
+
+        A single iteration leaves a spread that was learned before as it is.
+        """
+        seen = ~np.isnan(values)
+        positive = seen & (values > 0)
+        n_seen = seen.sum(axis=0)
+        self._values, self._n_draws = values, n_draws
+        self._share = np.where(
+            n_seen > 0,
+            positive.sum(axis=0) / np.maximum(n_seen, 1),
+            float(2 * positive.sum() > seen.sum()),
+        )
+        self._any = bool(positive.any())
+        if not self._any:
+            return
+        y = np.where(positive, np.log(np.where(positive, values, 1.0)), np.nan)
+        self._level.fit(y, rng=rng, n_draws=n_draws, iterations=iterations)
+        if self._spread.fitted and iterations == 1:
+            return
+        deviation = y - self._level.levels()
+        floor = (
+            0.02 * np.nanstd(deviation) + 1e-9
+        )  # the logarithm of a deviation that happens to be zero
+        self._spread.fit(
+            np.log(np.abs(deviation) + floor), rng=rng, n_draws=n_draws, iterations=iterations
+        )
+        width = np.exp(self._spread.levels())
+        self._shape = np.quantile((deviation / width)[positive], (np.arange(200) + 0.5) / 200)
+        factors = np.exp(np.clip(width[:, None] * self._shape, -20, 20))
+        self._factor, self._relative_sd = factors.mean(axis=1), factors.std(axis=1)
+
+    def mean_draws(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return draws of each path's mean over the queries `rows`, shape (draws, paths).
+
+        Outcomes that were seen enter as they are.
+        """
+        if not self._any:
+            return np.zeros((self._n_draws, len(self._share)))
+        values = self._values[rows]
+        seen = ~np.isnan(values)
+        left = (len(rows) - seen.sum(axis=0))[:, None]
+        query = np.exp(self._level.scale * self._level.query_effects)
+        typical = (
+            np.exp(self._level.level_draws())
+            * self._share[:, None]
+            * query[rows].mean(axis=0)
+            / query.mean(axis=0)
+        )
+        noise = (
+            np.sqrt(left)
+            * typical
+            * self._relative_sd[:, None]
+            * rng.standard_normal(typical.shape)
+        )
+        total = (
+            np.where(seen, values, 0.0).sum(axis=0)[:, None]
+            + left * typical * self._factor[:, None]
+            + noise
+        )
+        return np.maximum(total / len(rows), 0.0).T
+
+    def quantile_draws(self, q: float, rng: np.random.Generator, n_draws: int) -> np.ndarray:
+        """Return draws of each path's quantile over all queries, shape (draws, paths).
+
+        Outcomes that were seen enter as they are.
+        """
+        if not self._any:
+            return np.zeros((n_draws, len(self._share)))
+        levels, widths = self._level.level_draws(), np.exp(self._spread.level_draws())
+        out = np.empty((n_draws, len(self._share)))
+        for i in range(n_draws):
+            drawn = np.exp(
+                levels[:, i] + widths[:, i] * rng.choice(self._shape, self._values.shape)
+            )
+            drawn[rng.random(drawn.shape) >= self._share] = 0.0
+            out[i] = np.quantile(np.where(np.isnan(self._values), drawn, self._values), q, axis=0)
+        return out
