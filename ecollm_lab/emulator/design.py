@@ -45,7 +45,8 @@ class Design:
     def over(cls, path_ids: Sequence[str], embeddings: np.ndarray, labels: np.ndarray) -> Design:
         """Read components from path ids: "a/b-3/c" has three stages.
 
-        "b-3" counts as itself, as "b" and as "3". Ids of a single part have nothing in common: each path stands alone.
+        "b-3" counts as itself, as "b" and as "3". Ids of a single part have nothing in common: each
+        path stands alone.
 
         Parameters
         ----------
