@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab import files
-from ecollm_lab.domains import Domain, load_domain
+from ecollm_lab.domains import Domain, grade, load_domain
+from ecollm_lab.domains.grader_agreement import compute_agreement, disagreements, read_labels
 from ecollm_lab.records import LabError
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
@@ -33,7 +35,7 @@ from ecollm_lab.traces.path_ids import model_of
 
 
 def draw(trace: Trace, domain: Domain, n: int, seed: int) -> list[dict[str, Any]]:
-    """Return `n` answers to judge, spread evenly over kind, wording, model and grade (right, partly right, wrong), in random order.
+    """Return `n` answers to judge, evenly over kind, wording, model and grade, in random order.
 
     The strata are every combination that occurs. Each gives one answer before any gives two; where
     they are more than `n`, every one is as likely to be drawn, rare or common. The same answer to
@@ -101,7 +103,10 @@ def show(rows: list[dict[str, Any]]) -> str:
 
 
 def fill(rows: list[dict[str, Any]], labels: list[float]) -> list[dict[str, Any]]:
-    """Return the rows with the first open labels filled; raise `LabError` for a label outside [0, 1] or too many of them."""
+    """Return the rows with the first open labels filled.
+
+    Raises `LabError` for a label outside [0, 1] or too many of them.
+    """
     places = [i for i, row in enumerate(rows) if row["label"] is None]
     if len(labels) > len(places):
         raise LabError(
@@ -112,6 +117,49 @@ def fill(rows: list[dict[str, Any]], labels: list[float]) -> list[dict[str, Any]
         raise LabError(f"A label must be within [0, 1], got {wrong[0]!r}; nothing was written.")
     given = dict(zip(places, labels, strict=False))
     return [{**row, "label": given.get(i, row["label"])} for i, row in enumerate(rows)]
+
+
+def graded(domains: list[Domain], folder: Path) -> Iterator[dict[str, Any]]:
+    """Compare the domains' grader with the judgements that a person wrote down."""
+    scores: list[float] = []
+    labels: list[float] = []
+    apart: list[dict[str, Any]] = []
+    for domain in domains:
+        file = folder / domain.name / "labels.jsonl"
+        if not file.exists() or any(row["label"] is None for row in read(file)):
+            continue
+        queries, known = {query.id: query for query in domain.queries}, read_labels(file, domain)
+        here = [
+            grade(queries[str(query_id)], answer)
+            for query_id, answer in zip(known["query_id"], known["answer"], strict=True)
+        ]
+        value = compute_agreement(here, known["label"].tolist())["agreement_rate"]
+        yield {
+            "domain": domain.name,
+            "metric": "grading_agreement_rate",
+            "value": value,
+            "n": len(known),
+        }
+        scores, labels = scores + here, labels + known["label"].tolist()
+        apart += [
+            {"domain": domain.name, **row}
+            for row in disagreements(domain, known, grade).to_dict("records")
+        ]
+    yield {"domain": "both", "metric": "judged_answers", "value": len(labels), "at_least": 200}
+    if labels:
+        found = compute_agreement(scores, labels)
+        intervals = {
+            key: found[key]
+            for key in ("agreement_rate_low", "agreement_rate_high", "cohen_kappa", "spearman")
+        }
+        about = {"n": len(labels), **intervals, "disagreements": apart}
+        yield {
+            "domain": "both",
+            "metric": "grading_agreement_rate",
+            "value": found["agreement_rate"],
+            "at_least": 0.97,
+            **about,
+        }
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The tables the Emulator is tried on: measured domains, recorded systems, and a synthetic space of stages; truth known in full."""
+"""The tables the Emulator is tried on: measured domains, recorded systems, synthetic spaces."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def available() -> list[str]:
 
 
 def renewed(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return new records, and those that a file holds of other traces, in the file's order of traces."""
+    """Return new records, and those that a file holds of other traces, in the file's order."""
     frame = frame.assign(**{key: value for key, value in made_now().items() if key not in frame})
     if not file.exists():
         return frame
@@ -100,13 +100,19 @@ def made_now() -> dict[str, str]:
 
 
 def edition(name: str) -> str:
-    """Return a digest of the file that a trace comes from, "" for a synthetic one: records of another edition are not of this trace."""
+    """Return a digest of the file that a trace comes from, "" for a synthetic one.
+
+    Records of another edition are not of this trace.
+    """
     file = (MEASURED if name in ("smart_home", "automotive") else RECORDED) / f"{name}.parquet"
     return "" if name in SIZES else hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def load(name: str, seed: int) -> Space:
-    """Return a space; the seed makes the synthetic ones, splits the recorded ones, and orders the paths."""
+    """Return a space.
+
+    The seed makes the synthetic ones, splits the recorded ones, and orders the paths.
+    """
     if name in SIZES:
         return synthetic(name, seed).permuted(seed)
     if name in ("smart_home", "automotive"):
@@ -134,7 +140,7 @@ def _recorded_frame(name: str) -> tuple[np.ndarray, list[str], list[str], np.nda
     frame = pd.read_parquet(RECORDED / f"{name}.parquet")
     if (
         name == "homeassistant"
-        # repeats of a unit are averaged; a path without latency and one run on few units are left out
+        # Repeats of a unit are averaged; paths without latency or run on few units are left out.
     ):
         frame = frame[
             (frame["domain"] != "ha-automations")
@@ -187,7 +193,7 @@ def _recorded(name: str, seed: int) -> Space:
 
 
 def synthetic(name: str, seed: int, n_queries: int = N_QUERIES) -> Space:
-    """Draw a space whose quality, cost and latency are made of components, pairs, paths, queries and topics.
+    """Draw a space made of components, pairs, paths, queries and topics.
 
     Quality is Bernoulli with a logit; latency and cost are sums over stages times log-normal noise.
     Used only to test the algorithm where truth is known; no result about language models rests on

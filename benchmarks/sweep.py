@@ -1,4 +1,4 @@
-"""What a sweep adds to the calls it makes: over bare llama.cpp, beside the plain `openai` client, per stored outcome.
+"""What a sweep adds to the calls it makes; beside bare llama.cpp and the `openai` client.
 
 `python -m benchmarks.sweep --json OUT.json [--quick]`
 
@@ -44,7 +44,7 @@ IN_FLIGHT, DELAY_S = 16, 0.2
 
 
 def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
-    """Sweep a bare path on the smallest and the largest edge model and compare with a loop of calls on the same prompts."""
+    """Compare sweeps of a bare path on two edge models with a loop of calls on the same prompts."""
     catalog, records = load_catalog("data/models.toml"), []
     encoder = default_encoder()
     with ModelPool(catalog) as models:
@@ -102,7 +102,7 @@ def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
 
 
 def throughput(place: Path, judge: Judge, quick: bool) -> list[dict[str, Any]]:
-    """Sweep against an endpoint of a fixed latency, and call it from the plain client in a pool of threads."""
+    """Sweep against an endpoint of a fixed latency, and call it from a pool of plain clients."""
     n, records = 320 if quick else 960, []
     ideal = n / IN_FLIGHT * DELAY_S
     remote = f"ok:{1000 * DELAY_S:g}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import emulator, routing, testbed
+from benchmarks import emulator_summary, routing, testbed, testbed_tables
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
 
@@ -49,7 +49,10 @@ def study() -> str:
 
 
 def gains() -> str:
-    """Return how far ours, the best other policy and the oracle are above the best single path in held-out quality."""
+    """Return how far ours, the best other policy and the oracle are above the best single path.
+
+    In held-out quality.
+    """
     lines = [
         (
             "| held-out queries of | best single path | ours | best other policy | oracle | limits"
@@ -90,7 +93,7 @@ def kinds() -> str:
 
 
 def measured() -> str:
-    """Return what the committed traces hold, how long measuring them took, and how much work sharing prefixes saved."""
+    """Return what the committed traces hold, and how long measuring them took."""
     lines = [
         (
             "| domain | queries (held out) | paths | outcomes | hours | stages executed, of those"
@@ -121,20 +124,20 @@ def records(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], 
 
 
 def kept(frame: pd.DataFrame) -> str:
-    """Return what a policy keeps of its held-out quality on the lab's own domains, at each share of the outcomes."""
-    return emulator.kept(frame[frame["trace"].isin(DOMAINS)])
+    """Return what a policy keeps of its held-out quality on the lab's own domains."""
+    return emulator_summary.kept(frame[frame["trace"].isin(DOMAINS)])
 
 
 def pocket() -> str:
-    """Return what the testbed was asked to reach and does, and the answers on which grader and person differ."""
-    return testbed.markdown(
-        testbed.aimed(json.loads(Path("data/benchmarks/testbed.json").read_text()))
+    """Return the testbed's aims and results, and where grader and person differ."""
+    return testbed_tables.markdown(
+        testbed_tables.aimed(json.loads(Path("data/benchmarks/testbed.json").read_text()))
     )
 
 
 def sizes() -> str:
     """Return how well each size of the pocket models reads."""
-    return testbed.by_size(json.loads(Path("data/benchmarks/testbed.json").read_text()))
+    return testbed_tables.by_size(json.loads(Path("data/benchmarks/testbed.json").read_text()))
 
 
 TABLES = {
@@ -145,9 +148,9 @@ TABLES = {
     "gains": gains,
     "kinds": kinds,
     "measured": measured,
-    "emulator": records("emulator", emulator.markdown),
+    "emulator": records("emulator", emulator_summary.markdown),
     "kept": records("emulator", kept),
-    "calls": records("emulator", emulator.calls),
+    "calls": records("emulator", emulator_summary.calls),
     "routing": records("routing", routing.markdown),
 }
 

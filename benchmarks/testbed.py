@@ -1,4 +1,4 @@
-"""What the pocket testbed is worth: how well its models read, how far its paths differ, and whether it can be measured again.
+"""What the pocket testbed is worth: its models, its paths, and whether it can be measured again.
 
 `python -m benchmarks.testbed --json OUT.json [--quick]`
 
@@ -35,130 +35,34 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 
-from benchmarks.judging import read
+from benchmarks.judging import graded
+from benchmarks.reading import reading
+from benchmarks.testbed_tables import markdown
 from ecollm_lab.domains import Domain, grade, load_domain
-from ecollm_lab.domains.grader_agreement import compute_agreement, disagreements, read_labels
 from ecollm_lab.figures.whole_paths import MODEL_ONLY, SINGLE, WHOLE, compute_oracles
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths.sources import Indexes, Sources
-from ecollm_lab.paths.stages import build_prompt
-from ecollm_lab.paths.stages.retrieve import hybrid
-from ecollm_lab.records import LabError, Passage, Query
+from ecollm_lab.records import LabError
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.sweeps import live_check
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import model_of
 
-BOTH = "both"
-SIZES = ("pocket-s", "pocket-m", "pocket-l", "pocket-xl")
-GOLD_AIMS = {
-    ("pocket-xl", "template"): 0.90,
-    ("pocket-xl", "free"): 0.65,
-    ("pocket-s", "template"): 0.65,
-    ("pocket-l", "template"): 0.80,
-}
-LOSS_AIMS: dict[str, dict[str, float]] = {
-    "pocket-s": {"at_least": 15.0},
-    "pocket-xl": {"at_most": 8.0},
-}
-N_PASSAGES = 6
 Record = dict[str, Any]
 
 
-def most_exact(catalog: Catalog) -> dict[str, str]:
-    """Return, by size, the catalog name of its most exact file: `pocket-s-f16`, or `pocket-xl` where a size has one file of any type."""
-    named = {
-        size: next((name for name in (f"{size}-f16", size) if name in catalog.models), None)
-        for size in SIZES
-    }
-    return {size: name for size, name in named.items() if name}
-
-
-def among_others(
-    query: Query, found: tuple[Passage, ...], passages: dict[str, Passage]
-) -> list[Passage]:
-    """Return the gold passages of a query at places drawn by its id among the best of what was found, six in all."""
-    out = [passage for passage in found if passage.id not in query.gold][
-        : N_PASSAGES - len(query.gold)
-    ]
-    rng = Random(query.id)
-    for one in query.gold:
-        out.insert(rng.randrange(len(out) + 1), passages[one])
-    return out
-
-
-def reading(domain: Domain, catalog: Catalog, models: ModelPool, quick: bool) -> Iterator[Record]:
-    """Ask held-out queries with their gold passages, alone and among others."""
-    queries = [query for query in domain.split("heldout") if query.gold]
-    queries = queries[:: max(1, len(queries) // 12)] if quick else queries
-    passages = {passage.id: passage for passage in domain.passages}
-    encoder = default_encoder()
-    sources = Sources(Indexes(domain.passages, encoder), lambda text: encoder.encode([text])[0])
-    gold = [[passages[one] for one in query.gold] for query in queries]
-    found = [hybrid(sources, query.text) for query in queries]
-    six = [among_others(query, best, passages) for query, best in zip(queries, found, strict=True)]
-    for size, name in most_exact(catalog).items():
-        values = {}
-        for metric, contexts in (("gold_passages_quality", gold), ("six_passages_quality", six)):
-            prompts = [
-                build_prompt([one.text for one in context], query.text)
-                for query, context in zip(queries, contexts, strict=True)
-            ]
-            values[metric] = np.array(
-                [
-                    grade(query, models[name].reply(prompt).text)
-                    for query, prompt in zip(queries, prompts, strict=True)
-                ]
-            )
-        lost = 100 * (values["gold_passages_quality"] - values["six_passages_quality"])
-        for wording in ("template", "free", "any"):
-            mask = np.array([wording in (query.wording, "any") for query in queries])
-            if not mask.any():
-                continue
-            kinds = sorted({query.kind for query, kept in zip(queries, mask, strict=True) if kept})
-            about = {
-                "domain": domain.name,
-                "model": name,
-                "wording": wording,
-                "queries": "heldout",
-                "n": int(mask.sum()),
-                "kinds": kinds,
-            }
-            for metric, value in values.items():
-                bound = (
-                    GOLD_AIMS.get((size, wording)) if metric == "gold_passages_quality" else None
-                )
-                yield {
-                    **about,
-                    "metric": metric,
-                    "value": value[mask].mean(),
-                    **({"at_least": bound} if bound else {}),
-                }
-            bounds = LOSS_AIMS.get(size, {}) if wording == "any" else {}
-            yield {**about, "metric": "points_lost_with_six", "value": lost[mask].mean(), **bounds}
-        for kind in sorted({query.kind for query in queries}):
-            mask = np.array([query.kind == kind for query in queries])
-            about = {
-                "domain": domain.name,
-                "model": name,
-                "kind": kind,
-                "queries": "heldout",
-                "n": int(mask.sum()),
-            }
-            yield from (
-                {**about, "metric": metric, "value": value[mask].mean()}
-                for metric, value in values.items()
-            )
+BOTH = "both"
 
 
 def without_retrieval(trace: Trace, catalog: Catalog) -> Iterator[Record]:
-    """Read from a trace what every model says of personal queries, and the cloud's of general ones, when nothing is retrieved."""
+    """Read what every model says of personal queries when nothing is retrieved.
+
+    And what the cloud says of general ones.
+    """
     for split in ("all", "heldout"):
         part = trace if split == "all" else trace.split(split)
         for path_id in part.path_ids:
@@ -185,7 +89,7 @@ def without_retrieval(trace: Trace, catalog: Catalog) -> Iterator[Record]:
 
 
 def winners(trace: Trace, domain: Domain) -> Iterator[Record]:
-    """Read from a trace how often a model that states both values of a comparison names the right one of the two."""
+    """Read how often a model that states both values of a comparison names the right one."""
     asked = {query.id: query for query in domain.queries if query.kind == "compare"}
     reading_all = trace.outcomes["path_id"].str.match(r"none/hybrid-[36]/none/")
     frame = trace.outcomes[reading_all & trace.outcomes["query_id"].isin(asked)]
@@ -207,7 +111,7 @@ def winners(trace: Trace, domain: Domain) -> Iterator[Record]:
 
 
 def oracles(trace: Trace) -> Iterator[Record]:
-    """Compare the best path of each query with the best for all, and with the best pipeline whose model varies."""
+    """Compare the best path of each query with the best for all, and with a model per query."""
     for split in ("heldout", "all"):
         part = trace if split == "all" else trace.split(split)
         found = compute_oracles(part)
@@ -278,7 +182,7 @@ def _total(count: int | dict[str, int]) -> int:
 
 
 def committed(domain: Domain, trace: Trace, quick: bool) -> Iterator[Record]:
-    """Count what a domain is made of, and how near a held-out query comes to one of the training queries."""
+    """Count what a domain is made of, and how near held-out queries come to training ones."""
     free = float(np.mean([query.wording == "free" for query in domain.queries]))
     counts = {
         "passages": (len(domain.passages), 200),
@@ -313,49 +217,6 @@ def sizes(models: Path, traces: Path) -> Iterator[Record]:
         }
 
 
-def graded(domains: list[Domain], folder: Path) -> Iterator[Record]:
-    """Compare the domains' grader with the judgements that a person wrote down."""
-    scores: list[float] = []
-    labels: list[float] = []
-    apart: list[Record] = []
-    for domain in domains:
-        file = folder / domain.name / "labels.jsonl"
-        if not file.exists() or any(row["label"] is None for row in read(file)):
-            continue
-        queries, known = {query.id: query for query in domain.queries}, read_labels(file, domain)
-        here = [
-            grade(queries[str(query_id)], answer)
-            for query_id, answer in zip(known["query_id"], known["answer"], strict=True)
-        ]
-        value = compute_agreement(here, known["label"].tolist())["agreement_rate"]
-        yield {
-            "domain": domain.name,
-            "metric": "grading_agreement_rate",
-            "value": value,
-            "n": len(known),
-        }
-        scores, labels = scores + here, labels + known["label"].tolist()
-        apart += [
-            {"domain": domain.name, **row}
-            for row in disagreements(domain, known, grade).to_dict("records")
-        ]
-    yield {"domain": BOTH, "metric": "judged_answers", "value": len(labels), "at_least": 200}
-    if labels:
-        found = compute_agreement(scores, labels)
-        intervals = {
-            key: found[key]
-            for key in ("agreement_rate_low", "agreement_rate_high", "cohen_kappa", "spearman")
-        }
-        about = {"n": len(labels), **intervals, "disagreements": apart}
-        yield {
-            "domain": BOTH,
-            "metric": "grading_agreement_rate",
-            "value": found["agreement_rate"],
-            "at_least": 0.97,
-            **about,
-        }
-
-
 def run(quick: bool, data: Path = Path("data")) -> list[Record]:
     """Return all records."""
     catalog, records = load_catalog(data / "models.toml"), []
@@ -382,110 +243,6 @@ def run(quick: bool, data: Path = Path("data")) -> list[Record]:
         "quick": quick,
     }
     return [{**record, **about} for record in records]
-
-
-def verdict(record: Record) -> str:
-    """Return "yes" or "no": whether a record meets its aim; "" if it has none. What is not a number meets nothing."""
-    if "at_least" not in record and "at_most" not in record:
-        return ""
-    met = record["value"] >= record.get("at_least", -np.inf) and record["value"] <= record.get(
-        "at_most", np.inf
-    )
-    return "yes" if met else "no"
-
-
-def aimed(records: list[Record]) -> list[Record]:
-    """Return the records that have an aim."""
-    return [record for record in records if verdict(record)]
-
-
-def markdown(records: list[Record]) -> str:
-    """Return the records as a table, where they come from, and the hand-judged answers on which grader and person differ."""
-    lines = ["| domain | figure | of | n | value | aim | met |", "|---|---|---|---|---|---|---|"]
-    for record in records:
-        of = [
-            record.get("model"),
-            {"any": "any wording"}.get(record.get("wording", ""), record.get("wording")),
-        ]
-        of += [record.get("kind"), record.get("queries")]
-        aim = "".join(
-            f"{sign} {record[key]:g}"
-            for sign, key in (("≥", "at_least"), ("≤", "at_most"))
-            if key in record
-        )
-        value = (
-            f"{record['value']:.3f}" if isinstance(record["value"], float) else f"{record['value']}"
-        )
-        cells = [
-            record["domain"],
-            record["metric"],
-            ", ".join(filter(None, of)),
-            record.get("n", ""),
-            value,
-            aim,
-            verdict(record),
-        ]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    if records and "measured_at" in records[0]:
-        quick = (
-            ", --quick: fewer queries and outcomes than the aims are set for"
-            if records[0]["quick"]
-            else ""
-        )
-        lines += [
-            "",
-            f"Measured {records[0]['measured_at']}, revision {records[0]['git_revision']}{quick}.",
-        ]
-    apart = [row for record in records for row in record.get("disagreements", [])]
-    if apart:
-        lines += [
-            "",
-            "| domain | question | reference | answer | judged | graded | verdict differs |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        for row in apart:
-            cells = [
-                row["domain"],
-                *(
-                    " ".join(str(row[key]).split()).replace("|", "\\|")
-                    for key in ("question", "reference", "answer")
-                ),
-            ]
-            cells += [
-                f"{row['label']:.2f}",
-                f"{row['score']:.2f}",
-                "yes" if row["verdict_differs"] else "no",
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def by_size(records: list[Record]) -> str:
-    """Return how well each size reads on held-out queries and how often it names the right one of two values; a row per domain and size."""
-    value = {
-        (r["domain"], r["metric"], r.get("model"), r.get("wording"), r.get("kind")): r["value"]
-        for r in records
-    }
-    columns = (
-        ("gold_passages_quality", "template"),
-        ("gold_passages_quality", "free"),
-        ("gold_passages_quality", "any"),
-        ("six_passages_quality", "any"),
-        ("winner_given_values", None),
-    )
-    lines = [
-        "| domain | model | gold passages, template wording | free wording | any | six passages,"
-        " any wording | right winner |"
-    ]
-    lines.append("|---|---|---|---|---|---|---|")
-    for domain, model in dict.fromkeys(
-        (r["domain"], r["model"]) for r in records if r["metric"] == "six_passages_quality"
-    ):
-        cells = [
-            f"{value[domain, metric, model, wording, None]:.3f}" for metric, wording in columns
-        ]
-        lines.append(f"| {domain} | {model} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def main() -> None:

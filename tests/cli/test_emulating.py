@@ -8,7 +8,14 @@ import pytest
 
 from ecollm_lab.emulator import Emulator
 from ecollm_lab.traces import Trace
+from tests.conftest import MODELS
 from tests.support.commands import FOUR, call, stored
+
+TWENTY = [
+    f"none/{found}/none/plain/{model}"
+    for found in ("bm25-1", "bm25-3", "hybrid-1", "hybrid-3")
+    for model in MODELS[:5]
+]
 
 
 def explore_options(place, **changes):
@@ -62,6 +69,8 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
         0.02,
         "--replay",
         "data/traces/smart_home.parquet",
+        "--paths",
+        ",".join(TWENTY),
         "--store",
         tmp_path / "s.sqlite",
         "--out",
@@ -69,7 +78,7 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
         code=0,
     )
     whole = Trace.load("data/traces/smart_home.parquet")
-    n_pairs = len(whole.split("train").query_ids) * len(whole.path_ids)
+    n_pairs = len(whole.split("train").query_ids) * len(TWENTY)
     budget = round(0.02 * n_pairs)
     assert f"{budget} of {n_pairs} outcomes (2.0%" in text
     assert not (tmp_path / "s.sqlite").exists()
@@ -92,8 +101,8 @@ def test_an_exploration_that_is_interrupted_prints_its_report(tmp_path, monkeypa
 
     monkeypatch.setattr(Emulator, "tell", interrupted)
     replay, out = "data/traces/smart_home.parquet", tmp_path / "e.parquet"
-    options = ["--domain", "smart_home", "--budget-share", 0.5, "--replay", replay, "--out", out]
-    text = call("emulate", *options, code=130)
+    options = ["--budget-share", 0.5, "--replay", replay, "--paths", ",".join(TWENTY)]
+    text = call("emulate", "--domain", "smart_home", *options, "--out", out, code=130)
     assert "Ended because: run stopped early" in text
     assert "90 % credible intervals" in text
     assert out.exists()
@@ -140,7 +149,7 @@ def test_emulate_says_what_is_wrong(place, changes, says):
             "no outcome of 5 pairs",
         ),
         (
-            lambda t: t.outcomes.__setitem__("path_id", t.outcomes["path_id"].astype(str) + "x"),
+            lambda t: t.outcomes.drop(index=t.outcomes.index[:3], inplace=True),
             "may be asked, first query ",
         ),
     ],

@@ -4,18 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.emulator import (
-    BASELINES,
-    Truth,
-    _cells,
-    aims,
-    beaten_by,
-    best_of_trials,
-    calls_ratio,
-    recommend,
-    reusable,
-    score_raw,
-)
+from benchmarks.allocations import BASELINES, cells_of
+from benchmarks.emulator import reusable
+from benchmarks.emulator_scores import Truth, recommend, score_raw
+from benchmarks.emulator_summary import aims, beaten_by, best_of_trials, calls_ratio
 from benchmarks.spaces import Space, recorded, renewed, synthetic
 
 
@@ -35,7 +27,7 @@ def test_every_baseline_pays_for_each_cell_once_and_in_the_end_for_all(method):
     space = a_space()
     cells = list(
         itertools.islice(
-            _cells(method)(space, np.arange(12) % 2, np.random.default_rng(0)), 12 * 6 * 3
+            cells_of(method)(space, np.arange(12) % 2, np.random.default_rng(0)), 12 * 6 * 3
         )
     )
     unique = list(dict.fromkeys(cells))
