@@ -149,7 +149,7 @@ def test_emulate_says_what_is_wrong(place, changes, says):
             "no outcome of 5 pairs",
         ),
         (
-            lambda t: t.outcomes.drop(index=t.outcomes.index[:3], inplace=True),
+            lambda t: t.outcomes.drop(t.outcomes.index[:3], inplace=True),  # noqa: PD002
             "may be asked, first query ",
         ),
     ],
