@@ -15,6 +15,7 @@ from ecollm_lab.domains.judging import Models
 from ecollm_lab.files import json_lines
 from ecollm_lab.models import Encoder
 from ecollm_lab.records import LabError
+from ecollm_lab.traces.intervals import drawn_rows, interval
 
 RESAMPLES = 1000
 
@@ -60,18 +61,17 @@ def compute_agreement(
     if not (((x >= 0) & (x <= 1)).all() and ((y >= 0) & (y <= 1)).all()):
         raise LabError("scores and labels must be within [0, 1].")
     same = int(np.sum((x >= 0.5) == (y >= 0.5)))
-    interval = binomtest(same, len(x)).proportion_ci(method="wilson")
+    wilson = binomtest(same, len(x)).proportion_ci(method="wilson")
     out = {
         "agreement_rate": same / len(x),
-        "agreement_rate_low": interval.low,
-        "agreement_rate_high": interval.high,
+        "agreement_rate_low": wilson.low,
+        "agreement_rate_high": wilson.high,
     }
-    draws = np.random.default_rng(seed).integers(0, len(x), (RESAMPLES, len(x)))
+    draws = drawn_rows(len(x), RESAMPLES, seed)
     for name, statistic in (("cohen_kappa", _kappa), ("spearman", _spearman)):
         drawn = statistic(x[draws], y[draws])
-        defined = drawn[~np.isnan(drawn)]
         value = statistic(x, y)
-        low, high = (np.nan, np.nan) if np.isnan(value) else np.percentile(defined, [2.5, 97.5])
+        low, high = (np.nan, np.nan) if np.isnan(value) else interval(drawn)
         out |= {name: value, f"{name}_low": low, f"{name}_high": high}
     return {key: float(value) for key, value in out.items()}
 

@@ -43,6 +43,7 @@ def are_failed(answers: pd.Series, quality: pd.Series) -> pd.Series:
     Mask of the same index.
 
     """
-    text = answers.astype(object).where(answers.notna(), "").astype(str).str[:_START]
-    found = text.map(lambda answer: _FAILED.search(answer) is not None).astype(bool)
-    return found & ~(quality >= 1)
+    wrong = ~(quality >= 1) & answers.notna()
+    text = answers[wrong].astype(str).str[:_START]
+    errors = {one for one in text.unique() if _FAILED.search(one)}
+    return text.isin(errors).reindex(answers.index, fill_value=False)
