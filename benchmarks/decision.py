@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.spaces import synthetic
+from ecollm_lab.files import write
 from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.models.encoders import static_encoder
 from ecollm_lab.policies import fit_policy
@@ -186,8 +187,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     records = run(args.quick)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(records, indent=1) + "\n")
+    write(json.dumps(records, indent=1) + "\n", args.json)
     for row in records:
         aim = "".join(
             f"   aim {word.replace('_', ' ')} {row[word]:g}"

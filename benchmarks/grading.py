@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ecollm_lab.domains import grade
+from ecollm_lab.files import write
 from ecollm_lab.records import Query
 
 PAIRS = Path(__file__).parent / "grading_pairs.jsonl"
@@ -67,8 +68,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the same: it takes a second")
     args = parser.parse_args()
     records = run(read_pairs())
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    write(json.dumps(records, indent=1, ensure_ascii=False) + "\n", args.json)
     for row in records:
         print(f"{row['metric']:22} {row.get('subject', 'all'):14} {row['n']:4} {row['value']:.3f}")
     for pair in records[0]["disagreements"]:

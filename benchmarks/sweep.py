@@ -31,6 +31,7 @@ import numpy as np
 import openai
 
 from ecollm_lab.domains import Domain, load_domain
+from ecollm_lab.files import write
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
 from ecollm_lab.models.edge.gguf import without_amx
 from ecollm_lab.models.replies import MAX_TOKENS
@@ -272,8 +273,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer calls; ends within a minute")
     args = parser.parse_args()
     records = run(args.quick)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(records, indent=1) + "\n")
+    write(json.dumps(records, indent=1) + "\n", args.json)
     for row in records:
         aim = "".join(
             f"   aim {word.replace('_', ' ')} {row[word]:g}"

@@ -44,6 +44,7 @@ from benchmarks.reading import reading
 from benchmarks.testbed_tables import markdown
 from ecollm_lab.domains import Domain, grade, load_domain
 from ecollm_lab.figures.whole_paths import MODEL_ONLY, SINGLE, WHOLE, compute_oracles
+from ecollm_lab.files import write
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.records import LabError
 from ecollm_lab.study import DOMAINS
@@ -256,8 +257,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     records = run(args.quick)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    write(json.dumps(records, indent=1, ensure_ascii=False) + "\n", args.json)
     print(markdown(records))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ecollm_lab.domains.review import EXAMPLE, MIN_HELDOUT, MIN_TRAIN
-from ecollm_lab.files import read_text
+from ecollm_lab.files import read_text, write
 from ecollm_lab.records import LabError
 
 SETTINGS = """\
@@ -159,15 +159,7 @@ def write_new_domain(
         "queries.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in asked),
         "README.md": README.format(name=name, folder=folder, train=MIN_TRAIN, heldout=MIN_HELDOUT),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in contents.items():
-            (folder / file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LabError(
-            f"Cannot write {folder}: {error.strerror}. Name a writable place."
-        ) from error
-    return [folder / file for file in contents]
+    return [write(text, folder / file) for file, text in contents.items()]
 
 
 def read_passages(file: FilePath) -> list[dict[str, str]]:
