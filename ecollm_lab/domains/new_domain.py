@@ -93,7 +93,9 @@ line, and what is still missing.
   - `kind`: your own word for the kind of question; results are also shown by kind.
   - `references`: right answers, at least one.
   - `facts`: what a right answer must state; " | " separates wordings of one fact. They are needed
-    for `grading = "facts"` only.
+    for `grading = "facts"` only. The fact "<refusal>" means: the answer says that it does not know.
+  - `refutes`, if wanted: texts that make an answer wrong wherever they occur.
+  - `action`, if wanted: the JSON object that a right answer holds.
   - `gold`: ids of the passages that hold the answer; `[]` if no passage does.
   - `split`: `train` (the lab learns from it) or `heldout` (the lab is only judged on it). Keep
     rewordings of one question on one side.

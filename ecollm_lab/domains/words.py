@@ -2,7 +2,8 @@ r"""Text as comparable words: letters of any script, numbers with their signs, u
 
 Two texts are compared word by word. What only looks different becomes equal (case, accents of Latin
 and Greek letters, digits of other scripts, "1,000" and "1000", "$20" and "20 USD", "below 3" and
-"< 3"); what tells answers apart stays (signs, comparators, units, currencies, letters).
+"< 3", "5 watts" and "5 W"); what tells answers apart stays (signs, comparators, units, currencies,
+letters).
 """
 
 from __future__ import annotations
@@ -36,6 +37,24 @@ _CURRENCIES = {
     "yen": r"¥|yen\b|jpy\b",
     "inr": r"₹|inr\b|rupees?\b",
     "cent": r"¢|cents?\b",
+}
+_UNITS = {  # after a number
+    "kwh": r"kilowatt[- ]?hours?",
+    "kw": r"kilowatts?",
+    "w": r"watts?",
+    "v": r"volts?",
+    "a": r"amps?|amperes?",
+    "h": r"hours?|hrs?",
+    "min": r"minutes?|mins",
+    "s": r"seconds?|secs?",
+    "km": r"kilometres?|kilometers?",
+    "cm": r"centimetres?|centimeters?",
+    "mm": r"millimetres?|millimeters?",
+    "m": r"metres?|meters?",
+    "kg": r"kilograms?|kilos?",
+    "g": r"grams?|grammes?",
+    "ml": r"millilitres?|milliliters?",
+    "l": r"litres?|liters?",
 }
 _NUMBER = r"-?\d+(?:[.,:/]\d+)*"
 _COMPARATORS = {
@@ -146,6 +165,8 @@ def _plain_letters(text: str) -> str:
     for code, forms in _CURRENCIES.items():
         text = re.sub(rf"(?<!\w)(?:{forms})\s*({_NUMBER})", rf"\1 {code} ", text)
         text = re.sub(rf"({_NUMBER})\s*(?:{forms})", rf"\1 {code} ", text)
+    for unit, forms in _UNITS.items():
+        text = re.sub(rf"(?<=\d)[\s-]*(?:{forms})\b", f" {unit}", text)
     for sign, forms in _COMPARATORS.items():
         text = re.sub(rf"(?<!\w)(?:{forms})\s*(?={_NUMBER})", f" {sign} ", text)
     return text
