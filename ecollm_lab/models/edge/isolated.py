@@ -57,10 +57,11 @@ class IsolatedModel:
         pool = ProcessPoolExecutor(
             1, mp_context=context, initializer=_begin, initargs=(self.model,)
         )
-        try:
-            pool.submit(
-                _reply, "Question: warm up"
-            ).result()  # no outcome should carry a cold start
+        try:  # no outcome should carry a cold start
+            pool.submit(_reply, "Question: warm up").result()
+        except CallFailed as error:
+            if not error.answered:
+                raise
         except BrokenProcessPool as error:
             raise LabError(
                 f"Model {self.name!r}: its worker process ended while it loaded. Try without"
