@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path as FilePath
 
+import numpy as np
 import pandas as pd
 
 from ecollm_lab.records import LabError
@@ -53,6 +54,7 @@ _CURRENCIES = [
     "aud",
 ]
 _LAST_ONLY = ("s", "min", "share")  # as another word of a name they mean something else
+_MEANT = {"latency_s": {"latency", "duration"}, "cost_usd": {"cost", "price"}}
 _ODD = {"cost_usd": 10.0, "latency_s": 60.0}  # a median beyond this is hardly in the trace's unit
 
 
@@ -125,8 +127,9 @@ def converted(
         values = table[column]
         if name == "quality" and not given and not pd.api.types.is_numeric_dtype(values):
             values, factor = _percent_signs(values, factor)
+        if factor == 1 and not given:
+            _ask_about_odd(table.assign(**{name: values}), name, column, file, notes)
         if unit == "" and column != name and factor == 1:
-            _require_likely(table.assign(**{name: values}), name, column, file)
             notes.append(f"{name} is {column}, taken as {_OWN[name]}")
         elif factor != 1:
             notes.append(f"{name} is {column} × {factor:g} ({unit or '%'})")
@@ -168,11 +171,34 @@ def _percent_signs(values: pd.Series, factor: float) -> tuple[pd.Series, float]:
     return words.str.removesuffix("%"), 1e-2
 
 
-def _require_likely(table: pd.DataFrame, name: str, column: str, file: FilePath) -> None:
-    if name in _ODD:
-        middle = float(numbers(table, name).median())
-        if middle > _ODD[name]:
-            raise LabError(
-                f"{file}: half of the values in {column} are {middle:.4g} or more; are these"
-                f" {_OWN[name]}? Name their unit: --unit {name}={' or '.join(UNITS[name])}."
+def _ask_about_odd(
+    table: pd.DataFrame, name: str, column: str, file: FilePath, notes: list[str]
+) -> None:
+    """Raise if values are hardly in the trace's unit; where the name says they are, only note it."""
+    if name not in _ODD:
+        return
+    middle = float(numbers(table, name).median())
+    if middle <= _ODD[name] or np.isnan(middle):
+        return
+    odd = f"half of the values in {column} are {middle:.4g} {_OWN[name]} or more"
+    way = f"--unit {name}={'ms' if name == 'latency_s' else 'cents'}"
+    if unit_of(name, column):
+        notes.append(f"{odd}; if that is wrong, name their unit, e.g. {way}")
+    else:
+        raise LabError(
+            f"{file}: {odd}, or are they in another unit? Name it, e.g. {way}, or"
+            f" {name}={next(iter(UNITS[name]))} if they are right."
+        )
+
+
+def unread(table: pd.DataFrame, there: Collection[str]) -> list[str]:
+    """Return a sentence for each column that seems to hold what the trace then lacks."""
+    sentences = []
+    for name, words in _MEANT.items():
+        found = [str(c) for c in table.columns if words & set(_words(str(c)))]
+        if name not in there and found:
+            sentences.append(
+                f"{', '.join(found)} was not read: if it is {name}, say --column {name}={found[0]}"
+                f" and its unit"
             )
+    return sentences
