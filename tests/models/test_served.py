@@ -129,9 +129,9 @@ def test_a_model_whose_first_call_fails_is_closed_and_not_opened_again(monkeypat
     started = []
 
     class Failing(CloudModel):
-        def __init__(self, model):
+        def __init__(self, model, **options):
             started.append(self)
-            super().__init__(model)
+            super().__init__(model, **options)
 
         def reply(self, prompt):
             raise CallFailed("out of memory")
