@@ -183,10 +183,10 @@ class Question:
                 self.runtime.adaptation.took(self.forecast, path, seconds + delay, now, cut=True)
             if hosted and ended is Ended.CUT:
                 self.runtime.circuit(path).cut(now)
-            if hosted and ended is Ended.FAILED:
-                self.runtime.circuit(path).failed(now)
             if ended is Ended.FAILED:
-                self.runtime.adaptation.failed(path, now)
+                news = self.runtime.circuit(path).failed(now) if hosted else True
+                if news:
+                    self.runtime.adaptation.failed(path, now)
 
     def _answer(self, path: int, outlook: Outlook, usable: np.ndarray, outcome: Outcome) -> Answer:
         slo, delay = self.wish.slo, self.runtime.model(path).network_delay_s
