@@ -124,9 +124,9 @@ def test_edge_models_answer_one_at_a_time_and_a_long_queue_sends_questions_elsew
             return runtime.endpoints.wait_s("small", runtime.clock())
 
         threads = [threading.Thread(target=ask) for _ in range(2)]
-        for waiting, thread in enumerate(threads):
+        for thread, waits_s in zip(threads, (0.0, 2.5), strict=True):
             thread.start()  # the second waits for the first, at most 2 s
-            while wait_s() <= 1.5 * waiting:
+            while wait_s() <= waits_s:
                 time.sleep(0.001)
         third = runtime.answer(QUESTION, slo)  # would wait for both
         small.wait_for.set()

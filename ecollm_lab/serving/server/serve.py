@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 
 import uvicorn
 
-from ecollm_lab.domains import domain_folder, load_domain
+from ecollm_lab.domains import load_domain
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import Pipeline
 from ecollm_lab.policies import load_policy
@@ -58,11 +58,11 @@ def serve(
         If a file cannot be read or a model cannot be opened.
 
     """
-    catalog = load_catalog(files.catalog)
-    encoder = default_encoder()
+    policy, catalog = load_policy(files.policy), load_catalog(files.catalog)
+    domain, encoder = load_domain(files.domain), default_encoder()
     with ModelPool(catalog, isolate=isolate, persistent=True) as pool:
-        pipeline = Pipeline(load_domain(domain_folder(files.domain)), catalog, encoder, pool)
-        with Runtime(load_policy(files.policy), pipeline, slo=slo) as runtime:
+        pipeline = Pipeline(domain, catalog, encoder, pool)
+        with Runtime(policy, pipeline, slo=slo) as runtime:
             runtime.warm_up()
             if on_ready is not None:
                 on_ready(runtime)
