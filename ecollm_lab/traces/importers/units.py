@@ -122,6 +122,8 @@ def converted(
     out: dict[str, pd.Series] = {}
     for name in [name for name in UNITS if name in source]:
         column, given = source[name]
+        if name == "cost_usd" and not given:
+            _require_per_query(column)
         unit = given or unit_of(name, column)
         factor = _factor(name, column, unit)
         values = table[column]
@@ -138,6 +140,18 @@ def converted(
             top = 1 / factor if name == "quality" else None
             out[name] = numbers(table.assign(**{name: values}), name, top) * factor
     return out
+
+
+def _require_per_query(column: str) -> None:
+    """Raise if a column's name says that a cost is for other than one query."""
+    words = _words(column)
+    of = words[words.index("per") + 1 :][:1] if "per" in words else []
+    if of and of[0] not in ("query", "request", "call", "question", "prompt"):
+        raise LabError(
+            f"{column} is a cost per {of[0]}, and a trace has the cost of one query. Say how many"
+            f" US dollars one of it is for one query, e.g. --column cost_usd={column} --unit"
+            " cost_usd=0.001 for a cost per 1,000 queries."
+        )
 
 
 def _factor(name: str, column: str, unit: str) -> float:
