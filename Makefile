@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+WIDGETS := .venv/share/jupyter/lab/settings
 export HF_HUB_OFFLINE := 1
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
@@ -25,6 +26,7 @@ check: .venv/dev  ## format, lint, types, rooms
 	$(BIN)/lint-imports
 
 lab: .venv/study texts  ## JupyterLab on the notebooks
+	mkdir -p $(WIDGETS) && echo '{"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": true}}' > $(WIDGETS)/overrides.json
 	$(BIN)/jupyter lab notebooks
 
 texts: .venv/study  ## the .ipynb files, which git ignores, from their reviewed texts; outputs stay

@@ -1,16 +1,15 @@
-"""How long the explorer takes: per move of a slider, in bytes to the browser, and to open.
+"""How long the explorer takes: from a key to the painted figure, per drag, to open, and what a move costs the kernel.
 
 `python -m benchmarks.explorer --json OUT.json [--quick]`
 
-Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone.
-`move_ms_p95`: the kernel's time from a new slider value to the last message packed as JSON, over
-200 moves of the latency slider there and back, a path selected and one pinned. `move_bytes_p95`:
-all messages of a move, buffers included. `open_s`: from a Parquet file to the explorer,
-`Trace.load` included, best of three (the machine's other work, and the first import of plotly, only
-add). `load_s` is the part of `Trace.load`. `key_to_paint_ms`: median from a key press on the
-latency slider of notebook 03 in a real JupyterLab to the painted figure; `key_to_paint_floor_ms`:
-the same key and figure in the same browser without lab and kernel. Both are left out where no
-Chromium is.
+Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone,
+beside the committed smart-home trace. `key_to_paint_ms`: from an arrow key on the latency slider of
+the offline page to the frame in which the figure is painted, in Chromium; `floor_ms`: the same key
+and figure with Plotly alone. `drag_repaints_per_s`: the slider dragged with the mouse to and fro.
+`open_s`: from a Parquet file to the explorer, `Trace.load` included, best of three;
+`load_s` is the part of `Trace.load`. `move_bytes`: all messages to the kernel and back for one
+move, as JSON, beyond the state itself. `decide_ms`: one decision in Python. What needs a browser is
+left out where no Chromium is.
 """
 
 from __future__ import annotations
@@ -28,11 +27,21 @@ import numpy as np
 import pandas as pd
 from comm import DummyComm
 
-from ecollm_lab.explorer import Explorer, explore
+from ecollm_lab.explorer import explore
+from ecollm_lab.explorer.decision import decide
+from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
-from scripts.browser import find_chromium, measure
+from scripts.browser import (
+    SeenExplorer,
+    chromium_page,
+    drag_repaints,
+    find_chromium,
+    floor_ms,
+    key_to_paint_ms,
+)
 
-MOVES = 200
+TRACE = Path("data/traces/smart_home.parquet")
+Record = dict[str, Any]
 
 
 def made_up(n_queries: int, n_paths: int, seed: int = 0) -> Trace:
@@ -98,49 +107,28 @@ def counted() -> Iterator[list[int]]:
         DummyComm.publish_msg = original  # type: ignore[method-assign]
 
 
-def moves(explorer: Explorer, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return milliseconds and bytes of each move of the latency slider, there and back."""
-    low, high = explorer.latency.min, explorer.latency.max
-    values = 10 ** np.concatenate(
-        [np.linspace(low, high, n // 2), np.linspace(high, low, n - n // 2)[1:]]
-    )
-    milliseconds, sizes = [], []
-    with counted() as sent:
-        for value in values:
-            sent.clear()
-            started = time.perf_counter()
-            explorer.latency.value = float(value)
-            milliseconds.append(1000 * (time.perf_counter() - started))
-            sizes.append(sum(sent))
-    return np.array(milliseconds), np.array(sizes)
-
-
-def of_moves(quick: bool) -> list[dict[str, Any]]:
-    """Measure moves at three sizes."""
-    records = []
-    for n_paths, n_queries, aims in (
-        (300, 1_000, {"move_ms_p95": {"at_most": 5.0}}),
-        (1_000, 2_000 if quick else 10_000, {"move_ms_p95": {"at_most": 50.0}}),
-        (5_000, 40 if quick else 200, {"move_bytes_p95": {"at_most": 20_000.0}}),
-    ):
+def of_moves(quick: bool) -> list[Record]:
+    """Measure what a move costs the kernel: bytes beyond the state, and a decision at three sizes."""
+    records: list[Record] = []
+    for n_paths, n_queries in ((300, 1_000), (5_000, 200), (20_000, 60)):
         explorer = explore(made_up(n_queries, n_paths))
-        explorer.cost.value = 10**explorer.cost.max
-        explorer.select(explorer.frame["path_id"].iloc[1])
-        explorer.pin()
-        moves(explorer, 20)
-        taken, sizes = moves(explorer, MOVES // 4 if quick else MOVES)
+        moved = {**explorer.state, "max_latency_s": 0.123}
+        with counted() as sent:
+            explorer.set_state({"state": moved})  # as a message from the screen does
+        beyond = max(sum(sent) - 2 * len(json.dumps(moved)), 0)
+        started, rounds = time.perf_counter(), 5 if quick else 50
+        for k in range(rounds):
+            decide(explorer.view, SLO(0.1 + k / 100))
+        taken = 1000 * (time.perf_counter() - started) / rounds
         size = {"paths": n_paths, "queries": n_queries}
-        for metric, values in (
-            ("move_ms_p50", taken),
-            ("move_ms_p95", taken),
-            ("move_bytes_p95", sizes),
-        ):
-            value = float(np.quantile(values, int(metric[-2:]) / 100))
-            records.append({"metric": metric, "value": value, **aims.get(metric, {}), **size})
+        records += [
+            {"metric": "move_bytes", "value": beyond, "at_most": 1000, **size},
+            {"metric": "decide_ms", "value": taken, **size},
+        ]
     return records
 
 
-def of_opening(quick: bool) -> list[dict[str, Any]]:
+def of_opening(quick: bool) -> list[Record]:
     """Measure opening from Parquet."""
     n_paths, n_queries = 300, 2_000 if quick else 10_000
     with tempfile.TemporaryDirectory() as folder:
@@ -161,14 +149,47 @@ def of_opening(quick: bool) -> list[dict[str, Any]]:
     ]
 
 
-def of_browser(quick: bool) -> list[dict[str, Any]]:
-    """Measure key press to painted figure in a browser, if there is one."""
+def of_browser(quick: bool) -> list[Record]:
+    """Measure keys and drags in the offline page: the committed trace, and 20,000 made-up paths."""
     if not find_chromium():
         return []
-    return measure(presses=15 if quick else 40)
+    presses, records = 15 if quick else 40, []
+    traces = {"smart_home": Trace.load(TRACE), "made up": made_up(60, 20_000)}
+    with tempfile.TemporaryDirectory() as folder, chromium_page() as page:
+        for name, trace in traces.items():
+            explorer = explore(trace)
+            explorer.apply(SLO(explorer.slo.max_latency_s))
+            file = explorer.to_html(Path(folder, f"{name}.html"))
+            started = time.perf_counter()
+            page.goto(file.resolve().as_uri())
+            seen = SeenExplorer(page)
+            drawn = time.perf_counter() - started
+            slider = seen.slider("max_latency_s")
+            times = key_to_paint_ms(page, seen.plot, slider, presses)
+            repaints = drag_repaints(seen, seconds=2 if quick else 4)
+            data = "(plot) => ({data: plot.data, layout: plot.layout})"
+            floor = floor_ms(page, seen.plot.evaluate(data), presses)
+            p50, p95 = np.quantile(times, [0.5, 0.95])
+            ours = name == "smart_home"
+            size = {"trace": name, "size": f"{len(trace.path_ids):,} paths"}
+            bound = {"at_most": 40.0} if ours else {}
+            tail = {"at_most": 100.0} if ours else {}
+            records += [
+                {"metric": "key_to_paint_ms_p50", "value": float(p50), **bound, **size},
+                {"metric": "key_to_paint_ms_p95", "value": float(p95), **tail, **size},
+                {"metric": "floor_ms_p50", "value": float(np.median(floor)), **size},
+                {
+                    "metric": "drag_repaints_per_s",
+                    "value": repaints,
+                    **({"at_least": 30.0} if ours else {}),
+                    **size,
+                },
+                {"metric": "page_drawn_s", "value": drawn, **size},
+            ]
+    return records
 
 
-MEASURES: tuple[Callable[[bool], list[dict[str, Any]]], ...] = (of_moves, of_opening, of_browser)
+MEASURES: tuple[Callable[[bool], list[Record]], ...] = (of_moves, of_opening, of_browser)
 
 
 def main() -> None:
@@ -185,8 +206,9 @@ def main() -> None:
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(records, indent=1) + "\n")
     for row in records:
-        size = f"{row['paths']:,} × {row['queries']:,}" if "paths" in row else row.get("size", "")
-        aim = f"   aim at most {row['at_most']:g}" if "at_most" in row else ""
+        size = f"{row['paths']:,} × {row['queries']:,}" if "paths" in row else row["size"]
+        bounds = (("at_most", "at most"), ("at_least", "at least"))
+        aim = "".join(f"   aim {words} {row[key]:g}" for key, words in bounds if key in row)
         print(f"{row['metric']:22} {size:>16} {row['value']:12.2f}{aim}")
 
 

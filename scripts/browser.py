@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import jupytext
+import numpy as np
 from plotly.offline import get_plotlyjs
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ def jupyter_lab(root: Path) -> Iterator[str]:
         )
         settings.parent.mkdir(parents=True)
         settings.write_text(NO_NEWS)
+        widgets = Path(home, "settings", "@jupyter-widgets", "jupyterlab-manager")
+        widgets.mkdir(parents=True)
+        (widgets / "plugin.jupyterlab-settings").write_text('{"saveState": true}')
         places = {
             "JUPYTER_CONFIG_DIR": "config",
             "JUPYTER_DATA_DIR": "data",
@@ -177,108 +180,116 @@ def open_explorer(
             yield SeenExplorer(page)
 
 
-_DRAWN = """(plot) => {
-    const traces = (name) => plot.data.filter((trace) => trace.name.startsWith(name) && (trace.xaxis || 'x') === 'x');
-    const within = Object.fromEntries(traces('within').map((trace) => [trace.name.slice(7), [...trace.y]]));
-    const keeps = (trace) => (_, i) => Number.isFinite(within[trace.name.slice(6)][i]);
-    const shown = traces('cloud').flatMap((trace) => [...trace.customdata].filter(keeps(trace)));
-    const [halo] = traces('chosen');
-    const inside = (trace) => (_, i) => trace.x[i] === halo.x[0] && trace.y[i] === halo.y[0];
-    const under = traces('cloud').flatMap((trace) => [...trace.customdata].filter(inside(trace)));
-    return {shown: shown.sort(), chosen: under, zoom: plot.layout.xaxis.range};
+_DRAWN = """(root) => {
+    const {p, c, decision, hidden, lit, pins} = root.explorer.scene(), plot = root.querySelector('.ecl-plot');
+    const cloud = plot.data.find((trace) => trace.name === 'cloud');
+    const paths = (list) => [...list].map((i) => p.paths[i]);
+    return {within: paths(c.drawn.filter((i, k) => decision.within[i] && hidden[k] !== '0')),
+        outlines: paths(cloud.customdata.filter((_, k) => cloud.y[k] !== null)), lit: paths(lit), pins: paths(pins),
+        chosen: decision.chosen === null ? [] : paths([decision.chosen]), zoom: [...plot._fullLayout.xaxis.range]};
 }"""
-_PLACES = """(plot) => {
-    const box = plot.getBoundingClientRect(), {xaxis, yaxis} = plot._fullLayout;
-    return plot.data.filter((trace) => trace.name.startsWith('cloud') && (trace.xaxis || 'x') === 'x').flatMap((trace) =>
-        [...trace.customdata].map((id, i) => [id, box.left + xaxis._offset + xaxis.d2p(trace.x[i]),
-            box.top + yaxis._offset + yaxis.d2p(trace.y[i])]));
+_PLACES = """(root) => {
+    const {p, c} = root.explorer.scene(), box = root.querySelector('.ecl-plot').getBoundingClientRect();
+    return c.drawn.map((i) => [p.paths[i], box.left + c.places.x[0][i], box.top + c.places.y[i]]);
 }"""
+_CALM = """(root) => new Promise((done) => {
+    let left = 600;
+    const look = () => (root.explorer.busy() && left-- ? requestAnimationFrame(look) : done());
+    requestAnimationFrame(look);
+})"""
 
 
 class SeenExplorer:
-    """The explorer as a person sees and touches it.
+    """An explorer in a browser, moved as a hand would move it."""
 
-    Attributes
-    ----------
-    root, plot
-        Locators of all of it, and of its figure.
+    def __init__(self, page: Page, number: int = 0) -> None:
+        self.page, self.root = page, page.locator(".ecl").nth(number)
+        self.root.wait_for()
+        self.plot = self.root.locator(".ecl-plot")
+        self.plot.locator(".main-svg").first.wait_for()
 
-    """
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is set."""
+        return dict(self.root.evaluate("(root) => root.explorer.moment().s"))
 
-    def __init__(self, page: Page) -> None:
-        self.page, self.root = page, page.locator(".ecl").first
-        self.plot = self.root.locator(".js-plotly-plot")
-        self.root.scroll_into_view_if_needed()
+    @property
+    def chosen(self) -> str:
+        """Path id that the screen calls the winner; empty if none."""
+        return str(self.root.evaluate("(root) => root.dataset.chosen"))
 
     def slider(self, name: str) -> Locator:
-        """Return the handle of a slider: "latency", "cost" or "min_quality"."""
-        return self.root.locator(f".ecl-{name} .noUi-handle")
-
-    def limit(self, name: str) -> float:
-        """Return the number typed beside a slider."""
-        return float(self.root.locator(f".ecl-{name} input").input_value())
+        """Return the slider of a limit: "max_latency_s", "max_cost_usd" or "min_quality"."""
+        return self.root.locator(f"[data-limit={name}] .ecl-range-input")
 
     def text(self, part: str) -> str:
-        """Return what a part says: "sentence", "card", "queries"."""
-        return self.root.locator(f".ecl-{part}").first.text_content() or ""
+        """Return what a part says: "sentence", "card", "panel"."""
+        return self.root.locator(f".ecl-{part}").first.inner_text()
 
-    def press(self, name: str, key: str, times: int) -> None:
-        """Press a key on the latency or the cost slider so many times and wait until all that follows has stood still for most of a second.
+    def type(self, name: str, text: str) -> None:
+        """Type a limit and press Enter."""
+        box = self.root.locator(f"[data-limit={name}] .ecl-typed")
+        box.fill(text)
+        box.press("Enter")
+        self.calm()
 
-        The kernel writes the number beside the slider, the browser moves the handle: once they
-        agree, the kernel has heard of every press.
-
-        Raises
-        ------
-        RuntimeError
-            If that takes more than a minute.
-
-        """
+    def press(self, name: str, key: str, times: int = 1) -> None:
+        """Press a key on the slider of a limit so many times."""
         self.slider(name).focus()
         for _ in range(times):
             self.page.keyboard.press(key)
-        handle = self.root.locator(f".ecl-{name} .noUi-target")
-        calm, last, until = 0, None, time.monotonic() + 60
-        while calm < 8:
-            if time.monotonic() > until:
-                raise RuntimeError(
-                    f"The explorer did not come to rest within a minute of {times} × {key} on"
-                    f" {name}; it says {last}."
-                )
-            self.page.wait_for_timeout(100)
-            now = (self.limit(name), self.text("sentence"))
-            heard = (
-                abs(
-                    now[0]
-                    / 10 ** handle.evaluate("(target) => Number(target.noUiSlider.get(true))")
-                    - 1
-                )
-                < 1e-3
-            )
-            calm, last = calm + 1 if heard and now == last else 0, now
+        self.calm()
+
+    def drag(self, name: str, share: float, steps: int = 12) -> None:
+        """Drag a slider with the mouse to a share of its length."""
+        slider = self.slider(name)
+        slider.scroll_into_view_if_needed()
+        box, at = slider.bounding_box(), float(slider.input_value())
+        assert box
+        height, thumb = box["y"] + box["height"] / 2, 16
+        places = [box["x"] + thumb / 2 + s * (box["width"] - thumb) for s in (at, share)]
+        self.page.mouse.move(places[0], height)
+        self.page.mouse.down()
+        self.page.mouse.move(places[1], height, steps=steps)
+        self.page.mouse.up()
+        self.calm()
+
+    def click(self, text: str) -> None:
+        """Click the first button whose text has this in it."""
+        self.root.get_by_role("button").filter(has_text=text).first.click()
+        self.calm()
+
+    def tab(self, name: str) -> None:
+        """Open a tab."""
+        self.root.get_by_role("tab", name=name).click()
+        self.calm()
+
+    def calm(self) -> None:
+        """Wait until the explorer has drawn and said all that follows from the last move."""
+        self.root.evaluate(_CALM)
 
     def drawn(self) -> dict[str, Any]:
-        """Return what the plot against cost shows: ids of the paths that keep the limits and of those in the halo, and the zoom."""
-        return self.plot.evaluate(_DRAWN)
+        """Return what the plot against cost shows, by path id: within the limits, outlines, lit, pins, halo; and the zoom."""
+        return dict(self.root.evaluate(_DRAWN))
 
-    def places(self) -> list[tuple[str, float, float]]:
-        """Return (path_id, x, y) of every point of the plot against cost, in pixels of the page."""
+    def places(self) -> dict[str, tuple[float, float]]:
+        """Return the place (x, y) of every path in the plot against cost, in pixels of the page."""
         self.plot.scroll_into_view_if_needed()
-        return [tuple(place) for place in self.plot.evaluate(_PLACES)]
+        return {str(path): (float(x), float(y)) for path, x, y in self.root.evaluate(_PLACES)}
 
     def shot(self, file: Path) -> None:
         """Photograph it, with the mouse away from it."""
         file.parent.mkdir(parents=True, exist_ok=True)
         self.page.mouse.move(0, 0)
-        self.page.wait_for_timeout(1000)
+        self.page.wait_for_timeout(600)
         self.root.screenshot(path=file)
 
 
 _STAMPS = """(plot) => {
-    const stamps = window.paintStamps = {key: 0, painted: 0};
-    const paint = () => requestAnimationFrame(() => setTimeout(() => { stamps.painted = performance.now(); }));
-    new MutationObserver(paint).observe(plot, {subtree: true, childList: true, attributes: true, characterData: true});
-    plot.on('plotly_afterplot', paint);
+    const stamps = window.paintStamps = {key: 0, painted: 0, count: 0};
+    const paint = () => requestAnimationFrame(() => setTimeout(() => { stamps.painted = performance.now(); stamps.count++; }));
+    plot.addEventListener('painted', paint);
+    if (plot.on) plot.on('plotly_afterplot', paint);
     document.addEventListener('keydown', () => { stamps.key = performance.now(); }, true);
 }"""
 _QUIET = (
@@ -287,11 +298,11 @@ _QUIET = (
 
 
 def key_to_paint_ms(page: Page, plot: Locator, slider: Locator, presses: int = 40) -> list[float]:
-    """Press an arrow key on a slider and measure the milliseconds until the last frame in which anything in the figure changed.
+    """Press an arrow key on a slider and measure the milliseconds until the last frame in which the figure changed.
 
-    The clock starts in the page's own keydown event and stops in the task after the frame; between
-    lie the way to the kernel and back and the drawing. A press counts as answered once nothing has
-    changed for 300 ms. Lower is better. A quarter as many presses before warm up and do not count.
+    The clock starts in the page's own keydown event and stops in the task after the frame. A press
+    counts as answered once nothing has changed for 300 ms. Lower is better. A quarter as many
+    presses before warm up and do not count.
     """
     plot.evaluate(_STAMPS)
     slider.focus()
@@ -304,8 +315,27 @@ def key_to_paint_ms(page: Page, plot: Locator, slider: Locator, presses: int = 4
     return times
 
 
+def drag_repaints(seen: SeenExplorer, name: str = "max_latency_s", seconds: float = 3.0) -> float:
+    """Drag a slider to and fro with the mouse as fast as the browser takes it; return repaints of the figure a second."""
+    seen.plot.evaluate(_STAMPS)
+    box = seen.slider(name).bounding_box()
+    assert box
+    height, start, width = box["y"] + box["height"] / 2, box["x"] + 10, box["width"] - 20
+    at = float(seen.slider(name).input_value())
+    seen.page.mouse.move(start + at * width, height)
+    seen.page.mouse.down()
+    began, step = time.monotonic(), 0
+    while time.monotonic() - began < seconds:
+        step += 1
+        seen.page.mouse.move(start + width * (0.5 + 0.4 * np.sin(step / 25)), height)
+    painted = seen.page.evaluate("() => window.paintStamps.count")
+    took = time.monotonic() - began
+    seen.page.mouse.up()
+    return float(painted / took)
+
+
 def floor_ms(page: Page, drawn: dict[str, Any], presses: int = 40) -> list[float]:
-    """Measure the same for a bare range input that restyles a figure and moves its first shape: no kernel, no widgets, Plotly alone.
+    """Measure the same for a bare range input that moves the first shape of the same figure: Plotly alone.
 
     `drawn` is the figure's data and layout as the page had them.
     """
@@ -323,39 +353,3 @@ _BARE = """async ({data, layout}) => {
     slider.oninput = () => Plotly.update(plot, {opacity: slider.value},
         {'shapes[0].visible': true, 'shapes[0].x0': slider.value, 'shapes[0].x1': slider.value});
 }"""
-
-
-def measure(presses: int = 40) -> list[dict[str, Any]]:
-    """Return records of key press to painted figure in a real JupyterLab, and of the browser's own floor with the same figure beside it.
-
-    `value` is the median in milliseconds, `p95` the 95th percentile; lower is better.
-    """
-    with open_explorer() as seen:
-        size = (
-            int(
-                seen.plot.evaluate(
-                    "(plot) => plot.data.filter((t) => t.name.startsWith('cloud')).flatMap((t) =>"
-                    " [...t.x]).length"
-                )
-            )
-            // 2
-        )
-        times = key_to_paint_ms(seen.page, seen.plot, seen.slider("latency"), presses)
-        drawn = seen.plot.evaluate("(plot) => ({data: plot.data, layout: plot.layout})")
-        floor = floor_ms(seen.page, drawn, presses)
-    common = {"trace": "smart_home", "size": f"{size} paths"}
-    return [
-        {
-            "metric": "key_to_paint_ms",
-            "value": median(times),
-            "p95": quantiles(times, n=20)[-1],
-            "at_most": 250,
-            **common,
-        },
-        {
-            "metric": "key_to_paint_floor_ms",
-            "value": median(floor),
-            "p95": quantiles(floor, n=20)[-1],
-            **common,
-        },
-    ]

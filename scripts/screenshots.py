@@ -12,9 +12,9 @@ from scripts.browser import find_chromium, open_explorer
 
 PLACE = Path("figures")
 STATES = {
-    "start": [],
-    "tight": [("cost", "End", 1), ("latency", "ArrowRight", 40)],
-    "infeasible": [("latency", "Home", 1), ("cost", "Home", 1)],
+    "start": {},
+    "tight": {"max_latency_s": "15 ms", "max_cost_usd": ""},
+    "infeasible": {"max_latency_s": "1 ms", "max_cost_usd": "0.00001"},
 }
 
 
@@ -23,9 +23,9 @@ def main() -> None:
     if not find_chromium():
         sys.exit("No Chromium found; install it: apt-get install chromium.")
     with open_explorer() as seen:
-        for state, moves in STATES.items():
-            for name, key, times in moves:
-                seen.press(name, key, times)
+        for state, limits in STATES.items():
+            for name, text in limits.items():
+                seen.type(name, text)
             file = PLACE / f"explorer_{state}.png"
             seen.shot(file)
             print(f"{file}: {file.stat().st_size / 1000:.0f} kB")

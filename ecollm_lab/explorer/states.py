@@ -1,76 +1,57 @@
-"""The explorer's state as small JSON, and the journey: each step named, to and fro."""
+"""The explorer's state as small JSON, and the journey: each step named, to and fro.
+
+A journey is {"at": k, "steps": [[name, changes], …]}: the state after step k is what the changes of
+steps 0 to k amount to. `front/decide.js` keeps the same rules for the screen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from ecollm_lab.records import LabError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-VERSION = 1
-LIMIT = {"latency": "max_latency_s", "cost": "max_cost_usd", "min_quality": "min_quality"}
-KEYS = (
-    "version",
-    "max_latency_s",
-    "max_cost_usd",
-    "min_quality",
-    "prefer",
-    "statistic",
-    "split",
-    "kind",
-    "cluster",
-    "show",
-    "selected",
-    "pins",
-    "query_page",
-)
+from ecollm_lab.explorer.resampling import FRONT
+from ecollm_lab.explorer.views import ANY, FILTERS, Board, View
+from ecollm_lab.records import SLO, LabError, Prefer
+
 MOST_STEPS = 200
+MOST_PINS = 3
+APART = ("tab", "query_page")  # where one looks, not what one decides: no step of the journey
+Journey = dict[str, Any]
 
 
-@dataclass(eq=False)
-class Journey:
-    """Steps taken, each with its name and the state it led to; `at` is the present one.
+class State(BaseModel):
+    """Everything that can be set in the explorer; a state may leave out what it does not say."""
 
-    Moves of one control in a row are one step, so that a drag can be undone at once. A step from
-    the past forgets what came after it.
-    """
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    names: list[str] = field(default_factory=list)
-    states: list[dict[str, Any]] = field(default_factory=list)
-    controls: list[str] = field(default_factory=list)
-    at: int = -1
-
-    def step(self, control: str, state: dict[str, Any], name: str) -> None:
-        """Add a step, or go on with the last one if the same control made it."""
-        if self.at >= 0 and state == self.states[self.at]:
-            return
-        again = self.at == len(self.names) - 1 > 0 and self.controls[self.at] == control
-        end = self.at if again else self.at + 1
-        self.names[end:], self.states[end:], self.controls[end:] = [name], [state], [control]
-        if len(self.names) > MOST_STEPS:
-            del self.names[1], self.states[1], self.controls[1]
-        self.at = len(self.names) - 1
-
-    def go(self, to: int) -> dict[str, Any] | None:
-        """Move to a step and return its state; None, and no move, if there is none."""
-        if not 0 <= to < len(self.names):
-            return None
-        self.at = to
-        self.controls = [
-            f"{control}." if not control.endswith(".") else control for control in self.controls
-        ]  # a move starts a new step
-        return self.states[to]
+    version: Literal[1] = 1
+    max_latency_s: float | None = Field(default=None, gt=0)
+    max_cost_usd: float | None = Field(default=None, gt=0)
+    min_quality: float | None = Field(default=None, ge=0, le=1)
+    prefer: Prefer = "quality"
+    statistic: Literal["mean", "p95"] = "mean"
+    split: str = "all"
+    kind: str = "all"
+    cluster: str = "all"
+    show: list[Literal["dominated", "beyond"]] = ["dominated", "beyond"]
+    dropped: dict[str, list[str]] = {}
+    colour: str = "placement"
+    selected: str | None = None
+    pins: list[str] = Field(default=[], max_length=MOST_PINS)
+    query_page: int = Field(default=0, ge=0)
+    tab: Literal["paths", "components", "queries", "policy", "journey", "take"] = "paths"
 
 
 def check(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state as a dictionary.
+    """Return what a state says, as a dictionary.
 
     Raises
     ------
     LabError
-        If it is no mapping, of another version, has a key this edition does not know or a value of
-        another type.
+        If it is no mapping, has an unknown key or a value that cannot be; all faults are named.
 
     """
     if not isinstance(state, Mapping):
@@ -78,19 +59,92 @@ def check(state: Mapping[str, Any]) -> dict[str, Any]:
             f"state must be a mapping as explorer.state returns it, got {type(state).__name__};"
             " load JSON first."
         )
-    if state.get("version", VERSION) != VERSION:
+    try:
+        return State(**state).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r}"
+            for one in error.errors()
+        ]
         raise LabError(
-            f"state has version {state['version']!r}; this edition reads version {VERSION}."
-        )
-    unknown = [key for key in state if key not in KEYS]
-    if unknown:
-        raise LabError(
-            f"state has unknown keys: {', '.join(map(str, unknown))}; known: {', '.join(KEYS)}."
-        )
-    for key, kind in (("show", list), ("pins", list), ("query_page", int)):
-        if not isinstance(state.get(key, kind()), kind):
-            raise LabError(
-                f"{key} in a state must be of type {kind.__name__}, got {state[key]!r}; take states"
-                " from explorer.state."
-            )
-    return dict(state)
+            f"This is no state of the explorer: {'; '.join(faults)}. Its keys are"
+            f" {', '.join(State.model_fields)}; take states from explorer.state."
+        ) from error
+
+
+def fitting(board: Board, state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the part of a state that fits a trace, and what does not, in words."""
+    state, choices, paths = dict(state), board.choices, set(board.path_ids)
+    strange = [name for name in FILTERS if state.get(name, ANY) not in choices[name]]
+    lost = [f"{name} {state.pop(name)!r}" for name in strange]
+    try:
+        board.view(*(state.get(name, ANY) for name in FILTERS))
+    except LabError as error:
+        lost.append(f"the filters: {error}")
+        state = {key: value for key, value in state.items() if key not in FILTERS}
+    named = [*state.get("pins", []), *filter(None, [state.get("selected")])]
+    lost += [f"path {name!r}" for name in named if name not in paths]
+    state["pins"] = [name for name in state.get("pins", []) if name in paths]
+    state["selected"] = state.get("selected") if state.get("selected") in paths else None
+    stages = {str(k) for k in range(len(board.stages))}
+    dropped = state.get("dropped", {})
+    lost += [f"components dropped at stage {stage}" for stage in dropped if stage not in stages]
+    state["dropped"] = {stage: slugs for stage, slugs in dropped.items() if stage in stages}
+    if state.get("colour", "placement") not in {"placement", *stages}:
+        lost.append(f"colour {state.pop('colour')!r}")
+    return state, lost
+
+
+def starting(view: View) -> dict[str, Any]:
+    """Return the state an explorer starts with: limits a little above the median of the front."""
+    return {
+        **State().model_dump(),
+        "max_latency_s": _above_median(view.latency["mean"], view.state["mean"]),
+        "max_cost_usd": _above_median(view.cost["mean"], view.state["mean"]),
+    }
+
+
+def _above_median(values: np.ndarray, state: np.ndarray) -> float | None:
+    """Return a short number in the gap above the median of the front; None if there is none."""
+    every = np.unique(values[np.isfinite(values) & (values > 0)])
+    front = np.sort(values[(state == FRONT) & (values > 0)])
+    above = every[every > front[(len(front) - 1) // 2]] if len(front) else every[:0]
+    if not len(above):
+        return None
+    low = front[(len(front) - 1) // 2]
+    middle = float(np.sqrt(low * above[0]))
+    short = (float(f"{middle:.{digits}g}") for digits in range(2, 18))
+    return next(value for value in short if low <= value < above[0])
+
+
+def slo_of(state: Mapping[str, Any]) -> SLO:
+    """Return the SLO of a state."""
+    limits = (state["max_latency_s"], state["max_cost_usd"], state["min_quality"])
+    return SLO(*limits, prefer=state["prefer"])
+
+
+def state_at(journey: Journey, at: int) -> dict[str, Any]:
+    """Return the state after a step."""
+    state: dict[str, Any] = {}
+    for _, changed in journey["steps"][: at + 1]:
+        state |= changed
+    return state
+
+
+def add_step(journey: Journey, state: Mapping[str, Any], name: str) -> Journey:
+    """Return the journey with what changed since its last step as one more step.
+
+    Steps that were undone are forgotten.
+    """
+    before = state_at(journey, journey["at"])
+    changed = {
+        key: value
+        for key, value in state.items()
+        if key not in APART and (key not in before or before[key] != value)
+    }
+    if not changed:
+        return journey
+    steps = [*journey["steps"][: journey["at"] + 1], [name, changed]]
+    if len(steps) > MOST_STEPS:
+        steps = [[steps[0][0], {**steps[0][1], **steps[1][1]}], *steps[2:]]
+    return {"at": len(steps) - 1, "steps": steps}

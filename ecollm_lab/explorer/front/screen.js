@@ -1,0 +1,506 @@
+// The screen: controls, plot, card and tables around one state. It decides, draws and explains by itself;
+// a kernel is asked only for what needs a computation (other queries, texts, a policy's replay, files).
+
+const STATE_KEYS = [...LIMITS, "prefer", "statistic", "split", "kind", "cluster", "show", "dropped", "colour", "selected", "pins", "query_page", "tab"];
+const TABS = { paths: "paths", components: "components", queries: "queries behind the path", policy: "policy replay", journey: "journey", take: "take it with you" };
+const CHOICES = { prefer: [["quality", "best quality"], ["cost", "cheapest of those nearly as good"], ["latency", "fastest of those nearly as good"]],
+  statistic: [["mean", "limits hold for means"], ["p95", "limits hold for 95th percentiles"]] };
+const LABELS = { max_latency_s: "Latency limit", max_cost_usd: "Cost limit", min_quality: "Least quality" };
+const MOST_PINS = 3;
+
+function skeleton(fixed) {
+  const limit = (name) => `<div class="ecl-limit" data-limit="${name}"><label><span>${LABELS[name]}</span> <input class="ecl-typed" type="text" inputmode="decimal"
+    autocomplete="off" spellcheck="false" aria-label="${LABELS[name]}, type a value${UNITS[name] ? ` in ${UNITS[name]}` : ""}"><span class="ecl-unit">${{ max_latency_s: "ms", max_cost_usd: "USD/1,000", min_quality: "0 to 1" }[name]}</span></label>
+    <input class="ecl-range-input" type="range" min="0" max="1" step="any" aria-label="${LABELS[name]}"><svg class="ecl-strip" viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"></svg>
+    <div class="ecl-note"></div></div>`;
+  const group = (name, label) => `<div class="ecl-row" role="group" aria-label="${label}"><span>${label}</span>${CHOICES[name].map(([value, tip]) =>
+    `<button class="ecl-choice" data-key="${name}" data-value="${value}" title="${tip}" aria-pressed="false">${value}</button>`).join("")}</div>`;
+  const select = (name, options) => `<label class="ecl-select"><span>${name}</span><select data-key="${name}">${options.map(([value, text]) =>
+    `<option value="${escaped(value)}">${cut(text, 40)}</option>`).join("")}</select></label>`;
+  const filters = ["split", "kind", "cluster"].filter((name) => fixed.choices[name].length > 2).map((name) => select(name, fixed.choices[name].map((v) => [v, v])));
+  const colours = [["placement", "where it runs"], ...fixed.stages.map((name, k) => [String(k), name])];
+  return `<div class="ecl-top"><div class="ecl-sentence"></div><div class="ecl-offers"></div></div><div class="ecl-sr" role="status" aria-live="polite"></div>
+    <div class="ecl-middle"><div class="ecl-controls">${LIMITS.map(limit).join("")}${group("prefer", "prefer")}${group("statistic", "limits on")}
+      <div class="ecl-filters">${filters.join("")}${select("colour", colours)}</div>
+      <div class="ecl-row">${[["dominated", "dominated"], ["beyond", "beyond limits"]].map(([value, text]) => `<label><input type="checkbox" data-show="${value}"> ${text}</label>`).join("")}</div>
+      <div class="ecl-row">${[["undo", "↶ undo", "undo the last step"], ["redo", "↷ redo", "do it again"], ["reset", "start", "back to the start"], ["pin", "pin", "pin the selected path or the winner, to compare others with it; again to unpin; up to three"]]
+    .map(([act, text, tip]) => `<button data-act="${act}" title="${tip}">${text}</button>`).join("")}</div></div>
+    <div class="ecl-centre"><div class="ecl-legend"></div><div class="ecl-plot" role="img" aria-label="Two plots, quality against cost and quality against latency, one point per path. The same numbers are in the table of paths."></div><div class="ecl-mixes"></div></div>
+    <div class="ecl-card" aria-label="the path that is pointed at or selected"></div></div>
+    <div class="ecl-tabs"><div role="tablist" aria-label="tables">${Object.entries(TABS).map(([name, text]) => `<button role="tab" data-tab="${name}" aria-selected="false">${text}</button>`).join("")}</div>
+    <div class="ecl-panel" role="tabpanel" tabindex="0"></div></div>`;
+}
+
+function mount(root, store) {
+  const fixed = decoded(store.get("fixed")), $ = (what) => root.querySelector(what), $$ = (what) => [...root.querySelectorAll(what)];
+  const local = { lit: null, brushed: null, sort: 2, down: true, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], points: [], replay: null, sr: "" };
+  const problems = new Map();
+  let theme = null, plotly = null, drawn = null, frame = 0, rest = 0, committing = 0, mouse = false;
+  root.classList.add("ecl");
+  root.innerHTML = skeleton(fixed);
+  const state = () => store.get("state"), plot = $(".ecl-plot"), panel = $(".ecl-panel");
+  const sloOf = (s) => ({ max_latency_s: s.max_latency_s, max_cost_usd: s.max_cost_usd, min_quality: s.min_quality, prefer: s.prefer });
+  const keyOf = (s) => [s.split, s.kind, s.cluster].join("|");
+  const index = new Map(fixed.paths.map((path, i) => [path, i])), { parts } = fixed;
+
+  // --- from the state to a problem
+
+  const themed = () => (theme ??= themeOf(root));
+  function looks() {
+    const { seen } = themed();
+    return Object.fromEntries(Object.entries(fixed.looks).map(([place, look]) => [place, { ...look, colour: seen(look.colour) }]));
+  }
+
+  function problem() {
+    const s = state(), wanted = keyOf(s), views = store.get("views");
+    if (views[wanted]) local.view = wanted; else store.ask(`view|${wanted}`);
+    local.view ??= "all|all|all";
+    const key = JSON.stringify([local.view, s.statistic, s.dropped]);
+    if (!problems.has(key)) {
+      if (problems.size > 30) problems.clear();
+      const view = decoded(views[local.view]), of = (table) => table[s.statistic], names = fixed.states;
+      problems.set(key, { ...fixed.constants, paths: fixed.paths, placement: fixed.placement, parts, stages: fixed.stages, source: fixed.source, looks: looks(),
+        dropped: s.dropped, allowed: Uint8Array.from(parts, (part) => (Object.entries(s.dropped).some(([k, slugs]) => slugs.includes(part[k])) ? 0 : 1)),
+        statistic: s.statistic, queries: view.queries, n: view.n, quality: view.quality, low: view.low, high: view.high, replicates: view.replicates,
+        costs: view.cost, latencies: view.latency, cost: of(view.cost), latency: of(view.latency), kinds: view.kinds, key,
+        state: Array.from(of(view.state), (k) => names[k]), dominator: of(view.dominator), view: local.view });
+    }
+    return problems.get(key);
+  }
+
+  const base = decoded(store.get("views")["all|all|all"] ?? Object.values(store.get("views"))[0]);
+  const scales = Object.fromEntries([["max_latency_s", base.latency], ["max_cost_usd", base.cost]].map(([name, table]) => {
+    const values = [...table.mean, ...table.p95].filter((v) => v > 0), [low, high] = values.length ? extent(values) : [0.1, 1];
+    return [name, { low: Math.log(low * 0.97), high: Math.log(high * 1.03), none: !values.length }];
+  }));
+  const clamp = (x) => Math.min(Math.max(x, 0), 1);
+  const place = (name) => (value) => (name === "min_quality" ? clamp(value ?? 0) : value === null ? 1
+    : clamp((Math.log(value) - scales[name].low) / (scales[name].high - scales[name].low)));
+  function valueAt(name, at) {
+    if (name === "min_quality") return Number(at.toFixed(3)) || null;
+    return at > 0.999 ? null : Number(Math.exp(scales[name].low + at * (scales[name].high - scales[name].low)).toPrecision(3));
+  }
+
+  // The share of a path's outcomes that break the SLO: on held-out queries, or on the selected ones where none are held out.
+  function overShare(i, slo, which, heldout = true) {
+    const at = fixed.outcomes.paths.indexOf(i), s = state(), n = fixed.codes.kind.length;
+    if (at < 0) return null;
+    const code = (name, value) => fixed.choices[name].indexOf(value), held = code("split", "heldout");
+    const inside = (q, split) => ["kind", "cluster"].every((name) => s[name] === "all" || fixed.codes[name][q] === code(name, s[name]))
+      && (split === null || fixed.codes.split[q] === split);
+    const count = (split) => {
+      let over = 0, seen = 0, all = 0;
+      for (let q = 0; q < n; q++) {
+        if (!inside(q, split)) continue;
+        const [cost, latency] = [fixed.outcomes.cost[at * n + q], fixed.outcomes.latency[at * n + q]];
+        all++;
+        if (!(cost >= 0) && !(latency >= 0)) continue;
+        seen++;
+        if (latency > (slo.max_latency_s ?? Infinity) || (which === "both" && cost > (slo.max_cost_usd ?? Infinity))) over++;
+      }
+      return { share: seen ? over / seen : 0, n: all, seen };
+    };
+    const own = s.split === "all" ? null : code("split", s.split);
+    if (heldout && held > 0) { const found = count(held); if (found.n) return { ...found, where: "held-out " }; }
+    return { ...count(own), where: "" };
+  }
+
+  // --- changing the state
+
+  function change(patch, name) {
+    store.set({ state: { ...state(), ...patch } });
+    if (name === undefined) return;
+    commit(name);
+  }
+  function commit(name) {
+    clearTimeout(committing);
+    committing = 0;
+    local.step = null;
+    store.set({ journey: addStep(store.get("journey"), state(), name) });
+  }
+  const commitSoon = (name) => { clearTimeout(committing); local.step = name; committing = setTimeout(() => commit(name), 500); };
+  const finish = () => { if (local.step) commit(local.step); };
+  const applySlo = (slo) => change(sloOf(slo), spell(slo));
+  function go(at) {
+    finish();
+    const journey = store.get("journey");
+    if (at < 0 || at >= journey.steps.length) return;
+    store.set({ state: { ...stateAt(journey, at), tab: state().tab }, journey: { ...journey, at } });
+  }
+  const select = (i) => change({ selected: i === null ? null : fixed.paths[i], query_page: 0 }, i === null ? "nothing selected" : `selected ${fixed.paths[i]}`);
+  const acts = {
+    undo: () => { finish(); go(store.get("journey").at - 1); }, redo: () => go(store.get("journey").at + 1),
+    reset: () => { finish(); change({ ...stateAt(store.get("journey"), 0), tab: state().tab }, "back to the start"); },
+    pin: () => {
+      const i = index.get(state().selected) ?? moment().decision.chosen, path = fixed.paths[i], pins = state().pins;
+      if (path === undefined) return;
+      change(pins.includes(path) ? { pins: pins.filter((one) => one !== path) } : { pins: [...pins, path].slice(-MOST_PINS) }, `${pins.includes(path) ? "unpinned" : "pinned"} ${path}`);
+    },
+  };
+
+  // --- what is drawn each time
+
+  function moment() {
+    const p = problem(), s = state(), slo = sloOf(s);
+    p.decisions ??= new Map();
+    const key = JSON.stringify(slo);
+    if (!p.decisions.has(key)) { if (p.decisions.size > 500) p.decisions.clear(); p.decisions.set(key, decide(p, slo)); }
+    return { p, s, slo, decision: p.decisions.get(key), pins: s.pins.map((path) => index.get(path)).filter((i) => i !== undefined), selected: index.get(s.selected) ?? null };
+  }
+
+  function setHtml(node, html) { if (node.cached !== html) { node.innerHTML = html; node.cached = html; } }
+
+  function render() {
+    frame = 0;
+    const now = moment(), { p, s, slo, decision, pins, selected } = now, shown = local.lit ?? selected ?? decision.chosen;
+    const over = decision.chosen === null ? null : overShare(decision.chosen, slo, "both");
+    const waiting = keyOf(s) === p.view ? "" : ` <span class="ecl-warn">${escaped(store.get("answers")[`view|${keyOf(s)}`]?.error ?? store.problem(`view|${keyOf(s)}`) ?? "Computing these queries; until then the picture shows the ones before.")}</span>`;
+    const lost = store.get("forgotten") ?? [];
+    setHtml($(".ecl-sentence"), sentence(p, slo, decision, over, pins) + waiting + (lost.length ? ` <span class="ecl-warn">No longer fits: ${cut(lost.join("; "))}.</span>` : ""));
+    root.dataset.chosen = decision.chosen === null ? "" : fixed.paths[decision.chosen];
+    root.classList.toggle("ecl-infeasible", decision.chosen === null);
+    const offers = decision.chosen === null ? nearestFeasible(p, slo).nearest : [];
+    const back = decision.chosen === null && Object.values(s.dropped).some((list) => list.length) ? `<button class="ecl-all">→ take all components back</button>` : "";
+    setHtml($(".ecl-offers"), offers.map((to, k) => `<button data-offer="${k}">→ ${escaped(changes(slo, to))}</button>`).join("") + back);
+    local.offers = offers;
+    renderLimits(now);
+    for (const node of $$(".ecl-choice")) node.setAttribute("aria-pressed", String(s[node.dataset.key] === node.dataset.value));
+    for (const node of $$("select[data-key]")) node.value = s[node.dataset.key];
+    for (const node of $$("[data-show]")) node.checked = s.show.includes(node.dataset.show);
+    const journey = store.get("journey");
+    $("[data-act=undo]").disabled = journey.at <= 0 && !local.step;
+    $("[data-act=redo]").disabled = journey.at >= journey.steps.length - 1;
+    local.change = shown === null || shown === decision.chosen ? null : smallestChange(p, slo, shown);
+    const share = shown === null ? null : overShare(shown, slo, "latency", false);
+    setHtml($(".ecl-card"), cardHtml(p, slo, decision, shown, pins, share && share.share, local.change));
+    setHtml($(".ecl-mixes"), mixHtml(p, slo, decision.paths));
+    if (plotly) draw(now, shown);
+    clearTimeout(rest);
+    rest = setTimeout(settle, mouse ? 250 : 60);
+  }
+  const schedule = () => { frame ||= requestAnimationFrame(render); };
+
+  function renderLimits({ p, slo }) {
+    for (const box of $$(".ecl-limit")) {
+      const name = box.dataset.limit, range = box.querySelector(".ecl-range-input"), input = box.querySelector(".ecl-typed");
+      const [svg, note] = bandHtml(p, slo, name, place(name));
+      setHtml(box.querySelector("svg"), svg);
+      setHtml(box.querySelector(".ecl-note"), local.error[name] ? `<b class="ecl-warn">${escaped(local.error[name])}</b>` : escaped(note));
+      const at = place(name)(slo[name]);
+      if (Number(range.value) !== at && !(mouse && document.activeElement === range)) range.value = at;
+      range.setAttribute("aria-valuetext", limitWords(name, slo[name]));
+      range.disabled = input.disabled = Boolean(scales[name]?.none);
+      input.setAttribute("aria-invalid", String(Boolean(local.error[name])));
+      if (document.activeElement !== input || !input.dirty) { input.value = asTyped(name, slo[name]); input.placeholder = "no limit"; }
+    }
+  }
+
+  function colouring(s, p) {
+    if (s.colour === "placement") return { of: (i) => p.looks[p.placement[i]], list: Object.entries(p.looks).filter(([place]) => p.placement.includes(place)).map(([place, look]) => [place, look.colour, look.mark]), slug: () => null };
+    const k = Number(s.colour), slugs = [...new Set(parts.map((part) => part[k]))], hue = (slug) => fixed.palette[slugs.indexOf(slug) % fixed.palette.length];
+    return { of: (i) => ({ ...p.looks[p.placement[i]], colour: hue(parts[i][k]) }), list: slugs.slice(0, 12).map((slug) => [slug, hue(slug), "■"]), slug: (stage, slug) => (stage === k ? hue(slug) : null) };
+  }
+
+  // Plotly draws only when the selection, the colours or the hidden outlines change; a moved limit is painted above.
+  function draw(now, shown) {
+    const { p, s, decision, pins, selected } = now, theme = themed(), look = colouring(s, p), show = s.show;
+    root.classList.toggle("ecl-dark", theme.dark);
+    const key = JSON.stringify([p.view, p.statistic, s.colour, theme.paper]);
+    if (drawn?.key !== key) {
+      drawn = { key, c: canvasOf(p), marks: p.paths.map((_, i) => ({ ...look.of(i), colour: theme.seen(look.of(i).colour) })), theme };
+      setHtml($(".ecl-legend"), legendHtml(p, look.list));
+    }
+    const { c } = drawn, whole = show.length === 2 && !p.allowed.includes(0);
+    const hidden = whole ? "" : c.drawn.map((i) => ((p.state[i] !== "dominated" || show.includes("dominated")) && (decision.within[i] || show.includes("beyond")) && p.allowed[i] ? 1 : 0)).join("");
+    if (drawn.hidden !== hidden) {
+      drawn.hidden = hidden;
+      const figure = figureOf(p, c, (i) => drawn.marks[i], theme, c.drawn.map((i, k) => (hidden[k] === "0" ? null : c.y[i])));
+      for (const axis of ["xaxis", "xaxis2", "yaxis"]) {  // a part that was zoomed into stays
+        const range = plot._fullLayout?.[axis].range;
+        if (range && plot.ranges && !sameValue(range, plot.ranges[axis])) figure.layout[axis].range = [...range];
+        else (plot.ranges ??= {})[axis] = [...figure.layout[axis].range];
+      }
+      plotly.react(plot, figure.data, figure.layout, { ...fixed.config, responsive: false });
+      if (!plot.wired) wire();
+    }
+    const lit = local.group ?? (shown === null || (local.lit === null && selected === null) ? [] : [shown]);
+    drawn.scene = { ...now, c, marks: drawn.marks, hidden, pins, lit, theme, policy: policyPoints() };
+    paintOver();
+  }
+
+  function paintOver() {
+    if (!drawn?.scene || !plot._fullLayout) return;
+    let canvas = plot.querySelector("canvas.ecl-over");
+    const top = plot.querySelectorAll(".main-svg")[1], { width, height } = plot._fullLayout, scale = window.devicePixelRatio || 1;
+    if (!canvas) { canvas = document.createElement("canvas"); canvas.className = "ecl-over"; top.parentNode.insertBefore(canvas, top); }
+    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
+      Object.assign(canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
+      Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+    }
+    const context = canvas.getContext("2d");
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, width, height);
+    paint(context, plot._fullLayout, drawn.scene);
+    plot.dispatchEvent(new Event("painted"));
+  }
+
+  async function toPng() {
+    const { width, height } = plot._fullLayout, scale = 2, canvas = Object.assign(document.createElement("canvas"), { width: scale * width, height: scale * height });
+    const context = canvas.getContext("2d"), ground = new Image();
+    ground.src = await plotly.toImage(plot, { format: "png", width, height, scale });
+    await ground.decode();
+    context.fillStyle = drawn.theme.paper;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(ground, 0, 0);
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    paint(context, plot._fullLayout, drawn.scene);
+    canvas.toBlob((blob) => download(blob, "explorer.png"));
+  }
+
+  // What the policy and the oracle would do; while a limit moves, what they did last, with the trail of the policy.
+  function policyPoints() {
+    const answer = store.get("answers")[replayKey()];
+    if (answer?.points && answer !== local.replay) {
+      local.replay = answer;
+      local.points = answer.points.map((one) => ({ ...one, x: [1000 * one.cost, one.latency], y: one.quality }));
+      local.trail = [...local.trail, ...local.points.slice(0, 1)].slice(-20);
+    }
+    return { points: local.points, trail: local.trail };
+  }
+
+  function wire() {
+    plot.wired = true;
+    const at = (event) => event.points.find((point) => point.customdata !== undefined && point.data.name === "cloud")?.customdata ?? null;
+    plot.on("plotly_hover", (event) => { const i = at(event); if (i !== null) { local.lit = i; schedule(); } });
+    plot.on("plotly_unhover", () => { local.lit = null; schedule(); });
+    plot.on("plotly_click", (event) => { const i = at(event); if (i !== null) select(i); });
+    plot.on("plotly_selected", (event) => {
+      const found = (event?.points ?? []).filter((point) => point.data.name === "cloud").map((point) => point.customdata);
+      local.brushed = found.length ? new Set(found) : null;
+      local.tabShown = "";
+      if (found.length) change({ tab: "paths" });
+      schedule();
+    });
+    for (const event of ["plotly_afterplot", "plotly_relayouting"]) plot.on(event, paintOver);
+    plot.on("plotly_relayout", (event) => {
+      const from = event["xaxis.range[0]"] ?? event["xaxis2.range[0]"];
+      if (from !== undefined || event["xaxis.autorange"] || event["xaxis2.autorange"]) freshTicks();
+    });
+    plot.on("plotly_deselect", () => { local.brushed = null; local.tabShown = ""; schedule(); });
+  }
+
+  // Labels along the axes for the part that is zoomed into.
+  function freshTicks() {
+    const { xaxis, xaxis2 } = plot._fullLayout, update = {};
+    [xaxis, xaxis2].forEach((axis, panel) => {
+      const [low, high] = axis.range.map((v) => 10 ** v), name = panel ? "xaxis2" : "xaxis";
+      const { tickvals, ticktext } = logTicks(Math.max(low, panel || !drawn.c.free ? 0 : drawn.c.free[1]), high, panel);
+      Object.assign(update, { [`${name}.tickvals`]: tickvals, [`${name}.ticktext`]: ticktext });
+    });
+    plotly.relayout(plot, update);
+  }
+
+  // --- what follows once things are at rest
+
+  const replayKey = () => `replay|${JSON.stringify(sloOf(state()))}|${keyOf(state())}`;
+  function settle() {
+    rest = 0;
+    const now = moment(), { p, s, decision } = now, plain = $(".ecl-sentence").textContent.trim();
+    if (local.sr !== plain) { local.sr = plain; $("[role=status]").textContent = plain; }
+    for (const node of $$("[role=tab]")) {
+      node.setAttribute("aria-selected", String(node.dataset.tab === s.tab));
+      node.tabIndex = node.dataset.tab === s.tab ? 0 : -1;
+    }
+    countOptions(s);
+    tabs[s.tab](now);
+    if (s.tab === "paths") markRows(now);
+    if (fixed.policy) store.ask(replayKey());
+    local.chosen = decision.chosen;
+  }
+
+  // How many queries each filter would leave, beside the other filters; none: it cannot be chosen.
+  function countOptions(s) {
+    if (local.counted === keyOf(s)) return;
+    local.counted = keyOf(s);
+    const filters = ["split", "kind", "cluster"], at = Object.fromEntries(filters.map((name) => [name, fixed.choices[name].indexOf(s[name])]));
+    for (const node of $$(".ecl-filters select")) {
+      const name = node.dataset.key, counts = new Int32Array(fixed.choices[name]?.length ?? 0);
+      if (!counts.length) continue;
+      fixed.codes[name].forEach((code, q) => {
+        if (filters.every((other) => other === name || !at[other] || fixed.codes[other][q] === at[other])) { counts[code]++; counts[0]++; }
+      });
+      [...node.options].forEach((option, k) => { option.textContent = `${fixed.choices[name][k]} (${counts[k]})`; option.disabled = !counts[k]; });
+    }
+  }
+
+  function markRows({ decision, selected }) {
+    for (const row of panel.querySelectorAll("tr[data-path]")) {
+      const i = Number(row.dataset.path);
+      row.className = [decision.within[i] ? "" : "ecl-beyond", i === decision.chosen ? "ecl-chosen" : "", i === selected ? "ecl-selected" : "", i === local.lit ? "ecl-pointed" : ""].join(" ").trim();
+      row.querySelector(".ecl-pick").setAttribute("aria-pressed", String(i === selected));
+    }
+  }
+
+  const answered = (key, html) => {
+    const answer = store.get("answers")[key];
+    if (answer) return html(answer);
+    store.ask(key);
+    return `<p class="ecl-dim">${escaped(store.problem(key) ?? "Asking the kernel …")}</p>`;
+  };
+  const tabs = {
+    paths({ p }) {
+      const key = JSON.stringify([p.key, local.sort, local.down, local.search, local.brushed && [...local.brushed]]);
+      if (local.tabShown === `paths${key}`) return;
+      local.tabShown = `paths${key}`;
+      const [html, count] = tableHtml(p, local), search = panel.querySelector(".ecl-search"), focused = search && document.activeElement === search;
+      const part = local.brushed ? ` inside the brushed part of the plot <button data-take="unbrush">all paths</button>` : "";
+      if (!search) setHtml(panel, `<div class="ecl-row"><input class="ecl-search" type="search" placeholder="search paths" aria-label="search paths"><span class="ecl-count"></span></div><div class="ecl-rows"></div>`);
+      const box = panel.querySelector(".ecl-search");
+      if (!focused) box.value = local.search;
+      panel.querySelector(".ecl-count").innerHTML = escaped(count) + part;
+      panel.querySelector(".ecl-rows").innerHTML = html;
+      panel.cached = undefined;
+    },
+    components({ p, s, slo, decision }) { local.tabShown = ""; setHtml(panel, componentsHtml(p, slo, decision, colouring(s, p).slug)); },
+    queries({ s, decision }) {
+      local.tabShown = "";
+      const i = index.get(s.selected) ?? decision.chosen;
+      if (i === null || i === undefined) return setHtml(panel, `<p class="ecl-dim">No path is selected and none is feasible.</p>`);
+      setHtml(panel, answered(`queries|${fixed.paths[i]}|${keyOf(s)}`, (answer) => {
+        const pages = Math.max(Math.ceil((answer.rows ?? []).length / PER_PAGE), 1), page = Math.min(s.query_page, pages - 1);
+        return `<div class="ecl-row"><button data-turn="-1" ${page ? "" : "disabled"}>◀ previous</button><button data-turn="1" ${page < pages - 1 ? "" : "disabled"}>next ▶</button>
+          <span><b>${cut(fixed.paths[i], 90)}</b> · ${plural(answer.total ?? 0, "query", "queries")}, worst regret first · page ${page + 1} of ${pages}</span></div>${queriesHtml(answer, page)}`;
+      }));
+    },
+    policy({ p }) {
+      local.tabShown = "";
+      setHtml(panel, fixed.policy ? answered(replayKey(), (answer) => replayHtml(p, answer))
+        : `<p class="ecl-dim">No policy was given. <code>explore(trace, fit_policy(trace.split("train")))</code> shows here, and in the plots, what it would choose for each kind of query under this SLO.</p>`);
+    },
+    journey() {
+      local.tabShown = "";
+      const { at, steps } = store.get("journey");
+      setHtml(panel, `<ol class="ecl-journey" start="0">${steps.map(([name], k) => `<li><button data-step="${k}" ${k === at ? `aria-current="step"` : ""}>${cut(name, 120)}</button>${k === at ? " ← now" : ""}</li>`).join("")}</ol>`);
+    },
+    take() {
+      local.tabShown = "";
+      const buttons = [["code", "copy as code"], ["csv", "CSV of the feasible paths"], ["toml", "TOML for serving"], ["html", "offline page"], ["png", "PNG of the plots"], ["link", "copy the state"]];
+      setHtml(panel, `<div class="ecl-row">${buttons.map(([what, text]) => `<button data-take="${what}">${text}</button>`).join("")}</div><pre class="ecl-said">${escaped(local.said ?? "")}</pre>`);
+    },
+  };
+
+  const say = (text) => { local.said = text; settle(); };
+  async function take(what) {
+    if (what === "unbrush") { local.brushed = null; local.tabShown = ""; return schedule(); }
+    if (what === "png") return toPng();
+    if (what === "link") return copy(store.link ? store.link(state()) : JSON.stringify(state()));
+    const text = await store.file(what);
+    if (text === null) return say("This needs a running kernel: run the cell again, then press the button.");
+    if (what === "code") return copy(text);
+    download(text, `explorer.${what}`);
+    say(`Written: explorer.${what}.`);
+  }
+  async function copy(text) {
+    let done = true;
+    try { await navigator.clipboard.writeText(text); } catch { done = false; }
+    say(`${done ? "Copied:" : "Copy these lines:"}\n${text}`);
+  }
+
+  // --- what hands do
+
+  root.addEventListener("input", (event) => {
+    const box = event.target.closest(".ecl-limit"), name = box?.dataset.limit;
+    if (event.target.matches(".ecl-range-input")) {
+      local.error[name] = undefined;
+      change({ [name]: valueAt(name, Number(event.target.value)) });
+      local.step = limitWords(name, state()[name]);
+    } else if (event.target.matches(".ecl-typed")) event.target.dirty = true;
+    else if (event.target.matches(".ecl-search")) { local.search = event.target.value; settle(); }
+  });
+  root.addEventListener("change", (event) => {
+    const { target } = event, name = target.closest(".ecl-limit")?.dataset.limit, s = state();
+    if (target.matches(".ecl-range-input")) finish();
+    else if (target.matches(".ecl-typed")) {
+      target.dirty = false;
+      if (target.value.trim() === asTyped(name, s[name])) return;
+      const value = typed(name, target.value);
+      local.error[name] = typeof value === "string" ? value : undefined;
+      if (typeof value === "string") target.dirty = true; else change({ [name]: value }, limitWords(name, value));
+      schedule();
+    } else if (target.matches("select[data-key]")) change({ [target.dataset.key]: target.value }, `${target.dataset.key}: ${target.selectedOptions[0].textContent}`);
+    else if (target.matches("[data-show]")) {
+      const show = $$("[data-show]").filter((node) => node.checked).map((node) => node.dataset.show);
+      change({ show }, `show ${show.join(" and ") || "neither dominated paths nor those beyond a limit"}`);
+    }
+  });
+  root.addEventListener("click", (event) => {
+    const node = event.target.closest("button"), row = event.target.closest("tr[data-path]"), s = state();
+    if (!node && row) return select(Number(row.dataset.path));
+    if (!node) return;
+    const { act, offer, tab, turn, step, key, value, column } = node.dataset;
+    if (act) acts[act]();
+    else if (offer !== undefined) applySlo(local.offers[offer]);
+    else if (node.matches(".ecl-all")) change({ dropped: {} }, "all components back");
+    else if (node.matches(".ecl-win")) applySlo(local.change);
+    else if (node.matches(".ecl-choice")) change({ [key]: value }, key === "prefer" ? `prefer ${value}` : `limits on ${STATISTIC_WORDS[value]}`);
+    else if (tab) change({ tab });
+    else if (turn) change({ query_page: Math.max(s.query_page + Number(turn), 0) });
+    else if (step !== undefined) go(Number(step));
+    else if (column !== undefined) { local.down = local.sort === Number(column) ? !local.down : Number(column) === 2; local.sort = Number(column); settle(); }
+    else if (node.dataset.take) take(node.dataset.take);
+    else if (node.matches(".ecl-keep")) drop(node.closest("tr").dataset);
+    else if (row) select(Number(row.dataset.path));
+  });
+  function drop({ stage, slug }) {
+    const s = state(), list = s.dropped[stage] ?? [], off = list.includes(slug);
+    const dropped = Object.fromEntries(Object.entries({ ...s.dropped, [stage]: off ? list.filter((one) => one !== slug) : [...list, slug] }).filter(([, slugs]) => slugs.length));
+    change({ dropped }, `${off ? "took back" : "dropped"} ${slug}`);
+  }
+  root.addEventListener("keydown", (event) => {
+    const range = event.target.closest(".ecl-range-input");
+    const by = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, End: 1, ArrowLeft: -1, ArrowDown: -1, PageDown: -1, Home: -1 }[event.key];
+    if (event.target.matches("[role=tab]") && by) {
+      const names = Object.keys(TABS), to = names[(names.indexOf(event.target.dataset.tab) + by + names.length) % names.length];
+      change({ tab: to });
+      $(`[data-tab=${to}]`).focus();
+    }
+    if (event.key === "Enter" && event.target.matches(".ecl-typed")) event.target.dispatchEvent(new Event("change", { bubbles: true }));
+    if (!range || !by || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    const name = range.closest(".ecl-limit").dataset.limit, { p, slo } = moment(), wider = name === "min_quality" ? -by : by;
+    const ends = { Home: name === "min_quality" ? null : Number(Math.exp(scales[name]?.low ?? 0).toPrecision(3)), End: name === "min_quality" ? 1 : null };
+    const value = event.key in ends ? ends[event.key] : nextStep(p, slo, name, wider, event.key.startsWith("Page"));
+    if (value === slo[name]) return;
+    local.error[name] = undefined;
+    change({ [name]: value });
+    commitSoon(limitWords(name, value));
+  });
+  // Keys are the explorer's own: a letter must not edit the notebook around it. Only "save" passes.
+  const saves = (event) => (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
+  for (const kind of ["keydown", "keyup", "keypress"]) root.addEventListener(kind, (event) => { if (!saves(event)) event.stopPropagation(); });
+  root.addEventListener("pointerdown", (event) => { mouse = event.target.matches(".ecl-range-input"); });
+  const lift = () => { if (mouse) { mouse = false; finish(); schedule(); } };
+  window.addEventListener("pointerup", lift);
+  panel.addEventListener("pointerover", (event) => {
+    const row = event.target.closest("tr[data-path]"), component = event.target.closest("tr[data-slug]");
+    local.lit = row ? Number(row.dataset.path) : null;
+    local.group = component ? moment().p.parts.flatMap((part, i) => (part[component.dataset.stage] === component.dataset.slug ? [i] : [])) : null;
+    schedule();
+  });
+  panel.addEventListener("pointerleave", () => { local.lit = local.group = null; schedule(); });
+
+  // --- beginning and end
+
+  const stop = [store.watch(schedule), watchTheme(root, () => { drawn = theme = null; problems.clear(); schedule(); })];
+  const seen = new ResizeObserver(() => { if (plotly && plot.wired) plotly.Plots.resize(plot); });
+  seen.observe($(".ecl-centre"));
+  store.plotly().then((found) => { plotly = found; schedule(); }, (error) => { plot.textContent = `The plots could not be drawn: ${error.message}. The table below has their numbers.`; });
+  schedule();
+  root.explorer = { moment, schedule, scene: () => drawn?.scene, journey: () => store.get("journey"), stairs, busy: () => Boolean(frame || rest || committing) };  // to read from outside: tests and measurements do
+  return () => {
+    stop.forEach((end) => end());
+    seen.disconnect();
+    window.removeEventListener("pointerup", lift);
+    if (plotly && plot.wired) plotly.purge(plot);
+  };
+}

@@ -1,1 +1,0 @@
-from .canvas import Canvas as Canvas

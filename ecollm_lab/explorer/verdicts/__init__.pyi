@@ -1,3 +1,0 @@
-from .verdicts import Moment as Moment
-from .views import Board as Board
-from .views import View as View
