@@ -60,7 +60,7 @@ class Question:
                 return self._refused(Reason.CANCELLED)
             left = self._left()
             if left is None:
-                return self._refused(Reason.DEADLINE)
+                return self._refused(Reason.DEADLINE if self.attempts else Reason.INFEASIBLE)
             outlook = self.runtime.outlook(self.forecast)
             usable = self.usable & self.runtime.reachable()
             path = self._choice(outlook, left, usable)

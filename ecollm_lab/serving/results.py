@@ -122,7 +122,8 @@ class Refused:
     def message(self) -> str:
         """The reason as a sentence, with what to do."""
         tried = "; ".join(f"{one.path_id} {one.ended}" for one in self.attempts)
-        words = [f"{str(self.reason).capitalize()}: {_limits(self.slo)}."]
+        reason = str(self.reason)
+        words = [f"{reason[:1].upper()}{reason[1:]}: {_limits(self.slo)}."]
         if tried:
             words.append(f"Tried: {tried}.")
         if self.nearest is not None:

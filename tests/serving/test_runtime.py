@@ -56,6 +56,10 @@ def test_what_no_path_keeps_is_refused_with_the_nearest_slo_that_can_be_met(runt
     assert refused.nearest.max_latency_s == pytest.approx(0.118, abs=1e-3)  # 0.1 × exp(1.645 × 0.1)
     assert isinstance(runtime.answer(QUESTION, refused.nearest), Answer)
     assert small.calls + big.calls == 1
+    instant = runtime.answer(QUESTION, SLO(max_latency_s=1e-9))
+    assert instant.reason is Reason.INFEASIBLE  # over before anything could be tried
+    assert instant.message.startswith("No path keeps the SLO: max_latency_s 1e-09. The nearest")
+    assert runtime.adaptation.broken == 0
 
 
 def test_a_model_that_fails_is_followed_by_the_next_best_path(runtime, big):

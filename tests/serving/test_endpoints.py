@@ -1,0 +1,84 @@
+"""Real endpoints: a call that is broken off, and one that comes back after a long outage."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from ecollm_lab.models import CallFailed, EndpointClosed, ModelPool
+from ecollm_lab.records import LabError
+from ecollm_lab.serving.endpoints import Interruptible
+from tests.support.endpoint import Endpoint
+from tests.support.serving import catalog_of, model
+
+
+class Silent:
+    """An endpoint that reads a request and never answers; notes when its client is gone."""
+
+    def __enter__(self):
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.base_url = f"http://127.0.0.1:{self._server.getsockname()[1]}/v1"
+        self.asked, self.gone = threading.Event(), threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        with connection:
+            if b"/models" in (read := connection.recv(65536)):  # the pool opens a connection
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                read = connection.recv(65536)
+            if not read:
+                return
+            self.asked.set()
+            while connection.recv(65536):
+                pass
+            self.gone.set()
+
+    def __exit__(self, *_):
+        self._server.close()
+
+
+def test_a_call_that_is_broken_off_ends_at_the_endpoint_within_a_second():
+    with Silent() as silent:
+        catalog = catalog_of(model("far", "cloud", base_url=silent.base_url))
+        with ModelPool(catalog, persistent=True) as pool:
+            assert isinstance(pool["far"], Interruptible)
+            future, stop = pool["far"].begin("how heavy?")
+            assert silent.asked.wait(5)
+            began = time.monotonic()
+            stop()
+            with pytest.raises(LabError):
+                future.result(timeout=2)
+            assert silent.gone.wait(2)
+            assert time.monotonic() - began < 1.0
+
+
+def test_a_persistent_pool_asks_again_after_many_failures_and_another_gives_up():
+    answers = {"other": "text"}
+    with Endpoint(answers) as endpoint:
+        catalog = catalog_of(model("down", "cloud", base_url=endpoint.base_url))
+        with ModelPool(catalog, persistent=True) as lasting, ModelPool(catalog) as usual:
+            for pool in (lasting, usual):
+                with pytest.raises(LabError):
+                    pool["down"].reply("how heavy?")  # 404: the model is not there
+            answers["down"] = "90 grams"
+            with pytest.raises((EndpointClosed, CallFailed)):
+                usual["down"].reply("how heavy?")
+            until = time.monotonic() + 10
+            while time.monotonic() < until:
+                try:
+                    assert lasting["down"].reply("how heavy?").text == "90 grams"
+                    break
+                except LabError:
+                    time.sleep(0.2)
+            else:
+                pytest.fail("the endpoint was not asked again")
