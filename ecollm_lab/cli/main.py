@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from ecollm_lab.cli import domains, emulation, fetching, models, study, sweeps, traces
+from ecollm_lab.cli import domains, emulation, fetching, models, serving, study, sweeps, traces
 from ecollm_lab.cli.shared import show_errors
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweeps.sweep,
     "import": traces.import_recorded,
     "emulate": emulation.emulate,
+    "serve": serving.serve,
     "study": study.run_study,
 }
 for name, command in COMMANDS.items():

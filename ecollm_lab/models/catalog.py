@@ -100,6 +100,11 @@ class Model:
     bytes: int | None = None
     licence: str | None = None
 
+    @property
+    def priced_by_tokens(self) -> bool:
+        """Whether a token of its answers costs anything."""
+        return bool(self.price_in_usd_per_mtok or self.price_out_usd_per_mtok)
+
     def cost_usd(self, compute_s: float, tokens_in: int, tokens_out: int) -> float:
         """Return the cost of a generation in US dollars: of its compute time or of its tokens."""
         if self.placement == "edge":

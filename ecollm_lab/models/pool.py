@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
 
 from ecollm_lab.models.catalog import Catalog, Model
-from ecollm_lab.models.replies import ChatModel, Reply
+from ecollm_lab.models.replies import CallFailed, ChatModel, EndpointClosed, Reply
 from ecollm_lab.records import LabError, Prompt
 
 
@@ -26,34 +26,56 @@ class ModelPool:
     ) -> None:
         self.catalog, self.isolate, self.persistent = catalog, isolate, persistent
         self._open: dict[str, ChatModel] = {}
+        self._broken: dict[str, LabError] = {}
         self._exits = ExitStack()
         self._lock = Lock()
 
     def __getitem__(self, name: str) -> ChatModel:
         with self._lock:
+            if name in self._broken:
+                raise self._broken[name]
             if name not in self._open:
-                self._open[name] = self._start(self.catalog[name])
+                try:
+                    self._open[name] = self._opened(self.catalog[name])
+                except LabError as error:
+                    if not self.persistent:  # it is not opened again for every pair
+                        self._broken[name] = error
+                    raise
             return self._open[name]
 
-    def _start(self, model: Model) -> ChatModel:
-        started: ChatModel
-        if model.placement == "edge" and self.isolate:
-            from ecollm_lab.models.edge.isolated import IsolatedModel
+    def _opened(self, model: Model) -> ChatModel:
+        """Open a model and, where that costs nothing, let it answer once.
 
-            started = self._exits.enter_context(IsolatedModel(model))
-        elif model.placement == "edge":
-            from ecollm_lab.models.edge.llama import EdgeModel
+        The first call allocates, which no outcome should carry. A model that cannot answer it is
+        closed, and takes no more calls.
+        """
+        with ExitStack() as exits:
+            try:
+                started = exits.enter_context(self._start(model))
+                if model.base_url is None:
+                    started.reply("Question: warm up")
+            except CallFailed as error:
+                if not error.answered:
+                    raise EndpointClosed(
+                        f"Model {model.name!r} takes no calls: its first one failed. {error}"
+                    ) from error
+            self._exits.push(exits.pop_all())
+        return started
 
-            started = self._exits.enter_context(EdgeModel(model))
-        else:
+    def _start(self, model: Model) -> AbstractContextManager[ChatModel]:
+        if model.placement == "cloud":
             from ecollm_lab.models.cloud.admission import Persistent
             from ecollm_lab.models.cloud.client import CloudModel
 
             admission = Persistent(model, probe_s=1.0) if self.persistent else None
-            started = self._exits.enter_context(CloudModel(model, admission=admission))
-        if model.base_url is None:  # the first call allocates, which no outcome should carry
-            started.reply("Question: warm up")
-        return started
+            return CloudModel(model, admission=admission)
+        if self.isolate:
+            from ecollm_lab.models.edge.isolated import IsolatedModel
+
+            return IsolatedModel(model)
+        from ecollm_lab.models.edge.llama import EdgeModel
+
+        return EdgeModel(model)
 
     def check(self, names: list[str]) -> None:
         """Verify that every named model could be opened: known, priced, its file whole."""

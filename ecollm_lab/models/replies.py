@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol
 
-from ecollm_lab.models.catalog import MAX_TOKENS, Model
+from ecollm_lab.models.catalog import MAX_TOKENS, Model  # noqa: F401 - others read it here
 from ecollm_lab.records import LabError, Prompt
 
 TEMPLATE_TOKENS = 128  # what a chat template may add to a prompt
+_THINKING = ("<think>", "</think>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Reply:
     `latency_s` is the service time of the attempt that was answered. The wait for a turn
     (`queue_s`) and failed attempts with the pauses after them (`retry_s`) are kept apart.
     `finish_reason` is "stop" or "length" (cut at the token limit). A call measured `repeats` times
-    carries the median, and `spread_s` is the distance between the quartiles.
+    carries the median, and `spread_s` is the distance between the quartiles. `logprob` is the mean
+    log-probability (natural logarithm) of the answer's tokens, None where it is not known.
     """
 
     text: str
@@ -33,23 +36,45 @@ class Reply:
     attempts: int = 1
     repeats: int = 1
     spread_s: float = 0.0
+    logprob: float | None = None
+
+
+class CallState(StrEnum):
+    """Why a pair has no outcome, as the store records it."""
+
+    FAILED = "failed"  # the next sweep tries again
+    QUARANTINED = "quarantined"  # its prompt ended two processes
+    REFUSED = "refused"  # the model or a content filter declined to answer, which was billed
 
 
 class CallFailed(LabError):
     """One call got no usable reply.
 
-    Its pair is recorded as failed, with the number of attempts, and the sweep goes on.
+    Its pair is recorded as failed, with the number of attempts, and the sweep goes on. `parameter`
+    names the request's parameter that the endpoint does not take, if that is the reason, and `mend`
+    the line of the catalog that would help. `answered`: the model is well, its answer of no use.
     """
 
-    def __init__(self, message: str, *, attempts: int = 1, state: str = "failed") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        attempts: int = 1,
+        state: CallState = CallState.FAILED,
+        parameter: str = "",
+        mend: str = "",
+        answered: bool = False,
+    ) -> None:
         super().__init__(message)
         self.attempts, self.state = attempts, state
+        self.parameter, self.mend, self.answered = parameter, mend, answered
 
 
 class EndpointClosed(LabError):
     """A model takes no more calls for now.
 
-    It refused the key, is out of quota, is not known there, asked for a long pause, or is dead.
+    It refused the key, is out of quota, is not known there, asked for a long pause, cannot be
+    started, or is dead.
     """
 
 
@@ -65,7 +90,7 @@ class ChatModel(Protocol):
     """Answers one user message greedily."""
 
     def reply(self, prompt: Prompt | str) -> Reply:
-        """Answer `prompt`, a text being a user message alone; raise `LabError` if the model cannot."""
+        """Answer a prompt, or a text as a user message alone; raise `LabError` if it cannot."""
         ...
 
 
@@ -84,34 +109,87 @@ class RemoteModel(ChatModel, Protocol):
         ...
 
 
+def _ignore(_: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """Where a call's attempts are journalled.
 
     `reserve` takes the highest price of an attempt before it is sent, and gives the attempt's
     number, or 0 while there is no room. `settle` takes that number, the price, an error and the
-    reply.
+    reply; the price is above the reserved one where the endpoint billed more than it was allowed.
+    `notice` takes a sentence that the user should read, such as that.
     """
 
     reserve: Callable[[float], Future[int]]
     settle: Callable[[int, float, str, Reply | None], Future[None]]
+    notice: Callable[[str], None] = _ignore
 
 
-def most_tokens_in(prompt: Prompt | str) -> int:
+def messages(model: Model, prompt: Prompt | str) -> list[dict[str, str]]:
+    """Return the messages of a request: the model's system message goes before the prompt's."""
+    asked = Prompt.of(prompt)
+    system = "\n".join(filter(None, [model.system, asked.system]))
+    sent = replace(asked, system=storable(system), user=storable(asked.user))
+    return sent.messages
+
+
+def answer_limit(model: Model, prompt: Prompt | str) -> int:
+    """Return how many tokens a model is told it may write."""
+    return model.max_tokens + Prompt.of(prompt).extra_tokens
+
+
+def most_tokens_in(model: Model, prompt: Prompt | str) -> int:
     """Return an upper bound on the tokens of a prompt.
 
     A token is at least one byte, and a chat template adds some.
     """
-    return sum(len(m["content"].encode()) for m in Prompt.of(prompt).messages) + TEMPLATE_TOKENS
+    sent = (message["content"] for message in messages(model, prompt))
+    return sum(len(text.encode()) for text in sent) + TEMPLATE_TOKENS
 
 
-def most_tokens_out(prompt: Prompt | str) -> int:
-    """Return the limit on the tokens of an answer."""
-    return MAX_TOKENS + Prompt.of(prompt).extra_tokens
+def most_tokens_out(model: Model, prompt: Prompt | str) -> int:
+    """Return the most tokens that an answer may be billed for, thinking included."""
+    return answer_limit(model, prompt) + model.thinking_tokens
 
 
 def most_usd(model: Model, prompt: Prompt | str) -> float:
     """Return the most a call can cost in US dollars at the declared prices."""
     if model.placement != "cloud":
         return 0.0
-    return model.cost_usd(0.0, most_tokens_in(prompt), most_tokens_out(prompt))
+    return model.cost_usd(0.0, most_tokens_in(model, prompt), most_tokens_out(model, prompt))
+
+
+def storable(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: halves of a surrogate pair are joined, or replaced.
+
+    Examples
+    --------
+    >>> storable("\ud83d\ude00 and a cut \ud83d") == "\U0001f600 and a cut \ufffd"
+    True
+
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def without_thoughts(text: str) -> str | None:
+    """Return the answer in a text that may begin with thoughts between <think> and </think>.
+
+    None where the thoughts do not end: the answer was cut before it began.
+
+    Examples
+    --------
+    >>> without_thoughts("<think>It says 9.</think> 9 hours.")
+    '9 hours.'
+    >>> without_thoughts("<think>It says") is None
+    True
+
+    """
+    begin, end = _THINKING
+    if end in text:
+        text = text.rpartition(end)[2]
+    elif text.lstrip().startswith(begin):
+        return None
+    return text.strip()

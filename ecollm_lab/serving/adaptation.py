@@ -38,7 +38,7 @@ class Pace:
     surprised_weight: float = 0.5
     half_life_s: float = 300.0
     failure_weight: float = 0.5
-    failure_half_life_s: float = 10.0
+    failure_half_life_s: float = 3.0
     step: float = 0.1
     exploration: float = 0.02
 

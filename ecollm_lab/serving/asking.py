@@ -100,8 +100,9 @@ class Question:
         runtime.admit(path)
         try:
             prepared = runtime.pipeline.prepare(self.wish.query, runtime.paths[path], self.memo)
-            prompt = self._shortened(prepared.prompt)
-            most = _most_usd(runtime.model(path), prompt)
+            model = runtime.model(path)
+            prompt = self._shortened(model, prepared.prompt)
+            most = replies.most_usd(model, prompt)
             expected_s = float(np.exp(outlook.log_latency[path]))
             until = self._cut_at(path, outlook, usable)
             reply = self._reply(prepared.path.model, prompt, expected_s, until)
@@ -119,9 +120,9 @@ class Question:
         self._learn_failure(path, ended, seconds - outlook.wait_s[path])
         return None
 
-    def _shortened(self, prompt: Prompt | str) -> Prompt | str:
+    def _shortened(self, model: Model, prompt: Prompt | str) -> Prompt | str:
         """Return a prompt with the asker's limit on tokens, where it is below the path's own."""
-        less = replies.most_tokens_out(prompt) - (self.wish.max_tokens or PLENTY)
+        less = replies.answer_limit(model, prompt) - (self.wish.max_tokens or PLENTY)
         if less <= 0:
             return prompt
         prompt = Prompt.of(prompt)
@@ -182,10 +183,10 @@ class Question:
                 self.runtime.adaptation.took(self.forecast, path, seconds + delay, now, cut=True)
             if hosted and ended is Ended.CUT:
                 self.runtime.circuit(path).cut(now)
-            if hosted and ended is Ended.FAILED:
-                self.runtime.circuit(path).failed(now)
             if ended is Ended.FAILED:
-                self.runtime.adaptation.failed(path, now)
+                news = self.runtime.circuit(path).failed(now) if hosted else True
+                if news:
+                    self.runtime.adaptation.failed(path, now)
 
     def _answer(self, path: int, outlook: Outlook, usable: np.ndarray, outcome: Outcome) -> Answer:
         slo, delay = self.wish.slo, self.runtime.model(path).network_delay_s
@@ -227,13 +228,6 @@ class Question:
             cost_usd=self.spent_usd,
             attempts=tuple(self.attempts),
         )
-
-
-def _most_usd(model: Model, prompt: Prompt | str) -> float:
-    """Return the most that a call may be billed, in US dollars: a token is at least one byte."""
-    if model.placement == "edge":
-        return 0.0
-    return model.cost_usd(0.0, replies.most_tokens_in(prompt), replies.most_tokens_out(prompt))
 
 
 def clock() -> float:

@@ -54,13 +54,17 @@ class Circuit:
         """Close the circuit."""
         self.closed, self.probing, self.pause_s, self.cuts = True, False, FIRST_PAUSE_S, 0
 
-    def failed(self, now: float) -> None:
-        """Open the circuit, longer each time; questions sent before it opened change nothing."""
+    def failed(self, now: float) -> bool:
+        """Open the circuit, longer each time; return whether that was news.
+
+        Questions that were sent before it opened change nothing.
+        """
         if not self.closed and not self.probing:
-            return
+            return False
         if self.probing:
             self.pause_s = min(2 * self.pause_s, LONGEST_PAUSE_S)
         self.closed, self.probing, self.open_until = False, False, now + self.pause_s
+        return True
 
     def cut(self, now: float) -> None:
         """Count an answer that did not come in time."""

@@ -130,7 +130,8 @@ class Calls:
         # isinstance with a protocol would take longer than the rest of this method.
         if hasattr(model, "submit"):
             model = self._remote[name] = cast("RemoteModel", model)
-            account = Account(self._reserve_for(key, name), self._store.settle)
+            reserve = self._reserve_for(key, name)
+            account = Account(reserve, self._store.settle, self.notices.append)
             model.submit(prompt, account).add_done_callback(
                 lambda done: self._end(name, key, future, done)
             )

@@ -6,8 +6,9 @@ import pytest
 
 from ecollm_lab.domains import grade, load_domain
 from ecollm_lab.models import ModelPool, load_catalog
-from ecollm_lab.models.cloud.client import CloudModel, LoopbackServer
-from ecollm_lab.models.cloud.server import _CHILD
+from ecollm_lab.models.cloud.client import CloudModel
+from ecollm_lab.models.cloud.server import LoopbackServer
+from ecollm_lab.models.cloud.server_process import serve
 from ecollm_lab.models.edge.gguf import without_amx
 from ecollm_lab.models.edge.llama import EdgeModel
 from ecollm_lab.paths.stages import build_prompt
@@ -130,11 +131,14 @@ def test_edge_and_served_models_load_without_amx(monkeypatch):
     monkeypatch.setattr(llama_cpp, "Llama", loading)
     with pytest.raises(LabError, match="seen"):
         EdgeModel(EDGE)
-    called = {}
-    monkeypatch.setattr(
-        "llama_cpp.server.__main__.main",
-        lambda: called.update(bufts=lib.llama_model_default_params().use_extra_bufts),
-    )
-    exec(_CHILD[_CHILD.index("from llama_cpp") :], {})
+    served = {}
+
+    def making(**_):
+        served["bufts"] = lib.llama_model_default_params().use_extra_bufts
+        raise ValueError("seen")
+
+    monkeypatch.setattr("llama_cpp.server.app.create_app", making)
+    with pytest.raises(ValueError, match="seen"):
+        serve(0, "key", {"model": str(EDGE.file)})
     assert seen == [False]
-    assert called == {"bufts": False}
+    assert served == {"bufts": False}

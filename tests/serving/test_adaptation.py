@@ -110,7 +110,7 @@ def test_an_answer_cut_off_says_only_that_it_takes_longer(adaptation, forecast):
 def test_a_failure_raises_the_risk_for_a_while(adaptation, forecast):
     adaptation.failed(1, 0.0)
     assert adaptation.outlook(forecast, 0.0).risk(SLO()).tolist() == [0, 0.5]
-    assert adaptation.outlook(forecast, 10.0).risk(SLO())[1] == pytest.approx(0.25)
+    assert adaptation.outlook(forecast, 3.0).risk(SLO())[1] == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -116,26 +116,31 @@ def test_without_another_path_the_deadline_is_a_refusal_within_fifty_millisecond
 def test_edge_models_answer_one_at_a_time_and_a_long_queue_sends_questions_elsewhere(
     domain, encoder, big
 ):
-    small = Scripted("small", delay_s=0.2)
-    paths = {EDGE: (0.9, 1e-6, 0.2), CLOUD: (0.6, 1.4e-4, 0.3)}
+    small = Scripted("small", wait_for=threading.Event())
+    paths = {EDGE: (0.9, 1e-6, 2.0), CLOUD: (0.6, 1.4e-4, 3.0)}
+    slo, results = SLO(max_latency_s=5.0), []
     with runtime_of(domain, encoder, [small, big], Given(paths)) as runtime:
-        results = []
 
         def ask():
-            results.append(runtime.answer(QUESTION, SLO(max_latency_s=0.5)))
+            results.append(runtime.answer(QUESTION, slo))
 
-        threads = [threading.Thread(target=ask) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-            time.sleep(0.01)
+        def wait_s():
+            return runtime.endpoints.wait_s("small", runtime.clock())
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread, waits_s in zip(threads, (0.0, 2.5), strict=True):
+            thread.start()  # the second waits for the first, at most 2 s
+            while wait_s() <= waits_s:
+                time.sleep(0.001)
+        third = runtime.answer(QUESTION, slo)  # would wait for both
+        small.wait_for.set()
         for thread in threads:
             thread.join()
+    assert [one.path_id for one in (*results, third)] == [EDGE, EDGE, CLOUD]
     assert small.most_at_once == 1
-    taken = [one.path_id for one in results]
-    assert taken.count(EDGE) == 2  # the second waits 0.2 s; a third would wait 0.4 s
-    assert taken.count(CLOUD) == 4
-    assert max(one.expected.wait_s for one in results) == pytest.approx(0.2, abs=0.03)
-    assert all(one.kept for one in results)
+    assert results[0].expected.wait_s == 0
+    assert 1.0 < results[1].expected.wait_s <= 2.0
+    assert third.bound == ("max_latency_s",)
 
 
 def test_a_question_given_up_breaks_off_its_call(runtime, big):

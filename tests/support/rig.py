@@ -81,9 +81,7 @@ class Pool(ModelPool):
         self.probe_s = probe_s
 
     def _start(self, model):
-        return self._exits.enter_context(
-            CloudModel(model, patience=FAST, admission=Admission(model, probe_s=self.probe_s))
-        )
+        return CloudModel(model, patience=FAST, admission=Admission(model, probe_s=self.probe_s))
 
 
 @contextmanager

@@ -16,12 +16,12 @@ STILL = Pace(exploration=0.0)
 
 
 class Scripted:
-    """A scripted model: `delay_s` long, failing while `down`; counts its calls."""
+    """A scripted model: answers after `delay_s`, and no sooner than `wait_for` is set; counts calls."""
 
-    def __init__(self, name, delay_s=0.0, text="90 grams"):
+    def __init__(self, name, delay_s=0.0, text="90 grams", wait_for=None):
         self.name, self.delay_s, self.text = name, delay_s, text
         self.down, self.calls, self.prompts, self.most_at_once, self._now = False, 0, [], 0, 0
-        self._lock = threading.Lock()
+        self.wait_for, self._lock = wait_for, threading.Lock()
 
     def reply(self, prompt):
         with self._lock:
@@ -32,6 +32,8 @@ class Scripted:
         try:
             if self.down:
                 raise CallFailed(f"Model {self.name!r} is down.")
+            if self.wait_for:
+                self.wait_for.wait(10)
             time.sleep(self.delay_s)
             return Reply(self.text, 100, 10, self.delay_s or 1e-3)
         finally:

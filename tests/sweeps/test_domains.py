@@ -1,6 +1,7 @@
 """Sweeping a domain on a hosted endpoint: failures stay visible, the price is estimated first."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from ecollm_lab.domains import load_domain
 from ecollm_lab.emulator import Budget, ExplorationOptions, emulate_domain
 from ecollm_lab.models import Catalog, Reply, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline
-from ecollm_lab.records import LabError
+from ecollm_lab.records import LabError, Prompt
 from ecollm_lab.sweeps import DomainOptions, Store, fingerprints, sweep, sweep_domain
 from ecollm_lab.sweeps.domains import _log
 from ecollm_lab.sweeps.pairs import setup_digest
@@ -144,7 +145,7 @@ class Device:
         began = time.time()
         time.sleep(0.01)
         self.busy.append((began, time.time()))
-        return Reply(prompt.user, 10, 10, 0.01)
+        return Reply(Prompt.of(prompt).user, 10, 10, 0.01)
 
 
 def test_calls_to_an_endpoint_are_in_flight_while_the_device_works_on_one_thing_at_a_time(
@@ -159,7 +160,7 @@ def test_calls_to_an_endpoint_are_in_flight_while_the_device_works_on_one_thing_
 
     class Models(Pool):
         def _start(self, model):
-            return device if model.name == "device" else super()._start(model)
+            return nullcontext(device) if model.name == "device" else super()._start(model)
 
     with Store(tmp_path / "s.sqlite") as store, Models(catalog) as models:
         pipeline = Pipeline(home, catalog, LetterEncoder(), models)

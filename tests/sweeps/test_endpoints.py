@@ -147,7 +147,6 @@ NAMED = {
     "error": "finish_reason 'error'",
     "nochoices": "no choices",
     "filter": "content filter",
-    "nofinish": "finish_reason None",
     "negative": "with its usage",
     "textchoice": "choice is malformed",
     "mapchoices": "choice is malformed",

@@ -107,7 +107,7 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
         died = 0
 
         def _ask(self, prompt):
-            if "number 3?" in prompt:
+            if "number 3?" in prompt.user:
                 self.died += 1
                 self._pool.submit(_crash).result()
             return super()._ask(prompt)

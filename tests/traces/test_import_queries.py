@@ -84,4 +84,4 @@ def test_near_duplicates_on_both_sides_of_a_recorded_split_are_counted(tmp_path)
     table["split"] = ["train", "test", "test", "train"]
     trace = import_outcomes("long", write(tmp_path, table))
     assert trace.queries["split"].tolist() == ["train", "heldout", "heldout", "train"]
-    assert trace.provenance["split"] == "recorded; 1 texts stand on both sides of it"
+    assert trace.provenance["split"] == "recorded; texts on both sides of it: 1"

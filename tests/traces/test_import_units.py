@@ -85,15 +85,40 @@ def test_a_name_without_a_unit_is_taken_for_the_lab_s_own_and_that_is_said(tmp_p
     assert not import_outcomes("long", write(tmp_path, frame(latency_s=1))).provenance["notes"]
 
 
+def test_a_cost_per_query_is_a_cost(tmp_path):
+    file = write(tmp_path, frame(usd_per_query=[1, 2, 0, 0]))
+    trace = import_outcomes("long", file, columns={"cost_usd": "usd_per_query"})
+    assert values(trace, "cost_usd") == [1, 2]
+    assert not notes(trace)
+
+
+def test_what_seems_odd_or_unread_is_said(tmp_path):
+    trace = import_outcomes("long", write(tmp_path, frame(latency_s=[500, 600, 1, 2000])))
+    assert values(trace, "latency_s") == [500, 600]  # the name says seconds
+    assert "are 550 seconds or more; if that is wrong, name their unit" in notes(trace)
+    trace = import_outcomes("long", write(tmp_path, frame(latency=[500, 600, 1, 2000])))
+    assert trace.outcomes["latency_s"].isna().all()
+    assert notes(trace).startswith("latency was not read: if it is latency_s, say --column")
+    given = {"latency_s": ("latency_s", "s")}
+    file = write(tmp_path, frame(latency_s=[500, 600, 1, 2000]))
+    assert not notes(import_outcomes("long", file, columns=given))
+
+
 @pytest.mark.parametrize(
     ("table", "columns", "says"),
     [
         (
             {"took": [500, 600, 1, 2000]},
             {"latency_s": "took"},
-            r"are 550 or more; are these seconds",
+            r"are 550 seconds or more, .*--unit latency_s=ms",
         ),
-        ({"fee": [50, 60, 70, 80]}, {"cost_usd": "fee"}, "are these US dollars.*--unit cost_usd="),
+        (
+            {"fee": [50, 60, 70, 80]},
+            {"cost_usd": "fee"},
+            "are 65 US dollars or more, .*--unit cost_usd=cents",
+        ),
+        ({"usd_per_1k": [1, 2, 3, 4]}, {"cost_usd": "usd_per_1k"}, "a cost per 1k, .*=0.001 for"),
+        ({"cost_per_mtok": [1] * 4}, {"cost_usd": "cost_per_mtok"}, "is a cost per mtok"),
         ({"fee_eur": [1, 2, 3, 4]}, {"cost_usd": "fee_eur"}, "is in EUR, .*Give the rate"),
         ({"fee": [1, 2, 3, 4]}, {"cost_usd": ("fee", "RMB")}, "is in RMB, .*Give the rate"),
         (

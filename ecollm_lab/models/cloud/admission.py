@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ecollm_lab.models.catalog import Model
+from ecollm_lab.models.cloud.attempts import AttemptEnd
 from ecollm_lab.models.replies import EndpointClosed
 
 # Calls in flight at first and at most, where the catalog declares no max_in_flight.
@@ -75,7 +76,7 @@ class Admission:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
-                self.leave(future.result(), "unused")
+                self.leave(future.result(), AttemptEnd.UNUSED)
             raise
 
     def pump(self) -> None:
@@ -116,29 +117,31 @@ class Admission:
         return max(wait, 0.0)
 
     def leave(
-        self, ticket: Ticket, how: str, *, pause_s: float = 0.0, tokens: int | None = None
+        self,
+        ticket: Ticket,
+        how: AttemptEnd,
+        *,
+        pause_s: float = 0.0,
+        tokens: int | None = None,
+        why: str = "",
     ) -> None:
-        """End an attempt and say how it went.
-
-        `how` is "ok", "busy" (429), "down" (5xx, timeout, no or broken reply), "refused" (400) or
-        "unused"; `tokens` is what it used in the end.
-        """
+        """End an attempt; `tokens` is what it used in the end, `why` what the endpoint said."""
         self.in_flight -= 1
         ticket.tokens = ticket.tokens if tokens is None else tokens
-        if ticket.probe or how == "ok":
+        if ticket.probe or how == AttemptEnd.OK:
             self._probing = False
-        if how == "ok":
+        if how == AttemptEnd.OK:
             self._answered()
-        elif how == "busy":
+        elif how == AttemptEnd.BUSY:
             self._clean = 0
             if ticket.episode == self._episode:  # calls sent before the cut say nothing about it
                 self.limit, self._episode = max(1.0, self.limit * SHRINK), self._episode + 1
-        elif how == "down":
-            pause_s = max(pause_s, self._failed(ticket))
-        elif how == "refused":
+        elif how == AttemptEnd.DOWN:
+            pause_s = max(pause_s, self._failed(ticket, why))
+        elif how == AttemptEnd.REFUSED:
             self._refusals += 1
-            if self._refusals >= REFUSALS:
-                self.close(f"it refused {self._refusals} calls in a row as invalid")
+            if self._refusals >= REFUSALS and not self.closed:
+                self.close(f"it refused {self._refusals} calls in a row as invalid; {why}")
         if pause_s > LONGEST_PAUSE_S:
             self.close(f"it asked for a pause of {pause_s:.0f} s", pause_s)
         elif pause_s:
@@ -151,7 +154,7 @@ class Admission:
         if self._clean >= self.limit:
             self.limit, self._clean = min(self._most, self.limit * GROW), 0
 
-    def _failed(self, ticket: Ticket) -> float:
+    def _failed(self, ticket: Ticket, why: str) -> float:
         """Count a failure; return the pause in seconds before the next probe, 0 for none."""
         self._clean, self._failures = 0, self._failures + 1
         opens = self._failures == FAILURES
@@ -161,7 +164,7 @@ class Admission:
         if self._probes >= PROBES:
             self.close(
                 f"it failed {self._failures} times in a row and {PROBES} probes"
-                f" {self._probe_s:g} s apart"
+                f" {self._probe_s:g} s apart; {why}"
             )
         return self._probe_s if self._probes else self._probe_s / 15  # a short burst: a short wait
 

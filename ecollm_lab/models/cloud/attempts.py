@@ -1,83 +1,206 @@
-"""What an attempt at an endpoint came to: a reply, or a named failure.
-
-A failure says whether another attempt may help and whether the attempt may be billed.
-"""
+"""How an attempt at an endpoint can fail, and what follows from each way."""
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from typing import Any
 
 import openai
 
 from ecollm_lab.models.catalog import Model
+from ecollm_lab.models.cloud.guards import ReplyRejected
 from ecollm_lab.models.cloud.secrets import redact
-from ecollm_lab.models.replies import Reply
+from ecollm_lab.models.replies import CallState, storable
 
+_QUOTED = 300  # characters of what an endpoint said
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_NOT_REACHED = {"ConnectError", "ConnectTimeout"}
+_NO_MODEL = {"model_not_found", "invalid_model"}
+_NO_KEY = {"invalid_api_key", "api_key_invalid"}
+_FILTER = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
+_NOT_REACHED = {"ConnectError", "ConnectTimeout", "ProxyError"}
 _GIVEN_UP = {
     401: "it refused the key",
     402: "its quota is exhausted",
     403: "it refused the key",
     404: "it does not know the model or address",
 }
+_TOO_LONG = re.compile(
+    r"context|exceed|too (long|large|many (input )?tokens)|maximum.{0,40}(length|tokens)", re.I
+)
+_NOT_TAKEN = re.compile(
+    r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|not (permitted|allowed)|invalid"
+    r"|extra (inputs|fields)|only the default|deprecated",
+    re.I,
+)
 
 
+class AttemptEnd(StrEnum):
+    """How an attempt went, as far as its endpoint is concerned."""
+
+    OK = "ok"  # answered, whether or not the answer is of use
+    BUSY = "busy"  # 429
+    DOWN = "down"  # 5xx, a timeout, no reply or a broken one
+    REFUSED = "refused"  # 400 and the like
+    UNUSED = "unused"  # not sent, or refused for a reason of this one prompt
+
+
+@dataclass(eq=False)
 class Failed(Exception):
     """An attempt without a usable reply.
 
-    `how` is the word of `Admission` for it. `retry`: another attempt may help; `fatal`: no call to
-    this model will. `charged`: it may have been billed, by the `tokens` it reported if it did.
-    `pause_s`: seconds the endpoint asked to be left alone.
+    `retry`: another attempt may help; `fatal`: no call to this model will. `charged`: it may have
+    been billed, by the `tokens` it reported if it did. `pause_s`: seconds the endpoint asked to be
+    left alone. `died`: the lab's own server ended. `parameter` and `mend` are as in `CallFailed`.
     """
 
-    def __init__(
-        self,
-        model: str,
-        why: str,
-        *,
-        how: str = "down",
-        retry: bool = True,
-        fatal: bool = False,
-        charged: bool = True,
-        tokens: tuple[int, int] | None = None,
-        pause_s: float | None = None,
-    ) -> None:
-        super().__init__(
-            f"Model {model!r}: the endpoint failed ({why}). Nothing was recorded for this outcome;"
-            " run the same command again to go on."
+    model: str
+    why: str
+    end: AttemptEnd = AttemptEnd.DOWN
+    retry: bool = True
+    fatal: bool = False
+    charged: bool = True
+    tokens: tuple[int, int] | None = None
+    pause_s: float | None = None
+    state: CallState = CallState.FAILED
+    died: bool = False
+    parameter: str = ""
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"Model {self.model!r}: the endpoint failed ({self.why}). Nothing was recorded for this"
+            " outcome; run the same command again to go on."
         )
-        self.why, self.how, self.retry, self.fatal, self.charged = why, how, retry, fatal, charged
-        self.tokens, self.pause_s = tokens, pause_s
 
-    @classmethod
-    def of(cls, model: Model, error: Exception) -> Failed:
-        """Name what a request raised; the key, should the endpoint echo it, is struck out."""
-        name, said = model.name, " ".join(redact(model, str(error)).split())[:200]
-        what = f"{type(error).__name__}: {said}"
-        if isinstance(error, openai.APIStatusError):
-            return cls._status(name, error, what)
-        if isinstance(error, TimeoutError):
-            return cls(name, f"no whole reply within {model.timeout_s:g} s")
-        if isinstance(error, openai.APIConnectionError):
-            return cls(name, what, charged=type(error.__cause__).__name__ not in _NOT_REACHED)
-        return cls(name, f"the reply cannot be read, {what}")
 
-    @classmethod
-    def _status(cls, name: str, error: openai.APIStatusError, what: str) -> Failed:
-        status, pause_s = error.status_code, retry_after_s(error.response.headers)
-        if status in _GIVEN_UP or (status == 429 and ({error.code, error.type} & _NO_MONEY)):
-            why = _GIVEN_UP.get(status, "its quota is exhausted")
-            return cls(
-                name, f"{why}; {what}", how="refused", retry=False, fatal=True, charged=False
-            )
-        if status == 429:
-            return cls(name, what, how="busy", charged=False, pause_s=pause_s)
-        if status in (408, 409) or status >= 500:
-            return cls(name, what, charged=False, pause_s=pause_s)
-        return cls(name, what, how="refused", retry=False, charged=False)
+def failed_by(model: Model, error: Exception) -> Failed:
+    """Name what a request raised; the key, should the endpoint echo it, is struck out."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ReplyRejected):
+            why = redact(model, str(cause))
+            return Failed(model.name, why, retry=False, fatal=cause.fatal, charged=cause.charged)
+    if isinstance(error, openai.APIStatusError):
+        status, body = error.status_code, error.body
+        said = words(model, body if body is not None else error.message)
+        what = f"{type(error).__name__}: Error code: {status} - {said}"
+        failed = failed_with_status(model, status, body if isinstance(body, Mapping) else {}, what)
+        failed.pause_s = retry_after_s(error.response.headers)
+        return failed
+    if isinstance(error, TimeoutError):
+        return Failed(model.name, f"no whole reply within {model.timeout_s:g} s")
+    what = f"{type(error).__name__}: {shown(model, error)}"
+    if isinstance(error, openai.APIConnectionError):
+        return _not_connected(model, causes, what)
+    return Failed(model.name, f"the reply cannot be read, {what}")
+
+
+def _not_connected(model: Model, causes: list[BaseException], what: str) -> Failed:
+    said = " ".join(map(str, causes))
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        why = (
+            f"the TLS certificate of {model.base_url} is not trusted; if it is your own, let the"
+            f" environment variable SSL_CERT_FILE name the file of its authority ({what})"
+        )
+        return Failed(model.name, why, retry=False, fatal=True, charged=False)
+    reached = not any(type(cause).__name__ in _NOT_REACHED for cause in causes)
+    return Failed(model.name, what, charged=reached)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def failed_with_status(model: Model, status: int, body: Mapping[str, Any], what: str) -> Failed:
+    """Return what a status, with the error object that came with it, means for the calls."""
+    ids = {str(body.get(key)).lower() for key in ("code", "type", "status")}
+    failed = Failed(model.name, what, charged=False)
+    if status in _GIVEN_UP or (status == 429 and ids & _NO_MONEY):
+        return _for_good(failed, f"{_GIVEN_UP.get(status, 'its quota is exhausted')}; {what}")
+    if status == 429:
+        failed.end = AttemptEnd.BUSY
+    elif status not in (408, 409) and status < 500:
+        failed.end, failed.retry = AttemptEnd.REFUSED, False
+        _refused(model, failed, ids, body)
+    return failed
+
+
+def _for_good(failed: Failed, why: str) -> Failed:
+    failed.why, failed.end = why, AttemptEnd.REFUSED
+    failed.retry, failed.fatal = False, True
+    return failed
+
+
+def _refused(model: Model, failed: Failed, ids: set[str], body: Mapping[str, Any]) -> None:
+    """Find out whether a 400 is about this prompt, a parameter, the key or the model."""
+    if ids & _FILTER or re.search(r"content.?(filter|policy|management)", failed.why, re.I):
+        failed.end, failed.state = AttemptEnd.UNUSED, CallState.REFUSED
+    elif ids & _NO_KEY or re.search(r"api key (is )?(not valid|invalid)", failed.why, re.I):
+        _for_good(failed, f"it refused the key; {failed.why}")
+    elif ids & _NO_MODEL:
+        _for_good(failed, f"it does not know the model or address; {failed.why}")
+    elif _TOO_LONG.search(failed.why) or body.get("param") == "messages":
+        failed.end = AttemptEnd.UNUSED
+        failed.mend = "Retrieve less, or name a model that reads more."
+    elif parameter := _parameter(model, failed.why, body):
+        failed.parameter, failed.mend = parameter, _without(model, parameter)
+        _for_good(failed, f"it does not take {parameter}: {failed.mend}; {failed.why}")
+
+
+def _parameter(model: Model, why: str, body: Mapping[str, Any]) -> str:
+    """Return the parameter of the request that an endpoint complains of, "" for none."""
+    names = {"temperature", "seed", model.tokens_key, *model.extra_body} - set(model.omit)
+    if (named := body.get("param")) in names:
+        return str(named)
+    said = [name for name in sorted(names) if re.search(rf"\b{re.escape(name)}\b", why)]
+    return said[0] if said and _NOT_TAKEN.search(why) else ""
+
+
+def _without(model: Model, parameter: str) -> str:
+    """Return what to change in the catalog so that a request has no such parameter."""
+    where = f"[models.{model.name}]"
+    if parameter == "max_tokens":
+        return f"put max_completion_tokens = {model.max_tokens} into {where} for max_tokens"
+    if parameter in model.extra_body:
+        return f"take {parameter} out of extra_body in {where}"
+    names = ", ".join(f'"{name}"' for name in sorted({*model.omit, parameter}))
+    return f"put omit = [{names}] into {where}"
+
+
+def words(model: Model, body: object) -> str:
+    """Return what an error object says, in one clean line without the model's keys."""
+    return _clean(model, _said(body))
+
+
+def _said(body: object) -> str:
+    match body:
+        case {"message": str(said)} if said:
+            return said
+        case {"detail": inner} | {"error": inner} | {"errors": inner}:
+            return _said(inner)
+        case {"msg": str(said), "loc": list(place)}:  # FastAPI names the place in the request
+            return f"{'.'.join(map(str, place))}: {said}"
+        case list():
+            return "; ".join(map(_said, body))
+    return str(body)
+
+
+def shown(model: Model, value: object) -> str:
+    """Quote the beginning of what an endpoint sent, its keys struck out first."""
+    return _clean(model, str(value) if isinstance(value, Exception) else repr(value))
+
+
+def _clean(model: Model, text: str) -> str:
+    line = " ".join(redact(model, storable(text)).split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)[:_QUOTED]
 
 
 def retry_after_s(headers: Any) -> float | None:
@@ -93,73 +216,3 @@ def retry_after_s(headers: Any) -> float | None:
         return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
     except ValueError:
         return None
-
-
-def judge(model: Model, raw: Any) -> Failed | None:
-    """Return what is wrong with a reply of status 200; None for a whole answer with its usage."""
-    if not isinstance(raw, openai.types.chat.ChatCompletion):
-        return Failed(
-            model.name,
-            f"the endpoint did not send a completion; got {type(raw).__name__}"
-            f" {_shown(model, raw)}",
-        )
-    usage = raw.usage
-    read, wrote = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-    if not isinstance(read, int) or not isinstance(wrote, int) or min(read, wrote) < 0:
-        return Failed(
-            model.name,
-            f"the endpoint did not send a completion with its usage; got {_shown(model, usage)}",
-        )
-    tokens = (read, wrote)
-    if not raw.choices:
-        return Failed(model.name, "the completion has no choices", tokens=tokens)
-    try:  # the client builds its types from whatever it is sent, unchecked
-        return _judge_choice(model, raw.choices[0], tokens)
-    except (AttributeError, KeyError):
-        return Failed(
-            model.name,
-            f"the completion's choice is malformed: {_shown(model, raw.choices)}",
-            tokens=tokens,
-        )
-
-
-def _shown(model: Model, value: object) -> str:
-    """Quote the beginning of what an endpoint sent, its key struck out first."""
-    return redact(model, repr(value))[:80]
-
-
-def _judge_choice(model: Model, choice: Any, tokens: tuple[int, int]) -> Failed | None:
-    ended, text = choice.finish_reason, choice.message and choice.message.content
-    if ended == "content_filter":
-        return Failed(
-            model.name,
-            "its content filter withheld the answer",
-            how="refused",
-            retry=False,
-            tokens=tokens,
-        )
-    if ended not in ("stop", "length"):
-        why = f"the answer ended with finish_reason {_shown(model, ended)}, not 'stop' or 'length'"
-        return Failed(model.name, why, tokens=tokens)
-    if not isinstance(text, str) or not text.strip():
-        return Failed(
-            model.name, f"the answer is empty: content {_shown(model, text)}", tokens=tokens
-        )
-    return None
-
-
-def read(
-    model: Model, raw: Any, latency_s: float, queue_s: float, retry_s: float, attempts: int
-) -> Reply:
-    """Turn a completion that passed `judge` into a reply, without the key if it was echoed."""
-    choice, usage = raw.choices[0], raw.usage
-    return Reply(
-        redact(model, choice.message.content).strip(),
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        latency_s,
-        choice.finish_reason,
-        queue_s,
-        retry_s,
-        attempts,
-    )

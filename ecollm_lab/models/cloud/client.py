@@ -10,55 +10,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, asynccontextmanager, suppress
 from threading import Thread
 from types import TracebackType
 
 import stamina
 
 from ecollm_lab.models.catalog import Model
-from ecollm_lab.models.cloud.admission import Admission
-from ecollm_lab.models.cloud.attempts import Failed, judge, read
+from ecollm_lab.models.cloud.admission import Admission, Ticket
+from ecollm_lab.models.cloud.answers import read_answer
+from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed
+from ecollm_lab.models.cloud.calls import Call, Patience
 from ecollm_lab.models.cloud.connection import Connection
+from ecollm_lab.models.cloud.reservations import Reservations
 from ecollm_lab.models.cloud.secrets import clean_logs, read_key
 from ecollm_lab.models.cloud.server import LoopbackServer
-from ecollm_lab.models.replies import (
-    Account,
-    CallFailed,
-    Reply,
-    Withdrawn,
-    most_tokens_in,
-    most_tokens_out,
-    most_usd,
-)
+from ecollm_lab.models.replies import Account, Reply, Withdrawn, answer_limit
 from ecollm_lab.records import Prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often a call is tried: attempts in all, and those charged without a reply.
-
-    Pauses between attempts are in seconds.
-    """
-
-    attempts: int = 6
-    charged: int = 3
-    wait_initial_s: float = 0.5
-    wait_max_s: float = 20.0
-    wait_jitter_s: float = 1.0
-
-
-class _Call:
-    """One call on its way: its attempts, waits and charges, and whether it can be withdrawn."""
-
-    def __init__(self, prompt: Prompt | str, account: Account | None) -> None:
-        self.prompt, self.account = prompt, account
-        self.attempts = self.charged = 0
-        self.queue_s, self.sending, self.withdrawn = 0.0, False, False
-        self.task: asyncio.Task[None] | None = None
 
 
 class CloudModel:
@@ -80,17 +50,20 @@ class CloudModel:
         self._patience, self._admission = patience or Patience(), admission or Admission(model)
         if not logging.getLogger("stamina").handlers:  # retries are counted, not printed
             logging.getLogger("stamina").addHandler(logging.NullHandler())
-        base_url, self.template = model.base_url, "the endpoint's own"
-        read_key(model)  # a missing key is an error before anything is started
+        self._reservations = Reservations(model)
+        self._first: asyncio.Event | None = None
+        self.template, server = "the endpoint's own", None
+        if model.file is None:
+            read_key(model)  # a missing key is an error before anything is started
         with ExitStack() as exits:
             if model.file is not None:
                 server = LoopbackServer(model)
                 exits.callback(server.stop)
-                base_url, self.template = server.base_url, server.template
-            self._connection = Connection(model, base_url)
+                self.template = server.template
+            self._connection = Connection(model, server)
             # After the client, which makes the loggers, and until its loop has ended.
             exits.enter_context(clean_logs(model))
-            self._calls: set[_Call] = set()
+            self._calls: set[Call] = set()
             self._loop = asyncio.new_event_loop()
             self._thread = Thread(
                 target=self._loop.run_forever, name=f"calls to {model.name}", daemon=True
@@ -103,13 +76,13 @@ class CloudModel:
 
     def reply(self, prompt: Prompt | str) -> Reply:
         """Answer greedily, in one attempt; raises `LabError` if there is no usable answer."""
-        return self._start(_Call(prompt, None), Patience(attempts=1)).result()
+        return self._start(Call(prompt, None, self._reservations), Patience(attempts=1)).result()
 
     def submit(self, prompt: Prompt | str, account: Account) -> Future[Reply]:
         """Start a call, with retries; see `RemoteModel.submit`."""
-        return self._start(_Call(prompt, account), self._patience)
+        return self._start(Call(prompt, account, self._reservations), self._patience)
 
-    def _start(self, call: _Call, patience: Patience) -> Future[Reply]:
+    def _start(self, call: Call, patience: Patience) -> Future[Reply]:
         future: Future[Reply] = Future()
         future.set_running_or_notify_cancel()
 
@@ -120,7 +93,7 @@ class CloudModel:
             except asyncio.CancelledError:
                 future.set_exception(Withdrawn("The call was withdrawn before it was sent."))
             except Failed as failed:
-                future.set_exception(CallFailed(str(failed), attempts=call.attempts))
+                future.set_exception(call.failed(failed))
             except Exception as error:  # budget, closed endpoint, a store that cannot be written
                 future.set_exception(error)
             finally:
@@ -134,7 +107,7 @@ class CloudModel:
 
     def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Callable[[], None]]:
         """Start one attempt; return its future and what breaks it off, be it sent or not."""
-        call = _Call(prompt, None)
+        call = Call(prompt, None, self._reservations)
         future = self._start(call, Patience(attempts=1))
 
         def break_off() -> None:
@@ -153,7 +126,7 @@ class CloudModel:
 
         self._loop.call_soon_threadsafe(give_up)
 
-    async def _answer(self, call: _Call, patience: Patience) -> Reply:
+    async def _answer(self, call: Call, patience: Patience) -> Reply:
         began = time.perf_counter()
 
         def again(error: Exception) -> bool | float:
@@ -176,81 +149,77 @@ class CloudModel:
                 reply = await self._attempt(call, began)
         return reply
 
-    async def _attempt(self, call: _Call, began: float) -> Reply:
+    async def _attempt(self, call: Call, began: float) -> Reply:
         waiting = time.perf_counter()
-        most = most_tokens_in(call.prompt) + most_tokens_out(call.prompt)
-        ticket = await self._admission.enter(most, again=call.attempts > 0)
-        call.sending, how, pause_s, used = True, "unused", 0.0, None
-        settled: asyncio.Future[None] | None = None
-        try:
-            number = await self._reserve(call)
-            sent = time.perf_counter()
-            call.queue_s += sent - waiting
-            call.attempts += 1
-            raw, failed = await self._connection.send(call.prompt)
-            latency = time.perf_counter() - sent
-            failed = failed or judge(self.model, raw)
-            if failed:
-                how, pause_s = failed.how, failed.pause_s or 0.0
-                call.charged += failed.charged
-                usd = self._charge(call.prompt, failed)
-                settled = self._settle(call, number, usd, failed.why, None)
-                if failed.fatal:
-                    self._admission.close(failed.why)
-            else:
-                retry_s = max(0.0, sent - began - call.queue_s)
-                reply = read(self.model, raw, latency, call.queue_s, retry_s, call.attempts)
-                how, used = "ok", reply.tokens_in + reply.tokens_out
-                usd = self.model.cost_usd(0.0, reply.tokens_in, reply.tokens_out)
-                settled = self._settle(call, number, usd, "", reply)
-        finally:
-            # Whoever comes next is journalled after the settlement, which is queued: so no more
-            # attempts are unsettled than are in flight.
-            self._admission.leave(ticket, how, pause_s=pause_s, tokens=used)
+        async with self._first_alone(call):
+            most = sum(self._reservations.tokens(call.prompt))
+            ticket = await self._admission.enter(most, again=call.attempts > 0)
+            call.sending, done, settled = True, None, None
             try:
-                if settled:
-                    await settled
+                number = await call.reserve()
+                started = time.perf_counter()
+                call.queue_s += started - waiting
+                call.attempts += 1
+                call.retry_s = max(0.0, started - began - call.queue_s)
+                done = await self._send(call)
+                settled = call.settle(number, done)
             finally:
-                call.sending = False
-        if failed:
-            raise failed
-        return reply
+                # Whoever comes next is journalled after the settlement, which is queued: so no more
+                # attempts are unsettled than are in flight.
+                self._leave(ticket, done)
+                try:
+                    if settled:
+                        await settled
+                finally:
+                    call.sending = False
+        if isinstance(done, Failed):
+            raise done
+        return done
 
-    def _charge(self, prompt: Prompt | str, failed: Failed) -> float:
-        """Return what a failed attempt may be billed: by its usage, else at the reserved price."""
-        if not failed.charged:
-            return 0.0
-        return (
-            self.model.cost_usd(0.0, *failed.tokens)
-            if failed.tokens
-            else most_usd(self.model, prompt)
+    @asynccontextmanager
+    async def _first_alone(self, call: Call) -> AsyncIterator[None]:
+        """Let the first paid attempt end before others begin: it shows what the endpoint bills."""
+        if call.account is None or not self._reservations.usd(""):
+            yield
+        elif self._first is not None:
+            await self._first.wait()
+            yield
+        else:
+            self._first = asyncio.Event()
+            try:
+                yield
+            finally:
+                self._first.set()
+
+    async def _send(self, call: Call) -> Reply | Failed:
+        """Make one attempt, and learn from what it was billed."""
+        raw, failed, latency_s = await self._connection.send(call.prompt)
+        limit = answer_limit(self.model, call.prompt)
+        answer = failed or read_answer(self.model, raw, limit)
+        call.learn(answer)
+        if isinstance(answer, Failed):
+            return answer
+        return Reply(
+            answer.text,
+            answer.tokens_in,
+            answer.tokens_out,
+            latency_s,
+            answer.finish_reason,
+            call.queue_s,
+            call.retry_s,
+            call.attempts,
         )
 
-    async def _reserve(self, call: _Call) -> int:
-        """Journal the attempt at its highest price.
-
-        Wait while attempts in flight alone take the room of the budget.
-        """
-        if call.account is None:
-            return 0
-        while not (
-            number := await asyncio.wrap_future(
-                call.account.reserve(most_usd(self.model, call.prompt))
-            )
-        ):
-            if call.withdrawn:
-                raise asyncio.CancelledError
-            await asyncio.sleep(0.05)
-        return number
-
-    def _settle(
-        self, call: _Call, number: int, usd: float, error: str, reply: Reply | None
-    ) -> asyncio.Future[None] | None:
-        return (
-            asyncio.wrap_future(call.account.settle(number, usd, error, reply))
-            if call.account
-            else None
-        )
+    def _leave(self, ticket: Ticket, done: Reply | Failed | None) -> None:
+        """Tell admission how an attempt ended."""
+        if isinstance(done, Reply):
+            self._admission.leave(ticket, AttemptEnd.OK, tokens=done.tokens_in + done.tokens_out)
+        elif done is None:
+            self._admission.leave(ticket, AttemptEnd.UNUSED)
+        else:
+            if done.fatal:
+                self._admission.close(done.why)
+            self._admission.leave(ticket, done.end, pause_s=done.pause_s or 0.0, why=done.why)
 
     def _stop_loop(self) -> None:
         async def end() -> None:

@@ -3,28 +3,75 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import os
+import ssl
+import time
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 
 from ecollm_lab.models.catalog import Model
-from ecollm_lab.models.cloud.attempts import Failed
-from ecollm_lab.models.cloud.secrets import read_key
-from ecollm_lab.models.replies import most_tokens_out
-from ecollm_lab.records import Prompt
+from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed, failed_by
+from ecollm_lab.models.cloud.guards import check_reply
+from ecollm_lab.models.cloud.secrets import read_key, read_variable
+from ecollm_lab.models.cloud.server import LoopbackServer
+from ecollm_lab.models.replies import answer_limit, messages
+from ecollm_lab.records import LabError, Prompt
+
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
 
 
 class Connection:
-    """One client, kept open from start to end; used from one event loop."""
+    """One client, kept open from start to end; used from one event loop.
 
-    def __init__(self, model: Model, base_url: str | None) -> None:
-        self.model = model
+    A loopback endpoint is never reached through a proxy. Only OpenAI itself gets the organization
+    and the project that the environment names.
+    """
+
+    def __init__(self, model: Model, server: LoopbackServer | None) -> None:
+        self.model, self._server = model, server
+        self._url = server.base_url if server else str(model.base_url)
         self._client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=self._key, max_retries=0, timeout=None
+            base_url=self._url,
+            api_key=self._key,
+            max_retries=0,
+            timeout=None,
+            http_client=self._http_client(),
         )
+        headers = dict(model.headers)
+        for name, variable in model.headers_env.items():
+            headers[name] = read_variable(model, variable)
+        if not (urlsplit(self._url).hostname or "").endswith("openai.com"):
+            self._client.organization = self._client.project = None
+            self._client._custom_headers = headers  # without those of OPENAI_CUSTOM_HEADERS
+        elif headers:
+            self._client = self._client.with_options(default_headers=headers)
+
+    def _http_client(self) -> openai.DefaultAsyncHttpxClient:
+        options: dict[str, Any] = {
+            "event_hooks": {"response": [check_reply]},
+            "headers": {"accept-encoding": "identity"},
+        }
+        if _is_loopback(self._url):
+            secure = self._url.startswith("https:")
+            options |= {"trust_env": False}
+            options |= {"verify": ssl.create_default_context()} if secure else {}
+        try:
+            return openai.DefaultAsyncHttpxClient(**options)
+        except (ImportError, ValueError) as error:  # a SOCKS proxy, or one that is no address
+            named = [name for name in _PROXIES if os.environ.get(name)]
+            raise LabError(
+                f"Model {self.model.name!r}: the proxy of the environment ({', '.join(named)})"
+                f" cannot be used: {error} A SOCKS proxy needs: pip install socksio. Or unset the"
+                " variable."
+            ) from error
 
     async def _key(self) -> str:
+        if self._server:
+            return self._server.key
         return read_key(self.model)  # at each request: nothing here holds it
 
     async def warm_up(self) -> None:
@@ -33,24 +80,49 @@ class Connection:
             async with asyncio.timeout(min(5.0, self.model.timeout_s)):
                 await self._client.models.list()
 
-    async def send(self, prompt: Prompt | str) -> tuple[Any, Failed | None]:
-        """Send one request, whole within the deadline.
+    async def send(self, prompt: Prompt | str) -> tuple[Any, Failed | None, float]:
+        """Send one request, whole within the deadline; return its reply or failure, and seconds.
 
         What went wrong is returned, so that no chained error carries the request's headers.
         """
         try:
+            if self._server and self._server.last_words_if_dead():
+                await asyncio.to_thread(self._server.restart_if_dead)
+        except LabError as error:
+            return None, Failed(self.model.name, str(error), charged=False), 0.0
+        sent = time.perf_counter()
+        try:
             async with asyncio.timeout(self.model.timeout_s):
                 raw = await self._client.chat.completions.create(
                     model=self.model.remote_name,
-                    messages=cast("Any", Prompt.of(prompt).messages),
-                    temperature=0.0,
-                    max_tokens=most_tokens_out(prompt),
-                    seed=0,
+                    messages=messages(self.model, prompt),  # type: ignore[arg-type]
+                    extra_body=self._parameters(prompt) | dict(self.model.extra_body),
                 )
-                return raw, None
+                return raw, None, time.perf_counter() - sent
         except Exception as error:
-            return None, Failed.of(self.model, error)
+            failed = failed_by(self.model, error)
+        if self._server and failed.end == AttemptEnd.DOWN:
+            await asyncio.sleep(0.1)  # a process that ends closes its connections first
+            if last_words := self._server.last_words_if_dead():
+                failed.why, failed.died, failed.charged = last_words, True, False
+        return None, failed, 0.0
+
+    def _parameters(self, prompt: Prompt | str) -> dict[str, Any]:
+        limit = answer_limit(self.model, prompt)
+        every = {"temperature": 0.0, "seed": 0, self.model.tokens_key: limit}
+        return {name: value for name, value in every.items() if name not in self.model.omit}
 
     async def close(self) -> None:
         """Close what is open."""
         await self._client.close()
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import os
+import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote
 
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.records import LabError
 
-# characters; "EMPTY", "none" and the like are placeholders of local servers, and words that an
-# answer may hold
+# Characters of a key. "EMPTY", "none" and the like are placeholders of local servers, and words
+# that an answer may hold.
 SHORTEST = 8
+FRAGMENT = 12  # characters of a key, or of an encoded one, that are blotted out by themselves
+# One character as it may be written: an entity, a percent or backslash escape, or itself.
+_CHARACTER = re.compile(
+    r"&#?\w{1,8};|(?:%[0-9a-f]{2})+|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\.|.", re.I | re.S
+)
 
 
 def read_key(model: Model) -> str:
@@ -26,29 +33,78 @@ def read_key(model: Model) -> str:
         If the variable is not set or empty; names the variable.
 
     """
-    if model.api_key_env is None:
-        return "unused"
-    key = os.environ.get(model.api_key_env, "").strip()
+    return "unused" if model.api_key_env is None else read_variable(model, model.api_key_env)
+
+
+def read_variable(model: Model, variable: str) -> str:
+    """Return a secret from the environment variable that the catalog names for it."""
+    key = os.environ.get(variable, "").strip()
     if not key:
         raise LabError(
-            f"Model {model.name!r} needs a key in the environment variable {model.api_key_env},"
-            f" which is not set. Set it in the shell that starts this: export {model.api_key_env}=…"
+            f"Model {model.name!r} needs a key in the environment variable {variable}, which is not"
+            f" set. Set it in the shell that starts this: export {variable}=…"
         )
     return key
 
 
 def redact(model: Model, text: str) -> str:
-    """Return a text of a model's endpoint without the model's key, should it be echoed there.
+    """Return a text of a model's endpoint without the model's keys, should it echo them.
 
-    Call it before a text is cut, stored, logged or put into an error. Keys under 8 characters are
-    taken for placeholders.
+    Call it before a text is cut, stored, logged or put into an error. What is found is a key, or
+    any 12 characters in a row of one, in upper or lower case, with white space in between, as
+    entities, URL-encoded, with backslash escapes, in hexadecimal digits or in base64. Keys under 8
+    characters are taken for placeholders.
     """
-    key = os.environ.get(model.api_key_env or "", "").strip()
-    if len(key) < SHORTEST:
-        return text
-    for form in sorted(set(_forms(key)), key=len, reverse=True):
-        text = text.replace(form, f"[{model.api_key_env}]")
+    named = {model.api_key_env, *model.headers_env.values()} - {None}
+    for variable in sorted(map(str, named)):
+        key = os.environ.get(variable, "").strip()
+        if len(key) >= SHORTEST:
+            text = _blot(key, text, f"[{variable}]")
     return text
+
+
+def _blot(key: str, text: str, instead: str) -> str:
+    """Replace every stretch of a text that spells a part of a key, however it is written."""
+    spelled, places = _spelled(text)
+    forms = [form for form in (_spelled(form)[0] for form in _forms(key)) if form]
+    size = min(FRAGMENT, *map(len, forms))
+    parts = {form[i : i + size] for form in forms for i in range(len(form) - size + 1)}
+    marked: list[tuple[int, int]] = []
+    for i in range(len(spelled) - size + 1):
+        if spelled[i : i + size] in parts:
+            begin, end = places[i][0], places[i + size - 1][1]
+            if marked and begin <= marked[-1][1]:
+                begin = marked.pop()[0]
+            marked.append((begin, end))
+    for begin, end in reversed(marked):
+        text = text[:begin] + instead + text[end:]
+    return text
+
+
+def _spelled(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Return what a text spells, in lower case and without white space, and where each is."""
+    spelled: list[str] = []
+    places: list[tuple[int, int]] = []
+    for found in _CHARACTER.finditer(text):
+        for character in _meant(found.group()).lower():
+            if not character.isspace():
+                spelled.append(character)
+                places.append(found.span())
+    return "".join(spelled), places
+
+
+def _meant(written: str) -> str:
+    """Return the character, or the few, that one piece of a text stands for."""
+    if len(written) == 1:
+        return written
+    match written[0]:
+        case "&":
+            return html.unescape(written)
+        case "%":
+            return unquote(written, errors="replace")
+    if written[1] in "ux" and len(written) > 2:
+        return chr(int(written[2:], 16))
+    return " " if written[1] in "nrt" else written[1]
 
 
 @contextmanager
@@ -81,23 +137,13 @@ def clean_logs(model: Model) -> Iterator[None]:
 
 
 def _forms(key: str) -> Iterator[str]:
-    """Yield the key as it may be echoed: as it is, escaped, URL-encoded, hex and base64."""
+    """Yield the key, its hexadecimal digits and its base64, alone or within a longer text."""
     raw = key.encode()
-    yield from (
-        key,
-        repr(key)[1:-1],
-        key.replace("/", "\\/"),
-        quote(key, safe=""),
-        quote_plus(key),
-        quote(key),
-    )
-    yield from (raw.hex(), raw.hex().upper())
+    yield from (key, raw.hex())
     for encode in (b64encode, urlsafe_b64encode):
-        yield encode(raw).decode()
-        for before in range(
-            3
-            # bytes before the key shift its base64; the first and last characters mix with its
-            # neighbours
-        ):
+        yield encode(raw).decode().rstrip("=")
+        for before in (1, 2):
+            # Bytes before the key shift its base64; the first and last characters mix with its
+            # neighbours.
             first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
             yield encode(bytes(before) + raw).decode()[first:last]

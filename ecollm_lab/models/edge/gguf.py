@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes import create_string_buffer
 from typing import Any
 from unittest.mock import patch
 
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.records import LabError
+
+_LONGEST = 2**20  # bytes of one value of the metadata, such as a chat template
 
 
 def check_file(model: Model) -> str:
@@ -42,6 +47,69 @@ def check_file(model: Model) -> str:
             " its sha256 into the catalog."
         )
     return str(file)
+
+
+def read_metadata(file: str) -> dict[str, str]:
+    """Return the metadata of a GGUF by key, with its special tokens under "eos" and "bos".
+
+    Empty where llama.cpp is not installed or cannot load the file, whose own words then say more.
+    """
+    try:
+        import llama_cpp as lib
+    except ImportError:
+        return {}
+    logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
+    params = lib.llama_model_default_params()
+    params.vocab_only = True
+    loaded = lib.llama_model_load_from_file(file.encode(), params)
+    if not loaded:
+        return {}
+    try:
+        text, found = create_string_buffer(_LONGEST), {}
+        for i in range(lib.llama_model_meta_count(loaded)):
+            lib.llama_model_meta_key_by_index(loaded, i, text, _LONGEST)
+            key = text.value.decode()
+            lib.llama_model_meta_val_str_by_index(loaded, i, text, _LONGEST)
+            found[key] = text.value.decode(errors="replace")
+        vocabulary = lib.llama_model_get_vocab(loaded)
+        for name, token in (("eos", lib.llama_vocab_eos), ("bos", lib.llama_vocab_bos)):
+            i = token(vocabulary)
+            found[name] = lib.llama_vocab_get_text(vocabulary, i).decode() if i != -1 else ""
+        return found
+    finally:
+        lib.llama_model_free(loaded)
+
+
+def check_context(model: Model, metadata: dict[str, str]) -> None:
+    """Raise a `LabError` if a model's context is larger than its GGUF or this machine allows."""
+    architecture = metadata.get("general.architecture", "")
+    numbers = {
+        key.removeprefix(f"{architecture}."): int(value)
+        for key, value in metadata.items()
+        if key.startswith(f"{architecture}.") and value.isdecimal()
+    }
+    trained = numbers.get("context_length", model.context)
+    if model.context > trained:
+        raise LabError(
+            f"Model {model.name!r}: context = {model.context}, but its GGUF was trained on"
+            f" {trained} tokens. Set context = {trained} or less in the catalog."
+        )
+    names = ("block_count", "attention.head_count", "attention.head_count_kv", "embedding_length")
+    if model.file is None or not all(numbers.get(name) for name in names):
+        return
+    layers, heads, kv_heads, width = (numbers[name] for name in names)
+    per_token = 2 * layers * kv_heads * (width // heads) * 2  # keys and values, of 16 bits
+    needed, memory = model.file.stat().st_size + model.context * per_token, memory_bytes()
+    if needed > memory:
+        raise LabError(
+            f"Model {model.name!r}: context = {model.context} needs {needed / 1e9:.1f} GB with the"
+            f" weights; this machine has {memory / 1e9:.1f} GB. Lower context in the catalog."
+        )
+
+
+def memory_bytes() -> int:
+    """Return the memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @contextmanager

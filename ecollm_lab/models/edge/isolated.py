@@ -15,7 +15,7 @@ from typing import Any
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.edge.gguf import check_file
 from ecollm_lab.models.edge.llama import EdgeModel
-from ecollm_lab.models.replies import CallFailed, Reply
+from ecollm_lab.models.replies import CallFailed, CallState, Reply
 from ecollm_lab.records import LabError, Prompt
 
 DEATHS = 2  # a prompt that killed so many workers is quarantined
@@ -57,10 +57,11 @@ class IsolatedModel:
         pool = ProcessPoolExecutor(
             1, mp_context=context, initializer=_begin, initargs=(self.model,)
         )
-        try:
-            pool.submit(
-                _reply, "Question: warm up"
-            ).result()  # no outcome should carry a cold start
+        try:  # no outcome should carry a cold start
+            pool.submit(_reply, "Question: warm up").result()
+        except CallFailed as error:
+            if not error.answered:
+                raise
         except BrokenProcessPool as error:
             raise LabError(
                 f"Model {self.name!r}: its worker process ended while it loaded. Try without"
@@ -84,7 +85,7 @@ class IsolatedModel:
             f"Model {self.name!r}: {DEATHS} worker processes died on this prompt; the pair is"
             " quarantined and no sweep tries it again.",
             attempts=DEATHS,
-            state="quarantined",
+            state=CallState.QUARANTINED,
         )
 
     def _ask(self, prompt: Prompt | str) -> Reply:

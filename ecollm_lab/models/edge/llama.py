@@ -7,10 +7,19 @@ import time
 from types import TracebackType
 from typing import Any, cast
 
+import numpy as np
+
 from ecollm_lab.models.catalog import Model
-from ecollm_lab.models.edge.gguf import check_file, without_amx
+from ecollm_lab.models.edge.gguf import check_context, check_file, read_metadata, without_amx
 from ecollm_lab.models.edge.templates import set_template
-from ecollm_lab.models.replies import CallFailed, Reply, most_tokens_out
+from ecollm_lab.models.replies import (
+    CallFailed,
+    Reply,
+    answer_limit,
+    messages,
+    storable,
+    without_thoughts,
+)
 from ecollm_lab.records import LabError, Prompt
 
 
@@ -26,6 +35,7 @@ class EdgeModel:
                 f"Model {model.name!r} runs on llama-cpp-python, which is not installed. Run: pip"
                 " install 'ecollm_lab[edge]'"
             ) from error
+        check_context(model, read_metadata(file))
         try:
             with without_amx():
                 self._llama = llama_cpp.Llama(
@@ -43,7 +53,7 @@ class EdgeModel:
                 f"Model {model.name!r}: llama.cpp cannot load {file}: {error}. Restore the file or"
                 " name another."
             ) from error
-        self.name = model.name
+        self.model, self.name = model, model.name
         try:
             self.template = set_template(self._llama, model)
         except LabError:
@@ -53,30 +63,44 @@ class EdgeModel:
 
     def reply(self, prompt: Prompt | str) -> Reply:
         """Answer greedily; the latency covers prompt and answer, not the wait for other callers."""
+        from jinja2 import TemplateError
+        from llama_cpp import LogitsProcessorList
+
+        greedy = _GreedyLogprobs()
         with self._lock:
             self._llama.reset()
             started = time.perf_counter()
             try:
                 raw = self._llama.create_chat_completion(
-                    cast("Any", Prompt.of(prompt).messages),
+                    cast("Any", messages(self.model, prompt)),
                     temperature=0.0,
-                    max_tokens=most_tokens_out(prompt),
+                    max_tokens=answer_limit(self.model, prompt),
+                    logits_processor=LogitsProcessorList([greedy]),
                 )
-            except ValueError as error:  # llama-cpp-python: the prompt does not fit the context
+            except (ValueError, TemplateError) as error:  # too long for the context, for one
                 raise CallFailed(
                     f"Model {self.name!r} cannot answer: {error}. Raise its 'context' or retrieve"
                     " less."
                 ) from error
             latency = time.perf_counter() - started
-        done = cast("dict[str, Any]", raw)
-        choice, usage = done["choices"][0], done["usage"]
-        text = choice["message"]["content"] or ""
+        return self._read(cast("dict[str, Any]", raw), latency, greedy)
+
+    def _read(self, raw: dict[str, Any], latency_s: float, greedy: _GreedyLogprobs) -> Reply:
+        choice, usage = raw["choices"][0], raw["usage"]
+        answer = without_thoughts(choice["message"]["content"] or "")
+        if answer is None:
+            raise CallFailed(
+                f"Model {self.name!r} was cut while it thought, within {usage['completion_tokens']}"
+                f" tokens. Raise max_tokens of [models.{self.name}] in the catalog.",
+                answered=True,
+            )
         return Reply(
-            text.strip(),
+            storable(answer),
             usage["prompt_tokens"],
             usage["completion_tokens"],
-            latency,
+            latency_s,
             choice["finish_reason"],
+            logprob=greedy.mean(usage["completion_tokens"]),
         )
 
     def __enter__(self) -> EdgeModel:
@@ -89,3 +113,22 @@ class EdgeModel:
         trace: TracebackType | None,
     ) -> None:
         self._llama.close()
+
+
+class _GreedyLogprobs:
+    """A logits processor that changes nothing and notes the log-probability of the best token.
+
+    It sees the logits of one position at a time, so llama.cpp need not keep those of the prompt.
+    """
+
+    def __init__(self) -> None:
+        self._noted: list[float] = []
+
+    def __call__(self, tokens: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        best = logits.max()
+        self._noted.append(-float(np.log(np.exp(logits - best).sum(dtype=np.float64))))
+        return logits
+
+    def mean(self, tokens: int) -> float | None:
+        """Return the mean over the first so many tokens, without the one that ends the answer."""
+        return float(np.mean(self._noted[:tokens])) if tokens else None

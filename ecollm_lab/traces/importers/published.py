@@ -10,7 +10,7 @@ import pandas as pd
 from ecollm_lab.files import json_lines
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces.importers.reading import WHERE, Found, read_table, require_columns
-from ecollm_lab.traces.importers.units import converted, lookalikes
+from ecollm_lab.traces.importers.units import converted, lookalikes, unread
 from ecollm_lab.traces.tables import COLUMNS, NEEDED, QUERY_COLUMNS
 
 NAMES = tuple(dict.fromkeys([*COLUMNS, *QUERY_COLUMNS, "placement", "answer"]))
@@ -35,6 +35,7 @@ def read_long(source: FilePath, columns: Mapping[str, str | tuple[str, str]]) ->
     )
     there = {name: one for name, one in wanted.items() if one[0] in table}
     scaled = converted(table, source, there, notes)
+    notes += unread(table, there)
     frame = table.assign(
         **{name: scaled.get(name, table[column]) for name, (column, _) in there.items()}
     )

@@ -117,4 +117,4 @@ def _about_recorded(queries: pd.DataFrame, recorded: pd.Series, same: pd.Series)
             f" {other}. Drop them with exclude."
         )
     n_both = int((pd.crosstab(same, recorded) > 0).all(axis=1).sum())
-    return f"recorded; {n_both} texts stand on both sides of it" if n_both else "recorded"
+    return f"recorded; texts on both sides of it: {n_both}" if n_both else "recorded"

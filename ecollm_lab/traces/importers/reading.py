@@ -104,6 +104,8 @@ def _parquet(file: FilePath, data: bytes) -> pd.DataFrame:
 
 def _csv(file: FilePath, notes: list[str]) -> pd.DataFrame:
     text = read_text(file)
+    if text.startswith("sep="):  # a line that Excel writes and reads, before the header
+        text = re.sub(r"\Asep=[^\r\n]*(\r\n|\r|\n)", "", text)
     first = next((line for line in lines(text) if line.strip()), "")
     separator = max(_SEPARATORS, key=lambda one: len(_cells(first, one)))
     header, *rows = _rows(file, text, first, separator)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path as FilePath
 
+import numpy as np
 import pandas as pd
 
 from ecollm_lab.records import LabError
@@ -53,6 +54,7 @@ _CURRENCIES = [
     "aud",
 ]
 _LAST_ONLY = ("s", "min", "share")  # as another word of a name they mean something else
+_MEANT = {"latency_s": {"latency", "duration"}, "cost_usd": {"cost", "price"}}
 _ODD = {"cost_usd": 10.0, "latency_s": 60.0}  # a median beyond this is hardly in the trace's unit
 
 
@@ -120,13 +122,16 @@ def converted(
     out: dict[str, pd.Series] = {}
     for name in [name for name in UNITS if name in source]:
         column, given = source[name]
+        if name == "cost_usd" and not given:
+            _require_per_query(column)
         unit = given or unit_of(name, column)
         factor = _factor(name, column, unit)
         values = table[column]
         if name == "quality" and not given and not pd.api.types.is_numeric_dtype(values):
             values, factor = _percent_signs(values, factor)
+        if factor == 1 and not given:
+            _ask_about_odd(table.assign(**{name: values}), name, column, file, notes)
         if unit == "" and column != name and factor == 1:
-            _require_likely(table.assign(**{name: values}), name, column, file)
             notes.append(f"{name} is {column}, taken as {_OWN[name]}")
         elif factor != 1:
             notes.append(f"{name} is {column} × {factor:g} ({unit or '%'})")
@@ -135,6 +140,18 @@ def converted(
             top = 1 / factor if name == "quality" else None
             out[name] = numbers(table.assign(**{name: values}), name, top) * factor
     return out
+
+
+def _require_per_query(column: str) -> None:
+    """Raise if a column's name says that a cost is for other than one query."""
+    words = _words(column)
+    of = words[words.index("per") + 1 :][:1] if "per" in words else []
+    if of and of[0] not in ("query", "request", "call", "question", "prompt"):
+        raise LabError(
+            f"{column} is a cost per {of[0]}, and a trace has the cost of one query. Say how many"
+            f" US dollars one of it is for one query, e.g. --column cost_usd={column} --unit"
+            " cost_usd=0.001 for a cost per 1,000 queries."
+        )
 
 
 def _factor(name: str, column: str, unit: str) -> float:
@@ -168,11 +185,34 @@ def _percent_signs(values: pd.Series, factor: float) -> tuple[pd.Series, float]:
     return words.str.removesuffix("%"), 1e-2
 
 
-def _require_likely(table: pd.DataFrame, name: str, column: str, file: FilePath) -> None:
-    if name in _ODD:
-        middle = float(numbers(table, name).median())
-        if middle > _ODD[name]:
-            raise LabError(
-                f"{file}: half of the values in {column} are {middle:.4g} or more; are these"
-                f" {_OWN[name]}? Name their unit: --unit {name}={' or '.join(UNITS[name])}."
+def _ask_about_odd(
+    table: pd.DataFrame, name: str, column: str, file: FilePath, notes: list[str]
+) -> None:
+    """Raise if values are hardly in the trace's unit; where the name says they are, only note it."""
+    if name not in _ODD:
+        return
+    middle = float(numbers(table, name).median())
+    if middle <= _ODD[name] or np.isnan(middle):
+        return
+    odd = f"half of the values in {column} are {middle:.4g} {_OWN[name]} or more"
+    way = f"--unit {name}={'ms' if name == 'latency_s' else 'cents'}"
+    if unit_of(name, column):
+        notes.append(f"{odd}; if that is wrong, name their unit, e.g. {way}")
+    else:
+        raise LabError(
+            f"{file}: {odd}, or are they in another unit? Name it, e.g. {way}, or"
+            f" {name}={next(iter(UNITS[name]))} if they are right."
+        )
+
+
+def unread(table: pd.DataFrame, there: Collection[str]) -> list[str]:
+    """Return a sentence for each column that seems to hold what the trace then lacks."""
+    sentences = []
+    for name, words in _MEANT.items():
+        found = [str(c) for c in table.columns if words & set(_words(str(c)))]
+        if name not in there and found:
+            sentences.append(
+                f"{', '.join(found)} was not read: if it is {name}, say --column {name}={found[0]}"
+                f" and its unit"
             )
+    return sentences

@@ -8,6 +8,8 @@ import sys
 import time
 from collections import Counter, defaultdict
 
+from tests.support.scripted_server.shapes import SHAPES, reshape
+
 BAD = {
     "html": ("text/html", b"<html><body>Sign in to the network</body></html>"),
     "json": ("application/json", b'{"id": "x", "choices": ['),
@@ -222,6 +224,8 @@ class Server:
         }
         if how != "nousage":
             done["usage"] = self.usage(how, tokens_in, tokens_out)
+        if how in SHAPES:
+            self.billed[asked["model"]][1] += reshape(done, how, *map(int, args))
         return json.dumps(done).encode()
 
     def usage(self, how, tokens_in, tokens_out):

@@ -1,0 +1,63 @@
+"""The command, with a real model, in a process of its own."""
+
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from ecollm_lab.policies import fit_policy, save_policy
+from tests.support.commands import call
+
+MODEL = "pocket-s-f16"
+
+
+@pytest.fixture(scope="module")
+def policy_file(measured, tmp_path_factory):
+    file = tmp_path_factory.mktemp("policy") / "policy.npz"
+    paths = [f"none/{found}/none/{MODEL}" for found in ("none", "bm25-1")]
+    rows = measured.outcomes[measured.outcomes["path_id"].isin(paths)]
+    part = type(measured).from_frame(rows, measured.queries, measured.provenance)
+    save_policy(fit_policy(part, "best_single"), file)
+    return file
+
+
+def test_the_command_serves_a_real_model_and_ends_in_order_on_sigterm(policy_file):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", "from ecollm_lab.cli import app; app()", "serve"]
+    command += ["--policy", str(policy_file), "--domain", "smart_home", "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        for line in process.stderr:
+            if "paths at http://127.0.0.1" in line:
+                break
+        transport = httpx.HTTPTransport(retries=8)  # it listens a moment later
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as client:
+            question = [{"role": "user", "content": "how loud is the Halo bulb?"}]
+            reply = client.post(
+                "/v1/chat/completions", json={"model": "ecollm", "messages": question}, timeout=30
+            ).json()
+        assert reply["ecollm"]["path_id"].endswith(MODEL)
+        assert reply["usage"]["completion_tokens"] > 0
+        assert 0 < reply["ecollm"]["actual"]["latency_s"] < 5
+        assert 0 < reply["ecollm"]["actual"]["cost_usd"] < 1e-4
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[1]
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert "Traceback" not in said
+    assert "Halo" not in said
+
+
+def test_faults_of_the_command_are_named_before_anything_is_loaded(policy_file, tmp_path):
+    always = ["serve", "--policy", policy_file, "--domain", "smart_home"]
+    assert "needs a token" in call(*always, "--host", "0.0.0.0", code=1)
+    assert "ECOLLM_NOT_SET" in call(*always, "--token-env", "ECOLLM_NOT_SET", code=1)
+    assert "must be a positive number" in call(*always, "--max-latency-s", "-1", code=1)
+    assert "prefer must be one of" in call(*always, "--prefer", "speed", code=1)
+    missing = ["serve", "--policy", tmp_path / "no.npz", "--domain", "smart_home"]
+    assert "no.npz" in call(*missing, code=1)
