@@ -237,7 +237,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _written(self, what: str) -> str:
         if what == "csv":
-            return str(self.selection.to_csv(index=False))
+            return files.csv_text(self.selection)
         if what == "code":
             return self.code
         if what == "toml":

@@ -99,4 +99,4 @@ def test_no_other_module_takes_path_ids_apart():
         for file in Path(room).rglob("*.py")
     ]
     found = [str(file) for file in rooms if split.search(file.read_text())]
-    assert [file for file in found if "explorer" not in file] == ["ecollm_lab/traces/path_ids.py"]
+    assert found == ["ecollm_lab/traces/path_ids.py"]
