@@ -1,4 +1,4 @@
-"""How an endpoint may echo a key, and what of it is found: whole keys and 12 characters in a row."""
+"""What of an echoed key is found: all of it, or 12 characters in a row, however written."""
 
 import base64
 import dataclasses

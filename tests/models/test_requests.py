@@ -65,6 +65,15 @@ def test_a_header_that_holds_a_secret_comes_from_the_environment(monkeypatch):
         sent_to(headers_env={"X-Gate-Key": "GATE_KEY"})
 
 
+@pytest.mark.parametrize("key", ["“sk-SECRET-0123”", "sk-SECRET-01\n23", "sk-SECRET…"])
+def test_a_key_that_no_header_can_hold_is_named_by_its_variable_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("GATE_KEY", key)
+    for declared in ({"api_key_env": "GATE_KEY"}, {"headers_env": {"X-Key": "GATE_KEY"}}):
+        with pytest.raises(LabError, match="GATE_KEY holds a line break or") as caught:
+            sent_to(**declared)
+        assert "SECRET" not in str(caught.value)
+
+
 def test_what_the_environment_holds_for_one_provider_goes_to_no_other(monkeypatch):
     for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(name, "org-PRIVATE")
@@ -80,8 +89,9 @@ def test_openai_itself_gets_its_organization(monkeypatch):
     monkeypatch.setattr("ecollm_lab.models.cloud.connection.Connection.warm_up", _nothing)
     with CloudModel(cloud("m", "https://api.openai.com/v1")) as model:
         assert model._connection._client.organization == "org-PRIVATE"
-    with CloudModel(cloud("m", "https://openai.com.example.org/v1")) as model:
-        assert model._connection._client.organization is None
+    for other in ("openai.com.example.org", "notopenai.com", "openai.example.org"):
+        with CloudModel(cloud("m", f"https://{other}/v1")) as model:
+            assert model._connection._client.organization is None
 
 
 async def _nothing(self):

@@ -44,7 +44,8 @@ class Connection:
         headers = dict(model.headers)
         for name, variable in model.headers_env.items():
             headers[name] = read_variable(model, variable)
-        if not (urlsplit(self._url).hostname or "").endswith("openai.com"):
+        host = urlsplit(self._url).hostname or ""
+        if host != "openai.com" and not host.endswith(".openai.com"):
             self._client.organization = self._client.project = None
             self._client._custom_headers = headers  # without those of OPENAI_CUSTOM_HEADERS
         elif headers:

@@ -27,22 +27,31 @@ _CHARACTER = re.compile(
 def read_key(model: Model) -> str:
     """Return the key of a model from its environment variable; "unused" if its catalog names none.
 
-    Raises
-    ------
-    LabError
-        If the variable is not set or empty; names the variable.
-
+    Raises as `read_variable` does.
     """
     return "unused" if model.api_key_env is None else read_variable(model, model.api_key_env)
 
 
 def read_variable(model: Model, variable: str) -> str:
-    """Return a secret from the environment variable that the catalog names for it."""
+    """Return a secret from the environment variable that the catalog names for it.
+
+    Raises
+    ------
+    LabError
+        If the variable is not set or empty, or holds what no HTTP header can; names the variable.
+
+    """
     key = os.environ.get(variable, "").strip()
     if not key:
         raise LabError(
             f"Model {model.name!r} needs a key in the environment variable {variable}, which is not"
             f" set. Set it in the shell that starts this: export {variable}=…"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise LabError(
+            f"Model {model.name!r}: the environment variable {variable} holds a line break or a"
+            " character beyond ASCII, which no key has. It may have been copied with something"
+            " beside it, such as a quotation mark; set it again."
         )
     return key
 

@@ -56,7 +56,7 @@ class LoopbackServer:
 
     def _start(self) -> None:
         self.key = secrets.token_urlsafe(24)
-        self._log: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in _end
+        self._log: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed in _end
         asked = {
             "socket": self._listening.fileno(),
             "key": self.key,

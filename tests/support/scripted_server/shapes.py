@@ -1,10 +1,10 @@
-"""Replies as real endpoints shape them, by the name of a behaviour; each says what it bills more."""
+"""Replies as real endpoints shape them, by the name of a behaviour."""
 
 SHAPES = {"parts", "finish", "refusal", "tools", "cutthought", "thinks"}
 
 
 def reshape(done, how, n=0):
-    """Change a plain completion into the shape `how` of size n; return tokens billed beside it."""
+    """Change a plain completion into the shape `how`; return the tokens billed beside it."""
     choice, usage = done["choices"][0], done["usage"]
     message, content = choice["message"], choice["message"]["content"]
     match how:
