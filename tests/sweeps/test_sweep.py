@@ -59,9 +59,9 @@ def test_an_interrupt_keeps_every_outcome_that_was_finished(rig):
 
     with pytest.raises(KeyboardInterrupt):
         sweep(pipeline, queries, SPACE.paths, store, MARKS, on_progress=interrupt)
-    kept = len(store.pairs("fs")) + len(store.pairs("fc"))
-    assert kept >= 5
-    assert sweep(pipeline, queries, SPACE.paths, store, MARKS).done == 2 * len(SPACE) - kept
+    stored = len(store.pairs("fs")) + len(store.pairs("fc"))
+    assert stored >= 5
+    assert sweep(pipeline, queries, SPACE.paths, store, MARKS).done == 2 * len(SPACE) - stored
 
 
 def test_a_failure_keeps_what_was_measured_before(rig):
@@ -136,11 +136,11 @@ def test_limit_must_be_positive():
 def test_only_the_pairs_named_are_run(rig):
     queries, pipeline, _, store = rig
     paths = SPACE.paths
-    wanted = {(queries[0].id, paths[0].id), (queries[1].id, paths[-1].id)}
-    progress = sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=wanted))
+    pairs = {(queries[0].id, paths[0].id), (queries[1].id, paths[-1].id)}
+    progress = sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=pairs))
     assert (progress.done, progress.total, progress.reused) == (2, 2, 0)
-    assert store.pairs("fs") | store.pairs("fc") == wanted
-    assert sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=wanted)).reused == 2
+    assert store.pairs("fs") | store.pairs("fc") == pairs
+    assert sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=pairs)).reused == 2
 
 
 def test_a_sweep_stops_on_request_and_says_so(rig):
