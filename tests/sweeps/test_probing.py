@@ -42,7 +42,7 @@ def hosted(judge, remote):
         (
             "curt:max_tokens:temperature",
             ["max_completion_tokens = 64", 'omit = ["temperature"]'],
-            7,
+            6,
         ),
     ],
 )
