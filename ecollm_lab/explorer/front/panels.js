@@ -24,7 +24,7 @@ function bandHtml(p, slo, name, place) {
   };
   if (!values.some((v) => v >= 0)) return draw("", 0, 100, null, `${NAMES[name]} not recorded`);
   if (!values.some((v) => v > 0)) return draw("", 0, 100, null, "every path is free");
-  if (!rises.length) return draw("", 0, 100, null, "nothing feasible: this limit alone does not help");
+  if (!rises.length) return draw("", 0, 100, null, "moving it alone does not help");
   const round = (x) => Math.round(10 * x) / 10, here = round(100 * place(slo[name]));
   if (name === "min_quality") {
     const best = rises[0][0];
