@@ -25,7 +25,7 @@ function skeleton(fixed) {
       <div class="ecl-row">${[["dominated", "dominated"], ["beyond", "beyond limits"]].map(([value, text]) => `<label><input type="checkbox" data-show="${value}"> ${text}</label>`).join("")}</div>
       <div class="ecl-row">${[["undo", "↶ undo", "undo the last step"], ["redo", "↷ redo", "do it again"], ["reset", "start", "back to the start"], ["pin", "pin", "pin the selected path or the winner, to compare others with it; again to unpin; up to three"]]
     .map(([act, text, tip]) => `<button data-act="${act}" title="${tip}">${text}</button>`).join("")}</div></div>
-    <div class="ecl-centre"><div class="ecl-legend"></div><div class="ecl-plot" role="img" aria-label="Two plots, quality against cost and quality against latency, one point per path. The same numbers are in the table of paths."></div><div class="ecl-mixes"></div></div>
+    <div class="ecl-centre"><div class="ecl-legend"></div><div class="ecl-plot" role="figure" aria-label="Two plots, quality against cost and quality against latency, one point per path. The same numbers are in the table of paths."></div><div class="ecl-mixes"></div></div>
     <div class="ecl-card" aria-label="the path that is pointed at or selected"></div></div>
     <div class="ecl-tabs"><div role="tablist" aria-label="tables">${Object.entries(TABS).map(([name, text]) => `<button role="tab" data-tab="${name}" aria-selected="false">${text}</button>`).join("")}</div>
     <div class="ecl-panel" role="tabpanel" tabindex="0"></div></div>`;

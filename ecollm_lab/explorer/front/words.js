@@ -30,7 +30,8 @@ const short = (id) => String(id).split("/").filter((part) => part !== "none").jo
 function ratio(value, base) {
   if (!(base > 0) || !(value > 0) || value === base) return "";
   const share = value / base;
-  if (share >= 2 || share <= 0.5) return `× ${number(share)}`;
+  if (share >= 2) return `× ${number(share)}`;
+  if (share <= 0.1) return `÷ ${number(1 / share)}`;
   return `${signed(share - 1, `${Math.max(Math.round(100 * Math.abs(share - 1)), 1)} %`)}`;
 }
 
