@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import emulator_summary, routing, testbed, testbed_tables
+from benchmarks import emulator_summary, routing_scores, testbed, testbed_tables
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
 
@@ -151,7 +151,7 @@ TABLES = {
     "emulator": records("emulator", emulator_summary.markdown),
     "kept": records("emulator", kept),
     "calls": records("emulator", emulator_summary.calls),
-    "routing": records("routing", routing.markdown),
+    "routing": records("routing", routing_scores.markdown),
 }
 
 

@@ -52,11 +52,35 @@ class SentenceEncoder:
             ) from error
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return unit embeddings, shape (len(texts), dimension)."""
-        return np.asarray(
-            self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False),
+        """Return unit embeddings, shape (len(texts), dimension).
+
+        A text longer than the model reads at once is read in windows, whose embeddings are added up.
+        """
+        windows = [self._windows(text) for text in texts]
+        found = np.asarray(
+            self._model.encode(
+                [window for several in windows for window in several],
+                normalize_embeddings=True,
+                show_progress_bar=False,
+            ),
             dtype=np.float32,
         )
+        if len(found) == len(texts):
+            return found
+        starts = np.cumsum([0, *(len(several) for several in windows[:-1])])
+        summed = np.add.reduceat(found, starts, axis=0)
+        return summed / np.linalg.norm(summed, axis=1, keepdims=True)
+
+    def _windows(self, text: str) -> list[str]:
+        """Return a text in parts that the model reads whole, cut between tokens."""
+        longest = (self._model.max_seq_length or len(text)) - 2  # its own two marks
+        if len(text) <= longest:  # no token is shorter than a character
+            return [text]
+        spans = self._model.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )["offset_mapping"]
+        starts = [0, *(spans[i][0] for i in range(longest, len(spans), longest))]
+        return [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
 
 
 class StaticEncoder:

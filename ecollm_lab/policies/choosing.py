@@ -1,4 +1,4 @@
-"""Choosing among paths: which outcomes keep the limits, which path is preferred, what the best one would have been."""
+"""Choosing among paths: which one is preferred, and which would have been the best."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def choose(
 
 
 def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:
-    """Return, for each query, the path that is truly best under an SLO, judged by its own outcome; shape (queries,).
+    """Return the path that is truly best for each query, judged by its own outcome, (queries,).
 
     Queries no path serves within the limits get the path with the best quality, in violation.
     """

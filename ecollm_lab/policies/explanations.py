@@ -1,4 +1,4 @@
-"""Why a policy chose a path for a query, and why an SLO cannot be met: in words, from what the policy knows of each path."""
+"""Why a policy chose a path for a query: in words, from what it knows of each path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits: how probably a path breaks them, how often a policy may, and how it decides under one SLO."""
+"""Limits: how probably a path breaks them, how often a policy may, what that costs."""
 
 from __future__ import annotations
 

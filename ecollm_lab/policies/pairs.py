@@ -1,4 +1,4 @@
-"""Policies of two paths: a threshold between them, or a cascade that runs the second after the first."""
+"""Policies of two paths: a threshold between them, or a cascade from one to the other."""
 
 from __future__ import annotations
 

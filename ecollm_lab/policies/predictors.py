@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 
-class Predictor(Protocol):
-    """One number of each path for a query: its quality, or the logarithm of its cost or latency."""
+@dataclass(frozen=True, eq=False)
+class Predictor(ABC):
+    """One number of each path for a query: its quality, or the logarithm of its cost or latency.
 
+    `quality` has the paths on its last axis, as the arrays named in `weights` have.
+    """
+
+    weights: ClassVar[tuple[str, ...]] = ()
+    quality: np.ndarray
+
+    @abstractmethod
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the expected number, shape (queries, paths)."""
-        ...
 
     def restricted(
         self, columns: np.ndarray, less: np.ndarray, scale: np.ndarray | float = 1.0
     ) -> Self:
         """Return a predictor of (number − less) × scale for some paths, in the order given."""
-        ...
+        changed = {name: getattr(self, name)[..., columns] * scale for name in self.weights}
+        changed["quality"] = (self.quality[..., columns] - less) * scale
+        if self.weights:  # what is left are small differences, for which single precision will do
+            changed = {
+                name: np.ascontiguousarray(value, np.float32) for name, value in changed.items()
+            }
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True, eq=False)
-class Means:
+class Means(Predictor):
     """The path means, whatever the query."""
-
-    quality: np.ndarray
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the path means for each query, shape (queries, paths)."""
         return np.broadcast_to(self.quality, (len(embeddings), len(self.quality)))
 
-    def restricted(
-        self, columns: np.ndarray, less: np.ndarray, scale: np.ndarray | float = 1.0
-    ) -> Self:
-        """Return a predictor of (number − less) × scale for some paths, in the order given."""
-        return replace(self, quality=(self.quality[columns] - less) * scale)
-
 
 @dataclass(frozen=True, eq=False)
-class LowRank:
+class LowRank(Predictor):
     """A linear function of the embedding, through few directions that all paths share.
 
     Attributes
@@ -52,7 +59,7 @@ class LowRank:
 
     """
 
-    quality: np.ndarray
+    weights = ("paths",)
     queries: np.ndarray
     paths: np.ndarray
 
@@ -62,24 +69,12 @@ class LowRank:
         out += self.quality
         return out
 
-    def restricted(
-        self, columns: np.ndarray, less: np.ndarray, scale: np.ndarray | float = 1.0
-    ) -> Self:
-        """Return a predictor of (number − less) × scale for some paths, in the order given."""
-        return replace(
-            self,
-            quality=((self.quality[columns] - less) * scale).astype(np.float32),
-            queries=self.queries.astype(np.float32),
-            paths=np.ascontiguousarray(self.paths[:, columns] * scale, dtype=np.float32),
-        )
-
 
 @dataclass(frozen=True, eq=False)
-class Neighbours:
+class Neighbours(Predictor):
     """The mean over the nearest training queries by cosine (arXiv 2505.12601)."""
 
     embeddings: np.ndarray
-    quality: np.ndarray
     k: int
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
@@ -90,35 +85,22 @@ class Neighbours:
             out += self.quality[column]
         return out / self.k
 
-    def restricted(
-        self, columns: np.ndarray, less: np.ndarray, scale: np.ndarray | float = 1.0
-    ) -> Self:
-        """Return a predictor of (number − less) × scale for some paths, in the order given."""
-        return replace(self, quality=(self.quality[:, columns] - less) * scale)
-
 
 @dataclass(frozen=True, eq=False)
-class ClusterMeans:
+class ClusterMeans(Predictor):
     """The mean of each query cluster, shrunk to the path means: k-means as in Avengers-Pro."""
 
     centroids: np.ndarray
-    quality: np.ndarray
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the means of each query's nearest cluster, shape (queries, paths)."""
         nearness = embeddings @ self.centroids.T - 0.5 * np.square(self.centroids).sum(axis=1)
         return self.quality[np.argmax(nearness, axis=1)]
 
-    def restricted(
-        self, columns: np.ndarray, less: np.ndarray, scale: np.ndarray | float = 1.0
-    ) -> Self:
-        """Return a predictor of (number − less) × scale for some paths, in the order given."""
-        return replace(self, quality=(self.quality[:, columns] - less) * scale)
-
 
 @dataclass(frozen=True, eq=False)
-class Blend:
-    """A radial and a linear function of the embedding, added up: what version 2 of the files holds.
+class Blend(Predictor):
+    """A radial function of the embedding; in files of version 2, a linear one may be added to it.
 
     Attributes
     ----------
@@ -134,7 +116,7 @@ class Blend:
 
     """
 
-    quality: np.ndarray
+    weights = ("coefficients",)
     projections: np.ndarray
     coefficients: np.ndarray
     bandwidth: float
@@ -147,12 +129,18 @@ class Blend:
         np.exp((near - 1.0) / self.bandwidth, out=near)
         return seen @ self.coefficients + self.quality
 
-    def restricted(
-        self, columns: np.ndarray, less: np.ndarray, scale: np.ndarray | float = 1.0
-    ) -> Self:
-        """Return a predictor of (number − less) × scale for some paths, in the order given."""
-        return replace(
-            self,
-            quality=(self.quality[columns] - less) * scale,
-            coefficients=self.coefficients[:, columns] * scale,
-        )
+
+def joined(predictors: Sequence[Predictor]) -> Predictor | None:
+    """Return one predictor of all columns side by side, None unless all share their features."""
+    blends = [one for one in predictors if isinstance(one, Blend)]
+    first = blends[0] if blends else None
+    if first is None or len(blends) < len(predictors):
+        return None
+    same = [(b.bandwidth, b.projections.tobytes()) for b in blends]
+    if len(set(same)) > 1:
+        return None
+    return replace(
+        first,
+        quality=np.concatenate([one.quality for one in blends]),
+        coefficients=np.hstack([one.coefficients for one in blends]),
+    )

@@ -1,4 +1,4 @@
-"""Policies on recorded outcomes: what each would have delivered, query by query, with bootstrap intervals."""
+"""Policies on recorded outcomes: what each would have delivered, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix, identity
-from scipy.sparse.csgraph import connected_components
 
-from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies.choosing import Ask, Decision, oracle_choice
-from ecollm_lab.policies.fitting import POLICIES, fit_policy
-from ecollm_lab.policies.gates import Answer
+from ecollm_lab.policies.choosing import Decision, oracle_choice
+from ecollm_lab.policies.fitting import POLICIES
+from ecollm_lab.policies.folds import cross_validated, decided, recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
 from ecollm_lab.traces.intervals import drawn_rows, interval
 
+__all__ = ["METRICS", "Replay", "outcomes_of", "recorded_answers", "replay", "replay_all"]
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
 
 
@@ -80,14 +78,6 @@ def replay(
     seed
         Of the bootstrap and the folds.
 
-    Notes
-    -----
-    A choice whose outcome breaks a limit counts in `slo_violation_rate`. Regret is the oracle's
-    quality minus the choice's, where a choice in violation delivers 0; lower is better and the
-    oracle has none.
-
-    A policy that learned from another domain than the trace's is replayed with a warning.
-
     Raises
     ------
     LabError
@@ -97,13 +87,13 @@ def replay(
     """
     _require_arguments(policy, trace, slo, embeddings, folds)
     if folds is not None and policy != "oracle":
-        decision = _cross_validated(str(policy), trace, slo, (embeddings, folds, infeasible, seed))
+        decision = cross_validated(str(policy), trace, slo, (embeddings, folds, infeasible, seed))
     elif isinstance(policy, str):
         best = oracle_choice(trace, slo)
         decision = Decision(best, best[:, None])
     else:
         _warn_of_other_domain(policy, trace)
-        decision = _decided(policy, trace, slo, embeddings, infeasible)
+        decision = decided(policy, trace, slo, embeddings, infeasible)
     frame = outcomes_of(trace, decision)
     if frame["quality"].isna().any():
         row = frame[frame["quality"].isna()].iloc[0]
@@ -111,13 +101,21 @@ def replay(
             f"The trace has no outcome of query {row.query_id} on path {row.path_id}; replay needs"
             " every chosen pair."
         )
+    _score(frame, trace, slo)
+    name = policy if isinstance(policy, str) else policy.name
+    return Replay(name, slo, frame, _summarise(frame, seed))
+
+
+def _score(frame: pd.DataFrame, trace: Trace, slo: SLO) -> None:
+    """Add whether choices broke limits, and their regret: the oracle's quality minus theirs.
+
+    A choice in violation delivers 0.
+    """
     chosen = oracle_choice(trace, slo)
     ideal = outcomes_of(trace, Decision(chosen, chosen[:, None]))
     frame["violated"] = ~slo.keeps(frame["cost_usd"].to_numpy(), frame["latency_s"].to_numpy())
     ideal_kept = slo.keeps(ideal["cost_usd"].to_numpy(), ideal["latency_s"].to_numpy())
     frame["regret"] = ideal["quality"] * ideal_kept - frame["quality"] * ~frame["violated"]
-    name = policy if isinstance(policy, str) else policy.name
-    return Replay(name, slo, frame, _summarise(frame, seed))
 
 
 def replay_all(
@@ -177,63 +175,6 @@ def _require_arguments(
             )
 
 
-def _decided(
-    policy: Policy, trace: Trace, slo: SLO, embeddings: np.ndarray | None, infeasible: Infeasible
-) -> Decision:
-    if embeddings is None or policy.reads_text:
-        embeddings = embeddings_of(trace, policy.encoder)
-    return policy.decide(embeddings, slo, ask=recorded_answers(trace), infeasible=infeasible)
-
-
-def _cross_validated(
-    name: str,
-    trace: Trace,
-    slo: SLO,
-    how: tuple[np.ndarray | None, int, Infeasible, int],
-) -> Decision:
-    """Return what policies decide that are fitted on the other folds."""
-    embeddings, folds, infeasible, seed = how
-    embeddings = embeddings_of(trace, None) if embeddings is None else embeddings
-    group = related(trace)
-    fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
-    parts = []
-    for f in np.unique(fold):
-        policy = fit_policy(trace.where(fold != f), name, embeddings=embeddings[fold != f])
-        unseen = trace.where(fold == f)
-        parts.append(_decided(policy, unseen, slo, embeddings[fold == f], infeasible))
-    most = max(part.runs.shape[1] for part in parts)
-    path_ids = np.empty(len(fold), dtype=object)
-    runs = np.full((len(fold), most), None, dtype=object)
-    for f, part in zip(np.unique(fold), parts, strict=True):
-        path_ids[fold == f] = part.path_ids
-        runs[fold == f, : part.runs.shape[1]] = part.runs
-    return Decision(path_ids, runs)
-
-
-def related(trace: Trace) -> np.ndarray:
-    """Return the group of each query, (queries,): those of one text, product or person belong together."""
-    n = len(trace.queries)
-    links = []
-    for column in ("text", "product", "person"):
-        if column in trace.queries:
-            values = trace.queries[column].replace("", np.nan)
-            code = pd.factorize(values)[0]
-            links.append(np.eye(max(code.max() + 1, 1), dtype=bool)[code] & (code >= 0)[:, None])
-    member = np.hstack(links).astype(float)
-    shared = csr_matrix(member) @ csr_matrix(member).T
-    found: np.ndarray = connected_components(shared + identity(n), directed=False)[1]
-    return found
-
-
-def embeddings_of(trace: Trace, encoder: Encoder | None) -> np.ndarray:
-    """Return the embeddings of a trace's queries; the trace remembers them by the encoder's name."""
-    encoder = encoder or default_encoder()
-    known: dict[str, np.ndarray] = vars(trace).setdefault("_embeddings", {})
-    if encoder.name not in known:
-        known[encoder.name] = encoder.encode(trace.queries["text"].tolist())
-    return known[encoder.name]
-
-
 def _warn_of_other_domain(policy: Policy, trace: Trace) -> None:
     learned, given = policy.provenance.get("domain"), trace.provenance.get("domain")
     if learned and given and learned != given:
@@ -244,30 +185,8 @@ def _warn_of_other_domain(policy: Policy, trace: Trace) -> None:
         )
 
 
-def recorded_answers(trace: Trace) -> Ask:
-    """Return a function that looks the answers of a path up in a trace, by rows of its queries table.
-
-    It raises `LabError` where the trace has no column `answer`.
-    """
-
-    def ask(rows: np.ndarray, path_id: str) -> list[Answer]:
-        if "answer" not in trace.outcomes:
-            raise LabError(
-                "The trace has no column answer, so a policy that reads answers cannot be replayed"
-                " on it."
-            )
-        one = trace.outcomes[trace.outcomes["path_id"] == path_id].set_index("query_id")
-        found = one.reindex(pd.Index(trace.query_ids)[rows])
-        words = found["answer"].fillna("").astype(str)
-        if "logprob" not in found:
-            return [Answer(text) for text in words]
-        return [Answer(*each) for each in zip(words, found["logprob"].astype(float), strict=True)]
-
-    return ask
-
-
 def outcomes_of(trace: Trace, decision: Decision) -> pd.DataFrame:
-    """Return what a decision about a trace's queries delivered: query_id, path_id, quality, cost_usd, latency_s, n_runs."""
+    """Return what a decision delivered, a row a query: path_id, quality, costs, latency, n_runs."""
     ids, rows = pd.Index(trace.path_ids), np.arange(len(decision.path_ids))
     run = ~pd.isna(decision.runs)
     columns = np.where(run, ids.get_indexer(pd.Index(decision.runs.ravel())).reshape(run.shape), 0)

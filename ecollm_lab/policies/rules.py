@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from ecollm_lab.policies.limits import (
     least_violating,
     why_infeasible,
 )
-from ecollm_lab.policies.predictors import Predictor
+from ecollm_lab.policies.predictors import Predictor, joined
 from ecollm_lab.policies.training import TINY, Training
 from ecollm_lab.records import SLO, LabError
 
@@ -64,21 +65,26 @@ class Rule:
     excess: tuple[Predictor, ...] = ()
     penalty: float = 0.0
 
+    @cached_property
+    def _joined(self) -> Predictor | None:
+        return joined([self.predictor, *self.excess]) if self.excess else None
+
     def scores(self, embeddings: np.ndarray) -> np.ndarray:
         """Return what decides, shape (queries, columns)."""
-        expected = self.predictor.predict(embeddings)
-        if self.weight is not None:
-            return expected * self.weight
-        if self.penalty:
-            return expected - self.penalty * self.risk(embeddings)
-        return expected
+        if not self.penalty:
+            expected = self.predictor.predict(embeddings)
+            return expected if self.weight is None else expected * self.weight
+        if self._joined is None:
+            return self.predictor.predict(embeddings) - self.penalty * self.risk(embeddings)
+        both = self._joined.predict(embeddings)
+        parts = np.split(both, range(n := len(self.columns), both.shape[1], n), axis=1)
+        return parts[0] - self.penalty * any_of([ndtr(part) for part in parts[1:]])
 
     def risk(self, embeddings: np.ndarray) -> np.ndarray:
         """Return how probably each path breaks a limit for each query, shape (queries, columns)."""
         if not self.excess:
-            return np.broadcast_to(
-                self.violation_share[self.columns], (len(embeddings), len(self.columns))
-            )
+            shape = len(embeddings), len(self.columns)
+            return np.broadcast_to(self.violation_share[self.columns], shape)
         return any_of([ndtr(one.predict(embeddings)) for one in self.excess])
 
 

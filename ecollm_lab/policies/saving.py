@@ -54,7 +54,7 @@ _DAMAGED = (
 
 
 def save_policy(policy: Policy, file: FilePath | str) -> None:
-    """Write a fitted policy, with its trace's provenance, as .npz; an existing file is replaced only once all is written.
+    """Write a fitted policy, with its trace's provenance, as .npz.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ def slo_grid(
     n: int = 12,
     slo: SLO | None = None,
 ) -> list[SLO]:
-    """Return SLOs whose limits span the paths' 95th percentiles, tight to loose, evenly in the logarithm, each between two paths.
+    """Return SLOs whose limits span the paths' 95th percentiles, each between two paths.
 
     Parameters
     ----------

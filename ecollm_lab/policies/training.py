@@ -1,4 +1,4 @@
-"""What a policy learns from: outcomes of the training queries on every path, or estimates of them."""
+"""What a policy learns from: outcomes of training queries on every path, or estimates."""
 
 from __future__ import annotations
 

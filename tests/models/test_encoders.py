@@ -80,3 +80,12 @@ def test_the_cache_embeds_each_text_once(encoder):
     np.testing.assert_array_equal(cached.encode(["b", "a"]), first[[1, 0]])
     assert encoder.texts == 2
     assert cached.name == "letters"
+
+
+def test_what_stands_at_the_end_of_a_long_text_counts():
+    filler = "the lamp is green. " * 80
+    encoder = default_encoder()
+    one, other, short = encoder.encode([filler + "it burns 40 watts", filler + "call me", "hello"])
+    assert abs(one - other).max() > 0.01
+    assert np.linalg.norm([one, other, short], axis=1) == pytest.approx([1, 1, 1], abs=1e-6)
+    assert "".join(encoder._windows(filler)) == filler

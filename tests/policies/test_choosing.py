@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ecollm_lab.policies import fit_policy, replay
+from ecollm_lab.policies import fit_policy, load_policy, replay, save_policy
 from ecollm_lab.policies.choosing import choose
 from ecollm_lab.policies.fitting.fit import router_paths
 from ecollm_lab.records import SLO, LabError
@@ -166,3 +166,18 @@ def test_preferring_cost_gives_up_no_more_quality_than_allowed_and_saves():
     assert costs[-1] < 0.5 * costs[0]
     with pytest.raises(LabError, match="tolerance must be within"):
         fit_policy(trace, tolerance=2)
+
+
+def test_brane_looks_at_yes_or_no_questions_about_the_words_of_a_query(tmp_path):
+    rng = np.random.default_rng(0)
+    asks_number = rng.random(80) < 0.5
+    quality = np.where(asks_number[:, None], [1.0, 0.0], [0.0, 1.0])
+    trace = make_trace(quality, COST[:, :2], LATENCY[:, :2])
+    texts = np.where(asks_number, "how many watts does it use?", "why is it green?")
+    trace = Trace(trace.outcomes, trace.queries.assign(text=texts), trace.provenance)
+    policy = fit_policy(trace, "brane")
+    save_policy(policy, tmp_path / "p.npz")
+    for one in (policy, load_policy(tmp_path / "p.npz")):
+        chosen = one.select(["how many litres?", "why does it hum?"], SLO())
+        assert chosen.tolist() == trace.path_ids
+    assert replay(policy, trace, SLO())["quality"] == 1.0

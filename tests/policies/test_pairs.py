@@ -186,3 +186,23 @@ def test_what_was_run_is_summed():
                 np.array([["elsewhere"], [a]], dtype=object),
             ),
         )
+
+
+def test_a_cascade_trusts_answers_that_the_model_was_sure_of():
+    """The answers say nothing; their log-probabilities tell which are right."""
+    trace, x = answering(0)
+    right = trace.outcomes["quality"] > 0.5
+    sure = trace.outcomes.assign(answer="it is 5", logprob=np.where(right, -0.1, -2.0))
+    trace = Trace.from_frame(sure, trace.queries, trace.provenance)
+    policy = fit_policy(trace, "cascade", embeddings=x, encoder=TwoAnswers())
+    done = replay(policy, trace, SLO(), embeddings=x)
+    first = trace.array("quality")[:, 0]
+    np.testing.assert_array_equal(done.choices["n_runs"], np.where(first > 0.5, 1, 2))
+
+
+def test_a_gate_can_read_plain_signs_of_an_answer():
+    trace, x = answering(0)
+    policy = fit_policy(trace, "raser", embeddings=x, encoder=TwoAnswers())
+    done = replay(policy, trace, SLO(), embeddings=x)  # "no idea" denies, "it is 5" has a number
+    first = trace.array("quality")[:, 0]
+    np.testing.assert_array_equal(done.choices["n_runs"], np.where(first > 0.5, 1, 2))

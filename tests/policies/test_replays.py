@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from ecollm_lab.policies import fit_policy, replay, replay_all
-from ecollm_lab.records import SLO
+from ecollm_lab.policies.folds import related
+from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
-from tests.support.policies import ONE_PATH, topics
+from tests.support.policies import COST, LATENCY, ONE_PATH, topics
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,59 @@ def test_the_oracle_is_the_best_where_cost_and_latency_are_not_recorded():
     trace, _, _ = topics(0)
     bare = Trace.from_frame(trace.outcomes.assign(cost_usd=np.nan, latency_s=np.nan), trace.queries)
     assert replay("oracle", bare, SLO())["quality"] == trace.array("quality").max(axis=1).mean()
+
+
+def test_cross_validation_scores_every_query_by_a_policy_that_has_not_seen_its_group():
+    trace, embeddings, _ = topics(0)
+    done = replay("ours", trace, SLO(), embeddings=embeddings, folds=5)
+    assert done.policy == "ours"
+    assert done.choices["query_id"].tolist() == trace.query_ids
+    best = replay("best_single", trace, SLO(), embeddings=embeddings, folds=5)
+    assert done["quality"] > best["quality"] + 0.05
+    oracle = replay("oracle", trace, SLO(), folds=5)
+    assert done["quality"] <= oracle["quality"]
+    table = replay_all(["knn", "oracle"], trace, SLO(), embeddings=embeddings, folds=3)
+    assert table.index.tolist() == ["knn", "oracle"]
+    for policy, folds in (("magic", 5), ("ours", 1), (fit_policy(trace, "cheapest"), 5)):
+        with pytest.raises(LabError, match="folds"):
+            replay(policy, trace, SLO(), embeddings=embeddings, folds=folds)
+
+
+def test_queries_of_one_text_product_or_person_are_of_one_group():
+    trace = make_trace(np.ones((6, 2)), COST[:, :2], LATENCY[:, :2])
+    queries = trace.queries.assign(
+        text=["a", "a", "b", "c", "d", "e"],
+        product=["x", "y", "y", "", "z", ""],
+        person=["", "", "", "", "ann", "ann"],
+    )
+    group = related(Trace(trace.outcomes, queries, trace.provenance))
+    assert [len(set(group[rows])) for rows in ([0, 1, 2], [4, 5])] == [1, 1]
+    assert len(set(group)) == 3
+
+
+def test_an_slo_that_cannot_be_met_can_be_replayed_with_its_violations():
+    trace, embeddings, _ = topics(0)
+    policy, slo = fit_policy(trace, embeddings=embeddings), SLO(max_latency_s=0.05)
+    with pytest.raises(InfeasibleSLO):
+        replay_all([policy, "oracle"], trace, slo, embeddings=embeddings)
+    with pytest.warns(UserWarning, match="least-violating"):
+        table = replay_all(
+            [policy, "oracle"], trace, slo, embeddings=embeddings, infeasible="least_violating"
+        )
+    assert table["slo_violation_rate"].tolist() == [1, 1]
+
+
+def test_a_limit_on_what_is_not_recorded_is_refused_of_the_oracle_too():
+    trace, _, _ = topics(0)
+    bare = Trace.from_frame(trace.outcomes.assign(cost_usd=np.nan), trace.queries)
+    with pytest.raises(LabError, match="has no cost_usd, so an SLO cannot limit it"):
+        replay("oracle", bare, SLO(max_cost_usd=1.0))
+
+
+def test_replays_of_one_trace_embed_its_texts_once(encoder):
+    trace, _, _ = topics(0)
+    policy = fit_policy(trace, encoder=encoder)
+    before = encoder.texts
+    for prefer in ("quality", "cost"):
+        replay(policy, trace, SLO(prefer=prefer))
+    assert encoder.texts == before + len(trace.query_ids)

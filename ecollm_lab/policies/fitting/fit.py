@@ -92,32 +92,15 @@ def fit_policy(
     trace
         Outcomes to learn from; a missing outcome counts as its path's mean.
     name
-        One of `POLICIES`: "ours", learned baselines, policies of two paths, static ones. All have
-        the same paths to choose from and the same target for limits.
+        One of `POLICIES`.
     embeddings
-        Unit embeddings of the trace's queries in order, shape (queries, dimension); computed with
-        `encoder` if left out.
+        Unit embeddings of the trace's queries, shape (queries, dimension); computed if left out.
     estimates
-        Of a trace with outcomes missing, as the Emulator leaves it, with queries, paths and
-        embeddings of their own; limits are then treated with their uncertainty.
+        Of a trace with outcomes missing, as the Emulator leaves it; limits are then uncertain.
     encoder
         Embeds new queries; the default encoder if left out.
-    models_only
-        A router: may choose only the paths of `router_paths`, one pipeline with its model varied.
-    seed
-        Of the random policy, of folds and of k-means.
-    terms
-        violation_rate=0.05, tolerance=0.02, margin=1, violation_cost=None: see `Terms`.
-
-    Raises
-    ------
-    LabError
-        If `trace` is no Trace or lacks what the policy reads, or an argument is out of range.
-
-    Notes
-    -----
-    Hyper-parameters minimise the squared error of predictions for queries left out with all others
-    of the same text; of quality, only differences between paths count.
+    models_only, seed, terms
+        Whether it may choose only among `router_paths`; of what is drawn at random; see `Terms`.
 
     """
     require_trace(trace)
@@ -129,10 +112,10 @@ def fit_policy(
         encoder, embeddings = Characteristics(), None
     elif estimates is not None:
         embeddings = estimates.embeddings
-    if embeddings is None and name not in STATIC:
-        embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
-    groups = groups_of(trace) if estimates is None else np.arange(len(training.expected))
-    queries = _queries(embeddings, groups, seed)
+    queries = None
+    if name not in STATIC or embeddings is not None:
+        groups = groups_of(trace) if estimates is None else np.arange(len(training.expected))
+        queries = _queries(trace, embeddings, groups, encoder, seed)
     parts = _fitted(recipe, training, queries)
     if recipe.pair is not None and queries is not None:
         parts |= _pair(trace, recipe, training, (queries, encoder, allowed), parts["left_out"])
@@ -144,7 +127,7 @@ def fit_policy(
         allowed=allowed,
         best_effort=recipe.cloud_only,
         reads_text=recipe.characteristics,
-        dimension=None if embeddings is None else embeddings.shape[1],
+        dimension=None if queries is None else queries.embeddings.shape[1],
         provenance=trace.provenance,
         encoder=encoder,
         seed=seed,
@@ -152,9 +135,15 @@ def fit_policy(
     )
 
 
-def _queries(embeddings: np.ndarray | None, groups: np.ndarray, seed: int) -> Queries | None:
+def _queries(
+    trace: Trace,
+    embeddings: np.ndarray | None,
+    groups: np.ndarray,
+    encoder: Encoder | None,
+    seed: int,
+) -> Queries:
     if embeddings is None:
-        return None
+        embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
     if len(embeddings) != len(groups):
         raise LabError(
             f"embeddings must have one row per query of the trace: {len(groups)}, got"
@@ -206,6 +195,7 @@ def _fitted(recipe: Recipe, training: Training, queries: Queries | None) -> dict
         return parts
     if recipe.quality is not None:
         fit = recipe.quality(queries, training.expected, True)
+        queries = queries.on(fit.basis)
         parts = {
             "predictor": fit.predictor,
             "left_out": fit.left_out,
@@ -222,7 +212,7 @@ def _fitted(recipe: Recipe, training: Training, queries: Queries | None) -> dict
 
 
 def _forecast(learner: Learner, spend: Spend, queries: Queries) -> Forecast:
-    """Fit the logarithm of what paths cost or take; what is free counts as a thousandth of the mean."""
+    """Fit the logarithm of what paths cost or take; at least a thousandth of the path's mean."""
     logs = np.log(np.maximum(spend.filled(), np.maximum(1e-3 * spend.mean, TINY)))
     fit = learner(queries, logs, False)
     wrong = np.where(np.isnan(spend.outcomes), np.nan, logs - fit.left_out)

@@ -22,6 +22,7 @@ NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 CLUSTERS = (2, 4, 8, 16, 32, 64)
 RANKS = (1, 2, 4, 8)
 LINEAR_RIDGES = (0.1, 1.0, 10.0, 100.0)
+FLAT = 1e12  # the ridge under which only path means are left
 TRUSTED = (0.75, 0.5, 0.25, 0.1)
 N_FOLDS = 5  # of the inner validation, by group of queries
 
@@ -50,6 +51,14 @@ class Queries:
         """Radial features, one basis a bandwidth."""
         return [Basis.of(self.embeddings, self.groups, bandwidth) for bandwidth in BANDWIDTHS]
 
+    def on(self, basis: Basis | None) -> Queries:
+        """Return the same queries with one basis, so that all predictors share its features."""
+        if basis is None:
+            return self
+        same = Queries(self.embeddings, self.groups, self.seed)
+        same.__dict__["bases"] = [basis]
+        return same
+
     @cached_property
     def folds(self) -> np.ndarray:
         """The fold of each query, shape (queries,)."""
@@ -69,12 +78,15 @@ class Fit:
         The same for each training query from other groups of queries alone, (queries, paths).
     details
         How it was tuned; "errors" has the left-out error of every candidate.
+    basis
+        Of a radial regression: the one it chose.
 
     """
 
     predictor: Predictor
     left_out: np.ndarray
     details: dict[str, Any]
+    basis: Basis | None = None
 
 
 Learner = Callable[[Queries, np.ndarray, bool], Fit]
@@ -100,26 +112,27 @@ def radial(queries: Queries, table: np.ndarray, between: bool) -> Fit:
                 best, left_out = (basis, ridge), predicted
             errors[basis.bandwidth, ridge] = error
     basis, ridge = best
-    trust = trusted(left_out, table) if between else 1.0
-    details = {"bandwidth": basis.bandwidth, "ridge": ridge, "trust": trust, "errors": errors}
-    mean = table.mean(axis=0)
+    details = {"bandwidth": basis.bandwidth, "ridge": ridge, "trust": 1.0, "errors": errors}
+    if not between:
+        return Fit(basis.predictor(table, ridge), left_out, details, basis)
+    mean, flat = table.mean(axis=0), basis.left_out(table, FLAT)
+    details["trust"] = trust = trusted(left_out, flat, table)
     fitted = basis.predictor(mean + trust * (table - mean), ridge)
-    return Fit(fitted, mean + trust * (left_out - mean), details)
+    return Fit(fitted, flat + trust * (left_out - flat), details, basis)
 
 
-def trusted(left_out: np.ndarray, table: np.ndarray) -> float:
+def trusted(left_out: np.ndarray, flat: np.ndarray, table: np.ndarray) -> float:
     """Return which share of the predicted deviations from the path means to trust.
 
     The ridge with the least error over all paths can be too bold among the few best ones, which
     differ less. Less is trusted where the choices for queries left out are then better, by more
-    than a standard error.
+    than two standard errors. The means, `flat`, leave the query out as well.
     """
-    rows, mean = np.arange(len(table)), table.mean(axis=0)
+    rows = np.arange(len(table))
     plain, best, most = table[rows, left_out.argmax(axis=1)], 1.0, 0.0
     for share in TRUSTED:
-        chosen = (mean + share * (left_out - mean)).argmax(axis=1)
-        gain = table[rows, chosen] - plain
-        if gain.mean() > max(most, gain.std() / len(gain) ** 0.5):
+        gain = table[rows, (flat + share * (left_out - flat)).argmax(axis=1)] - plain
+        if gain.mean() > max(most, 2 * gain.std() / len(gain) ** 0.5):
             best, most = share, float(gain.mean())
     return best
 
@@ -127,7 +140,11 @@ def trusted(left_out: np.ndarray, table: np.ndarray) -> float:
 def neighbours(queries: Queries, table: np.ndarray, between: bool) -> Fit:
     """Take the mean over the nearest queries."""
     candidates = [{"k": k} for k in NEIGHBOURS if k < 0.8 * len(table)] or [{"k": 1}]
-    return _tuned(candidates, Neighbours, queries, table, between)
+
+    def fit(x: np.ndarray, y: np.ndarray, k: int) -> Neighbours:
+        return Neighbours(quality=y, embeddings=x, k=k)
+
+    return _tuned(candidates, fit, queries, table, between)
 
 
 def clusters(queries: Queries, table: np.ndarray, between: bool) -> Fit:
@@ -141,7 +158,7 @@ def clusters(queries: Queries, table: np.ndarray, between: bool) -> Fit:
         member = np.eye(found.n_clusters)[found.labels_]
         total = member.T @ y + PRIOR_OUTCOMES * y.mean(axis=0)
         shrunk = total / (member.sum(axis=0)[:, None] + PRIOR_OUTCOMES)
-        return ClusterMeans(found.cluster_centers_, shrunk)
+        return ClusterMeans(quality=shrunk, centroids=found.cluster_centers_)
 
     candidates = [{"n_clusters": n} for n in CLUSTERS if n <= len(table) // 4]
     return _tuned(candidates or [{"n_clusters": 1}], fit, queries, table, between)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,6 +44,11 @@ class Basis:
     centre: np.ndarray
     members: list[np.ndarray]
 
+    @cached_property
+    def projections(self) -> np.ndarray:
+        """The landmarks as columns; one array for all predictors, which can then share features."""
+        return np.ascontiguousarray(self.landmarks.T, dtype=np.float32)
+
     @classmethod
     def of(cls, embeddings: np.ndarray, groups: np.ndarray, bandwidth: float) -> Basis:
         """Return the basis of unit rows, shape (queries, dimension), whose groups are (queries,)."""
@@ -78,7 +84,7 @@ class Basis:
         slopes = self.lift @ ((self.vectors.T @ table) / (self.values + ridge)[:, None])
         return Blend(
             table.mean(axis=0) - self.centre @ slopes,
-            self.landmarks.T.astype(np.float32),
+            self.projections,
             slopes,
             self.bandwidth,
             len(self.landmarks),

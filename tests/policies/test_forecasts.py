@@ -1,0 +1,122 @@
+"""What ours predicts: quality, cost and latency for a query, from queries like it."""
+
+import numpy as np
+import pytest
+
+from ecollm_lab.policies import fit_policy, replay
+from ecollm_lab.policies.fitting.learners import Queries, radial, trusted
+from ecollm_lab.policies.fitting.radial import Basis
+from ecollm_lab.policies.predictors import joined
+from ecollm_lab.records import SLO, LabError
+from tests.conftest import make_trace
+
+
+def slow_on_one_topic(seed, n=200):
+    """Path 1 is better everywhere, and takes four times as long on the second topic only."""
+    rng = np.random.default_rng(seed)
+    topic = rng.integers(0, 2, n)
+    embeddings = np.eye(8)[topic * 3] + 0.05 * rng.standard_normal((n, 8))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    seconds = np.stack([np.full(n, 0.2), np.where(topic == 0, 0.25, 1.0)], axis=1)
+    seconds *= np.exp(0.1 * rng.standard_normal((n, 2)))
+    quality = rng.random((n, 2)) < [0.4, 0.9]
+    return make_trace(quality, np.array([[1e-6, 2e-6]]), seconds), embeddings, topic
+
+
+def test_a_path_that_is_slow_on_one_topic_serves_the_other_within_the_limit():
+    trace, embeddings, _ = slow_on_one_topic(0)
+    fresh, unseen, topic = slow_on_one_topic(1)
+    slo = SLO(max_latency_s=0.5)
+    chosen = fit_policy(trace, embeddings=embeddings).select(unseen, slo)
+    assert (chosen == np.array(trace.path_ids)[1 - topic]).mean() > 0.97
+    for name in ("knn", "best_single"):  # they know how often a path breaks the limit over all
+        policy = fit_policy(trace, name, embeddings=embeddings)
+        assert set(policy.select(unseen, slo)) == {trace.path_ids[0]}
+    assert (
+        replay(fit_policy(trace, embeddings=embeddings), fresh, slo, embeddings=unseen)[
+            "slo_violation_rate"
+        ]
+        <= 0.05
+    )
+
+
+def test_explain_tells_how_probably_a_path_breaks_the_limit_for_this_query():
+    trace, embeddings, topic = slow_on_one_topic(0)
+    policy, slo = fit_policy(trace, embeddings=embeddings), SLO(max_latency_s=0.5)
+    risks = [
+        policy.explain(embeddings[topic == t][0], slo).paths.set_index("path_id")["violation_share"]
+        for t in (0, 1)
+    ]
+    assert risks[0][trace.path_ids[1]] < 0.05
+    assert risks[1][trace.path_ids[1]] > 0.95
+
+
+def test_a_forecast_that_is_no_better_than_the_rate_of_a_path_is_not_used():
+    rng = np.random.default_rng(0)
+    embeddings = rng.standard_normal((200, 8))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    seconds = np.where(rng.random((200, 2)) < [0.02, 0.04], 9.0, 0.1)  # stalls come by chance
+    trace = make_trace(rng.random((200, 2)) < [0.5, 0.8], np.array([[1e-6, 2e-6]]), seconds)
+    rule = fit_policy(trace, embeddings=embeddings, margin=0.0).rule(SLO(max_latency_s=1.0))
+    assert rule.excess == ()
+    assert rule.feasible
+
+
+def test_what_a_broken_limit_is_worth_decides_how_often_limits_break():
+    trace, embeddings, topic = slow_on_one_topic(0)
+    rates = []
+    for worth in (0.0, 0.2, 1.0):
+        policy = fit_policy(trace, embeddings=embeddings, violation_cost=worth)
+        done = replay(policy, trace, SLO(max_latency_s=0.5), embeddings=embeddings)
+        rates.append(done["slo_violation_rate"])
+    # on the slow topic the better path gains .5 of quality: more than .2, less than 1
+    assert rates[0] == pytest.approx(topic.mean(), abs=0.02)
+    assert rates[1] == pytest.approx(topic.mean(), abs=0.02)
+    assert rates[2] < 0.02
+    for wrong, told in ((-1.0, "violation_cost must be"), (0.5, "leave one of the two out")):
+        more = {"violation_rate": None} if wrong > 0 else {}
+        with pytest.raises(LabError, match=told):
+            fit_policy(trace, embeddings=embeddings, violation_cost=wrong, **more)
+
+
+@pytest.mark.parametrize("groups", [np.arange(12), np.arange(12) // 2])
+def test_leaving_out_in_closed_form_is_leaving_each_group_out(groups):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((12, 4))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    y, ridge = rng.random((12, 3)), 0.7
+    told = Basis.of(x, groups, 0.4).left_out(y, ridge)
+    for group in np.unique(groups):
+        rest = groups != group
+        gram = 1e6 + np.exp((x[rest] @ x[rest].T - 1) / 0.4) + ridge * np.eye(rest.sum())
+        near = 1e6 + np.exp((x[~rest] @ x[rest].T - 1) / 0.4)  # the constant is the intercept
+        np.testing.assert_allclose(told[~rest], near @ np.linalg.solve(gram, y[rest]), atol=1e-4)
+
+
+def test_many_queries_are_represented_by_landmarks():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((400, 3))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    y = np.stack([x[:, 0], x[:, 1] * x[:, 2]], axis=1)
+    fit = radial(Queries(x, np.arange(400)), y, True)
+    np.testing.assert_allclose(fit.left_out, y, atol=0.05)
+    np.testing.assert_allclose(fit.predictor.predict(x), y, atol=0.05)
+
+
+def test_less_is_trusted_where_the_choices_for_queries_left_out_are_then_better():
+    rng = np.random.default_rng(0)
+    table = rng.random((400, 6)) < [0.8, 0.78, 0.5, 0.5, 0.5, 0.5]
+    flat = np.tile([0.8, 0.78, 0.5, 0.5, 0.5, 0.5], (400, 1))
+    noise = 0.3 * rng.standard_normal(table.shape)
+    assert trusted(flat + noise, flat, table.astype(float)) < 1
+    assert trusted(table.astype(float), flat, table.astype(float)) == 1
+
+
+def test_predictors_of_the_same_features_are_joined_and_say_the_same():
+    trace, embeddings, _ = slow_on_one_topic(0)
+    policy = fit_policy(trace, embeddings=embeddings)
+    parts = [policy.predictor, policy.forecasts["latency_s"].predictor]
+    both = joined(parts)
+    apart = np.hstack([part.predict(embeddings) for part in parts])
+    np.testing.assert_allclose(both.predict(embeddings), apart, atol=1e-6)
+    assert joined([policy.predictor, fit_policy(trace, "best_single").predictor]) is None
