@@ -32,7 +32,7 @@ PathIds = Annotated[
 
 
 def show_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command print a `LabError` as one plain message and exit with 1."""
+    """Let a command print a `LabError`, or what the system refused, as one message; exit with 1."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -40,6 +40,10 @@ def show_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except LabError as error:
             typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from error
+        except OSError as error:  # a full disk, a folder that nobody may write to
+            place = f"{error.filename}: " if error.filename else ""
+            typer.echo(f"Error: {place}{error.strerror or error}", err=True)
             raise typer.Exit(1) from error
 
     return wrapped

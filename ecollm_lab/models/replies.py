@@ -43,8 +43,8 @@ class CallState(StrEnum):
     """Why a pair has no outcome, as the store records it."""
 
     FAILED = "failed"  # the next sweep tries again
-    QUARANTINED = "quarantined"  # its prompt ended two processes
-    REFUSED = "refused"  # the model or a content filter declined to answer, which was billed
+    QUARANTINED = "quarantined"  # its prompt ended two processes; it is not tried again
+    REFUSED = "refused"  # the model or a content filter declined to answer; not tried again
 
 
 class CallFailed(LabError):
@@ -52,7 +52,8 @@ class CallFailed(LabError):
 
     Its pair is recorded as failed, with the number of attempts, and the sweep goes on. `parameter`
     names the request's parameter that the endpoint does not take, if that is the reason, and `mend`
-    the line of the catalog that would help. `answered`: the model is well, its answer of no use.
+    what would help. `answered`: the model is well, its answer of no use. `rejected`: the endpoint
+    does not take the request as it is. `why` is the reason alone.
     """
 
     def __init__(
@@ -64,10 +65,13 @@ class CallFailed(LabError):
         parameter: str = "",
         mend: str = "",
         answered: bool = False,
+        rejected: bool = False,
+        why: str = "",
     ) -> None:
         super().__init__(message)
         self.attempts, self.state = attempts, state
-        self.parameter, self.mend, self.answered = parameter, mend, answered
+        self.parameter, self.mend, self.why = parameter, mend, why or message
+        self.answered, self.rejected = answered, rejected
 
 
 class EndpointClosed(LabError):

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -159,6 +160,7 @@ class Pipeline:
             repeats=reply.repeats,
             latency_spread_s=reply.spread_s,
             truncated=reply.finish_reason == "length",
+            logprob=nan if reply.logprob is None else reply.logprob,
         )
 
     def _generated(self, prepared: Prepared, memo: Memo) -> Reply:

@@ -5,71 +5,29 @@ It says what would be used and at what price, or what is wrong and how to mend i
 
 from __future__ import annotations
 
-import re
+import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 
-from ecollm_lab.models import Catalog, Model, ModelPool
+from ecollm_lab.models import CallFailed, Catalog, Model, ModelPool, Reply
 from ecollm_lab.paths.stages import build_hyde_prompt, build_prompt
 from ecollm_lab.records import LabError
+from ecollm_lab.sweeps.probing import find_accepted, tokens_per_second
+from ecollm_lab.sweeps.speed import cores, crowded
 
 STALE_DAYS = 180
 QUESTION = "How long may I keep a book?"
-PROMPT = build_prompt(
-    (
-        "The reading room opens at nine and closes at six. On Saturdays it closes at one.",
-        (
-            "Books may be kept for four weeks and renewed twice, unless somebody else has asked for"
-            " them."
-        ),
-        (
-            "Bags go into the lockers by the entrance. A locker takes a one-euro coin and gives it"
-            " back."
-        ),
-    ),
-    QUESTION,
-)  # about what one query with three short passages sends
-
-MENDS = (  # what an error says → what to do about it
-    (
-        r"\b(401|403)\b|authentication|permission denied",
-        "The endpoint refuses the key in {key}: is it right, of this provider, and still valid?",
-    ),
-    (
-        r"\b404\b|not ?found",
-        (
-            "The endpoint knows no model {remote!r} or no such address: check remote_name and"
-            " base_url, which often ends in /v1."
-        ),
-    ),
-    (
-        r"\b429\b|quota|rate limit",
-        (
-            "The account is out of quota or over its rate: check its balance, and declare"
-            " requests_per_minute."
-        ),
-    ),
-    (
-        r"connect|refused|resolve|unreachable",
-        "Nothing answers at {url}: is the server running, the address right, the network up?",
-    ),
-    (
-        r"no whole reply|timed out",
-        (
-            "No answer within timeout_s = {timeout:g} s: raise it, or see what the endpoint is busy"
-            " with."
-        ),
-    ),
-    (
-        r"completion|html|json",
-        (
-            "{url} answers, but not as an OpenAI-compatible API: check base_url, which often ends"
-            " in /v1."
-        ),
-    ),
+PASSAGES = (
+    "The reading room opens at nine and closes at six. On Saturdays it closes at one.",
+    "Books may be kept for four weeks and renewed twice, unless somebody else has asked for them.",
+    "Bags go into the lockers by the entrance. A locker takes a one-euro coin and gives it back.",
 )
+PROMPT = build_prompt(PASSAGES, QUESTION)  # about what a query with three short passages sends
+# As long, but with another beginning: a server may have kept the first one's.
+TURNED = build_prompt(PASSAGES[::-1], QUESTION)
 
 
 @dataclass(frozen=True)
@@ -95,52 +53,78 @@ class Diagnosis:
 def diagnose(
     catalog: Catalog, names: Sequence[str], models: ModelPool, today: date
 ) -> list[Diagnosis]:
-    """Check the named models one after the other: file, key, one small call, price.
+    """Check the named models one after the other: file, key, a few small calls, price, speed.
 
-    A fault of one model does not keep the others from being checked.
+    A fault of one model does not keep the others from being checked. An endpoint is asked once; it
+    is asked again only where it refused the request, to find out what it does take.
     """
-    return [
-        _diagnose(catalog[name], models, today, hyde=name == catalog.hyde_model) for name in names
-    ]
+    return [_diagnose(catalog, catalog[name], models, today) for name in names]
 
 
-def _diagnose(model: Model, models: ModelPool, today: date, *, hyde: bool) -> Diagnosis:
-    facts = (
-        {"file": str(model.file)}
-        if model.file
-        else {"endpoint": f"{model.base_url}, model {model.remote_name!r}"}
-    )
-    if model.api_key_env:
-        facts["key"] = f"from {model.api_key_env}, not shown"
-    warnings = _price_warnings(model, today)
+def _diagnose(catalog: Catalog, model: Model, models: ModelPool, today: date) -> Diagnosis:
+    facts = _place(model)
+    warnings = [*_price_warnings(model, today), *_thread_warnings(model)]
+
+    def found(problem: str = "", mend: str = "") -> Diagnosis:
+        return Diagnosis(model.name, model.placement, facts, tuple(warnings), problem, mend)
+
     started = time.perf_counter()
     try:
         models.check([model.name])
-        if model.file:
-            facts["file"] += (
-                "; sha256 as declared"
-                if model.sha256
-                else "; no sha256 declared, so a swapped file would go unnoticed"
-            )
         opened = models[model.name]
         facts["template"] = getattr(opened, "template", "unknown")
         facts["opened in"] = f"{time.perf_counter() - started:.2f} s"
         reply = opened.reply(PROMPT)
-        made_up = opened.reply(build_hyde_prompt(QUESTION)) if hyde else None
-    except LabError as error:
-        problem = str(error).partition(" Nothing was recorded")[0]  # there is no outcome here
-        return Diagnosis(
-            model.name, model.placement, facts, warnings, problem, _mend(model, problem)
+        facts |= _answer(model, reply)
+        if model.base_url is None:
+            facts["speed"] = _speed(model, [reply, *map(opened.reply, (QUESTION, TURNED))])
+        if model.name == catalog.hyde_model:
+            made_up = opened.reply(build_hyde_prompt(QUESTION))
+            facts["hyde"] = f"{_quote(made_up)} is what it would search for"
+    except CallFailed as error:
+        accepted = find_accepted(model, error, partial(_ask, catalog))
+        if accepted is None:
+            return found(error.why, error.mend)
+        facts |= _answer(model, accepted.reply)
+        lines = "".join(f"\n    {line}" for line in accepted.lines)
+        return found(
+            error.why,
+            f"it answers with these lines in the catalog:\n    [models.{model.name}]{lines}",
         )
-    facts["question"] = f"{QUESTION!r}, with three short passages"
-    facts["answer"] = (
+    except LabError as error:  # what the lab finds itself says how to mend it
+        return found(str(error))
+    return found()
+
+
+def _ask(catalog: Catalog, changed: Model) -> Reply:
+    """Make one small call to a changed model."""
+    with ModelPool(replace(catalog, models={changed.name: changed})) as models:
+        return models[changed.name].reply(PROMPT)
+
+
+def _place(model: Model) -> dict[str, str]:
+    """Say which file or endpoint would be used, and where its key comes from."""
+    place = {"endpoint": f"{model.base_url}, model {model.remote_name!r}"}
+    if model.file:
+        checked = (
+            "sha256 as declared"
+            if model.sha256
+            else "no sha256 declared, so a swapped file would go unnoticed"
+        )
+        place = {"file": f"{model.file}; {checked}"}
+    key = {"key": f"from {model.api_key_env}, not shown"} if model.api_key_env else {}
+    return place | key
+
+
+def _quote(reply: Reply) -> str:
+    return (
         f"{reply.text[:60]!r}; {reply.tokens_in} tokens read, {reply.tokens_out} written,"
         f" {reply.latency_s:.3f} s"
     )
-    if made_up:
-        facts["hyde"] = (
-            f"{made_up.text[:60]!r} is what it would search for; {made_up.latency_s:.3f} s"
-        )
+
+
+def _answer(model: Model, reply: Reply) -> dict[str, str]:
+    """Say what was asked and answered, and what such queries cost."""
     cost = 1000 * model.cost_usd(reply.latency_s, reply.tokens_in, reply.tokens_out)
     per = (
         f"{model.price_usd_per_hour:g} USD per hour of this device"
@@ -150,42 +134,52 @@ def _diagnose(model: Model, models: ModelPool, today: date, *, hyde: bool) -> Di
             " million tokens"
         )
     )
-    facts["cost"] = f"{cost:.6f} USD for 1,000 such queries; {per}"
-    facts["prices"] = f"declared {model.price_date}: {model.price_source}"
+    facts = {
+        "question": f"{QUESTION!r}, with three short passages",
+        "answer": _quote(reply),
+        "cost": f"{cost:.6f} USD for 1,000 such queries; {per}",
+        "prices": f"declared {model.price_date}: {model.price_source}",
+    }
     if model.network_delay_s:
         facts["delay"] = f"{model.network_delay_s:g} s declared, added to each measured latency"
-    return Diagnosis(model.name, model.placement, facts, warnings)
+    return facts
 
 
-def _price_warnings(model: Model, today: date) -> tuple[str, ...]:
+def _speed(model: Model, replies: Sequence[Reply]) -> str:
+    read, wrote = (
+        f"{rate:.0f}" if rate < 10_000 else "over 10,000" for rate in tokens_per_second(replies)
+    )
+    return (
+        f"{read} tokens of a prompt and {wrote} of an answer a second, with threads ="
+        f" {model.threads}"
+    )
+
+
+def _thread_warnings(model: Model) -> Iterator[str]:
+    """Warn where the threads of a model of this machine will wait for its cores."""
+    if model.base_url is not None:
+        return
+    n = cores()
+    if model.threads > n:
+        yield (
+            f"threads = {model.threads} on {n} cores makes llama.cpp many times slower, because its"
+            f" threads wait for each other; set threads = {n} or fewer"
+        )
+    elif model.threads == n > 1:
+        yield (
+            f"threads = {n} takes every core: whatever runs beside it, the lab's own encoder"
+            f" included, makes it many times slower; set threads = {n - 1}"
+        )
+    if os.getloadavg()[0] > n - model.threads + 0.5:
+        yield crowded(model.threads)
+
+
+def _price_warnings(model: Model, today: date) -> Iterator[str]:
     age = (today - date.fromisoformat(model.price_date)).days
     if age < 0:
-        return (f"its prices are dated {model.price_date}, in the future; mend the date",)
+        yield f"its prices are dated {model.price_date}, in the future; mend the date"
     if age > STALE_DAYS:
-        return (
-            f"its prices are {age} days old; look them up, then set price_date (or [prices] date)",
-        )
-    return ()
-
-
-def _mend(model: Model, problem: str) -> str:
-    """Say what to do about a problem of an endpoint; what the lab found itself already says so."""
-    if model.base_url is None or "environment variable" in problem:
-        return ""
-    values = {
-        "key": model.api_key_env or "api_key_env (none is named)",
-        "remote": model.remote_name,
-        "url": model.base_url,
-        "timeout": model.timeout_s,
-    }
-    return next(
-        (
-            mend.format(**values)
-            for pattern, mend in MENDS
-            if re.search(pattern, problem, re.IGNORECASE)
-        ),
-        "",
-    )
+        yield f"its prices are {age} days old; look them up, then set price_date (or [prices] date)"
 
 
 def report(diagnoses: Sequence[Diagnosis]) -> str:

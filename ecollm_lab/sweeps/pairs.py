@@ -11,7 +11,7 @@ from threading import Event
 
 from ecollm_lab.domains import Domain
 from ecollm_lab.models import BudgetSpent, CallFailed, Catalog
-from ecollm_lab.models.replies import most_usd
+from ecollm_lab.models.replies import CallState, most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.paths.components import own_digests
 from ecollm_lab.records import Path, Query
@@ -140,7 +140,7 @@ def _plan(
         (f.query_id, f.path_id)
         for mark in marks
         for f in store.failures(mark)
-        if f.state == "quarantined"
+        if f.state is not CallState.FAILED  # it would end, or be refused, in the same way
     }
     asked = [(q, [p for p in paths if only is None or (q.id, p.id) in only]) for q in queries]
     missing = [

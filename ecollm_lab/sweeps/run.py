@@ -12,7 +12,7 @@ from threading import Event
 
 from ecollm_lab.domains.judging import build_judge_prompt
 from ecollm_lab.models import BudgetSpent, CallFailed, EndpointClosed, Model, Reply
-from ecollm_lab.models.replies import Withdrawn
+from ecollm_lab.models.replies import CallState, Withdrawn
 from ecollm_lab.paths import Memo, Pipeline, Prepared
 from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
 from ecollm_lab.sweeps.calls import Calls
@@ -209,7 +209,7 @@ class Run:
 
     def _give_up(self, what: Outcome | Failure, why: str) -> None:
         """Record a failure in the place of an outcome that could not be stored."""
-        failure = Failure(what.query_id, what.path_id, "failed", 1, why)
+        failure = Failure(what.query_id, what.path_id, CallState.FAILED, 1, why)
         self.store.fail(self.fingerprints[what.path_id], failure).result()
         self._count(failure)
 

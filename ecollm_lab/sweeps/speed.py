@@ -83,11 +83,11 @@ def cores() -> int:
 
 def crowded(threads: int) -> str:
     """Say what the load of this machine means for a model with so many threads."""
+    lower = ", or lower threads in the catalog" if threads > 1 else ""
     return (
         f"the load of this machine is {os.getloadavg()[0]:.1f} on {cores()} cores, and the model"
         f" runs with threads = {threads}. llama.cpp becomes many times slower where its threads"
-        " wait for a core that something else uses: end other work, or lower threads in the"
-        " catalog"
+        f" wait for a core that something else uses: end other work{lower}"
     )
 
 

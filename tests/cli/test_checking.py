@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import call
 
 
@@ -10,3 +12,19 @@ def test_check_domain_passes_the_shipped_and_fails_a_broken_one(tmp_path):
     assert f"is sound: {n_passages} passages" in call("check-domain", "data/smart_home", code=0)
     assert "Cannot read" in call("check-domain", tmp_path, code=1)
     assert "There is no domain or folder 'smart_hom'" in call("check-domain", "smart_hom", code=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(28, "No space left on device", "t.parquet"), "t.parquet: No space left on device"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_one_message(monkeypatch, error, says):
+    def refused(folder):
+        raise error
+
+    monkeypatch.setattr("ecollm_lab.domains.check_domain", refused)
+    said = call("check-domain", "data/smart_home", code=1)
+    assert said == f"Error: {says}\n"

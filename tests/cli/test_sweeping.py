@@ -123,7 +123,7 @@ def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_a
 )
 def test_bad_input_is_one_clear_message_and_loses_nothing(place, spoil, changes, says):
     call(*options(place, paths=FOUR, limit=3, out=place / "early.parquet"), code=0)
-    kept = (place / "s.sqlite").read_bytes()
+    before = (place / "s.sqlite").read_bytes()
     if spoil:
         spoil(place)
     text = call(*options(place, **changes), code=1)
@@ -132,7 +132,7 @@ def test_bad_input_is_one_clear_message_and_loses_nothing(place, spoil, changes,
     assert "Traceback" not in text
     assert len(text.splitlines()) < 25
     if "damaged" not in says:
-        assert (place / "s.sqlite").read_bytes() == kept
+        assert (place / "s.sqlite").read_bytes() == before
 
 
 def _elsewhere(place, model):

@@ -196,3 +196,16 @@ def test_who_gives_up_waiting_takes_no_place():
         assert (await waiting[1], door.in_flight)[1] == 1
 
     run(check)
+
+
+@pytest.mark.parametrize(("answered", "most"), [(False, 5), (True, 20)])
+def test_an_endpoint_that_has_answered_bears_a_longer_row_of_refused_prompts(answered, most):
+    async def check(clock):
+        door = admission(clock)
+        for how in ["ok"] * answered + ["refused"] * most:
+            assert not door.closed
+            ((ticket,), _) = await enter(door, 1)
+            door.leave(ticket, how)
+        assert f"refused {most} calls in a row" in door.closed
+
+    run(check)

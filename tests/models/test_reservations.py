@@ -57,7 +57,7 @@ def test_a_usage_of_nothing_is_not_free(server, tmp_path):
         assert all("0 / 0 tokens" in f.error for f in store.failures(go.marks["free"]))
 
 
-def test_the_first_excess_is_told_once_and_reserved_from_then_on():
+def test_the_first_excess_is_said_once_and_reserved_from_then_on():
     journal = Journal()
     with (
         Endpoint({"m": completion("fine", usage=(40, 1000))}) as endpoint,
@@ -67,7 +67,7 @@ def test_the_first_excess_is_told_once_and_reserved_from_then_on():
         for call in calls:
             assert call.result(timeout=20).tokens_out == 1000
     first, *others = journal.reserved
-    assert others == pytest.approx([first + (1000 - 64) * 4e-6] * 9)
+    assert others == pytest.approx([first + 1000 * 4e-6] * 9)
     (notice,) = journal.notices
     assert "'m' billed 40 tokens read and 1000 written where at most 138 and 64" in notice
 

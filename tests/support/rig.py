@@ -162,7 +162,7 @@ class Child:
         )
         self.process.start()
         theirs.close()
-        self.told = 0
+        self.acknowledged = 0
 
     def kill(self):
         os.kill(self.process.pid, signal.SIGKILL)
@@ -179,7 +179,7 @@ class Child:
             if isinstance(word, tuple):
                 last = word
             else:
-                self.told = max(self.told, word)
+                self.acknowledged = max(self.acknowledged, word)
         self.process.join()
         self.pipe.close()
         return last

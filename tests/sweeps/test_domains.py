@@ -82,18 +82,18 @@ def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_
         **options(judge, tmp_path, "perm:10"),
     )
     assert Trace.load(out).queries["evidence_bm25_top"].between(0.1, 100).mean() > 0.5
-    told = Trace.load(out).provenance["sweep"]
-    assert 0 < told["failed"] == len(told["failures"]) < told["n"] == len(trace.outcomes)
-    assert told["n"] + told["failed"] == progress.total + progress.reused == N_QUERIES
+    about = Trace.load(out).provenance["sweep"]
+    assert 0 < about["failed"] == len(about["failures"]) < about["n"] == len(trace.outcomes)
+    assert about["n"] + about["failed"] == progress.total + progress.reused == N_QUERIES
     assert progress.done + progress.failed == N_QUERIES
     assert progress.cost_usd == pytest.approx(
         trace.outcomes["cost_usd"].sum()
     )  # that of the calls made ahead is in it
     assert all(
         "not allowed" in failure["error"] and failure["attempts"] >= 1
-        for failure in told["failures"]
+        for failure in about["failures"]
     )
-    assert f"{told['failed']} pairs failed" in trace.source_line
+    assert f"{about['failed']} pairs failed" in trace.source_line
     assert {"queue_s", "retry_s", "repeats", "latency_spread_s", "truncated"} <= set(trace.outcomes)
     (estimate,) = said
     assert estimate.low_usd <= estimate.usd <= estimate.high_usd

@@ -38,7 +38,7 @@ def test_01_kill_9_at_random_moments_loses_nothing(judge, tmp_path, record_prope
         assert child.kill() is None
         with closing(sqlite3.connect(tmp_path / "s.sqlite")) as db:
             assert (
-                db.execute("SELECT count(*) FROM outcomes").fetchone()[0] >= child.told
+                db.execute("SELECT count(*) FROM outcomes").fetchone()[0] >= child.acknowledged
             )  # acknowledged, so there
     with rig(tmp_path / "s.sqlite", [model], n) as (go, store):
         assert go().done > 0

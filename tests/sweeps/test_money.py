@@ -4,7 +4,7 @@ import pytest
 
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Ended
-from tests.support.ledger import billed_usd
+from tests.support.ledger import RESERVED, billed_usd, ledger
 from tests.support.rig import cloud, rig
 
 
@@ -23,3 +23,78 @@ def test_13_a_budget_holds_under_concurrency_and_across_a_restart(judge, tmp_pat
             go(max_cost_usd=cap)
         assert go(max_cost_usd=2 * cap).done > 0
     assert billed_usd(judge, model) <= 2 * cap
+
+
+EXCESS = ["verbose:20", "prompted:5000", "thinks:700"]
+
+
+@pytest.mark.parametrize("remote", EXCESS)
+@pytest.mark.parametrize("in_flight", [1, 16])
+def test_what_is_billed_beyond_a_reservation_is_said_and_reserved_from_then_on(
+    judge, tmp_path, remote, in_flight
+):
+    model, cap = cloud(remote, judge.base_url, max_in_flight=in_flight), 0.06
+    with rig(tmp_path / "s.sqlite", [model], 60) as (go, store):
+        progress = go(max_cost_usd=cap)
+        charged = store.spending("scripted").charged_usd
+    assert progress.ended is Ended.BUDGET
+    assert progress.done > 1
+    assert len(progress.notices) >= 1
+    assert f"Model '{remote}' billed" in progress.notices[0]
+    assert charged == pytest.approx(billed_usd(judge, model), abs=1e-9)  # to the cent, and further
+    assert 0.5 * cap < charged <= cap
+    rows = ledger(tmp_path / "s.sqlite")
+    assert rows[0][2] > rows[0][1]  # the first was billed more than it had reserved
+    assert all(settled <= reserved for _, reserved, settled, _ in rows[2:])
+
+
+@pytest.mark.parametrize("remote", EXCESS)
+def test_a_resumed_sweep_reserves_at_once_what_earlier_runs_were_billed(judge, tmp_path, remote):
+    model = cloud(remote, judge.base_url)
+    with rig(tmp_path / "s.sqlite", [model], 6) as (go, store):
+        assert go(limit=3).done == 3
+    with rig(tmp_path / "s.sqlite", [model], 6) as (go, store):
+        assert go().done == 3
+        assert store.spending("scripted").charged_usd == pytest.approx(billed_usd(judge, model))
+    rows = ledger(tmp_path / "s.sqlite")
+    assert rows[0][2] > rows[0][1]
+    assert all(settled <= reserved for _, reserved, settled, _ in rows[3:])
+
+
+@pytest.mark.parametrize("remote", ["free", "huge"])
+def test_a_usage_that_cannot_be_true_is_charged_as_reserved_and_no_outcome(judge, tmp_path, remote):
+    model, cap = cloud(remote, judge.base_url), 0.004
+    with rig(tmp_path / "s.sqlite", [model], 40, probe_s=0.1) as (go, store):
+        progress = go(max_cost_usd=cap)
+        assert (progress.done, progress.ended) == (0, Ended.BUDGET)
+        assert store.prices_paid(remote) == []
+    rows = ledger(tmp_path / "s.sqlite")
+    assert rows
+    assert all(settled == reserved == RESERVED for _, reserved, settled, _ in rows)
+    assert billed_usd(judge, model) <= sum(settled for _, _, settled, _ in rows) <= cap
+
+
+@pytest.mark.parametrize("remote", ["null", "empty", "refusal", "tools", "cutthought"])
+def test_an_answer_of_no_use_is_paid_once_and_keeps_the_endpoint_open(judge, tmp_path, remote):
+    model = cloud(remote, judge.base_url)
+    with rig(tmp_path / "s.sqlite", [model], 12) as (go, store):
+        progress = go()
+        assert (progress.failed, progress.done, progress.ended) == (12, 0, None)
+        assert store.spending("scripted").charged_usd == pytest.approx(billed_usd(judge, model))
+    assert set(judge.counters()["per_key"][remote].values()) == {1}
+
+
+@pytest.mark.parametrize("remote", ["refusal", "filter"])
+def test_a_refusal_is_not_paid_again_when_the_sweep_is_resumed(judge, tmp_path, remote):
+    with rig(tmp_path / "s.sqlite", [cloud(remote, judge.base_url)], 4) as (go, _):
+        assert go().failed == 4
+        again = go()
+        assert (again.total, again.quarantined) == (0, 4)
+    assert judge.requests(remote) == 4
+
+
+def test_half_a_character_in_an_answer_ends_no_sweep(judge, tmp_path):
+    with rig(tmp_path / "s.sqlite", [cloud("surrogate", judge.base_url)], 5) as (go, store):
+        assert go().done == 5
+        assert {o.answer for o in store.outcomes(go.marks["surrogate"])} == {"a cut emoji \ufffd"}
+        assert go().reused == 5

@@ -27,7 +27,7 @@ def test_an_outcome_comes_back_as_it_went_in(tmp_path):
         assert store.pairs("other") == set()
 
 
-def test_a_killed_process_loses_nothing_it_was_told_is_stored(tmp_path):
+def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path):
     script = textwrap.dedent(f"""
         from ecollm_lab.records import Outcome
         from ecollm_lab.sweeps import Store
@@ -37,13 +37,13 @@ def test_a_killed_process_loses_nothing_it_was_told_is_stored(tmp_path):
             print(i, flush=True)
     """)
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    told = [int(child.stdout.readline()) for _ in range(50)]
+    acknowledged = [int(child.stdout.readline()) for _ in range(50)]
     os.kill(child.pid, signal.SIGKILL)
-    told += [int(line) for line in child.stdout.read().split()]
+    acknowledged += [int(line) for line in child.stdout.read().split()]
     child.wait()
     child.stdout.close()
     with Store(tmp_path / "s.sqlite") as store:
-        assert {f"q{i}" for i in told} <= {q for q, _ in store.pairs("f")}
+        assert {f"q{i}" for i in acknowledged} <= {q for q, _ in store.pairs("f")}
 
 
 def _filled(file):

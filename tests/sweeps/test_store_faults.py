@@ -44,10 +44,10 @@ def test_15_a_full_disk_stops_before_more_is_paid(judge, tmp_path, record_proper
     assert "make room" in says
     requests = judge.requests("ok:2")
     with closing(sqlite3.connect(file)) as db:
-        kept = db.execute("SELECT count(*) FROM calls").fetchone()[0]
-    assert 0 < kept < 2000
-    record_property("paid after the first failure", requests - kept)
-    assert requests - kept <= 8
+        stored = db.execute("SELECT count(*) FROM calls").fetchone()[0]
+    assert 0 < stored < 2000
+    record_property("paid after the first failure", requests - stored)
+    assert requests - stored <= 8
     assert Child(file, [model], 2000).wait()[0] == "ended"
     assert judge.requests("ok:2") - 2000 <= 8
 
@@ -65,6 +65,6 @@ def test_15_a_store_that_turns_read_only_stops_before_more_is_paid(judge, tmp_pa
         with pytest.raises(LabError, match="readonly"):
             go(on_progress=lock)
     with closing(sqlite3.connect(tmp_path / "s.sqlite")) as db:
-        kept = db.execute("SELECT count(*) FROM calls").fetchone()[0]
-    assert 20 <= kept < 2000
-    assert judge.requests("ok:5") - kept <= 8
+        stored = db.execute("SELECT count(*) FROM calls").fetchone()[0]
+    assert 20 <= stored < 2000
+    assert judge.requests("ok:5") - stored <= 8

@@ -9,6 +9,8 @@ from ecollm_lab.models import CallFailed
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Ended, Store, SweepOptions, fingerprints, sweep
+from ecollm_lab.sweeps.provenance import queries_frame
+from ecollm_lab.traces import Trace
 from tests.paths.test_pipeline import CATALOG, PLAIN, Echo
 
 SPACE = PathSpace.over(["s", "c"], choices=PLAIN)
@@ -59,9 +61,9 @@ def test_an_interrupt_keeps_every_outcome_that_was_finished(rig):
 
     with pytest.raises(KeyboardInterrupt):
         sweep(pipeline, queries, SPACE.paths, store, MARKS, on_progress=interrupt)
-    kept = len(store.pairs("fs")) + len(store.pairs("fc"))
-    assert kept >= 5
-    assert sweep(pipeline, queries, SPACE.paths, store, MARKS).done == 2 * len(SPACE) - kept
+    stored = len(store.pairs("fs")) + len(store.pairs("fc"))
+    assert stored >= 5
+    assert sweep(pipeline, queries, SPACE.paths, store, MARKS).done == 2 * len(SPACE) - stored
 
 
 def test_a_failure_keeps_what_was_measured_before(rig):
@@ -136,11 +138,11 @@ def test_limit_must_be_positive():
 def test_only_the_pairs_named_are_run(rig):
     queries, pipeline, _, store = rig
     paths = SPACE.paths
-    wanted = {(queries[0].id, paths[0].id), (queries[1].id, paths[-1].id)}
-    progress = sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=wanted))
+    pairs = {(queries[0].id, paths[0].id), (queries[1].id, paths[-1].id)}
+    progress = sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=pairs))
     assert (progress.done, progress.total, progress.reused) == (2, 2, 0)
-    assert store.pairs("fs") | store.pairs("fc") == wanted
-    assert sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=wanted)).reused == 2
+    assert store.pairs("fs") | store.pairs("fc") == pairs
+    assert sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=pairs)).reused == 2
 
 
 def test_a_sweep_stops_on_request_and_says_so(rig):
@@ -248,3 +250,33 @@ def test_a_call_that_fails_costs_its_pair_and_not_the_sweep(domain, encoder, tmp
 def test_bad_options_are_named(options, says):
     with pytest.raises(LabError, match=says):
         SweepOptions(**options)
+
+
+class Sure(Echo):
+    """Says how sure it is of its answer."""
+
+    def reply(self, prompt):
+        return dataclasses.replace(super().reply(prompt), logprob=-0.25)
+
+
+def test_the_log_probability_of_an_answer_reaches_store_and_trace(domain, encoder, tmp_path):
+    models = {"s": Sure({}), "c": Echo({})}
+    marks = dict(MARKS)
+    with Store(tmp_path / "s.sqlite") as store:
+        for _ in range(2):  # the second time, the replies come from the store
+            sweep(
+                Pipeline(domain, CATALOG, encoder, models),
+                domain.queries,
+                SPACE.paths,
+                store,
+                marks,
+            )
+            outcomes = [o for mark in set(marks.values()) for o in store.outcomes(mark)]
+            trace = Trace.from_outcomes(
+                outcomes, queries_frame(domain.queries), {"source": "measured"}
+            )
+            small = trace.outcomes["path_id"].str.endswith("/s")
+            assert (trace.outcomes.loc[small, "logprob"] == -0.25).all()
+            assert trace.outcomes.loc[~small, "logprob"].isna().all()
+            marks = {path_id: f"again {mark}" for path_id, mark in marks.items()}
+    assert models["s"].calls == len(models["s"].answers)

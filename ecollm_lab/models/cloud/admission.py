@@ -56,6 +56,7 @@ class Admission:
         self._rpm, self._tpm = model.requests_per_minute, model.tokens_per_minute
         self._clock, self._probe_s = clock, probe_s
         self._clean = self._failures = self._refusals = self._probes = self._episode = 0
+        self._has_answered = False
         self._paused_until, self._probing = 0.0, False
         self._recent: deque[Ticket] = deque()
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
@@ -140,7 +141,9 @@ class Admission:
             pause_s = max(pause_s, self._failed(ticket, why))
         elif how == AttemptEnd.REFUSED:
             self._refusals += 1
-            if self._refusals >= REFUSALS and not self.closed:
+            # An endpoint that has answered takes such requests: some prompts are refused in a row.
+            most = 4 * REFUSALS if self._has_answered else REFUSALS
+            if self._refusals >= most and not self.closed:
                 self.close(f"it refused {self._refusals} calls in a row as invalid; {why}")
         if pause_s > LONGEST_PAUSE_S:
             self.close(f"it asked for a pause of {pause_s:.0f} s", pause_s)
@@ -150,6 +153,7 @@ class Admission:
 
     def _answered(self) -> None:
         self._failures = self._refusals = self._probes = 0
+        self._has_answered = True
         self._clean += 1
         if self._clean >= self.limit:
             self.limit, self._clean = min(self._most, self.limit * GROW), 0

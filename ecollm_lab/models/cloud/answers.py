@@ -10,6 +10,7 @@ import openai
 
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed, failed_with_status, shown, words
+from ecollm_lab.models.cloud.mends import Mend
 from ecollm_lab.models.cloud.secrets import redact
 from ecollm_lab.models.replies import CallState, storable, without_thoughts
 
@@ -40,7 +41,8 @@ def read_answer(model: Model, raw: Any, limit: int) -> Answer | Failed:
     """Read a reply to a request whose answer was limited to so many tokens."""
     if not isinstance(raw, openai.types.chat.ChatCompletion):
         kind, text = type(raw).__name__, shown(model, raw)
-        return Failed(model.name, f"the endpoint did not send a completion; got {kind} {text}")
+        why = f"the endpoint did not send a completion; got {kind} {text}"
+        return Failed(model.name, why, mend=Mend.PROTOCOL.of(model))
     tokens = _tokens(raw.usage)
     if error := (raw.model_extra or {}).get("error"):
         return _error_object(model, error, tokens)

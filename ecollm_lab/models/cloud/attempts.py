@@ -14,6 +14,7 @@ import openai
 
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.cloud.guards import ReplyRejected
+from ecollm_lab.models.cloud.mends import Mend
 from ecollm_lab.models.cloud.secrets import redact
 from ecollm_lab.models.replies import CallState, storable
 
@@ -24,10 +25,10 @@ _NO_KEY = {"invalid_api_key", "api_key_invalid"}
 _FILTER = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
 _NOT_REACHED = {"ConnectError", "ConnectTimeout", "ProxyError"}
 _GIVEN_UP = {
-    401: "it refused the key",
-    402: "its quota is exhausted",
-    403: "it refused the key",
-    404: "it does not know the model or address",
+    401: ("it refused the key", Mend.KEY),
+    402: ("its quota is exhausted", Mend.QUOTA),
+    403: ("it refused the key", Mend.KEY),
+    404: ("it does not know the model or address", Mend.MODEL),
 }
 _TOO_LONG = re.compile(
     r"context|exceed|too (long|large|many (input )?tokens)|maximum.{0,40}(length|tokens)", re.I
@@ -93,11 +94,12 @@ def failed_by(model: Model, error: Exception) -> Failed:
         failed.pause_s = retry_after_s(error.response.headers)
         return failed
     if isinstance(error, TimeoutError):
-        return Failed(model.name, f"no whole reply within {model.timeout_s:g} s")
+        why = f"no whole reply within {model.timeout_s:g} s"
+        return Failed(model.name, why, mend=Mend.TIMEOUT.of(model))
     what = f"{type(error).__name__}: {shown(model, error)}"
     if isinstance(error, openai.APIConnectionError):
         return _not_connected(model, causes, what)
-    return Failed(model.name, f"the reply cannot be read, {what}")
+    return Failed(model.name, f"the reply cannot be read, {what}", mend=Mend.PROTOCOL.of(model))
 
 
 def _not_connected(model: Model, causes: list[BaseException], what: str) -> Failed:
@@ -109,7 +111,7 @@ def _not_connected(model: Model, causes: list[BaseException], what: str) -> Fail
         )
         return Failed(model.name, why, retry=False, fatal=True, charged=False)
     reached = not any(type(cause).__name__ in _NOT_REACHED for cause in causes)
-    return Failed(model.name, what, charged=reached)
+    return Failed(model.name, what, charged=reached, mend=Mend.CONNECTION.of(model))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -124,9 +126,11 @@ def failed_with_status(model: Model, status: int, body: Mapping[str, Any], what:
     ids = {str(body.get(key)).lower() for key in ("code", "type", "status")}
     failed = Failed(model.name, what, charged=False)
     if status in _GIVEN_UP or (status == 429 and ids & _NO_MONEY):
-        return _for_good(failed, f"{_GIVEN_UP.get(status, 'its quota is exhausted')}; {what}")
+        why, mend = _GIVEN_UP.get(status, _GIVEN_UP[402])
+        failed.mend = mend.of(model)
+        return _for_good(failed, f"{why}; {what}")
     if status == 429:
-        failed.end = AttemptEnd.BUSY
+        failed.end, failed.mend = AttemptEnd.BUSY, Mend.QUOTA.of(model)
     elif status not in (408, 409) and status < 500:
         failed.end, failed.retry = AttemptEnd.REFUSED, False
         _refused(model, failed, ids, body)
@@ -144,8 +148,10 @@ def _refused(model: Model, failed: Failed, ids: set[str], body: Mapping[str, Any
     if ids & _FILTER or re.search(r"content.?(filter|policy|management)", failed.why, re.I):
         failed.end, failed.state = AttemptEnd.UNUSED, CallState.REFUSED
     elif ids & _NO_KEY or re.search(r"api key (is )?(not valid|invalid)", failed.why, re.I):
+        failed.mend = Mend.KEY.of(model)
         _for_good(failed, f"it refused the key; {failed.why}")
     elif ids & _NO_MODEL:
+        failed.mend = Mend.MODEL.of(model)
         _for_good(failed, f"it does not know the model or address; {failed.why}")
     elif _TOO_LONG.search(failed.why) or body.get("param") == "messages":
         failed.end = AttemptEnd.UNUSED

@@ -90,4 +90,6 @@ class Call:
             parameter=failed.parameter,
             mend=failed.mend,
             answered=failed.end == AttemptEnd.OK,
+            rejected=failed.end == AttemptEnd.REFUSED and not failed.fatal,
+            why=failed.why,
         )

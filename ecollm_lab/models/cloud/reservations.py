@@ -11,7 +11,7 @@ class Reservations:
     """The most that attempts at one endpoint may be billed.
 
     An endpoint that ignores the limit of an answer, thinks without being told how long, or adds a
-    prompt of its own bills more than was reserved. From then on its excess is reserved too.
+    prompt of its own bills more than was reserved. From then on as much more is reserved.
     """
 
     def __init__(self, model: Model) -> None:
@@ -33,8 +33,9 @@ class Reservations:
         excess_in, excess_out = (max(0, used - top) for used, top in zip(tokens, most, strict=True))
         if not excess_in and not excess_out:
             return ""
-        self._more_in += excess_in
-        self._more_out += excess_out
+        # How much of it was the excess is not known; all of it beside another call's is enough.
+        self._more_in = max(self._more_in, tokens[0] if excess_in else 0)
+        self._more_out = max(self._more_out, tokens[1] if excess_out else 0)
         return (
             f"Model {self.model.name!r} billed {tokens[0]} tokens read and {tokens[1]} written"
             f" where at most {most[0]} and {most[1]} were reserved: it does not keep to"

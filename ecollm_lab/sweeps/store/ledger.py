@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 from ecollm_lab.models import BudgetSpent, Reply
+from ecollm_lab.models.replies import storable
 
 _REPLY = [column.name for column in fields(Reply) if column.name not in ("repeats", "spread_s")]
 
@@ -116,16 +117,9 @@ def timings(db: sqlite3.Connection, model: str) -> list[tuple[int, int, float]]:
 
 
 def excess_usd(db: sqlite3.Connection, model: str) -> float:
-    """Return the most that an attempt at a model was charged above what was reserved, or 0."""
-    row = db.execute(
-        "SELECT max(settled_usd - reserved_usd) FROM attempts WHERE model = ?", (model,)
-    ).fetchone()
-    return max(0.0, row[0] or 0.0)
-
-
-def storable(text: str) -> str:
-    """Return a text that UTF-8 can hold: halves of a surrogate pair are joined, or replaced."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    """Return the most that an attempt at a model cost which cost more than was reserved, or 0."""
+    asked = "SELECT max(settled_usd) FROM attempts WHERE model = ? AND settled_usd > reserved_usd"
+    return db.execute(asked, (model,)).fetchone()[0] or 0.0
 
 
 def reply(db: sqlite3.Connection, key: str) -> Reply | None:

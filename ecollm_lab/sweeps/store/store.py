@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from ecollm_lab.models import BudgetSpent, Reply
+from ecollm_lab.models.replies import CallState, storable
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.store import ledger
 from ecollm_lab.sweeps.store.file import Owner, locate, open_file
@@ -29,12 +30,12 @@ _OUTCOME = [column.name for column in fields(Outcome)]
 class Failure:
     """A pair that was given up.
 
-    `state` is "failed" (the next sweep tries again) or "quarantined" (it killed two workers).
+    `state` says why, and whether the next sweep tries again; see `CallState`.
     """
 
     query_id: str
     path_id: str
-    state: str
+    state: CallState
     attempts: int
     error: str
 
@@ -98,7 +99,7 @@ class Store:
 
     def put(self, fingerprint: str, outcome: Outcome, call_key: str | None = None) -> Future[None]:
         """Queue an outcome. One already there stays; a failure of the same pair is deleted."""
-        outcome = replace(outcome, answer=ledger.storable(outcome.answer))
+        outcome = replace(outcome, answer=storable(outcome.answer))
         row = list(astuple(outcome))
         row[_OUTCOME.index("stage_latency_s")] = json.dumps(outcome.stage_latency_s)
         pair = (fingerprint, outcome.query_id, outcome.path_id)
@@ -122,7 +123,7 @@ class Store:
 
     def fail(self, fingerprint: str, failure: Failure) -> Future[None]:
         """Queue a failure; attempts of earlier sweeps on the pair are added up."""
-        row = (fingerprint, *astuple(replace(failure, error=ledger.storable(failure.error))))
+        row = (fingerprint, *astuple(replace(failure, error=storable(failure.error))))
         same = (
             "ON CONFLICT DO UPDATE SET state = excluded.state, error = excluded.error, attempts ="
             " attempts + excluded.attempts"
@@ -161,7 +162,10 @@ class Store:
         rows = self._reader.execute(
             f"SELECT {columns} FROM failures WHERE fingerprint = ? ORDER BY 1, 2", (fingerprint,)
         )
-        return [Failure(*row) for row in rows.fetchall()]
+        return [
+            Failure(query_id, path_id, CallState(state), attempts, error)
+            for query_id, path_id, state, attempts, error in rows.fetchall()
+        ]
 
     # -- calls and the ledger
 
@@ -204,7 +208,7 @@ class Store:
         return ledger.timings(self._reader, model)
 
     def excess_usd(self, model: str) -> float:
-        """Return the most that an attempt at a model was charged above what was reserved."""
+        """Return the most that an attempt cost which cost more than was reserved, or 0."""
         return ledger.excess_usd(self._reader, model)
 
     def prices_paid(self, model: str) -> list[float]:

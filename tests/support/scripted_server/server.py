@@ -165,6 +165,23 @@ class Server:
     async def do_perm(self, writer, asked, share):
         await self.refuse(writer, 400, "this prompt is not allowed")
 
+    async def do_picky(self, writer, asked, *names):
+        """Refuse the first of these parameters that is sent, in the words of OpenAI."""
+        for name in names:
+            if name in asked:
+                message = f"Unsupported parameter: '{name}' is not supported with this model."
+                error = {"message": message, "param": name, "code": "unsupported_parameter"}
+                await self.send(writer, 400, json.dumps({"error": error}).encode())
+                return
+        await self.answer(writer, asked)
+
+    async def do_curt(self, writer, asked, *names):
+        """Refuse a request with any of these parameters, and do not say why."""
+        if any(name in asked for name in names):
+            await self.refuse(writer, 400, "Bad Request")
+        else:
+            await self.answer(writer, asked)
+
     async def do_status(self, writer, asked, status, code=None):
         error = {"message": f"no, not for {asked.get('user', 'you')}", "code": code}
         await self.send(writer, int(status), json.dumps({"error": error}).encode())
