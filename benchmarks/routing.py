@@ -25,6 +25,7 @@ import pandas as pd
 
 from benchmarks.routing_scores import METRICS, markdown, records
 from benchmarks.spaces import MEASURED, RECORDED, renewed
+from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
 from ecollm_lab.policies.choosing import oracle_choice
@@ -224,10 +225,9 @@ def main() -> None:
         started = time.perf_counter()
         found += records(collect(name, quick=args.quick))
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
     plain = json.loads(pd.DataFrame(found).to_json(orient="records"))
     rows = [{k: v for k, v in row.items() if v is not None} for row in plain]
-    args.json.write_text(json.dumps(rows, indent=1) + "\n")
+    write(json.dumps(rows, indent=1) + "\n", args.json)
     frame = pd.DataFrame(plain)
     if args.parquet:
         renewed(args.parquet, frame).to_parquet(args.parquet, index=False)
