@@ -492,7 +492,7 @@ function mount(root, store) {
   // --- beginning and end
 
   const stop = [store.watch(schedule), watchTheme(root, () => { drawn = theme = null; problems.clear(); schedule(); })];
-  const seen = new ResizeObserver(() => { if (plotly && plot.wired) plotly.Plots.resize(plot); });
+  const seen = new ResizeObserver(() => { if (plot.wired && plot.offsetWidth) plotly.Plots.resize(plot); });
   seen.observe($(".ecl-centre"));
   store.plotly().then((found) => { plotly = found; schedule(); }, (error) => { plot.textContent = `The plots could not be drawn: ${error.message}. The table below has their numbers.`; });
   schedule();
