@@ -188,8 +188,13 @@ class Admission:
 class Persistent(Admission):
     """Admission that never gives an endpoint up, for a server that outlives an outage.
 
-    Where another would close for good, calls are turned away for five seconds.
+    It starts with as many calls in flight as the catalog declares. Where another would close for
+    good, calls are turned away for five seconds.
     """
+
+    def __init__(self, model: Model, *, probe_s: float = PROBE_S) -> None:
+        super().__init__(model, probe_s=probe_s)
+        self.limit = float(model.max_in_flight or START)
 
     def close(self, why: str, pause_s: float = float("inf")) -> None:
         """Turn away every call for at most five seconds."""

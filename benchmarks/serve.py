@@ -1,0 +1,279 @@
+"""What serving adds to the models it asks, what it loses, and how it adapts.
+
+`python -m benchmarks.serve --json OUT.json [--quick]`
+
+A server in a process of its own chooses between two scripted endpoints, which answer after 500
+ms and cost nothing, so that all that is added is the server's. Fifty clients ask at once.
+
+- `overhead_p50_ms`, `overhead_p99_ms`: the latency of served answers less that of the same clients
+  asking an endpoint directly, at these quantiles. The encoder is the static one, so that embedding
+  adds next to nothing.
+- `server_cpu_ms`: the server's processor time for a request, which a busy machine does not change.
+- `lost`: requests without an answer; `sent_twice`: questions that reached an endpoint more than
+  once.
+- `memory_growth`: the share by which the server's memory grows over the last four fifths of the
+  requests.
+- `edge_wait_ratio`: eight clients ask a real edge model at once; what they waited over what was
+  predicted, turns included, at the median.
+- `violation_rate`, `quality`: recorded held-out outcomes replayed while the model that the policy
+  chooses most slows down by 2 s, is down for a third of the time, or costs ten times as much;
+  adaptive, frozen and oracle. `over_bound` is how far the adaptive rate is above its bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from ecollm_lab.domains import load_domain
+from ecollm_lab.files import write
+from ecollm_lab.models import Catalog, ModelPool, load_catalog
+from ecollm_lab.models.encoders import static_encoder
+from ecollm_lab.paths import Pipeline, read_path
+from ecollm_lab.policies import Policy, fit_policy
+from ecollm_lab.records import SLO
+from ecollm_lab.serving import Drift, drift_summary, replay_drift
+from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import model_of
+from tests.support.rig import cloud
+from tests.support.scripted_server import Judge
+
+CLIENTS, EDGE_CLIENTS = 50, 8
+HOSTED, EDGE = ("ok:500", "ok:500~other"), "pocket-s-f16"
+DOMAINS = ("smart_home", "automotive")
+AIMS = {
+    "overhead_p50_ms": {"at_most": 5.0},
+    "overhead_p99_ms": {"at_most": 20.0},
+    "lost": {"at_most": 0.0},
+    "sent_twice": {"at_most": 0.0},
+    "memory_growth": {"at_most": 0.05},
+    "over_bound": {"at_most": 0.0},
+}
+
+
+def record(metric: str, value: float, **more: Any) -> dict[str, Any]:
+    """Return one record, with its bound where there is one."""
+    return {"metric": metric, "value": float(value), **AIMS.get(metric, {}), **more}
+
+
+def catalog_of(base_url: str) -> Catalog:
+    """Return a catalog of the scripted endpoints and one real edge model."""
+    edge = load_catalog("data/models.toml")[EDGE]
+    hosted = [cloud(name, base_url, max_in_flight=256) for name in HOSTED]
+    models = {model.name: model for model in (*hosted, edge)}
+    return Catalog(models, 0.0159, "2026-01-01", "scripted", "serve")
+
+
+def run_server(port: int, base_url: str) -> None:
+    """Measure a few questions on every path, fit a policy to them, and serve it."""
+    import uvicorn
+
+    from ecollm_lab.serving import Runtime
+    from ecollm_lab.serving.server import Settings, create_app
+
+    domain, catalog, encoder = load_domain("smart_home"), catalog_of(base_url), static_encoder()
+    with ModelPool(catalog, persistent=True) as pool:
+        pipeline = Pipeline(domain, catalog, encoder, pool)
+        paths = [read_path(f"none/none/none/plain/{name}") for name in (*HOSTED, EDGE)]
+        asked = [query for query in domain.queries if query.split == "train"][:40]
+        outcomes = [outcome for query in asked for outcome in pipeline.run(query, paths)]
+        queries = {"query_id": [q.id for q in asked], "text": [q.text for q in asked]}
+        trace = _trace(outcomes, queries)
+        policy = fit_policy(trace, encoder=encoder)
+        with Runtime(policy, pipeline) as runtime:
+            runtime.warm_up()
+            app = create_app(runtime, Settings(port=port, max_concurrent=2 * CLIENTS))
+            uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
+
+
+def _trace(outcomes: list[Any], queries: dict[str, list[str]]) -> Trace:
+    import pandas as pd
+
+    table = pd.DataFrame(queries).assign(kind="lookup", split="train")
+    return Trace.from_outcomes(outcomes, table, {"source": "measured"})
+
+
+@contextmanager
+def server(base_url: str) -> Iterator[tuple[str, int]]:
+    """Start the server in a process of its own; yield its address and its process id."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "benchmarks.serve", "--server", str(port), base_url]
+    process = subprocess.Popen(command)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(1200):
+            try:
+                httpx.get(f"{address}/healthz", timeout=1)
+                break
+            except httpx.TransportError:
+                if process.poll() is not None:
+                    raise RuntimeError("the server ended before it listened") from None
+                time.sleep(0.1)
+        yield address, process.pid
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def resident_mb(pid: int) -> float:
+    """Return the memory of a process in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time that a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def ask(
+    url: str, model: str, numbers: range, clients: int, slo: dict[str, Any] | None = None
+) -> list[tuple[float, dict[str, Any] | None]]:
+    """Ask numbered questions with so many clients at once; return seconds and replies, in order."""
+    left, replies = iter(numbers), dict.fromkeys(numbers, (float("nan"), None))
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=clients)) as http:
+
+        async def client() -> None:
+            for number in left:
+                content = f"how heavy is the Halo bulb number {number}?"
+                messages = [{"role": "user", "content": content}]
+                body = {"model": model, "messages": messages, "max_tokens": 64}
+                began = time.perf_counter()
+                try:
+                    reply = await http.post(url, json=body | ({"slo": slo} if slo else {}))
+                except httpx.TransportError:
+                    continue
+                seconds = time.perf_counter() - began
+                replies[number] = (seconds, reply.json() if reply.status_code == 200 else None)
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+    return list(replies.values())
+
+
+def load(n: int) -> list[dict[str, Any]]:
+    """Measure overhead, losses and memory over n served requests, and the wait for an edge model."""
+    judge = Judge()
+    try:
+        with server(judge.base_url) as (address, pid):
+            url, direct_url = f"{address}/v1/chat/completions", f"{judge.base_url}/chat/completions"
+            hosted = f"none/none/none/plain/{HOSTED[0]}"
+            asyncio.run(ask(url, hosted, range(4 * CLIENTS), CLIENTS))  # admission opens up
+            first, overhead = n // 5, []
+            served = asyncio.run(ask(url, hosted, range(10**6, 10**6 + first), CLIENTS))
+            before, used = resident_mb(pid), cpu_s(pid)
+            for start in range(first, n, first):  # in turns, so that a busy moment hits both
+                numbers = range(10**6 + start, 10**6 + min(start + first, n))
+                served += asyncio.run(ask(url, hosted, numbers, CLIENTS))
+                overhead += asyncio.run(ask(direct_url, HOSTED[1], numbers, CLIENTS))
+            after, used = resident_mb(pid), cpu_s(pid) - used
+            counts = judge.counters()["per_key"].get(HOSTED[0], {})
+            edge = asyncio.run(
+                ask(url, f"none/none/none/plain/{EDGE}", range(5 * EDGE_CLIENTS), EDGE_CLIENTS)
+            )
+            chosen = asyncio.run(ask(url, "ecollm", range(2 * CLIENTS), CLIENTS))
+    finally:
+        judge.close()
+    size = {"requests": n, "clients": CLIENTS}
+    through, direct = ([1000 * seconds for seconds, _ in part] for part in (served, overhead))
+    records = [
+        record(f"overhead_p{q}_ms", np.nanpercentile(through, q) - np.nanpercentile(direct, q))
+        | size
+        for q in (50, 99)
+    ]
+    waited = [
+        reply["ecollm"]["actual"]["latency_s"] / reply["ecollm"]["predicted"]["latency_s"]
+        for _, reply in edge
+        if reply is not None
+    ]
+    lost = sum(reply is None for _, reply in (*served, *edge, *chosen))
+    return [
+        *records,
+        record("server_cpu_ms", 1000 * used / (n - first), **size),
+        record("direct_p50_ms", np.nanmedian(direct), **size),
+        record("lost", lost, requests=n + len(edge) + len(chosen)),
+        record("sent_twice", sum(count > 1 for count in counts.values()), requests=n),
+        record("memory_growth", after / before - 1, megabytes=round(after, 1), requests=n),
+        record("edge_wait_ratio", np.median(waited), clients=EDGE_CLIENTS),
+    ]
+
+
+def drifts(policy: Policy, heldout: Trace, slo: SLO, n: int) -> dict[str, tuple[SLO, Drift]]:
+    """Return, by name, an SLO and what happens to the model that the policy chooses most."""
+    embeddings = static_encoder().encode(heldout.queries["text"].tolist())
+    chosen = policy.select(embeddings, slo, infeasible="least_violating")
+    model = Counter(model_of(path_id) for path_id in chosen).most_common(1)[0][0]
+    of_model = heldout.outcomes["path_id"].map(model_of) == model
+    usual = float(heldout.outcomes.loc[of_model, "cost_usd"].quantile(0.95))
+    cheap = SLO(max_latency_s=slo.max_latency_s, max_cost_usd=3 * usual)
+    return {
+        "delay": (slo, Drift(model, start=n // 3, added_latency_s=2.0)),
+        "outage": (slo, Drift(model, start=n // 3, end=2 * n // 3, down=True)),
+        "price": (cheap, Drift(model, start=n // 3, price_factor=10.0)),
+    }
+
+
+def drift_records(quick: bool) -> list[dict[str, Any]]:
+    """Replay held-out outcomes of the lab's own domains while the world drifts."""
+    records = []
+    for name in DOMAINS[:1] if quick else DOMAINS:
+        trace = Trace.load(f"data/traces/{name}.parquet")
+        train, heldout = trace.split("train"), trace.split("heldout")
+        policy, n = fit_policy(train, encoder=static_encoder()), len(heldout.query_ids)
+        slo = SLO(max_latency_s=float(train.outcomes["latency_s"].quantile(0.75)))
+        for what, (limits, drift) in drifts(policy, heldout, slo, n).items():
+            frame = replay_drift(policy, heldout, limits, [drift])
+            where = {"domain": name, "drift": what, "model": drift.model, "questions": n}
+            table = drift_summary(frame)
+            for decider, row in table.iterrows():
+                records += [
+                    record(metric, row[metric], decider=decider, **where)
+                    for metric in ("violation_rate", "quality")
+                ]
+            adaptive = table.loc["adaptive"]
+            over = max(0.0, adaptive["violation_rate"] - adaptive["bound"] - 1e-12)
+            records.append(record("over_bound", over, **where))
+    return records
+
+
+def main() -> None:
+    """Run, write the records, print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--quick", action="store_true", help="fewer requests, one domain")
+    parser.add_argument("--server", nargs=2, metavar=("PORT", "URL"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.server:
+        run_server(int(args.server[0]), args.server[1])
+        return
+    if args.json is None:
+        parser.error("--json is required")
+    n = 500 if args.quick else 10_000
+    records = [{**row, "quick": args.quick} for row in (*load(n), *drift_records(args.quick))]
+    write(json.dumps(records, indent=1) + "\n", args.json)
+    for row in records:
+        where = " ".join(str(row[key]) for key in ("domain", "drift", "decider") if key in row)
+        aim = f"   aim at most {row['at_most']:g}" if "at_most" in row else ""
+        print(f"{row['metric']:18} {row['value']:10.4f}{aim}   {where}".rstrip())
+
+
+if __name__ == "__main__":
+    main()
