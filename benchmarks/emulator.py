@@ -104,7 +104,8 @@ def reusable(records: list[dict[str, Any]], traces: list[str]) -> list[dict[str,
 
 def _look_up(space: Space, pairs: list[tuple[str, str]]) -> list[Outcome]:
     column = {path_id: i for i, path_id in enumerate(space.path_ids)}
-    cells = ((query, path, space.tables[:, int(query), column[path]]) for query, path in pairs)
+    known = np.where(space.recorded, 1.0, np.nan)
+    cells = ((q, path, known * space.tables[:, int(q), column[path]]) for q, path in pairs)
     return [
         Outcome(query, path, float(q), float(c), float(t), 0, 0) for query, path, (q, c, t) in cells
     ]

@@ -75,7 +75,7 @@ class Truth:
             try:
                 chosen = policy.select(
                     self.space.heldout_embeddings,
-                    SLO(max_cost_usd=cost if cost > 0 else None, max_latency_s=latency),
+                    SLO(max_cost_usd=cost or None, max_latency_s=latency or None),
                 )
             except InfeasibleSLO:
                 got.append(0.0)
@@ -160,7 +160,7 @@ def score_raw(space: Space, truth: Truth, seen: np.ndarray) -> dict[str, float]:
 
 def score_estimates(space: Space, truth: Truth, estimates: Estimates) -> dict[str, float]:
     """Score what the estimator makes of a sample."""
-    draws = estimates.draws()
+    draws = np.nan_to_num(estimates.draws())  # what is not recorded is the same for all
     points = draws.mean(axis=0)
     paths = recommend(points, int(truth.front.sum()))
     picks = slo_regret(draws, truth.boxes)[1]

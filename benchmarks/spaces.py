@@ -36,6 +36,8 @@ class Space:
         those never shown.
     embeddings, heldout_embeddings
         Shape (queries, dimension).
+    recorded
+        Which of the three were recorded; the others are 0 in the tables.
 
     """
 
@@ -45,6 +47,7 @@ class Space:
     heldout: np.ndarray
     embeddings: np.ndarray
     heldout_embeddings: np.ndarray
+    recorded: tuple[bool, ...] = (True, True, True)
 
     def permuted(self, seed: int) -> Space:
         """Return the same space with its paths in another order, so that no tie is broken by it."""
@@ -64,7 +67,7 @@ def available() -> list[str]:
     ]
     names += [
         name
-        for name in ("homeassistant", "hotpotqa_rag")
+        for name in ("homeassistant", "hotpotqa_rag", "bfcl", "llmrouter_9models")
         if (RECORDED / f"{name}.parquet").exists()
     ]
     return names + list(SIZES)
@@ -124,10 +127,10 @@ def load(name: str, seed: int) -> Space:
 def _measured(name: str) -> Space:
     trace = Trace.load(MEASURED / f"{name}.parquet")
     train, heldout = trace.split("train"), trace.split("heldout")
-    embeddings = [
+    seen, unseen = (
         default_encoder().encode(part.queries["text"].tolist()) for part in (train, heldout)
-    ]
-    return Space(name, train.path_ids, _tables(train), _tables(heldout), *embeddings)
+    )
+    return Space(name, train.path_ids, _tables(train), _tables(heldout), seen, unseen)
 
 
 def _tables(trace: Trace) -> np.ndarray:
@@ -136,49 +139,30 @@ def _tables(trace: Trace) -> np.ndarray:
 
 @cache
 def _recorded_frame(name: str) -> tuple[np.ndarray, list[str], list[str], np.ndarray]:
-    """Return complete tables (3, queries, paths), path ids, texts, embeddings."""
+    """Return tables (3, queries, paths) with all qualities, path ids, texts, embeddings."""
     frame = pd.read_parquet(RECORDED / f"{name}.parquet")
-    if (
-        name == "homeassistant"
+    if name == "homeassistant":
         # Repeats of a unit are averaged; paths without latency or run on few units are left out.
-    ):
-        frame = frame[
-            (frame["domain"] != "ha-automations")
-            & ~frame["path_id"].isin(["qwen3-4b", "qwen3-4b-instruct-2507-iq4-nl"])
-        ]
+        short = ["qwen3-4b", "qwen3-4b-instruct-2507-iq4-nl"]
+        frame = frame[(frame["domain"] != "ha-automations") & ~frame["path_id"].isin(short)]
         frame = frame.assign(query_id=frame["query_unit"], cost_usd=frame["cost_usd_est"])
-    else:  # cost was not recorded
-        frame = frame.assign(cost_usd=0.0)
     columns = ["quality", "cost_usd", "latency_s"]
-    means = (
-        frame.groupby(["query_id", "path_id"], observed=True)[columns]
-        .mean()
-        .unstack("path_id")
-        .dropna()
-    )
-    texts = (
-        frame.groupby("query_id", observed=True)["text"]
-        .first()
-        .loc[means.index]
-        .astype(str)
-        .tolist()
-    )
-    if name == "hotpotqa_rag":  # 7,405 questions: a fixed sample that 20 seeds split anew is enough
-        keep = np.sort(
-            np.random.default_rng(0).choice(len(means), 2 * (N_QUERIES + N_HELDOUT), replace=False)
-        )
-        means, texts = means.iloc[keep], [texts[i] for i in keep]
+    frame = frame.reindex(columns=["query_id", "path_id", "text", *columns])
+    groups = frame.groupby(["query_id", "path_id"], observed=True)[columns]
+    means = groups.mean().unstack("path_id")
+    means = means[means.drop(columns=means.columns[means.isna().all()]).notna().all(axis=1)]
+    texts = frame.groupby("query_id", observed=True)["text"].first().loc[means.index]
+    n = 2 * (N_QUERIES + N_HELDOUT)
+    if len(means) > n:  # a fixed sample that 20 seeds split anew is enough
+        some = np.sort(np.random.default_rng(0).choice(len(means), n, replace=False))
+        means, texts = means.iloc[some], texts.iloc[some]
     tables = np.stack([means[column].to_numpy() for column in columns])
-    return (
-        tables,
-        means["quality"].columns.astype(str).tolist(),
-        texts,
-        default_encoder().encode(texts),
-    )
+    path_ids, words = means["quality"].columns.astype(str).tolist(), texts.astype(str).tolist()
+    return tables, path_ids, words, default_encoder().encode(words)
 
 
 def _recorded(name: str, seed: int) -> Space:
-    """Split by text: a fifth (homeassistant) or 200 queries (hotpotqa_rag) are held out."""
+    """Split by text: a fifth (homeassistant) or 200 queries are held out."""
     tables, path_ids, texts, embeddings = _recorded_frame(name)
     rng = np.random.default_rng(seed)
     known = list(dict.fromkeys(texts))
@@ -188,7 +172,13 @@ def _recorded(name: str, seed: int) -> Space:
     out, seen = set(shuffled[:n_heldout]), set(shuffled[n_heldout:limit])
     held, kept = (np.array([text in part for text in texts]) for part in (out, seen))
     return Space(
-        name, path_ids, tables[:, kept], tables[:, held], embeddings[kept], embeddings[held]
+        name,
+        path_ids,
+        np.nan_to_num(tables[:, kept]),
+        np.nan_to_num(tables[:, held]),
+        embeddings[kept],
+        embeddings[held],
+        recorded=tuple(not np.isnan(table).all() for table in tables),
     )
 
 

@@ -11,13 +11,33 @@ from ecollm_lab.traces import is_on_front
 N_BOXES = 25
 
 
+# At so many outcomes a path, half of the next ones go to the paths that have least.
+EVENLY = 2.0
+FLOOR = 0.05  # the least share that goes to them, in case the model is wrong
+
+
+def even_share(per_path: float) -> float:
+    """Return the share of the next questions that goes to the paths with the fewest outcomes.
+
+    It shrinks as outcomes per path grow: with few of them, no posterior is to be trusted.
+
+    Examples
+    --------
+    >>> even_share(2.0), even_share(6.0), even_share(1000.0)
+    (0.5, 0.25, 0.05)
+
+    """
+    return max(FLOOR, EVENLY / (EVENLY + per_path))
+
+
 def share(draws: np.ndarray, left_out: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return each path's share of the next questions, shape (paths,), sum 1.
 
     Parameters
     ----------
     draws
-        Posterior draws of mean quality, cost and latency, shape (draws, paths, 3).
+        Posterior draws of mean quality, cost and latency, shape (draws, paths, 3); NaN where cost
+        or latency is not recorded at all.
     left_out
         Paths that get nothing, shape (paths,).
     rng
@@ -29,7 +49,7 @@ def share(draws: np.ndarray, left_out: np.ndarray, rng: np.random.Generator) -> 
     not known yet.
 
     """
-    weight = votes(draws, rng) * draws[:, :, 0].std(axis=0)
+    weight = votes(np.nan_to_num(draws), rng) * draws[:, :, 0].std(axis=0)
     weight[left_out] = 0.0
     return weight / weight.sum() if weight.sum() > 0 else np.full(len(weight), 1 / len(weight))
 

@@ -8,15 +8,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.emulator.allocation import share
+from ecollm_lab.emulator.allocation import even_share, share
 from ecollm_lab.emulator.estimates import Estimates, slo_regret
 from ecollm_lab.records import LabError, Outcome, Path, Query
 
 # Paths asked together on one query: they are compared on the same question, and prefixes that they
 # share run once.
 PER_QUERY = 4
-# share of the questions that goes to any path, set aside or not, in case the model is wrong
-FLOOR = 0.05
 # a path less probable than this to be on the front, overall and in every cluster, is set aside
 SET_ASIDE = 0.01
 # A batch is this share of the outcomes so far, so that fits stay few however long the sweep.
@@ -119,12 +117,10 @@ class Emulator:
         while len(pairs) < n:
             before = len(pairs)
             for q in self._least_asked(-(-(n - len(pairs)) // PER_QUERY)):
-                share = np.where(self._asked[q] | given_up, 0.0, weights[self.labels[q]])
-                k = min(PER_QUERY, n - len(pairs), int((share > 0).sum()))
+                left = np.flatnonzero(~self._asked[q] & ~given_up)
+                k = min(PER_QUERY, n - len(pairs), len(left))
                 if k:
-                    pairs += self._take(
-                        q, self._rng.choice(len(share), k, replace=False, p=share / share.sum())
-                    )
+                    pairs += self._take(q, self._paths_for(left, k, weights[self.labels[q]]))
             if len(pairs) == before:
                 break
         order = {
@@ -132,6 +128,17 @@ class Emulator:
             for i, query_id in enumerate(dict.fromkeys(query_id for query_id, _ in pairs))
         }
         return sorted(pairs, key=lambda pair: (order[pair[0]], self._column[pair[1]]))
+
+    def _paths_for(self, left: np.ndarray, k: int, weights: np.ndarray) -> np.ndarray:
+        """Return k of the paths left to ask of a query: some that were asked least, some weighted."""
+        even = even_share(self.n_told / len(self.path_ids))
+        chance = self._rng.random(len(left))
+        order = np.lexsort((chance, self._asked[:, left].sum(axis=0)))
+        least = left[order[: self._rng.binomial(k, even)]]
+        rest = np.setdiff1d(left, least)
+        share = weights[rest] / weights[rest].sum() if len(rest) else None
+        others = self._rng.choice(rest, k - len(least), replace=False, p=share)
+        return np.concatenate([least, others])
 
     def _first_questions(self, paths: np.ndarray) -> list[Pair]:
         groups = [paths[i : i + PER_QUERY] for i in range(0, len(paths), PER_QUERY)]
@@ -169,7 +176,7 @@ class Emulator:
         for label in known if len(known) > 1 else ():
             draws = self.estimates.draws(np.flatnonzero(self.labels == label))
             out[label] = (overall + share(draws, self.given_up, self._rng)) / 2
-        return (1 - FLOOR) * out + FLOOR / len(self.path_ids)
+        return np.maximum(out, 1e-12)
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
         """Take in outcomes of pairs that were asked; NaN quality means that the attempt failed.
@@ -178,8 +185,7 @@ class Emulator:
         ------
         LabError
             If a pair was never asked or is told twice, if quality is outside [0, 1], or cost or
-            latency is negative or missing for an outcome that did not fail. Then none of these
-            outcomes is taken in.
+            latency is negative. Then none of these outcomes is taken in.
 
         """
         told = list(outcomes)
@@ -221,9 +227,11 @@ class Emulator:
                     f" for {where}."
                 )
             for name in ("cost_usd", "latency_s"):
-                if not 0 <= getattr(o, name) < np.inf:
+                value = getattr(o, name)
+                if not (np.isnan(value) or 0 <= value < np.inf):
                     raise LabError(
-                        f"{name} must be >= 0 and finite; got {getattr(o, name)} for {where}."
+                        f"{name} must be >= 0 and finite, or NaN where it was not recorded; got"
+                        f" {value} for {where}."
                     )
 
     def _add(self, told: list[Outcome]) -> None:
@@ -260,7 +268,7 @@ class Emulator:
         It is averaged over SLOs, whose limits are 5 × 5 quantiles of the estimated costs and
         latencies; see `estimates.slo_regret`.
         """
-        draws = self.refresh().draws()
+        draws = np.nan_to_num(self.refresh().draws())
         levels = (np.arange(5) + 0.5) / 5
         costs, latencies = (np.quantile(draws[:, :, i].mean(axis=0), levels) for i in (1, 2))
         return slo_regret(draws, np.array([(c, t) for c in costs for t in latencies]))[0]

@@ -112,15 +112,16 @@ class Estimates:
     ) -> None:
         """Fit to tables (queries, paths), NaN where not seen; goes on from the last fit.
 
+        A cost or a latency that no outcome has stays unknown: NaN in all that is estimated.
+
         Raises
         ------
         LabError
-            If a table has nothing seen.
+            If no quality was seen.
 
         """
-        for name, table in zip(OBJECTIVES, (quality, cost, latency), strict=True):
-            if np.isnan(table).all():
-                raise LabError(f"There is no outcome with a {name} to estimate from.")
+        if np.isnan(quality).all():
+            raise LabError("There is no outcome with a quality to estimate from.")
         for _ in range(iterations):
             self._quality.fit(
                 quality,
@@ -201,6 +202,7 @@ class Estimates:
                 low[:, i],
                 high[:, i],
             )
+        draws, mean = np.nan_to_num(draws), np.nan_to_num(mean)
         frame["on_front"] = is_on_front(mean)
         frame["front_probability"] = np.mean([is_on_front(draw) for draw in draws], axis=0)
         frame["n"] = self.n_outcomes

@@ -7,6 +7,8 @@ import numpy as np
 from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.mixed import STEADY, MixedModel
 
+FREEDOM = 1.0  # degrees of freedom of a path's spread beside those of its outcomes
+
 
 class PositiveModel:
     """Cost or latency: a mixed model of the logarithm's level, and one of the spread around it.
@@ -36,7 +38,7 @@ class PositiveModel:
             positive.sum(axis=0) / np.maximum(n_seen, 1),
             float(2 * positive.sum() > seen.sum()),
         )
-        self._any = bool(positive.any())
+        self._any, self._recorded = bool(positive.any()), bool(seen.any())
         if not self._any:
             return
         y = np.where(positive, np.log(np.where(positive, values, 1.0)), np.nan)
@@ -55,13 +57,18 @@ class PositiveModel:
         factors = np.exp(np.clip(width[:, None] * self._shape, -20, 20))
         self._factor, self._relative_sd = factors.mean(axis=1), factors.std(axis=1)
 
+    @property
+    def _nothing(self) -> float:
+        """What a path takes where no outcome takes anything: NaN if nothing was recorded."""
+        return 0.0 if self._recorded else np.nan
+
     def mean_draws(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return draws of each path's mean over the queries `rows`, shape (draws, paths).
 
         Outcomes that were seen enter as they are.
         """
         if not self._any:
-            return np.zeros((self._n_draws, len(self._share)))
+            return np.full((self._n_draws, len(self._share)), self._nothing)
         values = self._values[rows]
         seen = ~np.isnan(values)
         left = (len(rows) - seen.sum(axis=0))[:, None]
@@ -91,8 +98,12 @@ class PositiveModel:
         Outcomes that were seen enter as they are.
         """
         if not self._any:
-            return np.zeros((n_draws, len(self._share)))
+            return np.full((n_draws, len(self._share)), self._nothing)
         levels, widths = self._level.level_draws(), np.exp(self._spread.level_draws())
+        # A tail that few outcomes sampled may be far wider than the spread of what was seen: widths
+        # follow a scaled inverse chi with as many degrees of freedom as there are outcomes.
+        freedom = FREEDOM + (~np.isnan(self._values)).sum(axis=0)
+        widths *= np.sqrt(freedom[:, None] / rng.chisquare(freedom[:, None], widths.shape))
         out = np.empty((n_draws, len(self._share)))
         for i in range(n_draws):
             drawn = np.exp(

@@ -126,8 +126,8 @@ def an_outcome(query="q0", path=0, **changes):
             [an_outcome(quality=1.2)],
             r"quality must be within \[0, 1\], or NaN for a failed attempt; got 1.2",
         ),
-        ([an_outcome(cost_usd=-1.0)], "cost_usd must be >= 0 and finite; got -1.0"),
-        ([an_outcome(latency_s=math.nan)], "latency_s must be >= 0 and finite"),
+        ([an_outcome(cost_usd=-1.0)], "cost_usd must be >= 0 and finite, or NaN .* got -1.0"),
+        ([an_outcome(latency_s=math.inf)], "latency_s must be >= 0 and finite"),
     ],
 )
 def test_a_wrong_tell_is_refused_and_nothing_of_it_is_taken_in(outcomes, says):
@@ -227,3 +227,29 @@ def test_on_a_measured_domain_a_twentieth_of_the_outcomes_beats_as_many_at_rando
         errors["raw"].append(np.abs(best - truth[best.index]).mean())
     assert np.mean(errors["ours"]) < 0.5 * np.mean(errors["raw"])
     assert isinstance(emulator.estimates, Estimates)
+
+
+@pytest.mark.parametrize("missing", [("cost_usd",), ("cost_usd", "latency_s")])
+def test_a_cost_or_latency_that_was_not_recorded_stays_unknown(missing):
+    trace = a_trace()
+    trace.outcomes[list(missing)] = np.nan
+    emulator = an_emulator(trace)
+    history = emulate(emulator, replay_from(trace), Budget(outcomes=200))
+    assert history["stopped"].iloc[-1] == "budget spent"
+    assert history["expected_regret"].notna().all()
+    whole = emulator.fronts().query("scope == 'all'")
+    assert whole[list(missing)].isna().all(axis=None)
+    best = whole.loc[whole["quality"].idxmax()]
+    assert best["on_front"]
+    assert whole["on_front"].sum() == (1 if "latency_s" in missing else whole["on_front"].sum())
+
+
+def test_with_few_outcomes_all_paths_are_asked_evenly():
+    trace = a_trace(n=200)
+    emulator, run = an_emulator(trace), replay_from(trace)
+    emulate(emulator, run, Budget(outcomes=3 * P))
+    counts = [emulator._told[:, column].sum() for column in range(P)]
+    assert max(counts) - min(counts) <= 3
+    emulate(emulator, run, Budget(outcomes=100 * P))
+    counts = [emulator._told[:, column].sum() for column in range(P)]
+    assert max(counts) > 1.5 * min(counts)

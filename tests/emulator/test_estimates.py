@@ -131,8 +131,8 @@ def test_bad_input_is_refused(change, says):
 
 def test_nothing_seen_is_refused():
     estimates, hidden, _ = a_space(0)
-    hidden[2] = np.nan
-    with pytest.raises(LabError, match="no outcome with a latency_s"):
+    hidden[0] = np.nan
+    with pytest.raises(LabError, match="no outcome with a quality"):
         estimates.update(*hidden)
 
 
