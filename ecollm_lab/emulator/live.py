@@ -79,6 +79,8 @@ class LiveRun:
                 )
                 progress.latest = batch.latest
                 progress.ended, progress.stopped = batch.ended, batch.stopped
+                new = [one for one in batch.notices if one not in progress.notices]
+                progress.notices += new
                 if on_progress:
                     on_progress(progress)
 

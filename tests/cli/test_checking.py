@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ecollm_lab.cli.shared import progress_bar
+from ecollm_lab.sweeps import Progress
 from tests.support.commands import call
 
 
@@ -28,3 +30,13 @@ def test_what_the_system_refuses_is_one_message(monkeypatch, error, says):
     monkeypatch.setattr("ecollm_lab.domains.check_domain", refused)
     said = call("check-domain", "data/smart_home", code=1)
     assert said == f"Error: {says}\n"
+
+
+def test_each_notice_of_a_sweep_is_printed_once(capsys):
+    progress = Progress(2)
+    with progress_bar() as show:
+        for notices in ([], ["it is slow"], ["it is slow", "it billed more"]):
+            progress.notices = notices
+            show(progress)
+    said = capsys.readouterr().err
+    assert said.count("Notice: it is slow\n") == said.count("Notice: it billed more\n") == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecollm_lab.emulator import Budget, emulate_domain
+from ecollm_lab.emulator import Budget, ExplorationOptions, emulate_domain
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import DomainOptions, Ended, sweep_domain
 from tests.conftest import LetterEncoder
@@ -144,3 +144,15 @@ def test_a_sweep_that_a_cap_ends_early_says_so_as_a_kind_and_as_a_sentence(judge
     assert progress.ended is Ended.BUDGET
     assert "budget spent" in progress.stopped
     assert trace.provenance["sweep"]["charged_usd"] <= 0.003
+
+
+def test_an_exploration_passes_on_the_notices_of_its_sweeps(judge, tmp_path):
+    seen = []
+    emulate_domain(
+        "data/smart_home",
+        Budget(outcomes=4),
+        options=ExplorationOptions(path_ids=list(PATHS)),
+        on_progress=lambda progress: seen.append(list(progress.notices)),
+        **files(judge, tmp_path, "verbose:20"),
+    )
+    assert any("billed" in notice for notice in seen[-1])
