@@ -11,7 +11,7 @@ import pytest
 from ecollm_lab import figures
 from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.figures import axes
-from ecollm_lab.policies import fit_policy
+from ecollm_lab.policies import POLICIES, fit_policy
 from ecollm_lab.policies.slos import slo_grid, study_slos
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
@@ -237,3 +237,11 @@ def test_a_picture_is_as_tall_as_its_figure(drawn, tmp_path):
     assert len(data) > 10_000
     with pytest.raises(SystemExit, match="No figure 'smart_home_speed'"):
         main(["smart_home_speed"], tmp_path)
+
+
+def test_every_policy_has_a_look_of_its_own_and_no_figure_can_be_uploaded(drawn):
+    looks = [figures.style.policy_look(name)[:2] for name in (*POLICIES, "oracle")]
+    assert len(set(looks)) == len(looks)
+    assert set(POLICIES) <= set(figures.style.POLICIES)
+    for frame, plot in drawn.values():
+        assert "sendChartToCloud" in plot(frame, "here").layout.modebar.remove
