@@ -177,9 +177,9 @@ class Board:
         means = [resampling.mean(t) for t in tables]
         tails = [resampling.p95(t) for t in tables[1:]]
         raw = resampling.resample(tables[0], blocks)
-        compared = [
-            resampling.resample(t if complete else resampling.centred(t), blocks) for t in tables
-        ]
+        centred = tables if complete else [resampling.centred(t) for t in tables]
+        first = raw if complete else resampling.resample(centred[0], blocks)
+        compared = [first, *(resampling.resample(t, blocks) for t in centred[1:])]
         fixed = [np.broadcast_to(t.astype(np.float32), raw.shape) for t in tails]
         low, high = resampling.interval(raw)
         states = {
