@@ -1,4 +1,6 @@
-"""Distil the default encoder into a static one, data/encoder: one vector per token, the leading principal components, in int8.
+"""Distil the default encoder into a static one, data/encoder: one vector per token.
+
+It keeps the leading principal components, in int8.
 
 `python -m scripts.distil_encoder [FOLDER]`, about half a minute on one core. Distilling needs one
 package more than using the result: `pip install --no-deps skeletoken==0.6.1` (with its dependencies

@@ -1,4 +1,4 @@
-"""Photograph the figures of `make reproduce` as PNG with a headless Chromium, where one is installed.
+"""Photograph the figures of `make reproduce` as PNG with a headless Chromium.
 
 python -m scripts.pictures                     those the README and the docs may show
 python -m scripts.pictures all                 every figure

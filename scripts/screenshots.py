@@ -1,4 +1,4 @@
-"""Photograph the SLO explorer in a real JupyterLab: at its start, under a tight SLO, under an infeasible one.
+"""Photograph the explorer in a real JupyterLab: at its start, and under two SLOs.
 
 python -m scripts.screenshots
 """

@@ -10,13 +10,12 @@ import pandas as pd
 
 from ecollm_lab.emulator.allocation import even_share, share
 from ecollm_lab.emulator.estimates import Estimates, slo_regret
+from ecollm_lab.emulator.status import with_status
 from ecollm_lab.records import LabError, Outcome, Path, Query
 
 # Paths asked together on one query: they are compared on the same question, and prefixes that they
 # share run once.
 PER_QUERY = 4
-# a path less probable than this to be on the front, overall and in every cluster, is set aside
-SET_ASIDE = 0.01
 # A batch is this share of the outcomes so far, so that fits stay few however long the sweep.
 GROWTH, SMALLEST_BATCH = 0.2, 16
 LARGE = 500_000  # with more cells than this, one step of learning variances per batch
@@ -281,39 +280,4 @@ class Emulator:
         "failed" if every attempt on it failed.
         """
         frame = self.refresh(thorough=True).fronts()
-        best = frame.groupby("path_id")["front_probability"].max()
-        aside = best[best < SET_ASIDE].index
-        draws = self.estimates.draws()
-        status = dict.fromkeys(self.path_ids, "kept") | dict.fromkeys(aside, "set aside")
-        status |= {
-            path_id: "failed"
-            for path_id, failed in zip(self.path_ids, self.given_up, strict=True)
-            if failed
-        }
-        because = {
-            path_id: self._dominator(draws, self._column[path_id])
-            for path_id in aside
-            if status[path_id] == "set aside"
-        }
-        because |= {
-            path_id: "every attempt on it failed"
-            for path_id, what in status.items()
-            if what == "failed"
-        }
-        frame["status"], frame["because"] = (
-            frame["path_id"].map(status),
-            frame["path_id"].map(because).fillna(""),
-        )
-        frame.loc[frame["status"] == "failed", "on_front"] = False
-        return frame
-
-    def _dominator(self, draws: np.ndarray, p: int) -> str:
-        own = draws[:, [p], :]
-        sign = np.array([-1.0, 1.0, 1.0])
-        worse = (sign * draws <= sign * own).all(axis=2) & (draws != own).any(axis=2)
-        probability = worse.mean(axis=0)
-        by = int(probability.argmax())
-        return (
-            f"{self.path_ids[by]} is at least as good in quality, cost and latency with probability"
-            f" {probability[by]:.2f}"
-        )
+        return with_status(frame, self.estimates.draws(), self.path_ids, self.given_up)

@@ -1,4 +1,4 @@
-"""What choosing whole paths buys: worked by hand on four paths, and against every choice there is."""
+"""What choosing whole paths buys: worked by hand, and against every choice there is."""
 
 from dataclasses import replace
 from itertools import product
