@@ -55,7 +55,7 @@ def test_a_sweep_measures_resumes_and_exports(place):
     ]  # one for each run that measured anything
     assert [run["outcomes"] for run in runs] == [5, 11]
     asked = [sum(run["stage_executions_without_sharing"].values()) for run in runs]
-    assert asked == [5 * 4, 11 * 4]
+    assert asked == [5 * 5, 11 * 5]
     assert all(
         0 < sum(run["stage_executions"].values()) < n and run["seconds"] >= 0
         for run, n in zip(runs, asked, strict=True)
