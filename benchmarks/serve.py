@@ -168,7 +168,7 @@ async def ask(
 
 
 def load(n: int) -> list[dict[str, Any]]:
-    """Measure overhead, losses and memory over n served requests, and the wait for an edge model."""
+    """Measure overhead, losses and memory over n served requests, and waits for an edge model."""
     judge = Judge()
     try:
         with server(judge.base_url) as (address, pid):

@@ -1,4 +1,4 @@
-"""Adaptation: forecasts follow what happens, and the share of broken limits is held to its target."""
+"""Adaptation: forecasts follow what happens, and broken limits are held to their target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recorded trace replayed in simulated time while the world drifts: adaptive, frozen and oracle."""
+"""A recorded trace replayed while the world drifts: adaptive, frozen and oracle choices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.models import default_encoder
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving.adaptation import Adaptation
@@ -18,6 +17,7 @@ from ecollm_lab.serving.forecasts import Forecast, PolicyForecasts
 from ecollm_lab.traces import Trace, require_trace
 from ecollm_lab.traces.path_ids import model_of
 
+Row = dict[str, float | bool | str | None]
 FAILS_AFTER_S = 0.1  # an attempt at a model that is down
 
 
@@ -55,8 +55,9 @@ class Drift:
 
 @dataclass(eq=False)
 class World:
-    """What every path would do for one question, after drift; every array has the shape (paths,)."""
+    """What every path would do for one question, after drift; arrays have the shape (paths,)."""
 
+    path_ids: Sequence[str]
     models: Sequence[str]
     quality: np.ndarray
     cost: np.ndarray
@@ -66,9 +67,14 @@ class World:
 
     @classmethod
     def at(
-        cls, tables: Sequence[np.ndarray], models: Sequence[str], drifts: Sequence[Drift], step: int
+        cls,
+        path_ids: Sequence[str],
+        tables: Sequence[np.ndarray],
+        drifts: Sequence[Drift],
+        step: int,
     ) -> World:
         """Return the recorded outcomes of the question at a step, changed by what is in force."""
+        models = [model_of(path_id) for path_id in path_ids]
         quality, cost, latency = (table[step].copy() for table in tables)
         down, factors = np.zeros(len(models), dtype=bool), np.ones(len(models))
         for drift in drifts:
@@ -77,16 +83,19 @@ class World:
                 latency[hit] += drift.added_latency_s
                 factors[hit] *= drift.price_factor
                 down |= hit & drift.down
-        return cls(models, quality, cost * factors, latency, down, factors)
+        return cls(path_ids, models, quality, cost * factors, latency, down, factors)
 
-    def row(self, path: int | None, slo: SLO, late_s: float = 0.0) -> dict[str, float | bool]:
+    def row(self, path: int | None, slo: SLO, late_s: float = 0.0) -> Row:
         """Return what a choice gave; of None or a path that is down, nothing and a broken limit."""
         if path is None or self.down[path]:
-            spent = late_s + FAILS_AFTER_S
-            return {"quality": 0.0, "cost_usd": 0.0, "latency_s": spent, "broke": True}
+            path_id = None if path is None else self.path_ids[path]
+            lost = {"quality": 0.0, "cost_usd": 0.0, "broke": True}
+            spent = late_s if path is None else late_s + FAILS_AFTER_S
+            return {"path_id": path_id, "latency_s": spent, **lost}
         cost, latency = self.cost[path], self.latency[path] + late_s
         broke = not bool(slo.keeps(np.array(cost), np.array(latency)))
         return {
+            "path_id": self.path_ids[path],
             "quality": float(self.quality[path]),
             "cost_usd": float(cost),
             "latency_s": float(latency),
@@ -112,6 +121,22 @@ class _Adaptive:
 
     def __post_init__(self) -> None:
         self.circuits = {name: Circuit() for name in self.adaptation.names}
+
+    def beside(self, world: World, forecast: Forecast, frozen: str, now: float) -> dict[str, Row]:
+        """Return what this, the frozen policy's path and the oracle's gave, by decider."""
+        return {
+            "adaptive": self.row(forecast, world, now),
+            "frozen": world.row(list(world.path_ids).index(frozen), self.slo),
+            "oracle": world.row(world.best(self.slo), self.slo),
+        }
+
+    def row(self, forecast: Forecast, world: World, now: float) -> Row:
+        """Return what answering a question gave, and the price and the bound after it."""
+        path, late_s = self.answer(forecast, world, now)
+        row = world.row(path, self.slo, late_s)
+        if self.slo.limits:
+            self.adaptation.broke(bool(row["broke"]))
+        return row | {"price": self.adaptation.price, "bound": self.adaptation.bound}
 
     def answer(self, forecast: Forecast, world: World, now: float) -> tuple[int | None, float]:
         """Return the path that answers and the seconds lost in failed attempts."""
@@ -178,10 +203,9 @@ def replay_drift(
     Returns
     -------
     pd.DataFrame
-        One row per question and decider: `decider` ("adaptive", "frozen", "oracle"), `question`,
-        `path_id`, `quality`, `cost_usd`, `latency_s`, `broke` and, of the adaptive ones, `price`
-        and `bound` after it. Frozen is the policy as it was fitted; the oracle knows the outcomes
-        of every path. A question without an answer has quality 0 and breaks its limits.
+        One row per question and `decider` ("adaptive", "frozen" as fitted, "oracle" that knows
+        every outcome): `question`, `path_id`, `quality`, `cost_usd`, `latency_s`, `broke` and, of
+        the adaptive ones, `price` and `bound`. A question without an answer breaks its limits.
 
     Raises
     ------
@@ -189,58 +213,51 @@ def replay_drift(
         If outcomes of the policy's paths are missing, or a drift names an unknown model.
 
     """
-    require_trace(trace)
     forecasts = PolicyForecasts(policy)
     models = [model_of(path_id) for path_id in forecasts.path_ids]
+    _require_models(drifts, models)
+    tables, order = _tables(trace, forecasts.path_ids, seed)
+    if embeddings is None:
+        embeddings = policy.embed(trace.queries["text"].tolist())
+    embeddings = np.asarray(embeddings)[order]
+    frozen = policy.select(embeddings, slo, infeasible="least_violating")
+    adaptive = _Adaptive(adaptation or Adaptation(models, forecasts.target), forecasts.allowed, slo)
+    rows = []
+    for step, path_id in enumerate(frozen):
+        world = World.at(forecasts.path_ids, tables, drifts, step)
+        given = adaptive.beside(world, forecasts.of(embeddings[step]), path_id, step * step_s)
+        rows += [{"decider": name, "question": step, **row} for name, row in given.items()]
+    return pd.DataFrame(rows)
+
+
+def _require_models(drifts: Sequence[Drift], models: Sequence[str]) -> None:
     for drift in drifts:
         if drift.model not in models:
             raise LabError(
                 f"A drift names the model {drift.model!r}; the policy's paths have:"
                 f" {', '.join(dict.fromkeys(models))}."
             )
-    order = np.random.default_rng(seed).permutation(len(trace.query_ids))
-    tables = _tables(trace, forecasts.path_ids, order)
-    if embeddings is None:
-        embeddings = (policy.encoder or default_encoder()).encode(trace.queries["text"].tolist())
-    embeddings = np.asarray(embeddings)[order]
-    chosen = policy.select(embeddings, slo, infeasible="least_violating")
-    frozen = [forecasts.path_ids.index(path_id) for path_id in chosen]
-    adaptation = adaptation or Adaptation(models, forecasts.target)
-    adaptive = _Adaptive(adaptation, forecasts.allowed, slo)
-    rows = []
-    for step in range(len(order)):
-        world = World.at(tables, models, drifts, step)
-        path, late_s = adaptive.answer(forecasts.of(embeddings[step]), world, step * step_s)
-        done = world.row(path, slo, late_s)
-        if slo.limits:
-            adaptation.broke(bool(done["broke"]))
-        price = {"price": adaptation.price, "bound": adaptation.bound}
-        best = world.best(slo)
-        for decider, one, given in (
-            ("adaptive", path, done | price),
-            ("frozen", frozen[step], world.row(frozen[step], slo)),
-            ("oracle", best, world.row(best, slo)),
-        ):
-            path_id = None if one is None else forecasts.path_ids[one]
-            rows.append({"decider": decider, "question": step, "path_id": path_id, **given})
-    return pd.DataFrame(rows)
 
 
 def drift_summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return, per decider, mean quality, cost and latency, the share of broken limits, its bound."""
+    """Return, per decider, means, the share of broken limits and, where it has one, its bound."""
     grouped = frame.groupby("decider", sort=False)
     table = grouped[["quality", "cost_usd", "latency_s", "broke"]].mean()
     return table.rename(columns={"broke": "violation_rate"}).assign(bound=grouped["bound"].last())
 
 
-def _tables(trace: Trace, path_ids: Sequence[str], order: np.ndarray) -> list[np.ndarray]:
-    """Return quality, cost and latency, shape (queries, paths) each, in the order of questions."""
+def _tables(
+    trace: Trace, path_ids: Sequence[str], seed: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return quality, cost and latency, (queries, paths) each, as asked, and the order of asking."""
+    require_trace(trace)
     missing = [path_id for path_id in path_ids if path_id not in trace.path_ids]
     if missing:
         raise LabError(
             f"The trace has no outcomes of {len(missing)} of the policy's paths, such as"
             f" {missing[0]}; replay it on a trace of the same sweep."
         )
+    order = np.random.default_rng(seed).permutation(len(trace.query_ids))
     columns = [trace.path_ids.index(path_id) for path_id in path_ids]
     tables = [trace.array(name)[order][:, columns] for name in ("quality", "cost_usd", "latency_s")]
     if any(np.isnan(table).any() for table in tables):
@@ -248,4 +265,4 @@ def _tables(trace: Trace, path_ids: Sequence[str], order: np.ndarray) -> list[np
             "Some outcomes of the policy's paths are missing in the trace; a replay needs quality,"
             " cost and latency of every question on every path."
         )
-    return tables
+    return tables, order

@@ -1,4 +1,4 @@
-"""What a policy expects of each path for one question: quality, and the logarithms of cost and time."""
+"""What a policy expects of each path for one question: quality, cost and latency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New prices without a new policy: by which factor a changed catalog multiplies each path's cost."""
+"""New prices without a new policy: the factor of each path's cost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def _factor(before: Model, after: Model, tokens_in: float, tokens_out: float) ->
             _ratio(after.price_in_usd_per_mtok, before.price_in_usd_per_mtok),
             _ratio(after.price_out_usd_per_mtok, before.price_out_usd_per_mtok),
         )
-    return _ratio(*(m.cost_usd(0.0, tokens_in, tokens_out) for m in (after, before)))  # type: ignore[arg-type]
+    return _ratio(
+        tokens_in * after.price_in_usd_per_mtok + tokens_out * after.price_out_usd_per_mtok,
+        tokens_in * before.price_in_usd_per_mtok + tokens_out * before.price_out_usd_per_mtok,
+    )
 
 
 def _ratio(after: float, before: float) -> float:

@@ -136,7 +136,7 @@ def _limits(slo: SLO) -> str:
 
 
 def results_table(results: Iterable[Answer | Refused]) -> pd.DataFrame:
-    """Return one row per result: path, expected and actual quality, cost and latency, what bound."""
+    """Return one row per result: its path, what was expected and what happened, what bound."""
     rows = [_row(one) for one in results]
     columns = "path_id expected_quality quality expected_usd cost_usd expected_s latency_s attempts"
     return pd.DataFrame(rows, columns=[*columns.split(), "bound", "refused"])

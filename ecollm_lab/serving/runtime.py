@@ -144,7 +144,7 @@ class Runtime:
         self.forecasts.of(self.forecasts.embed("warm up"))
 
     def _note(self, result: Answer | Refused) -> None:
-        """Remember a result; where a limit was set and time or money was spent, learn if it broke."""
+        """Remember a result, and learn whether it broke a limit."""
         with self.learning:
             self.results.append(result)
             if not result.slo.limits:

@@ -16,7 +16,7 @@ STILL = Pace(exploration=0.0)
 
 
 class Scripted:
-    """A scripted model: answers after `delay_s`, and no sooner than `wait_for` is set; counts calls."""
+    """Answers after `delay_s`, and no sooner than `wait_for` is set; counts its calls."""
 
     def __init__(self, name, delay_s=0.0, text="90 grams", wait_for=None):
         self.name, self.delay_s, self.text = name, delay_s, text
