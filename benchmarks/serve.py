@@ -53,6 +53,7 @@ from tests.support.rig import cloud
 from tests.support.scripted_server import Judge
 
 CLIENTS, EDGE_CLIENTS = 50, 8
+SPREAD_S = 0.5  # over which clients begin
 HOSTED, EDGE = ("ok:500", "ok:500~other"), "pocket-s-f16"
 DOMAINS = ("smart_home", "automotive")
 AIMS = {
@@ -150,7 +151,8 @@ async def ask(
     left, replies = iter(numbers), dict.fromkeys(numbers, (float("nan"), None))
     async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=clients)) as http:
 
-        async def client() -> None:
+        async def client(start_s: float) -> None:
+            await asyncio.sleep(start_s)  # else all ask in step, and wait for each other
             for number in left:
                 content = f"how heavy is the Halo bulb number {number}?"
                 messages = [{"role": "user", "content": content}]
@@ -163,7 +165,7 @@ async def ask(
                 seconds = time.perf_counter() - began
                 replies[number] = (seconds, reply.json() if reply.status_code == 200 else None)
 
-        await asyncio.gather(*(client() for _ in range(clients)))
+        await asyncio.gather(*(client(SPREAD_S * i / clients) for i in range(clients)))
     return list(replies.values())
 
 

@@ -40,6 +40,28 @@ class Wish:
     cancel: Future[None] | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """A path, chosen `used` seconds after the question came, with what was `left` of its limits."""
+
+    path: int
+    outlook: Outlook
+    left: SLO
+    usable: np.ndarray
+    used: float
+
+    def expected(self, spent_usd: float) -> Expected:
+        """Return what is expected of the whole answer, with what earlier attempts took and cost."""
+        outlook, path = self.outlook, self.path
+        return Expected(
+            quality=float(outlook.quality[path]),
+            cost_usd=spent_usd + float(outlook.cost_usd[path]),
+            latency_s=self.used + float(outlook.latency_s[path]),
+            wait_s=float(outlook.wait_s[path]),
+            risk=float(outlook.risk(self.left)[path]),
+        )
+
+
 @dataclass(eq=False)
 class Question:
     """A wish while a Runtime works on it."""
@@ -58,7 +80,8 @@ class Question:
         while True:
             if self._gone():
                 return self._refused(Reason.CANCELLED)
-            left = self._left()
+            used = self.runtime.clock() - self.began
+            left = self._left(used)
             if left is None:
                 return self._refused(Reason.DEADLINE if self.attempts else Reason.INFEASIBLE)
             outlook = self.runtime.outlook(self.forecast)
@@ -68,7 +91,7 @@ class Question:
                 return self._refused(Reason.ENDPOINTS if self.attempts else self._why(usable))
             done = self._attempt(path, outlook, usable)
             if done is not None:
-                return self._answer(path, outlook, usable, done)
+                return self._answer(Choice(path, outlook, left, usable, used), done)
 
     def _choice(self, outlook: Outlook, left: SLO, usable: np.ndarray) -> int | None:
         if self.wish.path_id is not None:
@@ -81,9 +104,9 @@ class Question:
     def _why(self, usable: np.ndarray) -> Reason:
         return Reason.INFEASIBLE if usable.any() else Reason.ENDPOINTS
 
-    def _left(self) -> SLO | None:
-        """Return the SLO less what was used up; None if the time is over."""
-        slo, used = self.wish.slo, self.runtime.clock() - self.began
+    def _left(self, used: float) -> SLO | None:
+        """Return the SLO less the seconds and the money used up; None if the time is over."""
+        slo = self.wish.slo
         seconds, usd = slo.max_latency_s, slo.max_cost_usd
         if seconds is not None:
             seconds -= used
@@ -188,21 +211,16 @@ class Question:
                 if news:
                     self.runtime.adaptation.failed(path, now)
 
-    def _answer(self, path: int, outlook: Outlook, usable: np.ndarray, outcome: Outcome) -> Answer:
-        slo, delay = self.wish.slo, self.runtime.model(path).network_delay_s
+    def _answer(self, choice: Choice, outcome: Outcome) -> Answer:
+        slo, path = self.wish.slo, choice.path
+        delay = self.runtime.model(path).network_delay_s
         latency_s = self.runtime.clock() - self.began + delay
         kept = bool(slo.keeps(np.array(self.spent_usd), np.array(latency_s)))
         return Answer(
             text=outcome.answer,
             path_id=self.runtime.path_ids[path],
             slo=slo,
-            expected=Expected(
-                quality=float(outlook.quality[path]),
-                cost_usd=float(outlook.cost_usd[path]),
-                latency_s=float(outlook.latency_s[path]),
-                wait_s=float(outlook.wait_s[path]),
-                risk=float(outlook.risk(slo)[path]),
-            ),
+            expected=choice.expected(self.spent_usd - outcome.cost_usd),
             quality=None if np.isnan(outcome.quality) else outcome.quality,
             cost_usd=self.spent_usd,
             latency_s=latency_s,
@@ -210,7 +228,7 @@ class Question:
             tokens_out=outcome.tokens_out,
             truncated=outcome.truncated,
             kept=kept,
-            bound=bound_limits(outlook, slo, path, usable),
+            bound=bound_limits(choice.outlook, choice.left, path, choice.usable),
             attempts=tuple(self.attempts),
         )
 

@@ -11,6 +11,7 @@ from ecollm_lab.records import SLO, Limit
 
 LIKELY = 0.5  # a path that breaks a limit at least this probably is not a first choice
 TOLERANCE = 0.02  # of quality, given up for a cheaper or a faster path
+NOTICED = 0.01  # of the probability to break a limit: less does not stand in the way
 TAIL_SD = 1.645  # standard deviations from the middle to the 95th percentile
 
 
@@ -105,7 +106,7 @@ def bound_limits(outlook: Outlook, slo: SLO, chosen: int, usable: np.ndarray) ->
     names = [
         limit.name
         for limit in slo.limits
-        if (better & (outlook.breaks(limit) > outlook.breaks(limit)[chosen])).any()
+        if (better & (outlook.breaks(limit) > outlook.breaks(limit)[chosen] + NOTICED)).any()
     ]
     if slo.min_quality is not None and outlook.quality[chosen] < slo.min_quality:
         names.append("min_quality")

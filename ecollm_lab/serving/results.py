@@ -48,7 +48,8 @@ class Attempt:
 class Expected:
     """What was expected of the chosen path: the middle of its forecast, and the risk.
 
-    `risk` is how probably it breaks a limit or fails; `latency_s` includes the wait for a turn.
+    `risk` is how probably it breaks a limit or fails; `latency_s` includes the time until the
+    choice and the wait for a turn, `cost_usd` what earlier attempts cost.
     """
 
     quality: float
