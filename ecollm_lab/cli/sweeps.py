@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,6 @@ from ecollm_lab.records import DATA, LabError
 
 if TYPE_CHECKING:
     from ecollm_lab.sweeps import Progress
-    from ecollm_lab.sweeps.preflight import Estimate
     from ecollm_lab.traces import Trace
 
 
@@ -84,7 +84,7 @@ def sweep(
     _report(trace, file, progress)
 
 
-def _print_estimates(estimates: list[Estimate]) -> None:
+def _print_estimates(estimates: Iterable[object]) -> None:
     for one in estimates:
         typer.echo(f"Estimate: {one}", err=True)
 

@@ -8,7 +8,8 @@ from threading import Event
 
 from ecollm_lab.domains import Domain
 from ecollm_lab.emulator.emulator import Pair
-from ecollm_lab.models import BudgetSpent, ModelPool, default_encoder
+from ecollm_lab.models import ModelPool, default_encoder
+from ecollm_lab.models.replies import BudgetSpent
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import Outcome
 from ecollm_lab.sweeps import Progress, Store, SweepOptions, fingerprints, sweep

@@ -1,3 +1,4 @@
+from . import fetching as fetching
 from . import replies as replies
 from .catalog import Catalog as Catalog
 from .catalog import Model as Model
@@ -6,7 +7,6 @@ from .encoders import CachedEncoder as CachedEncoder
 from .encoders import Encoder as Encoder
 from .encoders import default_encoder as default_encoder
 from .pool import ModelPool as ModelPool
-from .replies import BudgetSpent as BudgetSpent
 from .replies import CallFailed as CallFailed
 from .replies import EndpointClosed as EndpointClosed
 from .replies import Reply as Reply

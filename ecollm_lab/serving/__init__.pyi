@@ -1,3 +1,4 @@
+from . import server as server
 from .adaptation import Adaptation as Adaptation
 from .adaptation import Pace as Pace
 from .drift import Drift as Drift

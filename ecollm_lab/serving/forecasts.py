@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from ecollm_lab.policies import Policy
-from ecollm_lab.policies.training import Spend
 
 TINY = 1e-12  # what stands for zero where a logarithm is taken
 SPENT = ("cost_usd", "latency_s")
@@ -92,7 +91,16 @@ class PolicyForecasts:
         return np.asarray(found.predictor.predict(embeddings)[0], dtype=float), found.sd
 
 
-def _over_all(spend: Spend) -> tuple[np.ndarray, np.ndarray]:
+class _Spend(Protocol):
+    @property
+    def outcomes(self) -> np.ndarray: ...
+    @property
+    def mean(self) -> np.ndarray: ...
+    @property
+    def p95(self) -> np.ndarray: ...
+
+
+def _over_all(spend: _Spend) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and standard deviation of the logarithms over all queries, (paths,) each.
 
     Of estimates, whose single outcomes are not known, the 95th percentile tells the deviation.

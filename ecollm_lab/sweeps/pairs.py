@@ -10,8 +10,8 @@ from math import ceil
 from threading import Event
 
 from ecollm_lab.domains import Domain
-from ecollm_lab.models import BudgetSpent, CallFailed, Catalog
-from ecollm_lab.models.replies import CallState, most_usd
+from ecollm_lab.models import CallFailed, Catalog
+from ecollm_lab.models.replies import BudgetSpent, CallState, most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.paths.components import own_digests
 from ecollm_lab.records import Path, Query

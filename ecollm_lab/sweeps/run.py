@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from ecollm_lab.domains.judging import build_judge_prompt
-from ecollm_lab.models import BudgetSpent, CallFailed, EndpointClosed, Model, Reply
-from ecollm_lab.models.replies import CallState, Withdrawn
+from ecollm_lab.models import CallFailed, EndpointClosed, Model, Reply
+from ecollm_lab.models.replies import BudgetSpent, CallState, Withdrawn
 from ecollm_lab.paths import Memo, Pipeline, Prepared
 from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
 from ecollm_lab.sweeps.calls import Calls

@@ -8,7 +8,8 @@ import textwrap
 
 import pytest
 
-from ecollm_lab.models import BudgetSpent, Reply
+from ecollm_lab.models import Reply
+from ecollm_lab.models.replies import BudgetSpent
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Store
 from ecollm_lab.sweeps.store.store import Spending

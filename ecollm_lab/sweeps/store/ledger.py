@@ -9,8 +9,8 @@ import sqlite3
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
-from ecollm_lab.models import BudgetSpent, Reply
-from ecollm_lab.models.replies import storable
+from ecollm_lab.models import Reply
+from ecollm_lab.models.replies import BudgetSpent, storable
 
 _REPLY = [column.name for column in fields(Reply) if column.name not in ("repeats", "spread_s")]
 

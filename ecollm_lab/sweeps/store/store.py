@@ -15,8 +15,8 @@ from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Any
 
-from ecollm_lab.models import BudgetSpent, Reply
-from ecollm_lab.models.replies import CallState, storable
+from ecollm_lab.models import Reply
+from ecollm_lab.models.replies import BudgetSpent, CallState, storable
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.store import ledger
 from ecollm_lab.sweeps.store.file import Owner, locate, open_file

@@ -58,49 +58,29 @@ def import_outcomes(
 ) -> Trace:
     """Read recorded outcomes as a trace; what the source does not record stays NaN.
 
-    Runs that a provider refused or cut off are left out and counted: their answer is an error.
+    Runs that a provider refused or cut off are left out and counted. docs/recorded.md has
+    examples; `ecollm-lab import --help` says the same in short.
 
     Parameters
     ----------
     format
-        One of `FORMATS`: "homeassistant", a clone of home-assistant-datasets; "routerbench", its
-        wide table as CSV or Parquet; "routellm", a CSV of its evals or a folder of them; "long", a
-        CSV or Parquet with one row per (query, path).
+        One of `FORMATS`.
     source
-        The file or folder. CSV is UTF-8. A pickle is refused: it could run code.
+        The file or folder. A pickle is refused: it could run code.
     columns
-        For "long": {one of `published.NAMES`: the file's column, or that and its unit}, e.g.
-        {"quality": ("score", "percent"), "latency_s": "latency_ms", "kind": "domain"}. Only
-        query_id, path_id and quality must be there; `placement` is "edge" or "cloud". A unit is
-        one of `units.UNITS` or a number, how many of the trace's unit one is (a rate, for a
-        currency). Without a unit the column's name says it; where that says none either, the
-        trace's unit is taken, and the trace's notes say so.
+        For "long": {a trace column: the file's column, or that and its unit}, for example
+        {"quality": ("score", "percent")}. query_id, path_id and quality must be there.
     exclude
-        (column, value) pairs; rows with that value are dropped. A column is the trace's or, for
-        "long", also the file's.
+        (column, value) pairs; rows with that value are dropped.
     repeats
-        What to do with a repeated (query_id, path_id). "error": refuse it. "mean": take the mean
-        of what is recorded; the number of rows is in `n_repeats`. "by_text": make ids of the
-        texts, then as "mean"; so an id with two texts is two queries, and a text with two ids is
-        one. Home Assistant reports are always averaged: they repeat each request.
+        A repeated (query_id, path_id): "error" refuses it, "mean" takes the mean, "by_text" makes
+        ids of the texts first. Home Assistant reports are always averaged.
     prices
-        CSV with path_id, price_in_usd_per_mtok, price_out_usd_per_mtok. Gives cost_usd = tokens ×
-        price where cost is not recorded and tokens and price are.
+        CSV with path_id, price_in_usd_per_mtok, price_out_usd_per_mtok, for costs not recorded.
     heldout_share
-        In [0, 1): the share of distinct texts that is held out, at random, unless the source
-        records both train and heldout (or test). Queries whose texts differ only in case, spaces
-        or a final full stop are on the same side.
+        In [0, 1): share of distinct texts held out, unless the source records a split.
     seed
         Of that random split; it does not depend on the order of rows.
-
-    Returns
-    -------
-    Trace
-        Source "recorded". Provenance: format, file, sha256 (of the file, or of the sorted relative
-        names and contents of the files read), imported_at, url and licence where known, rows read,
-        dropped and averaged, failed runs per path, notes on what was assumed, columns not
-        recorded, how it was split, and the placement of models where recorded. Answers are kept
-        unless they are averaged; further columns of the file are not.
 
     Raises
     ------
@@ -125,21 +105,24 @@ def import_outcomes(
     queries["split"], notes["split"] = split.of(queries)
     mean = repeats != "error" or format == "homeassistant"
     outcomes, notes["rows_averaged"] = one_per_pair(frame, mean=mean)
+    notes["not_recorded"] = _absent(outcomes, queries)
+    about = _ABOUT[format] | {"format": format, "sha256": _sha256(found.files, source)}
+    return Trace.from_frame(outcomes, queries, _provenance(source, about | _placed(frame) | notes))
+
+
+def _absent(outcomes: pd.DataFrame, queries: pd.DataFrame) -> list[str]:
+    """Return the names of the columns that hold nothing recorded."""
     absent = [c for c in COLUMNS[3:] if outcomes[c].isna().all()]
-    absent += [c for c, blank in (("text", ""), ("kind", "unknown")) if (queries[c] == blank).all()]
-    provenance = {
-        "source": "recorded",
-        "domain": source.resolve().stem,
-        "format": format,
-        "file": source.resolve().name,
-        **_ABOUT[format],
-        "sha256": _sha256(found.files, source),
-        "imported_at": date.today().isoformat(),
-        "not_recorded": absent,
-        **_placed(frame),
-        **notes,
-    }
-    return Trace.from_frame(outcomes, queries, provenance)
+    blank = (("text", ""), ("kind", "unknown"))
+    return absent + [c for c, value in blank if (queries[c] == value).all()]
+
+
+def _provenance(source: FilePath, more: dict[str, Any]) -> dict[str, Any]:
+    """Say where a recorded trace comes from and when it was read."""
+    file = source.resolve()
+    today = date.today().isoformat()
+    own = {"source": "recorded", "domain": file.stem, "file": file.name, "imported_at": today}
+    return own | more
 
 
 def _found(format: str, source: FilePath, columns: Mapping[str, str | tuple[str, str]]) -> Found:
