@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m benchmarks.<name> --json OUT.json`; all competitors in one process on the same inputs."""
+"""Benchmarks, all competitors in one process: `python -m benchmarks.<name> --json OUT.json`."""

@@ -60,7 +60,7 @@ def trace_of(n_queries: int) -> tuple[Trace, np.ndarray, np.ndarray]:
 
 
 def peer(n_models: int) -> Callable[[np.ndarray], Any] | None:
-    """Return ParetoBandit's decision over so many models, greedy; None where it is not installed."""
+    """Return ParetoBandit's greedy decision over so many models; None where it is missing."""
     try:
         from pareto_bandit import BanditRouter
         from pareto_bandit.feature_service import FeatureService

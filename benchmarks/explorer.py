@@ -1,4 +1,4 @@
-"""How long the explorer takes: from a key to the painted figure, per drag, to open, and what a move costs the kernel.
+"""How fast the explorer is: from a key to the painted figure, in a drag, and when it opens.
 
 `python -m benchmarks.explorer --json OUT.json [--quick]`
 
@@ -27,25 +27,19 @@ import numpy as np
 import pandas as pd
 from comm import DummyComm
 
+from benchmarks.explorer_timing import drag_repaints, floor_ms, key_to_paint_ms
 from ecollm_lab.explorer import explore
 from ecollm_lab.explorer.decision import decide
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
-from scripts.browser import (
-    SeenExplorer,
-    chromium_page,
-    drag_repaints,
-    find_chromium,
-    floor_ms,
-    key_to_paint_ms,
-)
+from scripts.browser import SeenExplorer, chromium_page, find_chromium
 
 TRACE = Path("data/traces/smart_home.parquet")
 Record = dict[str, Any]
 
 
 def made_up(n_queries: int, n_paths: int, seed: int = 0) -> Trace:
-    """Return a trace with every outcome present: harder and easier queries, better and worse paths, skewed cost and latency."""
+    """Return a whole trace: hard and easy queries, good and bad paths, skewed cost and latency."""
     rng = np.random.default_rng(seed)
     skill, ease = rng.normal(0.5, 1, n_paths), rng.normal(0, 1, n_queries)
     quality = rng.random((n_queries, n_paths)) < 1 / (1 + np.exp(-(skill + ease[:, None])))
@@ -108,7 +102,7 @@ def counted() -> Iterator[list[int]]:
 
 
 def of_moves(quick: bool) -> list[Record]:
-    """Measure what a move costs the kernel: bytes beyond the state, and a decision at three sizes."""
+    """Measure a move's bytes to the kernel beyond the state, and a decision at three sizes."""
     records: list[Record] = []
     for n_paths, n_queries in ((300, 1_000), (5_000, 200), (20_000, 60)):
         explorer = explore(made_up(n_queries, n_paths))

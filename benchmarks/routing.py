@@ -1,4 +1,4 @@
-"""The Runtime policy against every baseline, on measured domains and on recorded outcomes of real systems.
+"""Our policy against every baseline, on measured domains and on recorded outcomes.
 
 `python -m benchmarks.routing --json OUT.json [--parquet FILE] [--quick] [--traces NAME,NAME]`
 
@@ -108,7 +108,7 @@ def _recorded(name: str, most: int, seed: int) -> Trace:
 
 
 def slo_grid(train: Trace, n_limits: int = N_LIMITS) -> dict[str, SLO]:
-    """Return SLOs by name, "c2 t3": second limit of cost, third of latency; the last is no limit."""
+    """Return SLOs by name, "c2 t3" for the second cost and third latency; the last is no limit."""
     limits: dict[str, list[float | None]] = {}
     for column in ("cost_usd", "latency_s"):
         values = train.array(column)
@@ -144,7 +144,7 @@ def fitted(fold: Fold) -> list[Policy]:
 
 
 def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
-    """Yield what every policy's choices delivered: arrays over queries, by policy, prefer and SLO."""
+    """Yield what each policy's choices delivered, by policy, prefer and SLO."""
     paid = fold.test.array("cost_usd")
     dollars = np.full(1, np.nan) if np.isnan(paid).all() else np.nanmean(paid, axis=0)
     spread = float(dollars.min()), float(dollars.max())
@@ -188,7 +188,7 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
 
 
 def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
-    """Return one row per query, policy, prefer and SLO; SLOs that ours cannot attain are left out."""
+    """Return a row per query, policy, prefer and SLO, without SLOs that ours cannot attain."""
     parts, n_folds = [], 0
     for i, fold in enumerate(folds(name, 120, 2) if quick else folds(name, MOST_QUERIES)):
         n_folds += 1

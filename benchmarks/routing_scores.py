@@ -175,7 +175,7 @@ def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return how often limits break where the SLO sets any, over all queries and in the worst kind."""
+    """Return how often limits break where there are any, over all queries and in the worst kind."""
     limited = frame[frame["limited"]]
     out: list[dict[str, Any]] = []
     for policy in ("ours", "ours_without_margin", "best_single"):

@@ -91,7 +91,8 @@ overall = winners[winners["overall_best"]]
 sure = overall[overall["regret_low"] > 0]
 regret = (overall["regret"] * overall["n"]).sum() / overall["n"].sum()
 print(
-    f"{overall['path_id'].iloc[0]}, the best path overall, loses on average {regret:.3f} of quality a query;"
+    f"{overall['path_id'].iloc[0]}, the best path overall, loses on average {regret:.3f} of"
+    " quality a query;"
 )
 print(f"in {len(sure)} of {len(overall)} clusters that loss is more than chance.")
 

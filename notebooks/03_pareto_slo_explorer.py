@@ -112,8 +112,9 @@ pd.concat(rows, ignore_index=True)[columns]
 
 # %% [markdown]
 # Different kinds are won by different paths, with intervals that are wide, since a kind has few
-# queries. Tight limits hurt some kinds much more than others: those are the queries worth sending on
-# a dearer path. The next notebook asks how much of this a policy can use on queries it has not seen.
+# queries. Tight limits hurt some kinds much more than others: those are the queries worth sending
+# on a dearer path. The next notebook asks how much of this a policy can use on queries it has not
+# seen.
 #
 # **Learned:** the component that costs most to do without is retrieval; among the paths that
 # retrieve, many are tied under a limit, and then the cheapest of them is a fair choice.

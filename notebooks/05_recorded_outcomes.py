@@ -77,7 +77,10 @@ free = one[(one["slo"] == "none") & ~one["policy"].str.contains("ours_|gpt", na=
 free = free.assign(quality_low=free["ci_low"], quality_high=free["ci_high"], regret=float("nan"))
 free = free.assign(prefer="prefer_" + free["prefer"])
 free = free.sort_values("prefer", key=lambda prefer: prefer != "prefer_quality", kind="stable")
-source = "recorded · homeassistant · 35 models, unseen texts · what an edge model costs is not priced by the source: 0"
+source = (
+    "recorded · homeassistant · 35 models, unseen texts · what an edge model costs is not priced by"
+    " the source: 0"
+)
 figure = figures.policies.plot_policies(free, source)
 figure.update_yaxes(range=[0.75, 1]).update_yaxes(title="quality (share of tests passed)", col=1)
 

@@ -1,4 +1,4 @@
-"""A real JupyterLab driven by a headless Chromium: for the browser test, the screenshots and the benchmark of the explorer."""
+"""A real JupyterLab driven by a headless Chromium, for tests, screenshots and benchmarks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import jupytext
-import numpy as np
-from plotly.offline import get_plotlyjs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -46,9 +44,47 @@ def find_chromium() -> str | None:
     )
 
 
+def _settings(home: Path) -> dict[str, str]:
+    """Write JupyterLab's settings below a folder and return the environment that uses them."""
+    extensions = home / "settings"
+    news = extensions / "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    widgets = extensions / "@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings"
+    for file, text in ((news, NO_NEWS), (widgets, '{"saveState": true}')):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    places = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    env = os.environ | {name: str(home / place) for name, place in places.items()}
+    return env | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def _await_answer(server: subprocess.Popen[bytes], address: str, log: TextIO) -> None:
+    """Wait up to two minutes for a server to answer; raise with its log if it does not."""
+    direct = build_opener(ProxyHandler({}))  # a proxy does not know this machine's own address
+    for _ in range(240):
+        try:
+            direct.open(address, timeout=5).close()
+            return
+        except (URLError, OSError):
+            if server.poll() is not None:
+                break
+            time.sleep(0.5)
+    server.kill()
+    log.seek(0)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read()[-4000:]}")
+
+
 @contextmanager
 def jupyter_lab(root: Path) -> Iterator[str]:
-    """Serve `root` with JupyterLab on a free loopback port, apart from the user's settings; yield the address with its token.
+    """Serve `root` with JupyterLab on a free loopback port and yield the address with its token.
+
+    It runs apart from the user's settings.
 
     Raises
     ------
@@ -57,74 +93,37 @@ def jupyter_lab(root: Path) -> Iterator[str]:
 
     """
     token = secrets.token_hex(16)
-    direct = build_opener(ProxyHandler({}))  # a proxy does not know this machine's own address
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        settings = Path(
-            home,
-            "settings",
-            "@jupyterlab",
-            "apputils-extension",
-            "notification.jupyterlab-settings",
+    options = [
+        "--no-browser",
+        "--allow-root",
+        f"--ServerApp.root_dir={root}",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+    ]
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
+        Path(home, "log").open("w+") as log,
+    ):
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=_settings(Path(home)),
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
-        settings.parent.mkdir(parents=True)
-        settings.write_text(NO_NEWS)
-        widgets = Path(home, "settings", "@jupyter-widgets", "jupyterlab-manager")
-        widgets.mkdir(parents=True)
-        (widgets / "plugin.jupyterlab-settings").write_text('{"saveState": true}')
-        places = {
-            "JUPYTER_CONFIG_DIR": "config",
-            "JUPYTER_DATA_DIR": "data",
-            "JUPYTER_RUNTIME_DIR": "runtime",
-            "IPYTHONDIR": "ipython",
-            "JUPYTERLAB_SETTINGS_DIR": "settings",
-            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-        }
-        env = os.environ | {name: str(Path(home, place)) for name, place in places.items()}
-        env |= {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-        with Path(home, "log").open("w+") as log:
-            server = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "jupyterlab",
-                    "--no-browser",
-                    "--allow-root",
-                    f"--ServerApp.root_dir={root}",
-                    "--ServerApp.ip=127.0.0.1",
-                    f"--ServerApp.port={port}",
-                    "--ServerApp.port_retries=0",
-                    f"--IdentityProvider.token={token}",
-                ],
-                env=env,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        try:
+            _await_answer(server, f"http://127.0.0.1:{port}/api/status?token={token}", log)
+            yield f"http://127.0.0.1:{port}/doc/tree/{{}}?token={token}"
+        finally:
+            server.terminate()  # takes its kernels with it
             try:
-                for _ in range(240):
-                    try:
-                        direct.open(
-                            f"http://127.0.0.1:{port}/api/status?token={token}", timeout=5
-                        ).close()
-                        break
-                    except (URLError, OSError):
-                        if server.poll() is not None:
-                            break
-                        time.sleep(0.5)
-                else:
-                    server.kill()
-                if server.poll() is not None:
-                    log.seek(0)
-                    raise RuntimeError(f"JupyterLab did not start:\n{log.read()[-4000:]}")
-                yield f"http://127.0.0.1:{port}/doc/tree/{{}}?token={token}"
-            finally:
-                server.terminate()  # takes its kernels with it
-                try:
-                    server.wait(30)
-                except subprocess.TimeoutExpired:
-                    server.kill()
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
 
 
 @contextmanager
@@ -145,14 +144,15 @@ def chromium_page(width: int = 1440, height: int = 1100) -> Iterator[Page]:
 _DONE = """() => {
     const broken = document.querySelector("[data-mime-type='application/vnd.jupyter.error']");
     if (broken) return broken.textContent;
-    const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map((cell) => cell.textContent);
+    const prompts = document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt');
+    const cells = [...prompts].map((cell) => cell.textContent);
     const idle = document.querySelector(".jp-Notebook-ExecutionIndicator[data-status='idle']");
     return idle !== null && cells.length > 0 && cells.every((prompt) => /\\[\\d+\\]/.test(prompt));
 }"""
 
 
 def run_all_cells(page: Page, address: str) -> None:
-    """Open a notebook and run all of its cells through the menu, as a person would; return once the kernel is idle again."""
+    """Open a notebook and run all its cells through the menu, until the kernel is idle again."""
     page.goto(address)
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
     page.locator(
@@ -169,7 +169,7 @@ def run_all_cells(page: Page, address: str) -> None:
 def open_explorer(
     notebook: str = "notebooks/03_pareto_slo_explorer.ipynb",
 ) -> Iterator[SeenExplorer]:
-    """Run a notebook in a copy of notebooks/ and data/, as a person would, and yield the first explorer in it."""
+    """Run a notebook in a copy of notebooks/ and data/ and yield the first explorer in it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         for folder in ("notebooks", "data"):
             shutil.copytree(ROOT / folder, Path(root, folder))
@@ -181,15 +181,19 @@ def open_explorer(
 
 
 _DRAWN = """(root) => {
-    const {p, c, decision, hidden, lit, pins} = root.explorer.scene(), plot = root.querySelector('.ecl-plot');
+    const {p, c, decision, hidden, lit, pins} = root.explorer.scene(),
+      plot = root.querySelector('.ecl-plot');
     const cloud = plot.data.find((trace) => trace.name === 'cloud');
     const paths = (list) => [...list].map((i) => p.paths[i]);
     return {within: paths(c.drawn.filter((i, k) => decision.within[i] && hidden[k] !== '0')),
-        outlines: paths(cloud.customdata.filter((_, k) => cloud.y[k] !== null)), lit: paths(lit), pins: paths(pins),
-        chosen: decision.chosen === null ? [] : paths([decision.chosen]), zoom: [...plot._fullLayout.xaxis.range]};
+        outlines: paths(cloud.customdata.filter((_, k) => cloud.y[k] !== null)), lit: paths(lit),
+          pins: paths(pins),
+        chosen: decision.chosen === null ? [] : paths([decision.chosen]),
+          zoom: [...plot._fullLayout.xaxis.range]};
 }"""
 _PLACES = """(root) => {
-    const {p, c} = root.explorer.scene(), box = root.querySelector('.ecl-plot').getBoundingClientRect();
+    const {p, c} = root.explorer.scene(),
+      box = root.querySelector('.ecl-plot').getBoundingClientRect();
     return c.drawn.map((i) => [p.paths[i], box.left + c.places.x[0][i], box.top + c.places.y[i]]);
 }"""
 _CALM = """(root) => new Promise((done) => {
@@ -269,7 +273,7 @@ class SeenExplorer:
         self.root.evaluate(_CALM)
 
     def drawn(self) -> dict[str, Any]:
-        """Return what the plot against cost shows, by path id: within the limits, outlines, lit, pins, halo; and the zoom."""
+        """Return what the plot against cost shows, by path id, and its zoom."""
         return dict(self.root.evaluate(_DRAWN))
 
     def places(self) -> dict[str, tuple[float, float]]:
@@ -283,73 +287,3 @@ class SeenExplorer:
         self.page.mouse.move(0, 0)
         self.page.wait_for_timeout(600)
         self.root.screenshot(path=file)
-
-
-_STAMPS = """(plot) => {
-    const stamps = window.paintStamps = {key: 0, painted: 0, count: 0};
-    const paint = () => requestAnimationFrame(() => setTimeout(() => { stamps.painted = performance.now(); stamps.count++; }));
-    plot.addEventListener('painted', paint);
-    if (plot.on) plot.on('plotly_afterplot', paint);
-    document.addEventListener('keydown', () => { stamps.key = performance.now(); }, true);
-}"""
-_QUIET = (
-    "() => performance.now() - Math.max(window.paintStamps.key, window.paintStamps.painted) > 300"
-)
-
-
-def key_to_paint_ms(page: Page, plot: Locator, slider: Locator, presses: int = 40) -> list[float]:
-    """Press an arrow key on a slider and measure the milliseconds until the last frame in which the figure changed.
-
-    The clock starts in the page's own keydown event and stops in the task after the frame. A press
-    counts as answered once nothing has changed for 300 ms. Lower is better. A quarter as many
-    presses before warm up and do not count.
-    """
-    plot.evaluate(_STAMPS)
-    slider.focus()
-    times = []
-    for press in range(-(presses // 4), presses):
-        page.keyboard.press("ArrowLeft" if press % 20 < 10 else "ArrowRight")
-        page.wait_for_function(_QUIET)
-        if press >= 0:
-            times.append(page.evaluate("() => window.paintStamps.painted - window.paintStamps.key"))
-    return times
-
-
-def drag_repaints(seen: SeenExplorer, name: str = "max_latency_s", seconds: float = 3.0) -> float:
-    """Drag a slider to and fro with the mouse as fast as the browser takes it; return repaints of the figure a second."""
-    seen.plot.evaluate(_STAMPS)
-    box = seen.slider(name).bounding_box()
-    assert box
-    height, start, width = box["y"] + box["height"] / 2, box["x"] + 10, box["width"] - 20
-    at = float(seen.slider(name).input_value())
-    seen.page.mouse.move(start + at * width, height)
-    seen.page.mouse.down()
-    began, step = time.monotonic(), 0
-    while time.monotonic() - began < seconds:
-        step += 1
-        seen.page.mouse.move(start + width * (0.5 + 0.4 * np.sin(step / 25)), height)
-    painted = seen.page.evaluate("() => window.paintStamps.count")
-    took = time.monotonic() - began
-    seen.page.mouse.up()
-    return float(painted / took)
-
-
-def floor_ms(page: Page, drawn: dict[str, Any], presses: int = 40) -> list[float]:
-    """Measure the same for a bare range input that moves the first shape of the same figure: Plotly alone.
-
-    `drawn` is the figure's data and layout as the page had them.
-    """
-    page.set_content(
-        "<main><div id='plot'></div><input type=range min=0.01 max=1 step=0.01 value=0.5></main>"
-    )
-    page.add_script_tag(content=get_plotlyjs())
-    page.evaluate(_BARE, drawn)
-    return key_to_paint_ms(page, page.locator("#plot"), page.locator("input"), presses)
-
-
-_BARE = """async ({data, layout}) => {
-    const plot = document.getElementById('plot'), slider = document.querySelector('input');
-    await Plotly.newPlot(plot, data, layout);
-    slider.oninput = () => Plotly.update(plot, {opacity: slider.value},
-        {'shapes[0].visible': true, 'shapes[0].x0': slider.value, 'shapes[0].x1': slider.value});
-}"""

@@ -129,7 +129,9 @@ def measured():
 
 
 def thinned(trace, n_queries, n_paths):
-    """Return a part of a trace, some more than so many queries and paths evenly from the whole, each pipeline with all its models."""
+    """Return a part of a trace, some more than so many queries and paths evenly from the whole,
+    each pipeline with all its models.
+    """
     queries = np.zeros(len(trace.query_ids), dtype=bool)
     queries[:: max(1, len(queries) // n_queries)] = True
     pipelines = list(dict.fromkeys(path.rpartition("/")[0] for path in trace.path_ids))

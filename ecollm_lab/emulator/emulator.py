@@ -129,7 +129,7 @@ class Emulator:
         return sorted(pairs, key=lambda pair: (order[pair[0]], self._column[pair[1]]))
 
     def _paths_for(self, left: np.ndarray, k: int, weights: np.ndarray) -> np.ndarray:
-        """Return k of the paths left to ask of a query: some that were asked least, some weighted."""
+        """Return k of the paths left for a query: some asked least so far, some drawn by weight."""
         even = even_share(self.n_told / len(self.path_ids))
         chance = self._rng.random(len(left))
         order = np.lexsort((chance, self._asked[:, left].sum(axis=0)))

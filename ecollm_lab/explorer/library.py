@@ -1,4 +1,4 @@
-"""plotly.js as a widget of its own: all explorers of a kernel share it, a notebook saves it once."""
+"""plotly.js as a widget of its own, which all explorers share and a notebook saves once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep or an exploration in a notebook: it runs outside the kernel's thread, shows how far it is, and has a stop button."""
+"""A sweep or an exploration beside a notebook, with a progress bar and a stop button."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _STYLES = {
 
 
 class JobView(w.VBox, Generic[T]):
-    """A job with its bar, its spend, its front so far and a stop button; leave it as the last expression of a cell.
+    """A job as a widget: a bar, what it has cost, the front so far, and a stop button.
 
     The cell ends at once and the kernel is free for others. Run the cell again and the same job is
     shown, not a second one started. A press of the button reaches the kernel as soon as no other

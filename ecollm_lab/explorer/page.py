@@ -33,7 +33,8 @@ _PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; }}
 body {{ margin: 12px; background: #fff; }} .ecl {{ margin: 0 auto; }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #111; }} }}</style></head>
-<body><header><h1 class="ecl-sr">SLO explorer</h1></header><main></main><noscript>{fallback}</noscript>
+<body><header><h1 class="ecl-sr">SLO explorer</h1></header><main></main>
+<noscript>{fallback}</noscript>
 <script type="application/json" id="data">{data}</script>
 <script type="module">{script}
 const data = JSON.parse(document.getElementById("data").textContent);

@@ -54,7 +54,7 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return unit embeddings, shape (len(texts), dimension).
 
-        A text longer than the model reads at once is read in windows, whose embeddings are added up.
+        A text that is too long for the model is read in windows, whose embeddings are added.
         """
         windows = [self._windows(text) for text in texts]
         found = np.asarray(

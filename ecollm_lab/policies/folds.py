@@ -51,7 +51,7 @@ def cross_validated(
 
 
 def related(trace: Trace) -> np.ndarray:
-    """Return the group of each query, (queries,): those of one text, product or person belong together."""
+    """Return each query's group, shape (queries,): one text, product or person is one group."""
     n = len(trace.queries)
     links = []
     for column in ("text", "product", "person"):
@@ -66,7 +66,7 @@ def related(trace: Trace) -> np.ndarray:
 
 
 def embeddings_of(trace: Trace, encoder: Encoder | None) -> np.ndarray:
-    """Return the embeddings of a trace's queries; the trace remembers them by the encoder's name."""
+    """Return the embeddings of a trace's queries, computed once per trace and encoder."""
     encoder = encoder or default_encoder()
     known: dict[str, np.ndarray] = vars(trace).setdefault("_embeddings", {})
     if encoder.name not in known:
@@ -75,7 +75,7 @@ def embeddings_of(trace: Trace, encoder: Encoder | None) -> np.ndarray:
 
 
 def recorded_answers(trace: Trace) -> Ask:
-    """Return a function that looks the answers of a path up in a trace, by rows of its queries table.
+    """Return a function that looks up a path's answers to some rows of the queries table.
 
     It raises `LabError` where the trace has no column `answer`.
     """

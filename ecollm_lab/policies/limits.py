@@ -70,8 +70,8 @@ class Terms:
             raise LabError(f"violation_cost must be a number >= 0 or None, got {cost!r}.")
         if cost is not None and rate is None:
             raise LabError(
-                "violation_cost weighs how probably limits break, which violation_rate=None does not"
-                " look at; leave one of the two out."
+                "violation_cost weighs how probably limits break, which violation_rate=None"
+                " does not look at; leave one of the two out."
             )
 
 
@@ -118,7 +118,7 @@ def highest_rate(target: float, n_queries: int) -> float:
 
 
 def careful_rate(broke: np.ndarray, margin: float) -> np.ndarray:
-    """Return the share of queries that broke limits, plus `margin` standard errors, (..., queries)."""
+    """Return the share of queries that broke limits plus `margin` standard errors."""
     rate = broke.mean(axis=-1)
     return np.asarray(rate + margin * np.sqrt(rate * (1 - rate) / broke.shape[-1]))
 
@@ -176,7 +176,7 @@ class Lookback:
         return penalty, width, float(self.broke[rows, chosen].mean())
 
     def _least_penalty(self, choices: Callable[[float], np.ndarray], terms: Terms) -> float:
-        """Return the least penalty that keeps the rate; its margin of safety costs at most `PRICE`."""
+        """Return the least penalty that keeps the rate; its margin costs at most `PRICE`."""
         rows = np.arange(len(self.expected))
         assert terms.violation_rate is not None
         highest = highest_rate(terms.violation_rate, len(rows))
@@ -196,7 +196,7 @@ class Lookback:
 
 
 def least_violating(share: np.ndarray, quality: np.ndarray, over: np.ndarray) -> int:
-    """Return the path that breaks limits least often; of equals the least far beyond, then the best.
+    """Return the path that breaks limits least often; ties by excess, then by quality.
 
     `over` is the logarithm of how far the 95th percentile is beyond the limits; all of shape
     (paths,).

@@ -39,7 +39,7 @@ class Options:
     threshold: np.ndarray
 
     def best(self, slo: SLO, tolerance: float) -> int:
-        """Return the option that serves an SLO best: of those good enough, the cheapest or fastest."""
+        """Return the option that serves an SLO best: the cheapest or fastest good one."""
         quality, cost, latency = self.delivered[:3]
         least = quality.max() - (0.0 if slo.prefer == "quality" else tolerance)
         if slo.min_quality is not None and slo.prefer != "quality":
@@ -78,7 +78,7 @@ class PairPolicy(Policy):
     def decide(
         self, queries: Asked, slo: SLO, *, ask: Ask | None = None, infeasible: Infeasible = "raise"
     ) -> Decision:
-        """Choose, and say which paths were run; a cascade needs `ask` to see the first's answers."""
+        """Choose, and say which paths were run; a cascade reads the first answers with `ask`."""
         embeddings = self.embed(queries)
         rule = self._feasible_rule(slo, infeasible)
         first, second = self.path_ids[rule.columns[[0, -1]]]
@@ -145,7 +145,7 @@ class PairPolicy(Policy):
         return self._pair(chosen, share, slo)
 
     def _by_percentile(self, slo: SLO) -> Rule:
-        """Return the pair that served training best among paths whose 95th percentiles keep limits."""
+        """Return the best pair in training among paths whose 95th percentiles keep the limits."""
         share = 1 - self.training.tails_keep(slo)
         may = self.allowed[self.candidates] & (share[self.candidates] < MOSTLY)
         options = self._options(may, slo)

@@ -160,8 +160,8 @@ def _require_arguments(
         )
     if folds is not None and (isinstance(policy, Policy) or folds < 2):
         raise LabError(
-            "folds must be at least 2, and the policy then a name, because it is fitted anew in each"
-            f" fold; got folds={folds!r} and {policy!r}."
+            "folds must be at least 2, and the policy then a name, because it is fitted anew in"
+            f" each fold; got folds={folds!r} and {policy!r}."
         )
     if embeddings is not None and len(embeddings) != len(trace.query_ids):
         raise LabError(

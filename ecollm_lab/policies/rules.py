@@ -189,7 +189,7 @@ class RuleMaker:
         return self._refused(share, slo)
 
     def _risk(self, slo: SLO, by_path: np.ndarray) -> np.ndarray:
-        """Return how probably the limits break for each training query and path, (queries, paths)."""
+        """Return the probability that limits break, training queries × paths."""
         if not slo.limits or any(limit.column not in self.forecasts for limit in slo.limits):
             return by_path
         return any_of([self.forecasts[limit.column].risk(limit.value) for limit in slo.limits])

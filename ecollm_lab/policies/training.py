@@ -78,7 +78,7 @@ class Spend:
         return not np.isnan(self.mean).any()
 
     def filled(self) -> np.ndarray:
-        """Return the outcomes with the path's mean where none was seen, zero where none is known."""
+        """Return the outcomes, with the path's mean where none was seen and 0 without any."""
         return np.where(np.isnan(self.outcomes), np.nan_to_num(self.mean), self.outcomes)
 
     def tail_keeps(self, limit: float) -> np.ndarray:
@@ -116,7 +116,7 @@ class Training:
 
     @property
     def estimated(self) -> bool:
-        """Whether costs and latencies are estimates, so that no outcome tells how often limits break."""
+        """Whether costs and latencies are estimates, so that broken limits cannot be counted."""
         return bool(self.cost.p95_log_sd.any() or self.latency.p95_log_sd.any())
 
     def spend(self, column: str) -> Spend:

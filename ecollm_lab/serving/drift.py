@@ -249,7 +249,7 @@ def drift_summary(frame: pd.DataFrame) -> pd.DataFrame:
 def _tables(
     trace: Trace, path_ids: Sequence[str], seed: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return quality, cost and latency, (queries, paths) each, as asked, and the order of asking."""
+    """Return quality, cost and latency, queries × paths in the order of asking."""
     require_trace(trace)
     missing = [path_id for path_id in path_ids if path_id not in trace.path_ids]
     if missing:

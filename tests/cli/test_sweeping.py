@@ -94,7 +94,11 @@ def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_a
 @pytest.mark.parametrize(
     ("spoil", "changes", "says"),
     [
-        (lambda p: (p / "home/passages.jsonl").unlink(), {}, "passages.jsonl: cannot be read"),
+        (
+            lambda p: (p / "home/passages.jsonl").unlink(),
+            {},
+            "passages.jsonl: No such file or directory",
+        ),
         (
             lambda p: (p / "home/queries.jsonl").open("a").write("{oops\n"),
             {},

@@ -1,4 +1,6 @@
-"""What the tests in a browser share: whether one can run, and what an explorer on the screen must agree with."""
+"""What the tests in a browser share: whether one can run, and what an explorer on the screen must
+agree with.
+"""
 
 import importlib.util
 
@@ -25,7 +27,9 @@ def slo_on(seen):
 
 
 def agree(seen, view):
-    """The sentence, the halo and the points that keep the limits are those of the decision in Python."""
+    """The sentence, the halo and the points that keep the limits are those of the decision in
+    Python.
+    """
     decision = decide(view, slo_on(seen), seen.state["statistic"], seen.state["dropped"])
     drawn, ids = seen.drawn(), view.path_ids
     assert seen.chosen == ("" if decision.chosen is None else ids[decision.chosen])

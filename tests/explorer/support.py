@@ -27,14 +27,17 @@ const input = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const numbers = (list) => Float64Array.from(list, (v) => (v === null ? NaN : v));
 const problems = input.problems.map((p) => {
   for (const name of ["n", "quality", "cost", "latency", "low", "high"]) p[name] = numbers(p[name]);
-  for (const table of [p.costs, p.latencies]) for (const key of Object.keys(table)) table[key] = numbers(table[key]);
+  for (const table of [p.costs,
+    p.latencies]) for (const key of Object.keys(table)) table[key] = numbers(table[key]);
   p.allowed = Uint8Array.from(p.allowed);
   p.replicates = Int16Array.from(p.replicates);
   return p;
 });
-const plain = (value) => (value && value.within ? { within: [...value.within], chosen: value.chosen, tied: [...value.tied] } : value);
+const plain = (value) => (value && value.within ? { within: [...value.within],
+  chosen: value.chosen, tied: [...value.tied] } : value);
 const call = ([name, ...given]) => {
-  const read = (v) => (v && v.problem !== undefined ? problems[v.problem] : v && v.decide ? decide(...v.decide.map(read)) : v);
+  const read = (v) => (v && v.problem !== undefined ? problems[v.problem] : v &&
+    v.decide ? decide(...v.decide.map(read)) : v);
   return plain(eval(name)(...given.map(read)));
 };
 process.stdout.write(JSON.stringify(input.calls.map((one) => call(one) ?? null)));
@@ -42,7 +45,9 @@ process.stdout.write(JSON.stringify(input.calls.map((one) => call(one) ?? null))
 
 
 def node(calls, problems=()):
-    """Call functions of the screen's pure part, [name, *arguments] each; {"problem": k} stands for a problem."""
+    """Call functions of the screen's pure part, [name, *arguments] each; {"problem": k} stands for
+    a problem.
+    """
     done = subprocess.run(
         ["node", "-e", page.read(*page.PURE) + _DRIVER],
         input=json.dumps({"problems": list(problems), "calls": calls}, allow_nan=False),

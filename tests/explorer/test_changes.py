@@ -1,4 +1,6 @@
-"""How an SLO would have to change, as the screen finds it, checked by the decision in Python: offers land where they say."""
+"""How an SLO would have to change, as the screen finds it, checked by the decision in Python:
+offers land where they say.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -27,7 +29,9 @@ def limits(slo):
 
 
 def size(before, after):
-    """How far one SLO is from another: limits changed, then logarithms (and quality for the floor)."""
+    """How far one SLO is from another: limits changed, then logarithms (and quality for the
+    floor).
+    """
     pairs = list(zip(limits(before), limits(after), strict=True))
     moved = sum(a != b for a, b in pairs)
     total = sum(
@@ -37,7 +41,9 @@ def size(before, after):
 
 
 def least_by_trying(view, slo, i):
-    """The least change by trying every limit at, and just below, every value; the floor at and just above."""
+    """The least change by trying every limit at, and just below, every value; the floor at and just
+    above.
+    """
 
     def around(values):
         return {None, *map(float, values), *np.nextafter(values, -1).tolist()}

@@ -1,4 +1,6 @@
-"""The decision: one table of cases for Python and JavaScript, and the two against each other on random problems."""
+"""The decision: one table of cases for Python and JavaScript, and the two against each other on
+random problems.
+"""
 
 import json
 from pathlib import Path

@@ -27,7 +27,9 @@ def options(tmp_path):
 
 @pytest.fixture
 def held_at_five(monkeypatch):
-    """Let a sweep get no further than its fifth outcome until it is asked to stop: however fast the machine, the stop comes in time."""
+    """Let a sweep get no further than its fifth outcome until it is asked to stop: however fast the
+    machine, the stop comes in time.
+    """
 
     def held(domain, *, stop, on_progress, **options):
         def report(progress):

@@ -1,4 +1,6 @@
-"""How the offline page looks in a real Chromium: what stays, what fits, names, contrast, special paths."""
+"""How the offline page looks in a real Chromium: what stays, what fits, names, contrast, special
+paths.
+"""
 
 import numpy as np
 import pytest
@@ -100,7 +102,8 @@ def test_marks_stand_out_in_light_and_dark(seen, scheme):
     seen.calm()
     colours = seen.root.evaluate(
         "(root) => { const {marks, theme} = root.explorer.scene();"
-        " return [[...new Set(marks.map((one) => one.colour)), theme.halo, theme.lit], theme.paper]; }"
+        " const colours = [...new Set(marks.map((one) => one.colour)), theme.halo, theme.lit];"
+        " return [colours, theme.paper]; }"
     )
     paper = [int(v) for v in colours[1].strip("rgb()").split(",")]
     for colour in colours[0]:
@@ -161,14 +164,21 @@ def test_every_control_has_a_name_and_can_be_tabbed(seen):
 
 CONTRAST = """(root) => {
     const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-    const light = (c) => { const [r, g, b] = c.map((v) => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    const light = (c) => { const [r, g, b] = c.map((v) =>
+      v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
         return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-    const ground = (node) => { for (; node; node = node.parentElement) { const c = rgb(getComputedStyle(node).backgroundColor); if (c.length < 4 || c[3] > 0.5) return c.slice(0, 3); } return [255, 255, 255]; };
+    const ground = (node) => { for (; node; node = node.parentElement) {
+      const c = rgb(getComputedStyle(node).backgroundColor); if (c.length < 4 ||
+      c[3] > 0.5) return c.slice(0, 3); } return [255, 255, 255]; };
     const weak = [];
     for (const node of root.querySelectorAll('*')) {
-        if (node.closest('svg') || !node.offsetParent || node.disabled || ![...node.childNodes].some((one) => one.nodeType === 3 && /[\\p{L}\\d]/u.test(one.textContent))) continue;
-        const [a, b] = [light(rgb(getComputedStyle(node).color).slice(0, 3)), light(ground(node))].sort((x, y) => y - x);
-        if ((a + 0.05) / (b + 0.05) < 4.5) weak.push(`${node.className} ${node.textContent.slice(0, 40)} ${getComputedStyle(node).color}`);
+        if (node.closest('svg') || !node.offsetParent || node.disabled ||
+          ![...node.childNodes].some((one) =>
+            one.nodeType === 3 && /[\\p{L}\\d]/u.test(one.textContent))) continue;
+        const [a, b] = [light(rgb(getComputedStyle(node).color).slice(0, 3)),
+          light(ground(node))].sort((x, y) => y - x);
+        const text = node.textContent.slice(0, 40), colour = getComputedStyle(node).color;
+        if ((a + 0.05) / (b + 0.05) < 4.5) weak.push(`${node.className} ${text} ${colour}`);
     }
     return weak;
 }"""

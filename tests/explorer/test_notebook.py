@@ -1,4 +1,6 @@
-"""The explorer in a real JupyterLab: one session, one notebook, from the first cell to a kernel that is gone."""
+"""The explorer in a real JupyterLab: one session, one notebook, from the first cell to a kernel
+that is gone.
+"""
 
 import json
 import re
@@ -47,9 +49,10 @@ def run_cell(page, source, number=1):
     before = cell.locator(".jp-InputPrompt").inner_text()
     page.keyboard.press("Control+Enter")
     page.wait_for_function(
-        "([number, before]) => { const now = document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')"
-        "[2 * number]?.textContent ?? document.querySelectorAll('.jp-CodeCell')[number]"
-        ".querySelector('.jp-InputPrompt').textContent; return /\\d/.test(now) && now !== before; }",
+        "([number, before]) => { const all = (what) => document.querySelectorAll(what);"
+        " const now = all('.jp-CodeCell .jp-InputPrompt')[2 * number]?.textContent"
+        " ?? all('.jp-CodeCell')[number].querySelector('.jp-InputPrompt').textContent;"
+        " return /\\d/.test(now) && now !== before; }",
         arg=[number, before],
     )
     page.wait_for_timeout(300)

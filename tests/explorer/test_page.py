@@ -95,7 +95,9 @@ def test_an_infeasible_slo_says_so_and_both_offers_lead_out(seen, view):
 
 
 def test_random_moves_land_where_they_say(seen, view):
-    """Random limits by typing, then an offer or "wins with…" where there is one; then all of it undone and redone."""
+    """Random limits by typing, then an offer or "wins with…" where there is one; then all of it
+    undone and redone.
+    """
     rng = np.random.default_rng(0)
     names, states, wins, offers = list(view.path_ids), [seen.state], 0, 0
     for k in range(MOVES):

@@ -8,7 +8,9 @@ from tests.explorer.support import needs_node, node
 
 
 def walk():
-    """A journey of four steps with one taken back, as (state, name) in order; None takes a step back."""
+    """A journey of four steps with one taken back, as (state, name) in order; None takes a step
+    back.
+    """
     start = {"a": 1, "b": {"0": ["x"]}, "tab": "paths"}
     return start, [
         ({**start, "a": 2}, "a is 2"),
@@ -42,7 +44,11 @@ def test_a_step_from_the_past_forgets_what_came_after_and_nothing_new_is_no_step
 @needs_node
 def test_the_screen_walks_the_same_journey():
     start, steps = walk()
-    script = "(() => { let j = {at: 0, steps: [['start', START]]}; for (const s of STEPS) j = s ? addStep(j, ...s) : {...j, at: j.at - 1}; return [j, stateAt(j, 1)]; })"
+    script = (
+        "(() => { let j = {at: 0, steps: [['start', START]]};"
+        " for (const s of STEPS) j = s ? addStep(j, ...s) : {...j, at: j.at - 1};"
+        " return [j, stateAt(j, 1)]; })"
+    )
     import json
 
     script = script.replace("START", json.dumps(start)).replace("STEPS", json.dumps(steps))
@@ -58,7 +64,10 @@ def test_a_long_journey_forgets_its_first_steps_and_keeps_every_state():
         journey = states.add_step(journey, {"a": k, "b": 0}, f"step {k}")
     assert len(journey["steps"]) == states.MOST_STEPS
     assert states.state_at(journey, journey["at"]) == {"a": states.MOST_STEPS + 19, "b": 0}
-    script = "(() => { let j = {at: 0, steps: [['start', {a: -1, b: 0}]]}; for (let k = 0; k < 220; k++) j = addStep(j, {a: k, b: 0}, `step ${k}`); return j; })"
+    script = (
+        "(() => { let j = {at: 0, steps: [['start', {a: -1, b: 0}]]};"
+        " for (let k = 0; k < 220; k++) j = addStep(j, {a: k, b: 0}, `step ${k}`); return j; })"
+    )
     assert node([[script]])[0] == journey
 
 

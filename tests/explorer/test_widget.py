@@ -1,4 +1,6 @@
-"""The explorer as code uses it: state, steps, selection, exports, what the screen asks for; no browser."""
+"""The explorer as code uses it: state, steps, selection, exports, what the screen asks for; no
+browser.
+"""
 
 import json
 import tomllib

@@ -1,4 +1,6 @@
-"""What the screen says: numbers with units, typed limits, reasons, the one sentence; run in Node."""
+"""What the screen says: numbers with units, typed limits, reasons, the one sentence; run in
+Node.
+"""
 
 import numpy as np
 import pytest
@@ -175,7 +177,10 @@ def test_the_winner_is_described_by_the_statistic_that_the_limit_is_on():
 def test_the_hover_card_has_six_lines_units_and_rank(measured):
     view = Board(measured).view()
     best, n = int(view.quality.argmax()), len(measured.query_ids)
-    script = f"((p) => hoverCard(p, {best}, [p.quality.map((q) => -q), p.costs.mean, p.latencies.mean].map(ranksOf), 'measured here'))"
+    script = (
+        "((p) => { const ranks = [p.quality.map((q) => -q), p.costs.mean, p.latencies.mean];"
+        f" return hoverCard(p, {best}, ranks.map(ranksOf), 'measured here'); }})"
+    )
     card = node([[script, {"problem": 0}]], [problem_of(view)])[0]
     assert card.count("<br>") == 5
     for part in (f"best of {len(view.path_ids)}", PER, "p95", f"{n} of {n} queries", "measured"):

@@ -29,7 +29,9 @@ def equal(trace, limit="cost_usd", kind="all queries"):
 
 
 def test_a_search_stage_by_stage_stays_in_a_local_optimum():
-    """From S1, which costs least, more passages alone and a larger model alone are worse; both together are best."""
+    """From S1, which costs least, more passages alone and a larger model alone are worse; both
+    together are best.
+    """
     found = equal(stage_trace([[0.5, 0.4, 0.4, 0.9]] * 3, [[1e-6, 2e-6, 2e-6, 3e-6]] * 3))
     assert found.loc[GREEDY, ["quality", "path_id"]].tolist() == [0.5, S1]
     assert found.loc[SINGLE, ["quality", "path_id"]].tolist() == [pytest.approx(0.9), XL3]
@@ -37,7 +39,8 @@ def test_a_search_stage_by_stage_stays_in_a_local_optimum():
 
 
 def test_of_a_budget_each_choice_makes_what_can_be_worked_by_hand():
-    """One query needs S3, another XL1, the third any. The best path is XL1 (2/3, at 2e-6); only whole paths reach all three there.
+    """One query needs S3, another XL1, the third any. The best path is XL1 (2/3, at 2e-6); only
+    whole paths reach all three there.
 
     The least costly paths take 1e-6 and answer the third query; a step to S3 costs 2e-6, one to XL1
     1e-6: together 3 × 2e-6.

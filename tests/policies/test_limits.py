@@ -41,7 +41,9 @@ def test_an_infeasible_slo_names_the_nearest_paths():
     "name", ["ours", "knn", "cluster", "matrix_factorisation", "threshold", "best_single"]
 )
 def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
-    """The paths straddle the limit; over many fresh queries the rate must not exceed its target by more than chance."""
+    """The paths straddle the limit; over many fresh queries the rate must not exceed its target by
+    more than chance.
+    """
     trace, embeddings = noisy(1)
     fresh, unseen = noisy(2, n=2000)
     for target in (0.02, 0.05, 0.2):
@@ -56,7 +58,9 @@ def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
 
 @pytest.mark.parametrize("name", ["knn", "threshold"])
 def test_limits_hold_after_learning_from_few_outcomes(name):
-    """An outcome that was not seen says nothing about limits; it must not count as one that kept them."""
+    """An outcome that was not seen says nothing about limits; it must not count as one that kept
+    them.
+    """
     fresh, unseen = noisy(99, n=2000)
     rates = []
     for seed in range(3):

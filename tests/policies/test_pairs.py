@@ -27,7 +27,9 @@ class TwoAnswers:
 
 
 def answering(seed, n=80):
-    """The first path is right in half the cases and its answer shows it; the second is nearly always right. Queries are alike."""
+    """The first path is right in half the cases and its answer shows it; the second is nearly
+    always right. Queries are alike.
+    """
     rng = np.random.default_rng(seed)
     quality = np.stack([rng.random(n) < 0.5, rng.random(n) < 0.95], axis=1).astype(float)
     trace = make_trace(quality, COST, LATENCY)

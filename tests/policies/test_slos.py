@@ -11,7 +11,9 @@ from tests.conftest import make_trace
 
 
 def test_limits_of_the_study_weigh_edge_and_cloud_alike_however_many_paths_they_have():
-    """Nine edge paths of 1 to 9 s, three of the cloud of 10, 20, 30 s: the upper quartile is the middle one of the cloud."""
+    """Nine edge paths of 1 to 9 s, three of the cloud of 10, 20, 30 s: the upper quartile is the
+    middle one of the cloud.
+    """
     paths = [f"none/none/none/e{i}" for i in range(9)] + [f"none/none/none/c{i}" for i in range(3)]
     seconds = [*range(1, 10), 10, 20, 30]
     rows = [("q", path, 1.0, 0.1 * s, float(s)) for path, s in zip(paths, seconds, strict=True)]

@@ -47,7 +47,7 @@ def test_six_passages_hold_the_gold_one_at_a_place_that_repeats():
     assert {"p0", "p7"} < {one.id for one in reading.among_others(two, domain.passages, passages)}
 
 
-def test_a_model_that_reads_the_first_passage_is_right_given_the_gold_one_and_loses_where_it_does_not_come_first(
+def test_a_model_that_reads_the_first_passage_is_right_only_where_the_gold_one_comes_first(
     monkeypatch,
 ):
     monkeypatch.setattr(reading, "default_encoder", LetterEncoder)
@@ -80,7 +80,9 @@ def test_a_model_that_reads_the_first_passage_is_right_given_the_gold_one_and_lo
 
 
 def test_the_oracles_are_compared_with_the_best_path_and_with_the_best_pipeline():
-    """S1, XL1, S3, XL3: the best path (XL1 or S3) has 1/2, the best pipeline with any model 3/4, the best of all paths 1."""
+    """S1, XL1, S3, XL3: the best path (XL1 or S3) has 1/2, the best pipeline with any model 3/4,
+    the best of all paths 1.
+    """
     trace = stage_trace([[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
     trace = Trace(
         trace.outcomes,

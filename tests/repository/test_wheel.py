@@ -1,4 +1,6 @@
-"""What a user of the installed package has: the code whole, and clear words about the lab's data."""
+"""What a user of the installed package has: the code whole, and clear words about the lab's
+data.
+"""
 
 import os
 import shutil

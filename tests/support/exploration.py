@@ -9,7 +9,9 @@ N, P = 40, 12
 
 
 def a_trace(seed=0, n=N):
-    """Twelve structured paths: dearer is better, up to a point; half the paths are dominated on purpose."""
+    """Twelve structured paths: dearer is better, up to a point; half the paths are dominated on
+    purpose.
+    """
     rng = np.random.default_rng(seed)
     chance = np.tile([0.2, 0.4, 0.6, 0.7, 0.8, 0.85], 2) - np.repeat([0.0, 0.2], 6)
     cost = (

@@ -29,7 +29,9 @@ def priced(trace, **models):
 
 
 def declared_trace(quality=(0.5, 1.0), tokens=1000):
-    """Path 0 on the edge: 0.1 s, 1e-6 USD. Path 1 in the cloud: 0.3 s of which 0.08 declared, 1e-3 USD of which 1e-3 for tokens."""
+    """Path 0 on the edge: 0.1 s, 1e-6 USD. Path 1 in the cloud: 0.3 s of which 0.08 declared, 1e-3
+    USD of which 1e-3 for tokens.
+    """
     trace = make_trace([quality] * 4, [[1e-6, 1e-3]] * 4, [[0.1, 0.3]] * 4)
     trace.outcomes["tokens_in"] = np.tile([0, tokens], 4)
     trace.outcomes["tokens_out"] = 0
@@ -43,7 +45,9 @@ def declared_trace(quality=(0.5, 1.0), tokens=1000):
 
 
 def stage_trace(quality, cost=1e-6, latency=0.1):
-    """One outcome per path of a 2 × 2 grid: retrieve bm25-1 or bm25-3, generate the small or the large model, in that order."""
+    """One outcome per path of a 2 × 2 grid: retrieve bm25-1 or bm25-3, generate the small or the
+    large model, in that order.
+    """
     trace = make_trace(quality, cost, latency)
     names = [f"none/bm25-{k}/none/{model}" for k in (1, 3) for model in (SMALL, LARGE)]
     return replace(trace, outcomes=trace.outcomes.assign(path_id=np.tile(names, len(quality))))

@@ -37,7 +37,7 @@ _LENGTHS = (8, 16, 32, 64, 128, 256)  # whether a text has at least so many word
 
 
 class Characteristics:
-    """Answers yes/no questions about texts, where BRANE asks a language model (arXiv 2605.27361)."""
+    """Answers yes/no questions about texts; BRANE asks a model instead (arXiv 2605.27361)."""
 
     name = "characteristics"
 

@@ -77,7 +77,7 @@ def _features(
     encoder: Encoder,
     reads: Reads,
 ) -> np.ndarray:
-    """Return the features of the answers in some cells (rows, columns), without those never known."""
+    """Return the features of the answers in some (row, column) cells that have an answer."""
     rows, columns = cells
     paths = np.array(trace.path_ids, dtype=object)[candidates]
     ids = np.array(trace.query_ids, dtype=object)

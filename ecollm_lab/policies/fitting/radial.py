@@ -51,7 +51,7 @@ class Basis:
 
     @classmethod
     def of(cls, embeddings: np.ndarray, groups: np.ndarray, bandwidth: float) -> Basis:
-        """Return the basis of unit rows, shape (queries, dimension), whose groups are (queries,)."""
+        """Return the basis of unit rows of shape (queries, dimension), in groups (queries,)."""
         few = len(embeddings) <= MOST_LANDMARKS
         landmarks = embeddings if few else embeddings[_spread(embeddings, bandwidth)]
         values, vectors = np.linalg.eigh(_radial(landmarks, landmarks, bandwidth))
@@ -64,7 +64,7 @@ class Basis:
         return cls(bandwidth, landmarks, u, s**2, root @ (vt.T * s), centre, members)
 
     def left_out(self, table: np.ndarray, ridge: float) -> np.ndarray:
-        """Predict each query of (queries, paths) from the other groups: y - (I - H_gg)^-1 (y - H y)."""
+        """Predict each query from the other groups: y - (I - H_gg)^-1 (y - H y)."""
         n = len(table)
         gain = self.values / (self.values + ridge)
         mean = table.mean(axis=0)

@@ -58,8 +58,7 @@ def import_outcomes(
 ) -> Trace:
     """Read recorded outcomes as a trace; what the source does not record stays NaN.
 
-    Runs that a provider refused or cut off are left out and counted. docs/recorded.md has
-    examples; `ecollm-lab import --help` says the same in short.
+    Runs that a provider refused or cut off are left out and counted; see docs/recorded.md.
 
     Parameters
     ----------
@@ -73,8 +72,7 @@ def import_outcomes(
     exclude
         (column, value) pairs; rows with that value are dropped.
     repeats
-        A repeated (query_id, path_id): "error" refuses it, "mean" takes the mean, "by_text" makes
-        ids of the texts first. Home Assistant reports are always averaged.
+        A repeated pair: "error" refuses it, "mean" averages, "by_text" makes ids of texts first.
     prices
         CSV with path_id, price_in_usd_per_mtok, price_out_usd_per_mtok, for costs not recorded.
     heldout_share
@@ -85,8 +83,7 @@ def import_outcomes(
     Raises
     ------
     LabError
-        If the source cannot be read, a column is missing, a number is out of range, a pair repeats
-        or nothing is left.
+        If the source cannot be read, a column is missing or out of range, or nothing is left.
 
     """
     require_choice("repeats", repeats, REPEATS)

@@ -188,7 +188,7 @@ def _percent_signs(values: pd.Series, factor: float) -> tuple[pd.Series, float]:
 def _ask_about_odd(
     table: pd.DataFrame, name: str, column: str, file: FilePath, notes: list[str]
 ) -> None:
-    """Raise if values are hardly in the trace's unit; where the name says they are, only note it."""
+    """Refuse values that are hardly in the trace's unit; only note it where a name says so."""
     if name not in _ODD:
         return
     middle = float(numbers(table, name).median())
