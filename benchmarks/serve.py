@@ -6,8 +6,8 @@ A server in a process of its own chooses between two scripted endpoints, which a
 ms and cost nothing, so that all that is added is the server's. Fifty clients ask at once.
 
 - `overhead_p50_ms`, `overhead_p99_ms`: the latency of served answers less that of the same clients
-  asking an endpoint directly, at these quantiles, each client's first request left out. The encoder is the static one, so that embedding
-  adds next to nothing.
+  asking an endpoint directly, at these quantiles, each client's first request left out. The encoder
+  is the static one, so that embedding adds next to nothing.
 - `server_cpu_ms`: the server's processor time for a request, which a busy machine does not change.
 - `lost`: requests without an answer; `sent_twice`: questions that reached an endpoint more than
   once.
