@@ -31,16 +31,18 @@ print(f"{len(domain.passages)} passages, {len(domain.queries)} queries: {kinds}"
 trace.queries.sample(6, random_state=1)[["text", "kind", "wording", "split"]]
 
 # %% [markdown]
-# Seven kinds of query. `lookup` wants one fact from a manual, `compare` two facts, `diagnose` the
-# action for a symptom, `procedure` one step of several, `personal` something only the household's
-# notes know; `general` needs no passage at all, and what is `unanswerable` no passage states.
-# `wording: free` marks texts whose pattern no training example of the pocket models had.
+# Seven kinds of query. `lookup` asks for one fact from a manual, `compare` for two facts,
+# `diagnose` for the action against a symptom, `procedure` for one step of several, and `personal`
+# for something that only the household's notes say. `general` needs no passage at all, and the
+# answer to an `unanswerable` query is in no passage. `wording: free` marks texts that follow no
+# pattern of the texts on which the lab's own very small language models (the *pocket models*) were
+# trained.
 #
 # ## Groups
 #
-# Next: embed the training queries and cluster them. Held-out queries stay out, since the policy
-# later learns from the clusters. Read the table along a row: does a cluster hold one kind, or does
-# it follow the *subject* (one product family, one person) across kinds?
+# The next cell embeds the training queries and clusters them. Held-out queries are not used,
+# because policies are scored on them later. Read the table along a row: does a cluster hold one
+# kind, or does it follow the *subject* (one product family, one person) across kinds?
 
 # %%
 train = trace.split("train")
@@ -51,9 +53,9 @@ table.index = ["noise" if label < 0 else f"cluster {label}" for label in table.i
 table
 
 # %% [markdown]
-# The encoder was made for meaning, so subjects weigh at least as much as kinds. Noise is kept as
-# noise here; when a front or a policy needs a cluster for such a query, the nearest centroid
-# serves. The query nearest to each centroid tells what a cluster is about:
+# The encoder represents meaning, so subjects matter at least as much as kinds. Queries in no
+# cluster are shown as noise here; where a cluster is needed for such a query, the one with the
+# nearest centroid is used. The query nearest to each centroid shows what a cluster is about:
 
 # %%
 named = train.queries.iloc[clusters.representatives][["text", "kind"]]
@@ -67,24 +69,23 @@ figures.clusters.plot_cluster_map(
 )
 
 # %% [markdown]
-# Two principal components show only part of 384 dimensions: clusters that overlap here can be
-# apart there. Hover for the text.
+# Two principal components show only part of 384 dimensions: clusters that overlap here can be far
+# apart there. Point at a query to see its text.
 #
 # ## Do groups need different paths?
 #
-# If one path were best everywhere, clusters would be of no use. Each row below is a cluster, each
-# column a path that wins at least one of them (a star), and the number what a path loses there to
-# that cluster's winner. Look for a column that is pale all the way down: it would do for
-# everybody.
+# If one path were best everywhere, clusters would be of no use. Each row below is a cluster, and
+# each column a path that wins at least one of them (marked with a star). The number says how much
+# quality a path loses against that cluster's winner. Look for a column that is pale all the way
+# down: that path would do for every cluster.
 
 # %%
 winners = figures.clusters.compute_cluster_winners(train, embeddings, clusters)
 figures.clusters.plot_cluster_winners(winners, source)
 
 # %% [markdown]
-# The stars stand in different columns. How sure is it that they must? Only losses in bold have a
-# 95 % interval above zero, a cluster holds few queries, and each winner was picked on the very
-# queries it is scored on, which flatters it. What can be said at this point:
+# The stars stand in different columns. How certain is that? Only losses in bold have a 95 %
+# interval above zero, and a cluster has few queries. At this point one can say:
 
 # %%
 overall = winners[winners["overall_best"]]
@@ -97,5 +98,5 @@ print(
 print(f"in {len(sure)} of {len(overall)} clusters that loss is more than chance.")
 
 # %% [markdown]
-# The average is optimistic: a winner picked on the queries it is scored on looks better than it
-# is. Whether anything can be won on queries nobody has seen, notebook 4 tells.
+# The average is too high: each winner was picked on the queries on which it is scored, so it looks
+# better than it is. Notebook 4 shows whether anything can be won on unseen queries.

@@ -11,13 +11,13 @@
 # %% [markdown]
 # # 2 · Where should the calls go?
 #
-# **Question.** How do rewriting, retrieval, refinement and model size play together, and how few
-# outcomes tell which paths are worth having?
+# **Question.** How do rewriting, retrieval, refinement and model size interact, and how few
+# outcomes suffice to find the best paths?
 #
 # **Inputs.** `data/smart_home`, the pocket models, the committed exhaustive trace, and the
-# benchmark's records in `data/benchmarks`. **Run time** a minute or two, a part of it a live sweep
-# of four paths. **Cost** below 0.01 USD at the declared prices, and nothing really: all models run
-# here.
+# benchmark's records in `data/benchmarks`. **Run time** a minute or two, part of it for a live
+# sweep of four paths. **Cost** below 0.01 USD at the declared prices. Nobody charges it: all models
+# run on this machine.
 
 # %%
 import tempfile
@@ -40,9 +40,9 @@ options = {
 # %% [markdown]
 # ## Measuring paths
 #
-# A sweep measures each (query, path) pair once and commits it at once. It runs beside the
-# notebook: the cell ends immediately, the bar moves, the table shows the front so far, and *Stop*
-# ends it after what is in flight, without losing an outcome.
+# A sweep measures each pair of a query and a path once and stores the outcome immediately. Here it
+# runs in the background: the cell ends at once, the bar moves, and the table shows the front so
+# far. *Stop* ends the sweep after the calls in flight, without losing an outcome.
 
 # %%
 small, *_, large = load_catalog(options["catalog_file"]).models
@@ -56,16 +56,16 @@ first = sweep_live("../data/smart_home", limit=40, **options)
 first
 
 # %% [markdown]
-# Meanwhile the kernel is free. Here it loads the committed trace, which holds the same for every
-# path of the space and every query:
+# Meanwhile the kernel is free. Here it loads the committed trace, which has the outcomes of every
+# path on every query:
 
 # %%
 trace = Trace.load("../data/traces/smart_home.parquet")
 print(trace.source_line)
 
 # %% [markdown]
-# `result()` waits for the end. The second sweep asks for more of the same and finds the first
-# one's outcomes in the store.
+# `result()` waits for the end. The second sweep has a higher limit, and finds the first one's
+# outcomes in the store.
 
 # %%
 first.result()
@@ -80,8 +80,9 @@ live.outcomes[
 ].head(8)
 
 # %% [markdown]
-# Real answers of real (very small) models. Greedy decoding on the same weights: quality should
-# agree with the committed trace on practically every outcome. Latency depends on the machine.
+# These are real answers of real (very small) models. They decode greedily with the same weights, so
+# quality should agree with the committed trace on practically every outcome. Latency depends on the
+# machine.
 
 # %%
 same = live.outcomes.merge(trace.outcomes, on=["query_id", "path_id"])
@@ -89,26 +90,27 @@ agree = (same["quality_x"] == same["quality_y"]).mean()
 print(f"quality as in the committed trace: {agree:.1%} of {len(same)} outcomes")
 
 # %% [markdown]
-# ## How the stages play together
+# ## How the stages interact
 #
-# Now the whole space. Look for lines that cross: where they do, no single choice of model or of k
-# is right for every kind.
+# Now the whole space of paths. Look for lines that cross: where they do, no single choice of model,
+# or of the number of passages, is right for every kind.
 
 # %%
 figures.stages.plot_passages(figures.stages.compute_passages(trace), trace.source_line)
 
 # %% [markdown]
-# Without passages a model can only answer what it has read in training. More passages find more
-# but also offer more wrong facts to copy: look how far the lines fall to the right, and whether
-# those of the smaller models fall further. The next figure says how much of all the differences
-# between paths each stage explains alone, and how much only stages together do.
+# Without passages a model can only answer what it has read in training. More passages contain the
+# answer more often, but also more wrong facts to copy: look how far the lines fall to the right,
+# and whether those of the smaller models fall further. The next figure shows how much of the
+# differences between paths each stage explains alone, and how much comes only from combinations of
+# stages.
 
 # %%
 figures.stages.plot_contribution(figures.stages.compute_contribution(trace), trace.source_line)
 
 # %% [markdown]
-# What counts depends on the objective: what drives quality is not what drives cost. And where
-# "together" has a share, stages cannot be chosen one at a time. So whole paths have to be
+# Which stage matters depends on the objective: quality and cost are driven by different stages.
+# Where "together" has a share, stages cannot be chosen one at a time. So whole paths have to be
 # measured, and their number is a product:
 
 # %%
@@ -121,12 +123,13 @@ print(f"{len(train.path_ids)} paths on {len(train.query_ids)} training queries: 
 #
 # ## Measuring a twentieth
 #
-# The Emulator asks for the pairs that can still change a front. It fits a mixed model to what it
-# has seen (paths share components, queries share clusters), draws the paths' means from the
-# posterior, and gives a path the next outcomes in proportion to how often it is on a drawn front
-# or best for a drawn SLO, times how unsure its quality is. Here it replays on the committed trace,
-# held-out queries left out; `emulate_live("../data/smart_home", budget=Budget(share=0.05), …)`
-# does the same on the real models, beside the notebook like the sweep above.
+# The Emulator asks for the pairs that can still change a front. It fits a mixed model to the
+# outcomes so far (paths share components, similar queries share clusters) and draws the paths'
+# means from the posterior. A path gets the next outcomes in proportion to how often it is on a
+# drawn front or best for a drawn SLO, times the uncertainty of its quality. Here it replays on the
+# training queries of the committed trace; `emulate_live("../data/smart_home",
+# budget=Budget(share=0.05), …)` does the same on the real models, in the background like the sweep
+# above.
 
 # %%
 embeddings = default_encoder().encode(train.queries["text"].tolist())
@@ -140,28 +143,28 @@ columns = ["outcomes", "cost_usd", "expected_regret", "deciding_s", "stopped"]
 pd.concat(steps, ignore_index=True)[columns].round(4)
 
 # %% [markdown]
-# `expected_regret` is the Emulator's own view of how unsure it is: the quality that knowing every
-# path exactly would still add, averaged over 25 SLOs. It need not fall at every step, since each
-# batch is also a surprise. The next figure shows where the outcomes went.
+# `expected_regret` is the Emulator's own estimate of its uncertainty: the quality that exact
+# knowledge of every path would still add, averaged over 25 SLOs. It need not fall at every step,
+# since outcomes can also be surprising. The next figure shows where the outcomes went.
 
 # %%
 figures.budgets.plot_samples(fronts[-1], source)
 
 # %% [markdown]
-# Paths that cost or take more without answering better get few outcomes: enough to say so, and no
-# more. A grey cross marks a path with less than one chance in a hundred to be on the front,
-# overall or in any cluster of queries; its hover card names what beats it.
+# Paths that cost or take more without answering better get few outcomes: just enough to show this.
+# A grey cross marks a path with a probability below 1 % of being on the front, overall or in any
+# cluster of queries; its hover card names the path that beats it.
 #
-# What did each further outcome buy? Look at the length of the intervals, and at the estimates of
+# What did further outcomes gain? Look at the length of the intervals, and at the estimates of
 # the best paths.
 
 # %%
 figures.budgets.plot_tightening(pd.concat(fronts), source)
 
 # %% [markdown]
-# The intervals shrink, and the estimates of the best paths tend to come down: with few outcomes
-# the winner is partly the luckiest. How far off is the estimate in the end? The exhaustive trace
-# knows.
+# The intervals shrink, and the estimates of the best paths tend to come down: with few outcomes the
+# winner is partly the luckiest path. How far off is the estimate in the end? The exhaustive trace
+# shows it.
 
 # %%
 last = fronts[-1][(fronts[-1]["scope"] == "all")].set_index("path_id")
@@ -174,13 +177,13 @@ print(f"{inside.mean():.0%} of the 90 % intervals hold the true mean quality;")
 print(f"the estimated front is optimistic by {optimism:+.3f}")
 
 # %% [markdown]
-# One run proves little. The benchmark repeats it over many seeds, against what people would
-# otherwise use.
+# One run proves little. The benchmark repeats it over several seeds, and compares with methods that
+# people would otherwise use.
 #
 # ## Against random search, racing and Optuna
 #
 # Every method spends the same number of outcomes on the same tables; `python -m
-# benchmarks.emulator --json …` measures this anew (about an hour). Look for the budget at which
+# benchmarks.emulator --json …` measures this again (about an hour). Look for the budget at which
 # each line reaches the height at which ours starts.
 
 # %%
@@ -195,10 +198,10 @@ figures.budgets.plot_budget(figures.budgets.compute_budget(domains, "hypervolume
 figures.budgets.plot_budget(figures.budgets.compute_budget(domains, "heldout_kept"), said)
 
 # %% [markdown]
-# The hypervolume flatters everyone: a handful of cheap paths holds most of it. What a policy makes
-# of the outcomes on queries it has not seen tells the methods apart. How much of that is the
-# estimator, how much the choice of pairs? In the table, `+ours` puts our estimator on top of what
-# the other method saw.
+# The hypervolume is near its maximum for every method, because a handful of cheap paths holds most
+# of it. The methods differ in how good a policy becomes on unseen queries when it is fitted on
+# their outcomes. How much of that is due to the estimator, and how much to the choice of pairs? In
+# the table, `+ours` puts our estimator on top of what the other method saw.
 
 # %%
 five = records[

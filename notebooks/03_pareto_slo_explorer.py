@@ -31,21 +31,21 @@ front[front["on_front"]].round({"quality": 3, "latency_s": 4, "latency_p95_s": 4
 # %% [markdown]
 # A path is on the front if no other is at least as good in quality, cost *and* latency and better
 # in one. Of all the paths of the trace only these few are; each of the others is beaten by one of
-# them. But a mean over some hundred queries is known to a few points only, so the explorer also
-# draws intervals, and an open ring where a path cannot be told from one that beats it.
+# them. But a mean over some hundred queries is certain only to a few points of quality, so the
+# explorer also draws intervals, and an open ring where it is not clear that the path is beaten.
 #
 # ## The explorer
 #
 # It starts a little above the front's median latency and cost. Drag a slider, step from path to
-# path with the arrow keys, or type a limit ("50 ms"): nothing is evaluated again. Watch
+# path with the arrow keys, or type a limit ("50 ms"): nothing is measured again. Watch
 #
-# - the sentence on top: what wins, what it delivers, and how many held-out queries it would keep
-#   waiting;
-# - the bands under the sliders: hatched where no path is feasible under the other limits, else as
-#   high as the quality within reach;
-# - the two plots: what lies beyond a limit fades but stays, the pink halo is the winner;
-# - any other path: point at it or click it, and the card says why it does not win, and which change
-#   of the limits would let it win.
+# - the sentence at the top: which path wins, what it delivers, and for how many held-out queries it
+#   would break the limits;
+# - the bands under the sliders: hatched where no path is feasible under the other limits,
+#   elsewhere as high as the quality that can be reached;
+# - the two plots: paths beyond a limit fade but stay, and the pink halo marks the winner;
+# - any other path: point at it or click it, and the card says why it does not win and which limits
+#   would let it win.
 
 # %%
 encoder = CachedEncoder(default_encoder())
@@ -56,16 +56,16 @@ explorer
 
 # %% [markdown]
 # Below the plots, *components* shows what each part of the pipeline contributes under these limits
-# and what it costs to insist on it; *queries behind the path* what a path answered, its worst cases
-# first; *policy replay* what the fitted policy would choose query by query. What is set on the
-# screen is what code reads, to the last digit:
+# and what it costs to insist on it; *queries behind the path* shows a path's answers, the worst
+# first; *policy replay* shows what the fitted policy would choose query by query. Code reads
+# exactly the values that are set on the screen:
 
 # %%
 explorer.slo, explorer.chosen
 
 # %% [markdown]
-# and what keeps the limits is a table, best quality first (`tied` means: cannot be told from the
-# winner).
+# The paths that keep the limits are a table, best quality first. `tied` means that the difference
+# to the winner may be chance.
 
 # %%
 columns = [
@@ -83,10 +83,10 @@ explorer.selection[columns].head(8).round(5)
 # %% [markdown]
 # ## Why not this one?
 #
-# Code can do all that a hand can. A second explorer, so that yours stays as you left it, selects
-# the path with the best mean quality of all and opens the queries behind it. Its card says which
-# limit it breaks, by how much and on how many queries; a path that keeps the limits says what beats
-# it, and whether the difference is larger than chance.
+# Code can do everything that the mouse can. This second explorer (yours stays as you left it)
+# selects the path with the best mean quality of all and opens the queries behind it. Its card says
+# which limit the path breaks, by how much and on how many queries. For a path that keeps the
+# limits, the card says which path beats it, and whether the difference is larger than chance.
 
 # %%
 best = front["path_id"][0]
@@ -96,8 +96,8 @@ other
 # %% [markdown]
 # ## The same by kind of query
 #
-# If one path were best for every kind, routing would be pointless. The filter by kind re-thresholds
-# everything. Look down the column of winners, and at how far the intervals are apart.
+# If one path were best for every kind, routing would be pointless. The next cell applies the limits
+# to one kind at a time. Look down the column of winners, and at how far apart the intervals are.
 
 # %%
 rows = []
@@ -111,10 +111,10 @@ columns = ["limits", "kind", "path_id", "quality", "quality_low", "quality_high"
 pd.concat(rows, ignore_index=True)[columns]
 
 # %% [markdown]
-# Different kinds are won by different paths, with intervals that are wide, since a kind has few
-# queries. Tight limits hurt some kinds much more than others: those are the queries worth sending
-# on a dearer path. The next notebook asks how much of this a policy can use on queries it has not
+# Different paths win for different kinds, but the intervals are wide, since a kind has few queries.
+# Tight limits hurt some kinds much more than others: for those queries a more expensive path is
+# worth its price. The next notebook asks how much of this a policy can use on queries it has not
 # seen.
 #
-# **Learned:** the component that costs most to do without is retrieval; among the paths that
-# retrieve, many are tied under a limit, and then the cheapest of them is a fair choice.
+# **What we learned:** retrieval is the component that costs most to do without. Among the paths
+# that retrieve, many are tied under a limit, and then the cheapest of them is a fair choice.

@@ -34,9 +34,9 @@ study_slos(train["smart_home"])
 
 # %% [markdown]
 # The limits come from the training split: the upper quartile, over paths, of the 95th percentile
-# of latency and of cost, where the paths of the cloud weigh as much together as those of the edge.
-# The oracle below knows each outcome beforehand; its distance to everything else is what better
-# prediction could still win.
+# of latency and of cost, where the cloud paths together weigh as much as the edge paths together.
+# The oracle below knows each outcome beforehand; its distance to the other policies is what better
+# predictions could still gain.
 
 # %%
 fitted = {
@@ -67,8 +67,8 @@ tables["smart_home"]["prefer_quality"][columns].round(places)
 
 # %% [markdown]
 # Compare `ours` with `best_single`: is the difference larger than the intervals? And does either
-# break the limits more often than the 5 % it was asked to stay below? Both domains and all three
-# preferences at a glance, left to right; the bars are 95 % intervals.
+# break the limits in more than the 5 % of its choices that it may? The next two figures show both
+# domains and, from left to right, all three preferences. The bars are 95 % intervals.
 
 # %%
 sources = {name: f"{heldout[name].source_line} · held-out split" for name in traces}
@@ -82,14 +82,14 @@ figures.policies.plot_policies(
 )
 
 # %% [markdown]
-# A few hundred held-out queries leave intervals of several points: a policy that looks better by
-# less than that may not be.
+# With a few hundred held-out queries the intervals are several points wide: a policy that looks
+# better by less than that may not be.
 #
-# ## Does a policy keep what it is asked for?
+# ## Does a policy keep its limit?
 #
-# One latency limit says little about all others. Below, each point is a limit asked (across) and
-# the 95th percentile obtained (up). On the diagonal a policy takes all the time it may; above it,
-# it breaks its promise.
+# One latency limit says little about all others. Below, each point is one limit: the horizontal
+# axis shows the limit, the vertical axis the 95th percentile of latency that was obtained. On the
+# diagonal a policy uses all the time it may; above it, it breaks the limit too often.
 
 # %%
 timed = slo_grid(train["smart_home"], "latency_s")
@@ -100,14 +100,14 @@ attained = figures.slos.compute_attainment(
 figures.slos.plot_attainment(attained, sources["smart_home"])
 
 # %% [markdown]
-# Points far below the diagonal are time allowed and not used, for want of a better path in
-# between. Points above it are limits set on the training queries that the held-out ones do not
-# keep.
+# Far below the diagonal a policy does not use the time it may, because there is no better path in
+# between. Above the diagonal, the policy kept the limit on the training queries, but does not keep
+# it on the held-out ones.
 #
 # ## Where do the queries go?
 #
-# The same limits, tight on the left. Watch when the cloud model comes in ("mixed": it reads what
-# the edge retrieved), and what quality does then.
+# These are the same limits, with tight ones on the left. Watch where the policies begin to use the
+# cloud model ("mixed": it reads what the edge retrieved), and how quality changes there.
 
 # %%
 mixed = [policy for policy in shown if policy.name != "knn"]
@@ -117,14 +117,15 @@ mix = figures.slos.compute_choice_mix(
 figures.slos.plot_choice_mix(mix, sources["smart_home"])
 
 # %% [markdown]
-# A fixed choice moves everything at once or nothing. A policy moves the queries that gain by it;
-# the oracle shows how few would need to.
+# A fixed choice moves all queries or none. A policy moves the queries that gain by it; the oracle
+# shows how few these are.
 #
 # ## At equal cost, at equal quality
 #
-# Policies that spend different sums cannot be compared by quality alone. So each is drawn where it
-# costs what `best_single` costs, and where it is as good as `best_single`, mixing two of its own
-# operating points if need be. A marker whose interval crosses the line has shown nothing.
+# Policies with different costs cannot be compared by quality alone. So each is drawn where it costs
+# as much as `best_single`, and where it is as good as `best_single`; if necessary, two of its own
+# operating points are mixed. Where the interval of a marker crosses the line, the difference may be
+# chance.
 
 # %%
 priced = [*slo_grid(train["smart_home"], "cost_usd"), SLO()]
@@ -137,10 +138,10 @@ figures.comparisons.plot_equal(equal, sources["smart_home"])
 # %% [markdown]
 # ## What was learned?
 #
-# Does the query's text say anything about which path to take? `trust` is the share of the predicted
-# deviations from the path means that served training queries best which were left out: 0.1 is
-# nearly the best single path. The error is that of the candidate with the least, relative to the
-# least flexible one.
+# Does the query's text say anything about which path to take? `trust` is the factor on the
+# predicted deviations from the path means with which choices for left-out training queries were
+# best: with 0.1 the policy is nearly the best single path. The printed error compares the candidate
+# with the smallest left-out error with the least flexible candidate.
 
 # %%
 for name in traces:
@@ -151,6 +152,6 @@ for name in traces:
     print(f"left-out error {gain:.1%} below that of the stiffest candidate")
 
 # %% [markdown]
-# A small gain in error can be a large one in choices, where two paths are near each other, or none
-# at all. Read the intervals above for that, and the README for the same on recorded outcomes of
-# large models.
+# A small improvement of the error can improve the choices much, where two paths are nearly equally
+# good, or not at all. The intervals above show which. Notebook 5 does the same on recorded outcomes
+# of large models.

@@ -13,12 +13,12 @@
 #
 # **Question.** Choosing the path per query is said to cost or take far less than the best fixed
 # model, at quality no lower. Notebooks 1 to 4 look at domains and models of this project's own
-# making. Here are others': voice requests to smart homes, answered by 35 models, edge and cloud,
-# recorded by the Home Assistant project
+# making. This one looks at voice requests to smart homes, answered by 35 models on the edge and in
+# the cloud, and recorded by the Home Assistant project
 # ([home-assistant-datasets](https://github.com/allenporter/home-assistant-datasets), Apache-2.0).
 #
 # **Inputs.** The committed records of `python -m benchmarks.routing`. The outcomes themselves are
-# not part of this project; where they are at hand (a folder named by `ECOLLM_LAB_RECORDED`), they
+# not part of this project; if you have them (in a folder named by `ECOLLM_LAB_RECORDED`), they
 # are replayed here as well. **Run time** under a minute. **Cost** nothing.
 
 # %%
@@ -42,10 +42,10 @@ print(
 # %% [markdown]
 # ## Quality under limits
 #
-# Every policy predicted each request from requests with other texts (five folds by text). Limits
-# lie at 95th percentiles of the models' cost and latency; at most 5 % of the choices may break
-# one. Compare `ours` with `best_single`, the one model that is best within each limit, and look at
-# how far away `oracle` is, who knows the outcomes.
+# Every policy chose for each request after it was fitted on requests with other texts (five folds
+# by text). Limits lie at 95th percentiles of the models' cost and latency; at most 5 % of the
+# choices may break one. Compare `ours` with `best_single`, the one model that is best within each
+# limit, and with `oracle`, which knows the outcomes.
 
 # %%
 columns = ["quality", "ci_low", "ci_high", "cost_usd", "latency_s", "slo_violation_rate"]
@@ -53,8 +53,8 @@ grid = one[one["slo"] == "grid"].set_index("policy")
 grid[columns].sort_values("quality", ascending=False).round(4)
 
 # %% [markdown]
-# The intervals overlap, but the policies answered the same requests, so their differences are
-# known better than each one alone. Where an interval excludes zero, the difference is settled for
+# The intervals overlap, but the policies answered the same requests, so their differences are more
+# certain than each quality alone. Where an interval excludes zero, the difference is settled for
 # requests like these.
 
 # %%
@@ -64,9 +64,10 @@ paired.set_index("metric")[["value", "ci_low", "ci_high"]].round(3)
 # %% [markdown]
 # ## The claim: cheaper or faster at quality no lower
 #
-# Without limits, `prefer="cost"` and `prefer="latency"` may give up .02 of quality on average.
-# Against the best single model, and against gpt-4.1 as the cloud model one would take: how much
-# quality is gained (above 0), and which share of its cost or time is left (below 1)?
+# Without limits, `prefer="cost"` and `prefer="latency"` may give up .02 of quality on average. The
+# table compares ours with the best single model, and with gpt-4.1 as the cloud model that one would
+# take: how much quality is gained (above 0), and what share of its cost or time is needed (below
+# 1).
 
 # %%
 claims = one[(one["policy"] == "ours") & one["against"].notna()]
@@ -85,8 +86,8 @@ figure = figures.policies.plot_policies(free, source)
 figure.update_yaxes(range=[0.75, 1]).update_yaxes(title="quality (share of tests passed)", col=1)
 
 # %% [markdown]
-# Up and to the left is better; free choices are missing, a logarithm has no zero. They matter, so
-# here are the fixed ones beside ours.
+# Up and to the left is better. Choices that cost nothing are missing, because a logarithmic axis
+# has no zero. They matter, so here are the fixed choices beside ours:
 
 # %%
 few = free[free["policy"].isin(["ours", "best_single", "cloud_only"])]
@@ -95,17 +96,17 @@ few.set_index(["prefer", "policy"])[
 ].sort_index().round(4)
 
 # %% [markdown]
-# Told to prefer cost, the best *single* path is an edge model at no cost, as good as ours: the
-# model that was best in training was lucky there, and one a little cheaper is no worse on new
-# texts. So most of what is saved against the best cloud model needs no policy, only the knowledge
-# which edge model is good enough. What choosing per request adds is quality: prefer="quality" and
-# "latency".
+# If cost is preferred, the best *single* path is an edge model at no cost, with a quality only
+# about .02 below ours: the model that was best in training was lucky there, and a cheaper one is no
+# worse on new texts. So most of what is saved against the best cloud model needs no policy; it is
+# enough to know which edge model is good enough. What choosing per request adds is quality, with
+# prefer="quality" and prefer="latency".
 #
-# ## The same, live
+# ## The same, computed here
 #
-# If the outcomes are at hand, they are imported, a third of the texts is held out once, and
-# policies are fitted and replayed like those of notebook 4. One split scores a few dozen texts, so
-# expect other numbers than above, and wide intervals.
+# If the outcomes are on this machine, they are imported, a third of the texts is held out once, and
+# policies are fitted and replayed like those of notebook 4. One split scores only a few dozen
+# texts, so expect other numbers than above, and wide intervals.
 
 # %%
 columns = {"query_id": "query_unit", "cost_usd": "cost_usd_est", "kind": "category"}
@@ -144,20 +145,19 @@ if trace:
     display(pd.concat(tables)[shown].round(4))  # noqa: F821
 
 # %% [markdown]
-# ## Other people's systems
+# ## Beside the lab's own domains
 #
-# Is this peculiar to smart homes? The last rows are traces with nothing to gain, where a policy
-# should at least do no harm: ours minus the best single path, over each trace's grid of limits.
+# How does the gain here compare with the gain on the two domains that this project made? The table
+# shows the quality of ours minus that of the best single path, over each trace's grid of limits.
 
 # %%
 harm = records[records["metric"] == "quality_over_best_single"]
 harm.set_index("trace")[["value", "ci_low", "ci_high"]].round(3)
 
 # %% [markdown]
-# **What we take from it.** On these requests the claim holds for time and for money as far as means
-# go: with `prefer="latency"` and `prefer="cost"` ours takes a small part of the best single model's
-# time or cost at more quality, by intervals that come near zero or include it; and a free edge
-# model does as well in money, as said above. Under limits, ours is above every other policy, and
-# most of these differences are not settled once they are corrected for the number of policies.
-# 138 different texts are few: half of these differences are as large as their
-# uncertainty.
+# **What we conclude.** On these requests the claim holds for mean time and mean cost. With
+# `prefer="latency"` and `prefer="cost"` ours needs a small part of the best single model's time or
+# cost, at a higher quality; but the interval of this gain includes zero or nearly does, and a free
+# edge model saves as much money, as said above. Under limits, ours is above every other policy, but
+# most of these differences are not settled once they are corrected for the number of policies: 138
+# different texts are few.
