@@ -119,7 +119,8 @@ def choices(
     with warnings.catch_warnings():
         # that the SLO is infeasible is said above the figure
         warnings.simplefilter("ignore", UserWarning)
-        asked = texts if embeddings is None else np.asarray(embeddings)[rows]
+        given = None if policy.reads_text else embeddings
+        asked = texts if given is None else np.asarray(given)[rows]
         chosen = policy.select(asked, slo, infeasible="least_violating")
     return _outcomes(board, rows, list(chosen), slo)
 

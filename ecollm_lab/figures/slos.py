@@ -199,7 +199,8 @@ def delivered(
         require_choice("policy", policy, ("oracle",))
         best = oracle_choice(trace, slo)
         return outcomes_of(trace, Decision(best, best[:, None]))
-    queries = trace.queries["text"].tolist() if embeddings is None else embeddings
+    given = None if policy.reads_text else embeddings
+    queries = trace.queries["text"].tolist() if given is None else given
     try:
         return outcomes_of(trace, policy.decide(queries, slo, ask=recorded_answers(trace)))
     except InfeasibleSLO:

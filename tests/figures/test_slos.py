@@ -53,3 +53,11 @@ def test_the_choice_mix_counts_where_choices_run():
     assert [a.text for a in figure.layout.annotations[:2]] == ["best_single", "oracle"]
     assert figure.data[0].y.tolist()[1:] == [100.0, 0.0]
     assert list(figure.data[0].x) == ["50", "500", "2000"]
+
+
+def test_a_policy_that_reads_texts_is_not_handed_the_embeddings_of_another_encoder():
+    trace, slo = two_paths(), SLO(max_latency_s=2.0)
+    policy = fit_policy(trace, "brane")
+    others = np.ones((len(trace.query_ids), 7), dtype=np.float32)
+    with_embeddings = figures.slos.delivered(policy, trace, slo, others)
+    assert with_embeddings.equals(figures.slos.delivered(policy, trace, slo))

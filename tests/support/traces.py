@@ -13,6 +13,8 @@ from tests.conftest import LARGE, SMALL, make_trace
 class Fixed:
     """Chooses one path under an SLO with a limit, another without one."""
 
+    reads_text = False
+
     def __init__(self, name, tight, loose):
         self.name, self.tight, self.loose = name, tight, loose
 
