@@ -208,10 +208,3 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_mend(sources, tmp_pat
     assert f"cannot write to {tmp_path / 'file' / 'models'} (Not a directory)" in str(error.value)
     assert "let ECOLLM_MODELS name another folder" in str(error.value)
     assert sources.requests == []
-
-
-def test_a_folder_without_the_right_to_write_is_named(sources, tmp_path):
-    tmp_path.chmod(0o500)
-    if os.access(tmp_path, os.W_OK):
-        pytest.skip("this user, root for example, may write everywhere")
-    assert "(Permission denied)" in refused(a_download(tmp_path))

@@ -8,11 +8,11 @@ import pytest
 
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import import_outcomes
-from tests.support.recorded import frame, write
+from tests.support.recorded import frame, where_present, write
 
 SHARED = Path("../shared/inputs")
 HEAD = "query_id,path_id,quality,text\n"
-needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the shared inputs are not at hand")
+needs_shared = where_present(SHARED)
 
 
 def read(folder, text, **options):

@@ -7,7 +7,7 @@ from ecollm_lab.records import LabError
 from ecollm_lab.traces import import_outcomes
 from ecollm_lab.traces.path_ids import placements
 from tests.support.clone import QUOTA, Clone
-from tests.support.recorded import outcome
+from tests.support.recorded import outcome, where_present
 
 SHARED = Path("../shared/inputs")
 
@@ -21,7 +21,7 @@ def clone(tmp_path):
     return Clone(tmp_path)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the shared inputs are not at hand")
+@where_present(SHARED)
 @pytest.mark.parametrize("name", ["01_ha_clone_null_tokens", "02_ha_clone_quota_errors"])
 def test_the_shared_clones_have_the_quality_of_their_complete_version(name):
     trace = read(SHARED / name)

@@ -6,10 +6,10 @@ import pytest
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import import_outcomes
 from ecollm_lab.traces.importers.queries import plain
-from tests.support.recorded import frame, write
+from tests.support.recorded import frame, where_present, write
 
 TWICE = Path("../shared/inputs/03_routerbench_repeated_id.csv")
-needs_shared = pytest.mark.skipif(not TWICE.exists(), reason="the shared inputs are not at hand")
+needs_shared = where_present(TWICE)
 
 
 @needs_shared

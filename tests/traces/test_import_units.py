@@ -6,7 +6,7 @@ import pytest
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import import_outcomes
 from ecollm_lab.traces.importers.units import unit_of
-from tests.support.recorded import frame, write
+from tests.support.recorded import frame, where_present, write
 
 MS = Path("../shared/inputs/13_latency_ms.csv")
 
@@ -41,7 +41,7 @@ def test_the_name_of_a_column_says_its_unit(name, column, unit):
     assert unit_of(name, column) == unit
 
 
-@pytest.mark.skipif(not MS.exists(), reason="the shared inputs are not at hand")
+@where_present(MS)
 def test_milliseconds_of_the_shared_input_become_seconds():
     trace = import_outcomes("long", MS)
     assert trace.of_path("a")["latency_s"].tolist()[:3] == [0.5, 0.501, 0.502]
