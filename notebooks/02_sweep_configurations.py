@@ -57,7 +57,7 @@ first
 
 # %% [markdown]
 # Meanwhile the kernel is free. Here it loads the committed trace, which has the outcomes of every
-# path on every query:
+# path with the prompt `plain` on every query:
 
 # %%
 trace = Trace.load("../data/traces/smart_home.parquet")
