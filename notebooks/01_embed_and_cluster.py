@@ -31,7 +31,7 @@ print(f"{len(domain.passages)} passages, {len(domain.queries)} queries: {kinds}"
 trace.queries.sample(6, random_state=1)[["text", "kind", "wording", "split"]]
 
 # %% [markdown]
-# Seven kinds of query. `lookup` asks for one fact from a manual, `compare` for two facts,
+# There are seven kinds of query. `lookup` asks for one fact from a manual, `compare` for two facts,
 # `diagnose` for the action against a symptom, `procedure` for one step of several, and `personal`
 # for something that only the household's notes say. `general` needs no passage at all, and the
 # answer to an `unanswerable` query is in no passage. `wording: free` marks texts that follow no
