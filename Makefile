@@ -42,8 +42,8 @@ bench: .venv/dev  ## everything with a number, against its competitors (over an 
 	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet
 
 sweep: .venv/study  ## measure both domains again, all paths; stop and start it as you like
-	$(BIN)/ecollm-lab sweep --domain smart_home --out data/traces/smart_home.parquet
-	$(BIN)/ecollm-lab sweep --domain automotive --out data/traces/automotive.parquet
+	$(BIN)/ecollm-lab sweep --domain smart_home --space data/space.toml --out data/traces/smart_home.parquet
+	$(BIN)/ecollm-lab sweep --domain automotive --space data/space.toml --out data/traces/automotive.parquet
 
 notebooks: .venv/dev  ## run the notebooks and render them to build/notebooks/*.html
 	$(BIN)/python -m scripts.notebooks

@@ -211,6 +211,7 @@ class SeenExplorer:
         self.root.wait_for()
         self.plot = self.root.locator(".ecl-plot")
         self.plot.locator(".main-svg").first.wait_for()
+        self.calm()
 
     @property
     def state(self) -> dict[str, Any]:

@@ -112,9 +112,9 @@ def test_a_server_that_dies_at_once_is_reported_with_its_own_words(monkeypatch, 
 
 
 def test_the_time_to_start_follows_the_size_of_the_file_or_the_catalog(monkeypatch):
-    monkeypatch.setattr(served, "START_S", 0.05)
-    monkeypatch.setattr(served, "READ_BYTES_PER_S", SERVED.file.stat().st_size / 0.05)
-    with pytest.raises(LabError, match=r"did not start within 0\.1 s\. Raise start_timeout_s"):
+    monkeypatch.setattr(served, "START_S", 0.005)
+    monkeypatch.setattr(served, "READ_BYTES_PER_S", SERVED.file.stat().st_size / 0.005)
+    with pytest.raises(LabError, match=r"did not start within 0\.01 s\. Raise start_timeout_s"):
         LoopbackServer(SERVED)
     patient = dataclasses.replace(SERVED, start_timeout_s=60.0)
     LoopbackServer(patient).stop()

@@ -99,11 +99,11 @@ class LoopbackServer:
         asked = urllib.request.Request(
             f"{self.base_url}/models", headers={"Authorization": f"Bearer {self.key}"}
         )
-        while time.monotonic() < deadline:
+        while (left_s := deadline - time.monotonic()) > 0:
             if words := self.last_words_if_dead():
                 raise LabError(words)
             with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                _DIRECTLY.open(asked, timeout=0.5).close()
+                _DIRECTLY.open(asked, timeout=min(0.5, left_s)).close()
                 return
             time.sleep(0.05)
         raise LabError(
