@@ -16,7 +16,7 @@ record: .venv/dev reproduce  ## renew what is committed of the study: its summar
 	$(MAKE) pictures
 
 test: .venv/dev texts  ## every test, notebooks included
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 	$(BIN)/pytest -o addopts= --nbmake --nbmake-timeout=300 notebooks
 
 check: .venv/dev  ## format, lint, types, rooms

@@ -120,7 +120,9 @@ def plot_front(
     add_placement_keys(figure, {place: place for place in frame["placement"].unique()})
     columns = [name for name in ("quality", "quality_low", "quality_high") if name in frame]
     drawn = [frame["quality"], *(frame.loc[frame["on_front"], name] for name in columns)]
-    figure.update_yaxes(title=QUALITY, range=quality_range(*drawn), row=1, col=1)
+    low, high = quality_range(*drawn)
+    room = 0.06 * (high - low)  # for the name above the chosen path
+    figure.update_yaxes(title=QUALITY, range=[low, high + room], row=1, col=1)
     return finish(figure, "Which paths are worth their cost and time?", source)
 
 
