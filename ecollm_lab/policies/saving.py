@@ -44,6 +44,7 @@ _DAMAGED = (
     ValueError,
     KeyError,
     EOFError,
+    MemoryError,  # an array that claims to be larger than any machine
     TypeError,
     AttributeError,
     NotImplementedError,
@@ -167,11 +168,17 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
     try:
         if header["version"] == 2:
             _upgrade(header, arrays)
-        return _put_together(header, arrays, encoder)
+        policy = _put_together(header, arrays, encoder)
+        _require_fit(policy)
     except (KeyError, TypeError, AttributeError) as error:
         raise LabError(
             f"{file} lacks a part of a policy ({error}). Fit and save it again."
         ) from error
+    except (ValueError, IndexError) as error:
+        raise LabError(
+            f"{file} holds arrays that do not fit each other ({error}). Fit and save it again."
+        ) from error
+    return policy
 
 
 def _upgrade(header: dict[str, Any], arrays: dict[str, Any]) -> None:
@@ -224,3 +231,35 @@ def _put_together(
         **{word: header[word] for word in _WORDS},
         **pair,
     )
+
+
+def _require_fit(policy: Policy) -> None:
+    """Raise a `ValueError` unless all arrays are of the same queries, paths and dimension."""
+    training, n_paths = policy.training, len(policy.training.path_ids)
+    table = (len(training.quality), n_paths)
+    tables = {"quality": training.quality, "left_out": policy.left_out}
+    rows = {"allowed": policy.allowed}
+    for name, spend in (("cost", training.cost), ("latency", training.latency)):
+        tables[name] = spend.outcomes
+        rows |= {
+            f"{name} mean": spend.mean,
+            f"{name} p95": spend.p95,
+            f"{name} sd": spend.p95_log_sd,
+        }
+    predictors = [policy.predictor]
+    for name, forecast in policy.forecasts.items():
+        tables[f"forecast of {name}"] = forecast.left_out
+        rows[f"deviation of {name}"] = forecast.sd
+        predictors.append(forecast.predictor)
+    for shape, named in ((table, tables), ((n_paths,), rows)):
+        for name, array in named.items():
+            if array.shape != shape:
+                raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
+    for predictor in predictors:
+        if isinstance(predictor, Neighbours | ClusterMeans):
+            known = getattr(predictor, "embeddings", getattr(predictor, "centroids", None))
+            if known is None or len(known) != len(predictor.quality):
+                raise ValueError("the predictor's tables have unequal lengths")
+        foreseen = predictor.predict(np.zeros((1, policy.dimension or 1), dtype=np.float32))
+        if foreseen.shape != (1, n_paths):
+            raise ValueError(f"the predictor gives the shape {foreseen.shape} for one query")

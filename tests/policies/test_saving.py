@@ -1,6 +1,8 @@
 """Policies as files."""
 
 import json
+import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -103,3 +105,36 @@ def test_files_that_are_no_policy_are_refused(tmp_path, encoder):
         load_policy(tmp_path / "none.npz")
     with pytest.raises(LabError, match="Cannot write"):
         save_policy(fit_policy(trace, "cheapest", encoder=encoder), file / "p.npz")
+
+
+@pytest.mark.parametrize("name", ["ours", "knn", "cluster", "matrix_factorisation", "threshold"])
+def test_a_policy_file_whose_arrays_do_not_fit_each_other_is_refused(tmp_path, encoder, name):
+    trace, embeddings, _ = topics(0)
+    file = tmp_path / "p.npz"
+    save_policy(fit_policy(trace, name, embeddings=embeddings, encoder=encoder), file)
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    shortened = [key for key, value in arrays.items() if key != "header" and len(value) > 1]
+    assert len(shortened) > 8
+    for key in shortened:
+        if key.startswith(("pair.", "gate.")):
+            continue
+        np.savez(file, **(arrays | {key: arrays[key][:-1]}))
+        with pytest.raises(LabError, match=r"do not fit each other|lacks a part"):
+            load_policy(file, encoder=encoder)
+
+
+def test_an_array_that_claims_to_be_enormous_is_refused(saved):
+    file, _, arrays, _ = saved
+    np.savez(file, **arrays)
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    head = members["quality.npy"]
+    shape = re.search(rb"'shape': \([^)]*\)", head)[0]
+    claim = b"'shape': (" + b"9" * (len(shape) - len(b"'shape': (,)")) + b",)"
+    members["quality.npy"] = head.replace(shape, claim)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(LabError, match=r"no policy file of this lab|do not fit"):
+        load_policy(file)
