@@ -138,8 +138,9 @@ def test_edge_models_answer_one_at_a_time_and_a_long_queue_sends_questions_elsew
             thread.join()
     assert [one.path_id for one in (*results, third)] == [EDGE, EDGE, CLOUD]
     assert small.most_at_once == 1
-    assert results[0].expected.wait_s == 0
-    assert 1.0 < results[1].expected.wait_s <= 2.0
+    first, second = sorted(results, key=lambda one: one.expected.wait_s)
+    assert first.expected.wait_s == 0
+    assert 1.0 < second.expected.wait_s <= 2.0
     assert third.bound == ("max_latency_s",)
 
 

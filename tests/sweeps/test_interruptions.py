@@ -84,7 +84,7 @@ def test_03_a_stop_drains_commits_and_repeats_nothing(judge, tmp_path):
     assert set(judge.counters()["per_key"]["ok:20"].values()) == {1}
 
 
-def start(judge, place, remote):
+def start(judge, place, remote, least=8):
     (place / "models.toml").write_text(
         HOSTED_CATALOG.format(base_url=judge.base_url, remote=remote)
     )
@@ -108,7 +108,7 @@ def start(judge, place, remote):
         text=True,
     )
     deadline = time.monotonic() + 60
-    while judge.requests(remote) < 8 and time.monotonic() < deadline:
+    while judge.requests(remote) < least and time.monotonic() < deadline:
         time.sleep(0.05)
     return child
 
@@ -124,7 +124,7 @@ def test_03_ctrl_c_exits_130_with_the_way_on_and_a_second_one_at_once(judge, tmp
     assert set(seen.values()) == {1}
     assert len(ledger(tmp_path / "s.sqlite")) == len(seen)
     judge.reset()
-    child = start(judge, tmp_path, "hang")
+    child = start(judge, tmp_path, "hang", least=1)  # the first paid call goes alone
     child.send_signal(signal.SIGINT)
     while "Stopping: what is in flight" not in (line := child.stderr.readline()):
         assert line, "it ended without a word"
