@@ -17,7 +17,7 @@ record: .venv/dev reproduce  ## renew what is committed of the study: its summar
 
 test: .venv/dev texts  ## every test, notebooks included
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
-	$(BIN)/pytest -o addopts= --nbmake --nbmake-timeout=300 notebooks
+	$(BIN)/pytest -o addopts= --numprocesses 2 --nbmake --nbmake-timeout=300 notebooks
 
 check: .venv/dev  ## format, lint, types, rooms
 	$(BIN)/ruff format --check .
