@@ -17,6 +17,7 @@ from ecollm_lab.models import Encoder
 from ecollm_lab.records import Query
 
 REFUSAL = "<refusal>"  # the fact that the answer says that it does not know
+CHOICE = "<choice>"  # begins a fact that the question offers for choice
 REFUSALS = (
     *("does not say", "doesn't say", "do not say", "don't say", "not said"),
     *("does not mention", "doesn't mention", "do not mention", "don't mention", "not mentioned"),
@@ -60,7 +61,9 @@ def grade(query: Query, answer: str) -> float:
     A fact is stated if one of its wordings (separated by " | ") occurs in the answer as a run of
     whole words; see `words` for what counts as the same word. "14 months" is not stated by "114
     months" nor by "1.14 months", and "5 degrees" not by "-5 degrees". The fact `"<refusal>"` is
-    stated by an answer that says that it does not know.
+    stated by an answer that says that it does not know. A fact that begins with `"<choice>"` is one
+    of the things that the question itself names, as the better of two products: it counts only in
+    an answer that states another fact too, so that repeating the question earns nothing.
 
     An `action` counts as one more fact: the first JSON object in the answer must be equal to it,
     whatever the order of its keys. An answer that states one of the query's `refutes` scores 0.
@@ -75,16 +78,19 @@ def grade(query: Query, answer: str) -> float:
     """
     if any(states(answer, refute) for refute in query.refutes):
         return 0.0
-    stated = [states(answer, fact) for fact in query.facts]
+    stated = [states(answer, fact) for fact in query.facts if not fact.startswith(CHOICE)]
     if query.action:
         stated.append(_same(first_object(answer), json.loads(query.action)))
-    return sum(stated) / len(stated) if stated else 0.0
+    if not any(stated):
+        return 0.0
+    stated += [states(answer, fact) for fact in query.facts if fact.startswith(CHOICE)]
+    return sum(stated) / len(stated)
 
 
 def states(text: str, fact: str) -> bool:
     """Tell whether a text states a fact: one of its wordings, or a refusal for `"<refusal>"`."""
     said = read_words(text)
-    wordings = REFUSALS if fact == REFUSAL else alternatives(fact)
+    wordings = REFUSALS if fact == REFUSAL else alternatives(fact.removeprefix(CHOICE))
     return any(said.contain(read_words(wording)) for wording in wordings)
 
 

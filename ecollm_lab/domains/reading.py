@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ecollm_lab.domains.domain import Domain, Grading, find_folder
-from ecollm_lab.domains.grading import REFUSAL
+from ecollm_lab.domains.grading import CHOICE, REFUSAL
 from ecollm_lab.domains.words import alternatives, normalise
 from ecollm_lab.files import lines, parse_json, read_text, read_toml
 from ecollm_lab.records import LabError, Passage, Query
@@ -128,9 +128,12 @@ def _about_facts(query: _QueryRow) -> Iterator[str]:
     """Yield why a query's facts cannot be checked."""
     if not query.facts and query.action is None:
         yield "field 'facts' is empty; give at least one, or an 'action'"
+    elif query.action is None and all(fact.startswith(CHOICE) for fact in query.facts):
+        yield f"field 'facts' has nothing but {CHOICE}; a choice counts only beside another fact"
     for name, texts in (("facts", query.facts), ("refutes", query.refutes)):
         for text in texts:
-            if text != REFUSAL and not all(normalise(one) for one in alternatives(text)):
+            wordings = alternatives(text.removeprefix(CHOICE))
+            if text != REFUSAL and not all(map(normalise, wordings)):
                 yield (
                     f"field {name!r}: {text!r} cannot be checked, because a wording of it has no"
                     " letter, digit or sign"

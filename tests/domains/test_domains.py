@@ -54,6 +54,7 @@ def test_a_sound_domain_loads(tmp_path):
             "field 'split' should be 'train' or 'heldout'; got 'test'",
         ),
         ([PASSAGE], [{**QUERY, "facts": []}], "queries.jsonl:1: field 'facts' is empty"),
+        ([PASSAGE], [{**QUERY, "facts": ["<choice> y"]}], "has nothing but <choice>"),
         ([PASSAGE], [{**QUERY, "text": 3}], "field 'text' should be a valid string; got 3"),
         ([PASSAGE], [{**QUERY, "colour": "red"}], "unknown field 'colour'"),
         ([PASSAGE], [], "queries.jsonl is empty"),
