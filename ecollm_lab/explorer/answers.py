@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.explorer.policy_marks import WORDS, PolicyMarks, from_json, number
 from ecollm_lab.explorer.resampling import FRONT
 from ecollm_lab.explorer.views import Board, View
-from ecollm_lab.policies import Policy
-from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.records import SLO, STAGES, LabError
 
 MOST_QUERIES = 60
@@ -20,9 +17,7 @@ MOST_PATHS = 20  # whose queries a page takes along
 LONGEST = 400  # characters of a text, answer or reference
 
 
-def answer(
-    board: Board, key: str, policy: Policy | None, embeddings: np.ndarray | None
-) -> dict[str, Any]:
+def answer(board: Board, key: str, marks: PolicyMarks | None) -> dict[str, Any]:
     """Return what the screen asks for, as JSON; where that fails, {"error": why}.
 
     Parameters
@@ -31,8 +26,8 @@ def answer(
         The trace.
     key
         `queries|PATH|SPLIT|KIND|CLUSTER` or `replay|SLO as JSON|SPLIT|KIND|CLUSTER`.
-    policy, embeddings
-        What was given to the explorer.
+    marks
+        The policy that was given to the explorer, and what it is compared with.
 
     """
     kind, *middle, split, of_kind, cluster = key.split("|")
@@ -40,9 +35,9 @@ def answer(
         view, asked = board.view(split, of_kind, cluster), "|".join(middle)
         if kind == "queries":
             return queries(board, view, asked)
-        if policy is None:
+        if marks is None:
             raise LabError("No policy was given to the explorer: explore(trace, policy).")
-        return replay(board, view, policy, SLO(**json.loads(asked)), embeddings)
+        return replay(view, marks, from_json(asked))
     except LabError as error:
         return {"error": str(error)}
 
@@ -90,8 +85,8 @@ def queries(board: Board, view: View, path_id: str, most: int = MOST_QUERIES) ->
                 "split": str(one["split"]),
                 "quality": float(one["quality"]),
                 "regret": float(lost),
-                "cost": _number(one["cost_usd"]),
-                "latency": _number(one["latency_s"]),
+                "cost": number(one["cost_usd"]),
+                "latency": number(one["latency_s"]),
                 "stages": {s[:-2]: float(one[s]) for s in stages if not pd.isna(one[s])},
             }
         )
@@ -102,92 +97,24 @@ def _text(value: object) -> str:
     return value.strip()[:LONGEST] if isinstance(value, str) else ""
 
 
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def choices(
-    board: Board, view: View, policy: Policy, slo: SLO, embeddings: np.ndarray | None = None
-) -> pd.DataFrame:
-    """Return one row per held-out query of the view (per query of the view if none is held out).
-
-    Columns: kind, path_id, placement, quality, cost_usd, latency_s, kept. An infeasible SLO is
-    served by the path that violates it least, as the policy does when asked to.
-    """
-    rows = _heldout(board, view)
-    texts = board.trace.queries["text"].iloc[rows].tolist()
-    with warnings.catch_warnings():
-        # that the SLO is infeasible is said above the figure
-        warnings.simplefilter("ignore", UserWarning)
-        given = None if policy.reads_text else embeddings
-        asked = texts if given is None else np.asarray(given)[rows]
-        chosen = policy.select(asked, slo, infeasible="least_violating")
-    return _outcomes(board, rows, list(chosen), slo)
-
-
-def _heldout(board: Board, view: View) -> np.ndarray:
-    rows = view.rows[board.labels["split"][view.rows] == "heldout"]
-    return rows if len(rows) else view.rows
-
-
-def _outcomes(board: Board, rows: np.ndarray, chosen: list[str], slo: SLO) -> pd.DataFrame:
-    columns = pd.Index(board.path_ids).get_indexer(pd.Index(chosen))
-    if (columns < 0).any():
-        raise LabError(
-            f"The policy chose {chosen[int((columns < 0).argmax())]}, a path this trace does not"
-            " have; fit it to the same paths."
-        )
-    cost, latency = board.cost[columns, rows], board.latency[columns, rows]
-    return pd.DataFrame(
-        {
-            "kind": board.labels["kind"][rows],
-            "path_id": chosen,
-            "placement": board.placement[columns],
-            "quality": board.quality[columns, rows],
-            "cost_usd": cost,
-            "latency_s": latency,
-            "kept": slo.keeps(cost, latency),
-        }
-    )
-
-
-def replay(
-    board: Board, view: View, policy: Policy, slo: SLO, embeddings: np.ndarray | None = None
-) -> dict[str, Any]:
-    """Return `choices` by kind as JSON, and points of policy and oracle for the plots.
-
-    The oracle chooses, for each query, the path that is truly best under the SLO.
-    """
-    made = choices(board, view, policy, slo, embeddings)
-    rows = _heldout(board, view)
-    best = _outcomes(board, rows, oracle_choice(board.trace, slo)[rows].tolist(), slo)
-    heldout = bool((board.labels["split"][view.rows] == "heldout").any())
-    what = f"{policy.name} on {len(made)} {'held-out ' if heldout else ''}queries"
-    parts = [*made.groupby("kind", sort=True), ("all", made), ("all, by the oracle", best)]
-    points = [
-        {"name": name, "symbol": symbol, **_means(part)}
-        for name, symbol, part in (("policy", "star", made), ("oracle", "star-open", best))
-    ]
-    return {
-        "what": what,
-        "rows": [_row(str(name), part) for name, part in parts],
-        "points": [point for point in points if None not in point.values()],
-    }
-
-
-def _means(part: pd.DataFrame) -> dict[str, float | None]:
-    columns = {"quality": "quality", "cost": "cost_usd", "latency": "latency_s"}
-    return {name: _number(part[column].mean()) for name, column in columns.items()}
+def replay(view: View, marks: PolicyMarks, slo: SLO) -> dict[str, Any]:
+    """Return what a policy chooses by kind as JSON, and what its competitors do over all kinds."""
+    name, (_, what) = marks.policy.name, marks.rows(view)
+    made = marks.replayed(view, slo)
+    parts = [*made[name].groupby("kind", sort=True), ("all", made.pop(name))]
+    parts += [(f"all, by {WORDS[other]}", frame) for other, frame in made.items()]
+    return {"what": f"{name} on {what}", "rows": [_row(str(kind), part) for kind, part in parts]}
 
 
 def _row(name: str, part: pd.DataFrame) -> dict[str, Any]:
     most = part["path_id"].value_counts()
+    columns = {"quality": "quality", "cost": "cost_usd", "latency": "latency_s"}
     return {
         "name": name,
         "n": len(part),
         "placement": part["placement"].value_counts(normalize=True).to_dict(),
         "path": str(most.index[0]),
         "often": float(most.iloc[0] / len(part)),
-        **_means(part),
+        **{key: number(part[column].mean()) for key, column in columns.items()},
         "over": float(1 - part["kept"].mean()),
     }

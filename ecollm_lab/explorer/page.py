@@ -20,7 +20,7 @@ from ecollm_lab.figures import style
 from ecollm_lab.policies.limits import TOLERANCE
 from ecollm_lab.records import SLO
 
-PURE = ("decide.js", "words.js")  # neither page nor plot: these run in Node as well
+PURE = ("decide.js", "words.js", "marks.js")  # neither page nor plot: these run in Node as well
 SCREEN = ("components.js", "panels.js", "picture.js", "overlay.js", "store.js", "screen.js")
 MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 MOST_ROWS = 30
@@ -68,7 +68,7 @@ def html(data: Mapping[str, Any], fallback: str) -> str:
     Parameters
     ----------
     data
-        The explorer's traits: fixed, views, answers, state, journey, forgotten.
+        The explorer's traits: fixed, views, answers, marks, state, journey, forgotten.
     fallback
         What is shown where scripts do not run.
 

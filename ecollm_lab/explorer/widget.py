@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -15,10 +16,11 @@ from ecollm_lab import files
 from ecollm_lab.explorer import answers, exports, page, states
 from ecollm_lab.explorer.decision import Decision, decide
 from ecollm_lab.explorer.library import shared_library
+from ecollm_lab.explorer.policy_marks import PolicyMarks, add, from_json
 from ecollm_lab.explorer.views import ANY, FILTERS, Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.traces import Trace, require_trace
+from ecollm_lab.traces import Trace
 
 WHOLE = "|".join([ANY] * len(FILTERS))
 MOST_BYTES, MOST_ANSWERS = 12_000_000, 40  # of tables and answers that the browser keeps
@@ -50,6 +52,7 @@ class Explorer(anywidget.AnyWidget):
     fixed = t.Dict().tag(sync=True)
     views = t.Dict().tag(sync=True)
     answers = t.Dict().tag(sync=True)
+    marks = t.Dict().tag(sync=True)
     library = t.Unicode().tag(sync=True)
     own = t.Unicode().tag(sync=True)
 
@@ -61,15 +64,18 @@ class Explorer(anywidget.AnyWidget):
         embeddings: np.ndarray | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        self.trace, self.policy, self.embeddings = trace, policy, embeddings
+        self.trace, self.policy = trace, policy
         self.board = Board(trace, embeddings)
+        self.policy_marks = None if policy is None else PolicyMarks(self.board, policy, embeddings)
         whole = self.board.view()
         start = states.starting(whole)
         self.journey = {"at": 0, "steps": [["start", start]]}
         self.state = start
+        looks = None if self.policy_marks is None else self.policy_marks.looks()
         name = None if policy is None else policy.name
+        named = {"policy": name, "policies": looks}
         super().__init__(
-            fixed={**self.board.fixed(), **page.constants(), "policy": name},
+            fixed={**self.board.fixed(), **page.constants(), **named},
             views={WHOLE: whole.tables()},
             library=f"IPY_MODEL_{shared_library().model_id}",
         )
@@ -204,14 +210,15 @@ class Explorer(anywidget.AnyWidget):
 
     def _answer(self, key: str) -> None:
         """Compute what a key names and hand it to the screen: tables of queries, or an answer."""
-        if key.startswith("view|"):
-            try:
-                self._keep_view(key.removeprefix("view|"))
+        what, _, rest = key.partition("|")
+        keep = {"view": self._keep_view, "marks": self._keep_marks}.get(what)
+        try:
+            if keep is not None:
+                keep(rest)
                 return
-            except LabError as error:
-                found: dict[str, Any] = {"error": str(error)}
-        else:
-            found = answers.answer(self.board, key, self.policy, self.embeddings)
+            found = answers.answer(self.board, key, self.policy_marks)
+        except LabError as error:
+            found = {"error": str(error)}
         kept = dict(list(self.answers.items())[-MOST_ANSWERS + 1 :])
         self.answers = {**kept, key: found}
 
@@ -220,6 +227,14 @@ class Explorer(anywidget.AnyWidget):
         room = MOST_BYTES // max(len(new["replicates"]) * 2, 1)
         others = [k for k in self.views if k not in (WHOLE, key)][-max(room - 2, 0) :]
         self.views = {k: self.views[k] for k in (WHOLE, *others)} | {key: new}
+
+    def _keep_marks(self, key: str) -> None:
+        if self.policy_marks is None:
+            raise LabError("No policy was given to the explorer: explore(trace, policy).")
+        asked, *where = key.rsplit("|", len(FILTERS))
+        view, slo = self.board.view(*where), from_json(asked)
+        entry = [json.loads(asked), self.policy_marks.at(view, slo)]
+        self.marks = add(self.marks, "|".join(where), self.policy_marks.rows(view)[1], [entry])
 
     # --- what leaves it
 
@@ -247,7 +262,12 @@ class Explorer(anywidget.AnyWidget):
         first = filter(None, [self.chosen, self.state["selected"]])
         behind = answers.of_the_front(self.board, self.view, list(first), where)
         traits = {name: getattr(self, name) for name in ("fixed", "state", "forgotten")}
+        marks = self.marks
+        if self.policy_marks is not None:
+            course = self.policy_marks.course(self.view, self.slo)
+            marks = add(marks, where, self.policy_marks.rows(self.view)[1], course)
         known = {
+            "marks": marks,
             "views": {**self.views, where: self.view.tables()},
             "answers": {**behind, **self.answers},
             "journey": {"at": 0, "steps": [["start", self.state]]},
@@ -267,34 +287,3 @@ class Explorer(anywidget.AnyWidget):
             winner = self.chosen or "infeasible"
             data["text/plain"] = f"Explorer: {page.spell(self.slo)} → {winner} ({self.trace})"
         return bundle
-
-
-def explore(
-    trace: Trace,
-    policy: Policy | None = None,
-    *,
-    embeddings: np.ndarray | None = None,
-    state: Mapping[str, Any] | None = None,
-) -> Explorer:
-    """Show the SLO explorer of a trace; leave it as the last expression of a cell.
-
-    Parameters
-    ----------
-    trace
-        Any trace; outcomes may be missing, latency or cost not recorded.
-    policy
-        A fitted policy: the tab "policy replay" and the plots then show what it would choose.
-    embeddings
-        Unit embeddings of the trace's queries in order, shape (queries, dimension): adds a filter
-        by cluster; the policy uses them too.
-    state
-        What `explorer.state` returned: restored exactly; `forgotten` names what no longer fits.
-
-    Raises
-    ------
-    LabError
-        If `trace` is no Trace, the state is no such state, or embeddings do not match the trace.
-
-    """
-    require_trace(trace)
-    return Explorer(trace, policy, embeddings=embeddings, state=state)

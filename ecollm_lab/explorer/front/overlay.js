@@ -1,5 +1,5 @@
 // What a limit moves, painted above the plots: the paths that keep it, the staircase, limits and the veil
-// beyond them, the winner's halo, pins, labels, and what a policy would choose.
+// beyond them, the winner's halo, pins, labels, and the marks of policies.
 
 const MOST_LABELS = 8, MOST_UNDER = 5;
 
@@ -48,7 +48,7 @@ function labelsOf(p, c, panel) {
 }
 
 function paintPanel(context, scene, places, panel) {
-  const { p, c, slo, decision, marks, hidden, pins, lit, theme, policy } = scene;
+  const { p, c, slo, decision, marks, hidden, lit, theme } = scene;
   const x = places.x[panel], { y } = places, [left, top, wide, tall] = places.boxes[panel], seen = (i) => x[i] > 0 && Number.isFinite(y[i]);
   const line = (points, colour, width, dash = []) => {
     context.beginPath();
@@ -88,8 +88,8 @@ function paintPanel(context, scene, places, panel) {
   paintAbove(context, scene, places, panel, seen, line);
 }
 
-function paintAbove(context, { decision, pins, lit, theme, policy }, places, panel, seen, line) {
-  const x = places.x[panel], { y } = places, at = (point) => [places.axes[panel]._offset + places.axes[panel].d2p(point.x[panel]), places.yaxis._offset + places.yaxis.d2p(point.y)];
+function paintAbove(context, { decision, pins, lit, theme, policies }, places, panel, seen, line) {
+  const x = places.x[panel], { y } = places;
   lit.filter(seen).forEach((i) => ring(context, x[i], y[i], lit.length > 1 ? 6 : 9, theme.lit, lit.length > 1 ? 1.5 : 3));
   if (decision.chosen !== null && seen(decision.chosen)) ring(context, x[decision.chosen], y[decision.chosen], 13, theme.halo, 4);
   pins.forEach((i, k) => {
@@ -100,16 +100,8 @@ function paintAbove(context, { decision, pins, lit, theme, policy }, places, pan
     context.fillText(String(k + 1), x[i], y[i] + 0.5);
     context.textAlign = "left";
   });
-  if (policy.trail.length > 1) line(policy.trail.map(at), theme.policy, 1, [2, 3]);
-  Object.assign(context, { font: "10.5px system-ui, sans-serif" });
-  for (const point of policy.points) {
-    const [a, b] = at(point);
-    star(context, a, b, 8);
-    Object.assign(context, { fillStyle: theme.policy, strokeStyle: theme.policy, lineWidth: 1.5 });
-    if (point.symbol === "star") context.fill();
-    context.stroke();
-    context.fillText(point.name, a + 10, b + 1);
-  }
+  places.spots ??= [];
+  places.spots[panel] = paintMarks(context, policies, places, panel, theme, line);
 }
 
 function ring(context, x, y, radius, colour, width, dash = []) {
@@ -135,13 +127,4 @@ function dot(context, { symbol, colour }, x, y, size, state) {
   context.globalAlpha = state === "dominated" ? 0.45 : 1;
   if (state === "ambiguous") { Object.assign(context, { strokeStyle: colour, lineWidth: 2 }); context.stroke(); } else { context.fillStyle = colour; context.fill(); }
   context.globalAlpha = 1;
-}
-
-function star(context, x, y, radius) {
-  context.beginPath();
-  for (let k = 0; k < 10; k++) {
-    const r = k % 2 ? radius * 0.45 : radius, turn = Math.PI * (k / 5 - 0.5);
-    context[k ? "lineTo" : "moveTo"](x + r * Math.cos(turn), y + r * Math.sin(turn));
-  }
-  context.closePath();
 }

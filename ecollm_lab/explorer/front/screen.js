@@ -6,7 +6,7 @@ const TABS = { paths: "paths", components: "components", queries: "queries behin
 const CHOICES = { prefer: [["quality", "best quality"], ["cost", "cheapest of those nearly as good"], ["latency", "fastest of those nearly as good"]],
   statistic: [["mean", "limits hold for means"], ["p95", "limits hold for 95th percentiles"]] };
 const LABELS = { max_latency_s: "Latency limit", max_cost_usd: "Cost limit", min_quality: "Least quality" };
-const MOST_PINS = 3;
+const MOST_PINS = 3, MOST_TRAIL = 20;
 
 function skeleton(fixed) {
   const limit = (name) => `<div class="ecl-limit" data-limit="${name}"><label><span>${LABELS[name]}</span> <input class="ecl-typed" type="text" inputmode="decimal"
@@ -25,7 +25,7 @@ function skeleton(fixed) {
       <div class="ecl-row">${[["dominated", "dominated"], ["beyond", "beyond limits"]].map(([value, text]) => `<label><input type="checkbox" data-show="${value}"> ${text}</label>`).join("")}</div>
       <div class="ecl-row">${[["undo", "↶ undo", "undo the last step"], ["redo", "↷ redo", "do it again"], ["reset", "start", "back to the start"], ["pin", "pin", "pin the selected path or the winner, to compare others with it; again to unpin; up to three"]]
     .map(([act, text, tip]) => `<button data-act="${act}" title="${tip}">${text}</button>`).join("")}</div></div>
-    <div class="ecl-centre"><div class="ecl-legend"></div><div class="ecl-plot" role="figure" aria-label="Two plots, quality against cost and quality against latency, one point per path. The same numbers are in the table of paths."></div><div class="ecl-mixes"></div></div>
+    <div class="ecl-centre"><div class="ecl-legend"></div><div class="ecl-legend ecl-policies"></div><div class="ecl-plot" role="figure" aria-label="Two plots, quality against cost and quality against latency, one point per path. The same numbers are in the table of paths."></div><div class="ecl-mixes"></div></div>
     <div class="ecl-card" aria-label="the path that is pointed at or selected"></div></div>
     <div class="ecl-tabs"><div role="tablist" aria-label="tables">${Object.entries(TABS).map(([name, text]) => `<button role="tab" data-tab="${name}" aria-selected="false">${text}</button>`).join("")}</div>
     <div class="ecl-panel" role="tabpanel" tabindex="0"></div></div>`;
@@ -33,7 +33,7 @@ function skeleton(fixed) {
 
 function mount(root, store) {
   const fixed = decoded(store.get("fixed")), $ = (what) => root.querySelector(what), $$ = (what) => [...root.querySelectorAll(what)];
-  const local = { lit: null, brushed: null, sort: 2, down: true, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], points: [], replay: null, sr: "" };
+  const local = { lit: null, brushed: null, sort: 2, down: true, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], pointed: null, sr: "" };
   const problems = new Map();
   let theme = null, plotly = null, drawn = null, frame = 0, rest = 0, committing = 0, mouse = false;
   root.classList.add("ecl");
@@ -224,7 +224,7 @@ function mount(root, store) {
       if (!plot.wired) wire();
     }
     const lit = local.group ?? (shown === null || (local.lit === null && selected === null) ? [] : [shown]);
-    drawn.scene = { ...now, c, marks: drawn.marks, hidden, pins, lit, theme, policy: policyPoints() };
+    drawn.scene = { ...now, c, marks: drawn.marks, hidden, pins, lit, theme, policies: policiesAt(now) };
     paintOver();
   }
 
@@ -257,21 +257,42 @@ function mount(root, store) {
     canvas.toBlob((blob) => download(blob, "explorer.png"));
   }
 
-  // What the policy and the oracle would do; while a limit moves, what they did last, with the trail of the policy.
-  function policyPoints() {
-    const answer = store.get("answers")[replayKey()];
-    if (answer?.points && answer !== local.replay) {
-      local.replay = answer;
-      local.points = answer.points.map((one) => ({ ...one, x: [1000 * one.cost, one.latency], y: one.quality }));
-      local.trail = [...local.trail, ...local.points.slice(0, 1)].slice(-20);
+  // The policy and what it is compared with, under the SLO or under the nearest one that was replayed; the policy leaves a trail.
+  const askMarks = asker(store.ask);
+  function policiesAt({ p, s, slo }) {
+    if (!fixed.policies) return { marks: [], trail: [] };
+    const where = keyOf(s), tables = store.get("marks"), found = nearestMarks(tables[where], slo);
+    const keyAt = (one, on = where) => `marks|${JSON.stringify(sloOf(one))}|${on}`, problem = (key) => store.get("answers")[key]?.error;
+    askMarks(keyAt(slo), (key) => Boolean(problem(key)) || Object.entries(tables).some(([on, { table }]) => table.some(([asked]) => keyAt(asked, on) === key)));
+    const looks = Object.fromEntries(Object.entries(fixed.policies).map(([name, look]) => [name, { ...look, colour: themed().seen(look.colour) }]));
+    const marks = marksOf(found, looks, p.statistic), own = marks.find((mark) => mark.name === fixed.policy), at = JSON.stringify([where, p.statistic]);
+    if (local.trailAt !== at) { local.trailAt = at; local.trail = []; }
+    if (own && !sameValue(own, local.trail.at(-1))) local.trail = [...local.trail, own].slice(-MOST_TRAIL);
+    setHtml($(".ecl-policies"), marksHtml(found, marks, p.statistic, problem(keyAt(slo)) ?? (found ? null : store.problem(keyAt(slo)))));
+    return { marks, trail: local.trail, pointed: local.pointed, found, statistic: p.statistic };
+  }
+
+  // What is painted above the plots has no hover of Plotly's: a box with its numbers beside the mark under the mouse.
+  function pointAtSpot(event) {
+    const box = plot.getBoundingClientRect(), [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const spot = (drawn?.c.places?.spots ?? []).flat().find(({ at: [a, b] }) => Math.hypot(a - x, b - y) < 9);
+    if ((spot?.name ?? null) === local.pointed) return;
+    local.pointed = spot?.name ?? null;
+    plot.querySelector(".ecl-tip")?.remove();
+    if (spot) {
+      const [a, b] = spot.at, tip = Object.assign(document.createElement("div"), { className: "ecl-tip", textContent: spot.card().join("\n") });
+      Object.assign(tip.style, { top: `${b + 12}px`, ...(a > box.width / 2 ? { right: `${box.width - a + 12}px` } : { left: `${a + 12}px` }) });
+      plot.append(tip);
     }
-    return { points: local.points, trail: local.trail };
+    schedule();
   }
 
   function wire() {
     plot.wired = true;
     const at = (event) => event.points.find((point) => point.customdata !== undefined && point.data.name === "cloud")?.customdata ?? null;
     plot.on("plotly_hover", (event) => { const i = at(event); if (i !== null) { local.lit = i; schedule(); } });
+    plot.addEventListener("mousemove", pointAtSpot);
+    plot.addEventListener("mouseleave", pointAtSpot);
     plot.on("plotly_unhover", () => { local.lit = null; schedule(); });
     plot.on("plotly_click", (event) => { const i = at(event); if (i !== null) select(i); });
     plot.on("plotly_selected", (event) => {
@@ -314,7 +335,6 @@ function mount(root, store) {
     countOptions(s);
     tabs[s.tab](now);
     if (s.tab === "paths") markRows(now);
-    if (fixed.policy) store.ask(replayKey());
     local.chosen = decision.chosen;
   }
 
