@@ -9,13 +9,15 @@ import numpy as np
 
 from ecollm_lab.explorer.widget import Explorer
 from ecollm_lab.policies import Policy
+from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace, require_trace
 
 
 def explore(
     trace: Trace,
-    policy: Policy | None = None,
+    other: Policy | Trace | SLO | None = None,
     *,
+    policy: Policy | None = None,
     embeddings: np.ndarray | None = None,
     state: Mapping[str, Any] | None = None,
 ) -> Explorer:
@@ -25,8 +27,13 @@ def explore(
     ----------
     trace
         Any trace; outcomes may be missing, latency or cost not recorded.
+    other
+        What to show beside it. A fitted policy: marks in the plots, and a tab, show what it would
+        choose. Another trace, of another domain, price list, machine or day: the same SLO holds on
+        both, and the differences are drawn and said. An SLO: the trace is compared with itself
+        under this SLO.
     policy
-        A fitted policy: the tab "policy replay" and the plots then show what it would choose.
+        A fitted policy, where `other` is a trace or an SLO.
     embeddings
         Unit embeddings of the trace's queries in order, shape (queries, dimension): adds a filter
         by cluster; the policy uses them too.
@@ -36,8 +43,14 @@ def explore(
     Raises
     ------
     LabError
-        If `trace` is no Trace, the state is no such state, or embeddings do not match the trace.
+        If `trace` is no Trace, `other` is none of these or has no path in common with it, the state
+        is no such state, or embeddings do not match the trace.
 
     """
     require_trace(trace)
-    return Explorer(trace, policy, embeddings=embeddings, state=state)
+    against = None
+    if isinstance(other, Policy):
+        policy = other
+    else:
+        against = other
+    return Explorer(trace, policy, against=against, embeddings=embeddings, state=state)

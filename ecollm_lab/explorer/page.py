@@ -20,7 +20,8 @@ from ecollm_lab.figures import style
 from ecollm_lab.policies.limits import TOLERANCE
 from ecollm_lab.records import SLO
 
-PURE = ("decide.js", "words.js", "marks.js")  # neither page nor plot: these run in Node as well
+# what needs neither page nor plot is in these, and runs in Node as well
+PURE = ("decide.js", "words.js", "marks.js", "compare.js")
 SCREEN = ("components.js", "panels.js", "picture.js", "overlay.js", "store.js", "screen.js")
 MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 MOST_ROWS = 30

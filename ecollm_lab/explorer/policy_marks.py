@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -162,10 +163,15 @@ class PolicyMarks:
             train = train.split("train")
         for column in ("latency_s", "cost_usd"):
             try:
-                asked += slos.slo_grid(train, column, GRID, slo)  # type: ignore[arg-type]
+                asked += map(_said, slos.slo_grid(train, column, GRID, slo))  # type: ignore[arg-type]
             except LabError:  # it was not recorded, or everything is free
                 continue
         return [[as_json(one), self.at(view, one)] for one in dict.fromkeys(asked)]
+
+
+def _said(slo: SLO) -> SLO:
+    """Return an SLO with limits of three digits, as people say them."""
+    return replace(slo, **{one.name: float(f"{one.value:.3g}") for one in slo.limits})
 
 
 def add(

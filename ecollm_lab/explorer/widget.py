@@ -14,6 +14,7 @@ import traitlets as t
 
 from ecollm_lab import files
 from ecollm_lab.explorer import answers, exports, page, states
+from ecollm_lab.explorer.comparing import Against, compared
 from ecollm_lab.explorer.decision import Decision, decide
 from ecollm_lab.explorer.library import shared_library
 from ecollm_lab.explorer.policy_marks import PolicyMarks, add, from_json
@@ -61,22 +62,25 @@ class Explorer(anywidget.AnyWidget):
         trace: Trace,
         policy: Policy | None = None,
         *,
+        against: Trace | SLO | None = None,
         embeddings: np.ndarray | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.trace, self.policy = trace, policy
         self.board = Board(trace, embeddings)
         self.policy_marks = None if policy is None else PolicyMarks(self.board, policy, embeddings)
+        self.against = None if against is None else Against(self.board, against)
         whole = self.board.view()
         start = states.starting(whole)
         self.journey = {"at": 0, "steps": [["start", start]]}
         self.state = start
         looks = None if self.policy_marks is None else self.policy_marks.looks()
         name = None if policy is None else policy.name
-        named = {"policy": name, "policies": looks}
+        other = None if self.against is None else self.against.fixed()
+        named = {"policy": name, "policies": looks, "other": other}
         super().__init__(
             fixed={**self.board.fixed(), **page.constants(), **named},
-            views={WHOLE: whole.tables()},
+            views={WHOLE: self._tables(WHOLE)},
             library=f"IPY_MODEL_{shared_library().model_id}",
         )
         self.own = f"IPY_MODEL_{self.model_id}"
@@ -122,6 +126,14 @@ class Explorer(anywidget.AnyWidget):
         frame = self.frame[self.frame["path_id"].isin(tied)].reset_index(drop=True)
         chosen = frame["path_id"] == self.chosen
         return frame.assign(chosen=chosen, tied=frame["path_id"].map(tied).astype(bool))
+
+    @property
+    def comparison(self) -> pd.DataFrame:
+        """What wins on either side of `explore(a, b)`, a row each; see `comparing.compared`."""
+        sides = {"A": (self.view, self.decision)}
+        if self.against is not None:
+            sides["B"] = self.against.decision(self.state, self.board.stages)
+        return compared(sides)
 
     @property
     def code(self) -> str:
@@ -222,8 +234,13 @@ class Explorer(anywidget.AnyWidget):
         kept = dict(list(self.answers.items())[-MOST_ANSWERS + 1 :])
         self.answers = {**kept, key: found}
 
+    def _tables(self, key: str) -> dict[str, Any]:
+        where = key.split("|")
+        tables = self.board.view(*where).tables()
+        return tables if self.against is None else {**tables, "other": self.against.tables(*where)}
+
     def _keep_view(self, key: str) -> None:
-        new = self.board.view(*key.split("|")).tables()
+        new = self._tables(key)
         room = MOST_BYTES // max(len(new["replicates"]) * 2, 1)
         others = [k for k in self.views if k not in (WHOLE, key)][-max(room - 2, 0) :]
         self.views = {k: self.views[k] for k in (WHOLE, *others)} | {key: new}
@@ -268,7 +285,7 @@ class Explorer(anywidget.AnyWidget):
             marks = add(marks, where, self.policy_marks.rows(self.view)[1], course)
         known = {
             "marks": marks,
-            "views": {**self.views, where: self.view.tables()},
+            "views": {**self.views, where: self._tables(where)},
             "answers": {**behind, **self.answers},
             "journey": {"at": 0, "steps": [["start", self.state]]},
         }

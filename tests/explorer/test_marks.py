@@ -32,6 +32,7 @@ def part(measured):
     return trace, embeddings, fit_policy(trace.split("train"), "knn", embeddings=embeddings[train])
 
 
+@pytest.mark.filterwarnings("ignore:No path meets")
 @pytest.mark.parametrize("slo", [SLO(0.05, 3e-7), SLO(1e-6), SLO(prefer="cost")])
 def test_each_mark_lies_where_a_replay_on_held_out_queries_says(part, slo):
     trace, embeddings, policy = part
@@ -153,13 +154,16 @@ def test_marks_are_described_by_the_statistic_that_the_limit_is_on():
     ]
     assert tail[0]["latency"] == pytest.approx(0.3)
     card, line = node(
-        [["markCard", tail[0], found, "p95"], ["marksHtml", found, mean, "mean", None]]
+        [
+            ["markCard", tail[0], found, "p95"],
+            ["marksHtml", found, mean, as_json(SLO(0.3)), "mean", None],
+        ]
     )
     for part in ("policy ours", "p95 latency 300 ms", "25 % of these queries", "latency ≤ 200 ms"):
         assert part in "\n".join(card)
     assert "policy ours 0.500" in line.replace("</span>", "")
     assert "quality on 30 held-out queries" in line
-    assert "the nearest SLO that was replayed" in line
+    assert "at latency limit 200 ms, the nearest SLO that was replayed" in line
 
 
 @needs_node

@@ -218,8 +218,8 @@ def test_a_policy_is_replayed_on_held_out_queries_beside_the_oracle(measured):
         == (~train).sum()
         == sum(row["n"] for name, row in rows.items() if not name.startswith("all"))
     )
-    assert rows["all"]["quality"] <= rows["all, by the oracle"]["quality"]
-    assert [point["name"] for point in found["points"]] == ["policy", "oracle"]
+    assert rows["all"]["quality"] <= rows["all, by oracle"]["quality"]
+    assert {"all, by best single path", "all, by cloud only", "all, by router"} <= set(rows)
     assert len(explorer.board.choices["cluster"]) > 1
 
 

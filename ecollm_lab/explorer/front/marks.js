@@ -32,11 +32,11 @@ function markCard(mark, found, statistic) {
 }
 
 // The legend of the marks: who has which mark, with what quality, on which queries, under which SLO.
-function marksHtml(found, marks, statistic, problem) {
+function marksHtml(found, marks, slo, statistic, problem) {
   if (problem) return `<span class="ecl-warn">${cut(problem)}</span>`;
   if (!found) return `<span>Policy: asking the kernel …</span>`;
   const names = marks.map((mark) => `<span class="ecl-mark" data-mark="${escaped(mark.name)}" title="${escaped(markCard(mark, found, statistic).join("\n"))}"><span style="color:${mark.colour}">${mark.glyph}</span> ${escaped(mark.words)} ${quality(mark.quality)}</span>`);
-  const where = found.exact ? "" : ` <span class="ecl-warn">shown for ${escaped(spell(found.asked))}, the nearest SLO that was replayed</span>`;
+  const where = found.exact ? "" : ` <span class="ecl-warn">at ${escaped(changes(slo, found.asked))}, the nearest SLO that was replayed</span>`;
   return `${names.join("")}<span>quality on ${escaped(found.what)}${where}</span>`;
 }
 

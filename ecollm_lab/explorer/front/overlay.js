@@ -88,7 +88,8 @@ function paintPanel(context, scene, places, panel) {
   paintAbove(context, scene, places, panel, seen, line);
 }
 
-function paintAbove(context, { decision, pins, lit, theme, policies }, places, panel, seen, line) {
+function paintAbove(context, scene, places, panel, seen, line) {
+  const { decision, pins, lit, theme } = scene, ghosts = paintGhosts(context, scene, places, panel, line);
   const x = places.x[panel], { y } = places;
   lit.filter(seen).forEach((i) => ring(context, x[i], y[i], lit.length > 1 ? 6 : 9, theme.lit, lit.length > 1 ? 1.5 : 3));
   if (decision.chosen !== null && seen(decision.chosen)) ring(context, x[decision.chosen], y[decision.chosen], 13, theme.halo, 4);
@@ -101,7 +102,7 @@ function paintAbove(context, { decision, pins, lit, theme, policies }, places, p
     context.textAlign = "left";
   });
   places.spots ??= [];
-  places.spots[panel] = paintMarks(context, policies, places, panel, theme, line);
+  places.spots[panel] = [...paintMarks(context, scene.policies, places, panel, theme, line), ...ghosts];
 }
 
 function ring(context, x, y, radius, colour, width, dash = []) {

@@ -21,7 +21,8 @@ function canvasOf(p) {
   const x = [Array.from(p.cost, (v) => 1000 * v), Array.from(p.latency)], spans = [];
   let free = null;
   for (const panel of [0, 1]) {
-    const some = known.map((i) => x[panel][i]).filter((v) => v > 0 && Number.isFinite(v));
+    const ghosts = p.other ? ghostsOf(p.other).map((k) => (panel ? p.other.latency[k] : 1000 * p.other.cost[k])) : [];
+    const some = [...known.map((i) => x[panel][i]), ...ghosts].filter((v) => v > 0 && Number.isFinite(v));
     let [low, high] = some.length ? extent(some) : [0.1, 10];
     const pad = Math.max((high / low) ** 0.06, 1.15);
     [low, high] = [low / pad, high * pad];
@@ -33,10 +34,16 @@ function canvasOf(p) {
     }
     spans.push([low, high]);
   }
-  const c = { drawn, x, spans, free, ...heightsOf(p, known), many: known.length > MOST_POINTS, known };
+  const c = { drawn, x, spans, free, ...withGhosts(p, heightsOf(p, known)), many: known.length > MOST_POINTS, known };
   const ranks = [p.quality.map((q) => -q), p.costs.mean, p.latencies.mean].map(ranksOf);
   c.cards = drawn.map((i) => hoverCard(p, i, ranks, p.source));
   return c;
+}
+
+// The same heights with room for the front of the other side of a comparison.
+function withGhosts(p, found) {
+  const [low, high] = extent(p.other ? ghostsOf(p.other).map((k) => p.other.quality[k]) : []), pad = 0.06 * (found.heights[1] - found.heights[0]);
+  return { ...found, heights: [found.sunk ? found.heights[0] : Math.min(found.heights[0], low - pad), Math.max(found.heights[1], high + pad)] };
 }
 
 // Quality as drawn. A few paths far below all others (a tenth at most, under a gap of more than 40 %

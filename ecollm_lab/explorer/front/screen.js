@@ -58,14 +58,20 @@ function mount(root, store) {
     const key = JSON.stringify([local.view, s.statistic, s.dropped]);
     if (!problems.has(key)) {
       if (problems.size > 30) problems.clear();
-      const view = decoded(views[local.view]), of = (table) => table[s.statistic], names = fixed.states;
-      problems.set(key, { ...fixed.constants, paths: fixed.paths, placement: fixed.placement, parts, stages: fixed.stages, source: fixed.source, looks: looks(),
-        dropped: s.dropped, allowed: Uint8Array.from(parts, (part) => (Object.entries(s.dropped).some(([k, slugs]) => slugs.includes(part[k])) ? 0 : 1)),
-        statistic: s.statistic, queries: view.queries, n: view.n, quality: view.quality, low: view.low, high: view.high, replicates: view.replicates,
-        costs: view.cost, latencies: view.latency, cost: of(view.cost), latency: of(view.latency), kinds: view.kinds, key,
-        state: Array.from(of(view.state), (k) => names[k]), dominator: of(view.dominator), view: local.view });
+      const view = decoded(views[local.view]), p = problemOf(fixed, view, s);
+      if (fixed.other) p.other = problemOf({ ...fixed, ...fixed.other }, view.other, { ...s, dropped: sameValue(fixed.stages, fixed.other.stages) ? s.dropped : {} });
+      problems.set(key, { ...p, key, view: local.view });
     }
     return problems.get(key);
+  }
+
+  function problemOf(from, view, { statistic, dropped }) {
+    const of = (table) => table[statistic];
+    return { ...from.constants, paths: from.paths, placement: from.placement, parts: from.parts, stages: from.stages, source: from.source, name: from.name, slo: from.slo, unknown: view.unknown, looks: looks(),
+      dropped, allowed: Uint8Array.from(from.parts, (part) => (Object.entries(dropped).some(([k, slugs]) => slugs.includes(part[k])) ? 0 : 1)),
+      statistic, queries: view.queries, n: view.n, quality: view.quality, low: view.low, high: view.high, replicates: view.replicates,
+      costs: view.cost, latencies: view.latency, cost: of(view.cost), latency: of(view.latency), kinds: view.kinds,
+      state: Array.from(of(view.state), (k) => from.states[k]), dominator: of(view.dominator) };
   }
 
   const base = decoded(store.get("views")["all|all|all"] ?? Object.values(store.get("views"))[0]);
@@ -144,19 +150,21 @@ function mount(root, store) {
     const p = problem(), s = state(), slo = sloOf(s);
     p.decisions ??= new Map();
     const key = JSON.stringify(slo);
-    if (!p.decisions.has(key)) { if (p.decisions.size > 500) p.decisions.clear(); p.decisions.set(key, decide(p, slo)); }
-    return { p, s, slo, decision: p.decisions.get(key), pins: s.pins.map((path) => index.get(path)).filter((i) => i !== undefined), selected: index.get(s.selected) ?? null };
+    if (!p.decisions.has(key)) { if (p.decisions.size > 500) p.decisions.clear(); p.decisions.set(key, [decide(p, slo), p.other && decide(p.other, p.other.slo ?? slo)]); }
+    const [decision, otherDecision] = p.decisions.get(key), other = p.other && { q: p.other, slo: p.other.slo ?? slo, decision: otherDecision };
+    return { p, s, slo, decision, other, pins: s.pins.map((path) => index.get(path)).filter((i) => i !== undefined), selected: index.get(s.selected) ?? null };
   }
 
   function setHtml(node, html) { if (node.cached !== html) { node.innerHTML = html; node.cached = html; } }
 
   function render() {
     frame = 0;
-    const now = moment(), { p, s, slo, decision, pins, selected } = now, shown = local.lit ?? selected ?? decision.chosen;
+    const now = moment(), { p, s, slo, decision, other, pins, selected } = now, shown = local.lit ?? selected ?? decision.chosen;
     const over = decision.chosen === null ? null : overShare(decision.chosen, slo, "both");
     const waiting = keyOf(s) === p.view ? "" : ` <span class="ecl-warn">${escaped(store.get("answers")[`view|${keyOf(s)}`]?.error ?? store.problem(`view|${keyOf(s)}`) ?? "Computing these queries; until then the picture shows the ones before.")}</span>`;
     const lost = store.get("forgotten") ?? [];
-    setHtml($(".ecl-sentence"), sentence(p, slo, decision, over, pins) + waiting + (lost.length ? ` <span class="ecl-warn">No longer fits: ${cut(lost.join("; "))}.</span>` : ""));
+    const versusOther = other ? `<br><span class="ecl-versus">${cut(versus(p, decision, other.q, other.decision), 600)}</span>` : "";
+    setHtml($(".ecl-sentence"), sentence(p, slo, decision, over, pins) + versusOther + waiting + (lost.length ? ` <span class="ecl-warn">No longer fits: ${cut(lost.join("; "))}.</span>` : ""));
     root.dataset.chosen = decision.chosen === null ? "" : fixed.paths[decision.chosen];
     root.classList.toggle("ecl-infeasible", decision.chosen === null);
     const offers = decision.chosen === null ? nearestFeasible(p, slo).nearest : [];
@@ -172,7 +180,8 @@ function mount(root, store) {
     $("[data-act=redo]").disabled = journey.at >= journey.steps.length - 1;
     local.change = shown === null || shown === decision.chosen ? null : smallestChange(p, slo, shown);
     const share = shown === null ? null : overShare(shown, slo, "latency", false);
-    setHtml($(".ecl-card"), cardHtml(p, slo, decision, shown, pins, share && share.share, local.change));
+    setHtml($(".ecl-card"), cardHtml(p, slo, decision, shown, pins, share && share.share, local.change)
+      + (other && !other.q.slo && shown !== null ? `<p class="ecl-dim">${cut(twinWords(p, shown, other.q, other.decision))}</p>` : ""));
     setHtml($(".ecl-mixes"), mixHtml(p, slo, decision.paths));
     if (plotly) draw(now, shown);
     clearTimeout(rest);
@@ -208,7 +217,7 @@ function mount(root, store) {
     const key = JSON.stringify([p.view, p.statistic, s.colour, theme.paper]);
     if (drawn?.key !== key) {
       drawn = { key, c: canvasOf(p), marks: p.paths.map((_, i) => ({ ...look.of(i), colour: theme.seen(look.of(i).colour) })), theme };
-      setHtml($(".ecl-legend"), legendHtml(p, look.list));
+      setHtml($(".ecl-legend"), legendHtml(p, look.list) + (p.other ? othersLegend(p.other, theme.ghost) : ""));
     }
     const { c } = drawn, whole = show.length === 2 && !p.allowed.includes(0);
     const hidden = whole ? "" : c.drawn.map((i) => ((p.state[i] !== "dominated" || show.includes("dominated")) && (decision.within[i] || show.includes("beyond")) && p.allowed[i] ? 1 : 0)).join("");
@@ -268,7 +277,7 @@ function mount(root, store) {
     const marks = marksOf(found, looks, p.statistic), own = marks.find((mark) => mark.name === fixed.policy), at = JSON.stringify([where, p.statistic]);
     if (local.trailAt !== at) { local.trailAt = at; local.trail = []; }
     if (own && !sameValue(own, local.trail.at(-1))) local.trail = [...local.trail, own].slice(-MOST_TRAIL);
-    setHtml($(".ecl-policies"), marksHtml(found, marks, p.statistic, problem(keyAt(slo)) ?? (found ? null : store.problem(keyAt(slo)))));
+    setHtml($(".ecl-policies"), marksHtml(found, marks, slo, p.statistic, problem(keyAt(slo)) ?? (found ? null : store.problem(keyAt(slo)))));
     return { marks, trail: local.trail, pointed: local.pointed, found, statistic: p.statistic };
   }
 

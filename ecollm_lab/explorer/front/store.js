@@ -105,7 +105,7 @@ function themeOf(root) {
   return { dark, paper, ink: dark ? "#eeeeee" : "#222222", dim: dark ? "#b5b5b5" : "#5c5c5c", faint: dark ? "#8a8a8a" : "#8a8a8a",
     grid: dark ? "rgba(255,255,255,0.10)" : "rgba(0,0,0,0.08)", pale: dark ? "rgba(190,190,190,0.35)" : "rgba(130,130,130,0.35)",
     veil: `rgba(${ground.join(",")},0.62)`, thin: dark ? "#333333" : "#e5e5e5", thick: dark ? "#999999" : "#8c8c8c",
-    halo: seen("#CC79A7"), lit: seen("#E69F00"), seen };
+    halo: seen("#CC79A7"), ghost: seen("#882255"), lit: seen("#E69F00"), seen };
 }
 
 const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
