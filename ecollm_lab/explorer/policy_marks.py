@@ -163,7 +163,7 @@ class PolicyMarks:
             train = train.split("train")
         for column in ("latency_s", "cost_usd"):
             try:
-                asked += map(_said, slos.slo_grid(train, column, GRID, slo))  # type: ignore[arg-type]
+                asked += map(_said, slos.slo_grid(train, column, GRID, slo))
             except LabError:  # it was not recorded, or everything is free
                 continue
         return [[as_json(one), self.at(view, one)] for one in dict.fromkeys(asked)]
@@ -171,7 +171,10 @@ class PolicyMarks:
 
 def _said(slo: SLO) -> SLO:
     """Return an SLO with limits of three digits, as people say them."""
-    return replace(slo, **{one.name: float(f"{one.value:.3g}") for one in slo.limits})
+    said = {one.name: float(f"{one.value:.3g}") for one in slo.limits}
+    names = ("max_latency_s", "max_cost_usd")
+    latency, cost = (said.get(name) for name in names)
+    return replace(slo, max_latency_s=latency, max_cost_usd=cost)
 
 
 def add(
