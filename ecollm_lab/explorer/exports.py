@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ecollm_lab import files
+from ecollm_lab.explorer import answers, page
 from ecollm_lab.explorer.decision import Decision
+from ecollm_lab.explorer.policy_marks import add
 from ecollm_lab.explorer.states import slo_of
-from ecollm_lab.explorer.views import View
+from ecollm_lab.explorer.views import FILTERS, View
 from ecollm_lab.records import SLO, LabError
+
+if TYPE_CHECKING:
+    from ecollm_lab.explorer.widget import Explorer
+
+
+def written(explorer: Explorer, what: str) -> str:
+    """Return what an explorer hands out as text: "csv", "code", "toml" or "html"."""
+    if what == "csv":
+        return files.csv_text(explorer.selection)
+    if what == "code":
+        return explorer.code
+    if what == "toml":
+        name = explorer.policy.name if explorer.policy else None
+        source, decision = explorer.trace.provenance, explorer.decision
+        return toml_of(explorer.view, explorer.state, decision, name, source)
+    return html(explorer)
+
+
+def html(explorer: Explorer) -> str:
+    """Return the offline page: the same screen, with what was computed so far and a little more."""
+    view, marks = explorer.view, explorer.marks
+    where = "|".join(explorer.state[name] for name in FILTERS)
+    first = filter(None, [explorer.chosen, explorer.state["selected"]])
+    behind = answers.of_the_front(explorer.board, view, list(first), where)
+    policies = explorer.policy_marks
+    if policies is not None:
+        marks = add(marks, where, policies.rows(view)[1], policies.course(view, explorer.slo))
+    traits = {name: getattr(explorer, name) for name in ("fixed", "state", "forgotten")}
+    known = {
+        "marks": marks,
+        "views": {**explorer.views, where: explorer.tables(where)},
+        "answers": {**behind, **explorer.answers},
+        "journey": {"at": 0, "steps": [["start", explorer.state]]},
+    }
+    return page.html({**traits, **known}, explorer.fallback())
 
 
 def slo_code(slo: SLO) -> str:

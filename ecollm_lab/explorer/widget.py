@@ -80,7 +80,7 @@ class Explorer(anywidget.AnyWidget):
         named = {"policy": name, "policies": looks, "other": other}
         super().__init__(
             fixed={**self.board.fixed(), **page.constants(), **named},
-            views={WHOLE: self._tables(WHOLE)},
+            views={WHOLE: self.tables(WHOLE)},
             library=f"IPY_MODEL_{shared_library().model_id}",
         )
         self.own = f"IPY_MODEL_{self.model_id}"
@@ -234,13 +234,14 @@ class Explorer(anywidget.AnyWidget):
         kept = dict(list(self.answers.items())[-MOST_ANSWERS + 1 :])
         self.answers = {**kept, key: found}
 
-    def _tables(self, key: str) -> dict[str, Any]:
+    def tables(self, key: str) -> dict[str, Any]:
+        """Return what the screen needs of some queries: "SPLIT|KIND|CLUSTER"."""
         where = key.split("|")
         tables = self.board.view(*where).tables()
         return tables if self.against is None else {**tables, "other": self.against.tables(*where)}
 
     def _keep_view(self, key: str) -> None:
-        new = self._tables(key)
+        new = self.tables(key)
         room = MOST_BYTES // max(len(new["replicates"]) * 2, 1)
         others = [k for k in self.views if k not in (WHOLE, key)][-max(room - 2, 0) :]
         self.views = {k: self.views[k] for k in (WHOLE, *others)} | {key: new}
@@ -268,30 +269,10 @@ class Explorer(anywidget.AnyWidget):
         return files.write(self._written("html"), file)
 
     def _written(self, what: str) -> str:
-        if what == "csv":
-            return files.csv_text(self.selection)
-        if what == "code":
-            return self.code
-        if what == "toml":
-            name, source = self.policy.name if self.policy else None, self.trace.provenance
-            return exports.toml_of(self.view, self.state, self.decision, name, source)
-        where = "|".join(self.state[name] for name in FILTERS)
-        first = filter(None, [self.chosen, self.state["selected"]])
-        behind = answers.of_the_front(self.board, self.view, list(first), where)
-        traits = {name: getattr(self, name) for name in ("fixed", "state", "forgotten")}
-        marks = self.marks
-        if self.policy_marks is not None:
-            course = self.policy_marks.course(self.view, self.slo)
-            marks = add(marks, where, self.policy_marks.rows(self.view)[1], course)
-        known = {
-            "marks": marks,
-            "views": {**self.views, where: self._tables(where)},
-            "answers": {**behind, **self.answers},
-            "journey": {"at": 0, "steps": [["start", self.state]]},
-        }
-        return page.html({**traits, **known}, self._fallback())
+        return exports.written(self, what)
 
-    def _fallback(self) -> str:
+    def fallback(self) -> str:
+        """Return the moment as HTML without scripts."""
         statistic = self.state["statistic"]
         return page.fallback(self.view, self.slo, self.decision, self.trace.source_line, statistic)
 
@@ -300,7 +281,7 @@ class Explorer(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:
-            data["text/html"] = self._fallback()
+            data["text/html"] = self.fallback()
             winner = self.chosen or "infeasible"
             data["text/plain"] = f"Explorer: {page.spell(self.slo)} → {winner} ({self.trace})"
         return bundle

@@ -159,7 +159,7 @@ def test_the_stored_output_has_picture_table_and_source(explorer, measured):
     front = explorer.frame[explorer.frame["on_front"]]["path_id"]
     assert all(path in page for path in front)
     explorer.apply(SLO(1e-9))
-    assert "Infeasible" in explorer._fallback()
+    assert "Infeasible" in explorer.fallback()
 
 
 # --- what the screen asks for
