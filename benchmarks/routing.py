@@ -87,7 +87,7 @@ def folds(name: str, most: int, n_folds: int = N_FOLDS, seed: int = 0) -> Iterat
     if name in DOMAINS:
         trace = Trace.load(MEASURED / f"{name}.parquet")
     else:
-        trace = _recorded(name, most, seed)
+        trace = load_recorded(name, most, seed)
     if set(trace.queries["split"]) == {"train", "heldout"}:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
@@ -99,7 +99,8 @@ def folds(name: str, most: int, n_folds: int = N_FOLDS, seed: int = 0) -> Iterat
         yield Fold(train, test, seen, unseen)
 
 
-def _recorded(name: str, most: int, seed: int) -> Trace:
+def load_recorded(name: str, most: int = MOST_QUERIES, seed: int = 0) -> Trace:
+    """Return the queries of a recorded trace with a grade on every path, at most so many."""
     trace = import_outcomes("long", RECORDED / f"{name}.parquet", heldout_share=0.0, **LONG[name])
     whole = ~np.isnan(trace.array("quality")).any(axis=1)
     drawn = np.random.default_rng(seed).permutation(len(whole)).argsort() < most

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.domains import Domain
 from ecollm_lab.models import default_encoder
+from ecollm_lab.records import LabError
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 
@@ -21,6 +23,7 @@ MEASURED, RECORDED = (
     Path("data/traces"),
     Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces")),
 )
+NEXT = Path("data/next")  # the third edition of the domains, and what is measured of it
 SIZES = {"synthetic_300": (3, 4, 5, 5), "synthetic_2000": (4, 10, 5, 10)}
 N_QUERIES, N_HELDOUT = 400, 200  # synthetic and hotpotqa_rag
 
@@ -108,7 +111,38 @@ def edition(name: str) -> str:
     Records of another edition are not of this trace.
     """
     file = (MEASURED if name in ("smart_home", "automotive") else RECORDED) / f"{name}.parquet"
-    return "" if name in SIZES else hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return "" if name in SIZES else digest(file)
+
+
+def digest(file: Path) -> str:
+    """Return a digest of the content of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def next_file(name: str) -> Path:
+    """Return where the trace of the third edition of a domain is kept once there is one."""
+    return NEXT / "traces" / f"{name}.parquet"
+
+
+def next_trace(domain: Domain) -> Trace | None:
+    """Return the trace of the third edition of a domain, None while there is none.
+
+    Raises
+    ------
+    LabError
+        If it was measured on another edition of the domain.
+
+    """
+    file = next_file(domain.name)
+    if not file.exists():
+        return None
+    trace = Trace.load(file)
+    if trace.provenance.get("domain_digest") != domain.digest:
+        raise LabError(
+            f"{file} was measured on another edition of {NEXT / domain.name}; measure it again with"
+            f" the commands in {NEXT}/README.md."
+        )
+    return trace
 
 
 def load(name: str, seed: int) -> Space:

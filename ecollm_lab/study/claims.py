@@ -1,0 +1,260 @@
+"""The claims that ECO-LLM makes for choosing a path per query, computed on any trace.
+
+The paper ("Orchestration for Domain-specific Edge-Cloud Language Models", arXiv 2507.09003)
+compares the best path of each query with one fixed cloud path on queries that were explored, and a
+policy with routers on queries that were not. A *cloud path* is one whose model runs in the cloud.
+
+Every claim is a row: `metric`, `value`, `low` and `high` (the 95 % interval of a bootstrap over
+queries; those of one text are drawn together), and where they apply `path_id`, `policy` (the
+router), `kind`, `kinds`, `n` (queries of the kind, or kinds) and `slo`. In each resample the best
+path is found anew. A row that compares cost or latency is a share, 0.1 for a tenth; its
+`quality_over`, `quality_over_low` and `quality_over_high` say by how much the quality is higher
+than that of what it is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ecollm_lab.models import default_encoder
+from ecollm_lab.policies import Decision, replay
+from ecollm_lab.policies.choosing import choose
+from ecollm_lab.policies.replays import outcomes_of
+from ecollm_lab.policies.slos import slo_grid, study_slos
+from ecollm_lab.records import SLO
+from ecollm_lab.study.resamples import SPENT, Resamples, Row
+from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import have_pipelines, pipeline_of
+
+COLUMNS = (
+    "metric",
+    "value",
+    "low",
+    "high",
+    "quality_over",
+    "quality_over_low",
+    "quality_over_high",
+    "path_id",
+    "policy",
+    "kind",
+    "kinds",
+    "n",
+    "slo",
+)
+NEAR = 0.02  # quality by which an edge path may be below the best cloud path and still serve
+SLOS = {name: SLO(prefer=name) for name in ("quality", "cost", "latency")}
+SCORES = ("quality", *SPENT.values(), "violated")
+ROUTERS = ("best_single", "knn", "matrix_factorisation", "threshold")
+
+
+def compute_claims(
+    trace: Trace,
+    *,
+    embeddings: np.ndarray | None = None,
+    folds: int = 5,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return every claim that a trace allows, a row each.
+
+    Parameters
+    ----------
+    trace
+        Outcomes of every query on every path; see `complete`.
+    embeddings
+        Unit embeddings of its queries, shape (queries, dimension); computed if left out.
+    folds
+        Into how many parts the queries are cut, by text. A choice that is cross-validated was made
+        on the other parts.
+    n_resamples, seed
+        Of the bootstrap; the seed also cuts the folds.
+
+    Returns
+    -------
+    The rows of `compute_hindsight`, then:
+
+    - `kind_…`, `cluster_…`: the best path for each kind of query, and for each cluster of texts,
+      cross-validated. `…_quality`; `…_cost_share` and `…_latency_share` of the best cloud path, for
+      the cheapest and the fastest path within `policies.limits.TOLERANCE` of the best quality.
+    - `router_quality`: the router that proves best on these queries, of `ROUTERS`, cross-validated.
+      Where paths combine pipelines with models, routers choose a model for the pipeline of the best
+      path; both choices are made in hindsight, in their favour.
+    - `cost_share_of_router`, `latency_share_of_router`: our policy where it prefers cost and
+      latency, cross-validated, against that router.
+    - `limits_kept`: share of the queries in which our policy, preferring quality, keeps the limits
+      of the study.
+
+    What a trace does not record has no row: cost, latency, or where models run.
+
+    """
+    drawn = Resamples(trace, n_resamples, seed)
+    if embeddings is None:
+        embeddings = default_encoder().encode(trace.queries["text"].tolist())
+    rows = [*_hindsight(drawn), *_choices(drawn, embeddings, folds, seed)]
+    return _frame([*rows, *_unseen(drawn, embeddings, folds, seed)])
+
+
+def compute_hindsight(trace: Trace, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Return what the best path of each query gains, chosen on the outcomes it is scored on.
+
+    These are upper bounds: the best of many paths is partly the luckiest.
+
+    Returns
+    -------
+    - `oracle_quality`, `oracle_over_best_path`: the best path of each query, and how far it is
+      above the best path for all queries.
+    - `best_cloud_quality`, `oracle_over_best_cloud`, `cloud_over_edge`: the best cloud path, and
+      how far it is below the oracle and above the best edge path.
+    - `oracle_cost_share`, `oracle_latency_share`: what the cheapest, or the fastest, of the equally
+      good paths of each query takes of the cost, or the time, of the best cloud path. Where no path
+      answers a query, all are equally good.
+    - `edge_over_cloud`: for each `kind`, the best edge path there less the best cloud path there.
+    - `kinds_on_the_edge`: number of `kinds` in which the former is at most `NEAR` below the latter.
+
+    """
+    return _frame(list(_hindsight(Resamples(trace, n_resamples, seed))))
+
+
+def _frame(rows: list[Row]) -> pd.DataFrame:
+    """Return rows as a table with the same columns whatever a trace records."""
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _hindsight(drawn: Resamples) -> Iterator[Row]:
+    quality, paths = drawn.quality, np.array(drawn.trace.path_ids, dtype=object)
+    best = drawn.best(np.ones(len(paths), dtype=bool))
+    oracle = drawn.weights @ quality.max(axis=1)
+    yield drawn.row("oracle_quality", oracle)
+    over = oracle - drawn.of_path(quality, best)
+    yield drawn.row("oracle_over_best_path", over, path_id=paths[best[0]])
+    if not drawn.cloud.any():
+        return
+    best = drawn.best(drawn.cloud)
+    cloud = drawn.of_path(quality, best)
+    yield drawn.row("best_cloud_quality", cloud, path_id=paths[best[0]])
+    yield drawn.row("oracle_over_best_cloud", oracle - cloud, path_id=paths[best[0]])
+    equal = quality >= quality.max(axis=1, keepdims=True) - 1e-12
+    for name in drawn.recorded:
+        least = drawn.weights @ np.where(equal, drawn.spent[name], np.inf).min(axis=1)
+        spent = np.stack([least, drawn.of_path(drawn.spent[name], best)])
+        yield drawn.share(f"oracle_{name}_share", spent, np.stack([oracle, cloud]))
+    if drawn.edge.any():
+        at = drawn.best(drawn.edge)
+        over = cloud - drawn.of_path(quality, at)
+        yield drawn.row("cloud_over_edge", over, path_id=paths[at[0]])
+        yield from _by_kind(drawn)
+
+
+def _by_kind(drawn: Resamples) -> Iterator[Row]:
+    """Compare the best edge path of each kind with the best cloud path of that kind."""
+    kinds, gaps = drawn.trace.queries["kind"].to_numpy(), {}
+    for kind in sorted(set(kinds)):
+        here = drawn.weights[:, kinds == kind]
+        with np.errstate(invalid="ignore"):  # a resample may have no query of a kind
+            means = here @ drawn.quality[kinds == kind] / here.sum(axis=1, keepdims=True)
+        gaps[kind] = means[:, drawn.edge].max(axis=1) - means[:, drawn.cloud].max(axis=1)
+        yield drawn.row("edge_over_cloud", gaps[kind], kind=kind, n=int((kinds == kind).sum()))
+    near = {kind: gap >= -NEAR - 1e-9 for kind, gap in gaps.items()}
+    served = [kind for kind, is_near in near.items() if is_near[0]]
+    count = np.sum(list(near.values()), axis=0)
+    yield drawn.row("kinds_on_the_edge", count, kinds=", ".join(served), n=len(near))
+
+
+def _choices(drawn: Resamples, embeddings: np.ndarray, folds: int, seed: int) -> Iterator[Row]:
+    """Compare the best path of each kind and cluster, cross-validated, with the best cloud path."""
+    fold = np.random.default_rng(seed).permutation(drawn.group.max() + 1)[drawn.group] % folds
+    reference = drawn.best(drawn.cloud) if drawn.cloud.any() else None
+    for prefer, slo in SLOS.items():
+        if prefer != "quality" and (reference is None or prefer not in drawn.recorded):
+            continue
+        found = {
+            "kind": _best_of_kind(drawn, fold, slo),
+            "cluster": replay(
+                "cluster", drawn.trace, slo, embeddings=embeddings, folds=folds, seed=seed
+            ).choices,
+        }
+        for name, choices in found.items():
+            quality = drawn.weights @ choices["quality"].to_numpy(float)
+            if prefer == "quality":
+                yield drawn.row(f"{name}_quality", quality)
+            elif reference is not None:
+                took = drawn.weights @ choices[SPENT[prefer]].to_numpy(float)
+                spent = np.stack([took, drawn.of_path(drawn.spent[prefer], reference)])
+                compared = np.stack([quality, drawn.of_path(drawn.quality, reference)])
+                yield drawn.share(f"{name}_{prefer}_share", spent, compared)
+
+
+def _best_of_kind(drawn: Resamples, fold: np.ndarray, slo: SLO) -> pd.DataFrame:
+    """Return what the best path of each query's kind delivers, found on the other folds.
+
+    A kind that the other folds do not hold takes the best path of all their queries.
+    """
+    kinds, paths = drawn.trace.queries["kind"].to_numpy(), np.array(drawn.trace.path_ids)
+    tables = [drawn.quality, drawn.spent["cost"], drawn.spent["latency"]]
+    chosen = np.empty(len(kinds), dtype=object)
+    for f in np.unique(fold):
+        for kind in set(kinds[fold == f]):
+            others = (fold != f) & (kinds == kind)
+            others = others if others.any() else fold != f
+            quality, cost, latency = (table[others].mean(axis=0) for table in tables)
+            every = np.ones((1, len(paths)), dtype=bool)
+            column = choose(quality[None], every, cost, latency, slo)[0]
+            chosen[(fold == f) & (kinds == kind)] = paths[column]
+    return outcomes_of(drawn.trace, Decision(chosen, chosen[:, None]))
+
+
+def _unseen(drawn: Resamples, embeddings: np.ndarray, folds: int, seed: int) -> Iterator[Row]:
+    """Compare our policy with the best router, cross-validated."""
+
+    def choices(name: str, trace: Trace, slo: SLO) -> dict[str, np.ndarray]:
+        done = replay(
+            name,
+            trace,
+            slo,
+            embeddings=embeddings,
+            folds=folds,
+            infeasible="least_violating",
+            seed=seed,
+        ).choices
+        return {c: drawn.weights @ done[c].to_numpy(float) for c in done if c in SCORES}
+
+    routed = _one_pipeline(drawn)
+    routers = {name: choices(name, routed, SLOS["quality"]) for name in ROUTERS}
+    best = max(routers, key=lambda name: routers[name]["quality"][0])
+    yield drawn.row("router_quality", routers[best]["quality"], policy=best)
+    for name in drawn.recorded:
+        ours = choices("ours", drawn.trace, SLOS[name])
+        spent, quality = (
+            np.stack([ours[column], routers[best][column]]) for column in (SPENT[name], "quality")
+        )
+        yield drawn.share(f"{name}_share_of_router", spent, quality, policy=best)
+    if slo := _limits(drawn):
+        kept = 1 - choices("ours", drawn.trace, slo)["violated"]
+        yield drawn.row("limits_kept", kept, slo=str(slo))
+
+
+def _one_pipeline(drawn: Resamples) -> Trace:
+    """Return the paths that a router chooses from: the best path's pipeline, with every model."""
+    trace = drawn.trace
+    if not have_pipelines(trace.path_ids):
+        return trace
+    every = np.ones(len(trace.path_ids), dtype=bool)
+    best = pipeline_of(trace.path_ids[drawn.best(every)[0]])
+    kept = trace.outcomes[trace.outcomes["path_id"].map(pipeline_of) == best]
+    return Trace(kept.reset_index(drop=True), trace.queries, trace.provenance)
+
+
+def _limits(drawn: Resamples) -> SLO | None:
+    """Return the study's limits; where no cost is recorded, one of latency that suits most paths.
+
+    None if the trace records neither.
+    """
+    if len(drawn.recorded) == len(SPENT):
+        return study_slos(drawn.trace)["prefer_quality"]
+    if not drawn.recorded:
+        return None
+    grid = slo_grid(drawn.trace, SPENT[drawn.recorded[0]])  # type: ignore[arg-type]
+    return grid[3 * len(grid) // 4]
