@@ -21,8 +21,16 @@ from ecollm_lab.policies.limits import TOLERANCE
 from ecollm_lab.records import SLO
 
 # what needs neither page nor plot is in these, and runs in Node as well
-PURE = ("decide.js", "words.js", "marks.js", "compare.js")
-SCREEN = ("components.js", "panels.js", "picture.js", "overlay.js", "store.js", "screen.js")
+PURE = (
+    "decide.js",
+    "words.js",
+    "marks.js",
+    "compare.js",
+    "components.js",
+    "table.js",
+    "snapshots.js",
+)
+SCREEN = ("groups.js", "panels.js", "picture.js", "overlay.js", "store.js", "screen.js")
 MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 MOST_ROWS = 30
 _RENDER = """

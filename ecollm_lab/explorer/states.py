@@ -13,21 +13,22 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecollm_lab.explorer.resampling import FRONT
-from ecollm_lab.explorer.views import ANY, FILTERS, Board, View
+from ecollm_lab.explorer.views import ANY, FILTERS, USUAL_COLUMNS, Board, View
 from ecollm_lab.records import SLO, LabError, Prefer
 
 MOST_STEPS = 200
 MOST_PINS = 3
-APART = ("tab", "query_page")  # where one looks, not what one decides: no step of the journey
+# where one looks, not what one decides: no step of the journey
+APART = ("tab", "query_page", "columns", "snapshots")
+STAYING = ("tab", "columns", "snapshots")  # what a step back leaves as it is
 Journey = dict[str, Any]
 
 
-class State(BaseModel):
-    """Everything that can be set in the explorer; a state may leave out what it does not say."""
+class Snapshot(BaseModel):
+    """What is decided in the explorer: the limits and all else that can be kept under a name."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    version: Literal[1] = 1
     max_latency_s: float | None = Field(default=None, gt=0)
     max_cost_usd: float | None = Field(default=None, gt=0)
     min_quality: float | None = Field(default=None, ge=0, le=1)
@@ -36,13 +37,21 @@ class State(BaseModel):
     split: str = "all"
     kind: str = "all"
     cluster: str = "all"
-    show: list[Literal["dominated", "beyond"]] = ["dominated", "beyond"]
+    show: list[Literal["dominated", "beyond", "groups"]] = ["dominated", "beyond"]
     dropped: dict[str, list[str]] = {}
     colour: str = "placement"
     selected: str | None = None
     pins: list[str] = Field(default=[], max_length=MOST_PINS)
+
+
+class State(Snapshot):
+    """Everything that can be set in the explorer; a state may leave out what it does not say."""
+
+    version: Literal[1] = 1
     query_page: int = Field(default=0, ge=0)
     tab: Literal["paths", "components", "queries", "policy", "journey", "take"] = "paths"
+    columns: list[str] = list(USUAL_COLUMNS)
+    snapshots: dict[str, Snapshot] = {}
 
 
 def check(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +101,20 @@ def fitting(board: Board, state: dict[str, Any]) -> tuple[dict[str, Any], list[s
     state["dropped"] = {stage: slugs for stage, slugs in dropped.items() if stage in stages}
     if state.get("colour", "placement") not in {"placement", *stages}:
         lost.append(f"colour {state.pop('colour')!r}")
+    columns = state.get("columns", [])
+    lost += [f"column {name!r}" for name in columns if name not in board.columns]
+    if "columns" in state:
+        state["columns"] = [name for name in columns if name in board.columns]
+    for name, snapshot in state.get("snapshots", {}).items():
+        fits, gone = fitting(board, snapshot)
+        state["snapshots"] = {**state["snapshots"], name: fits}
+        lost += [f"{what} in the snapshot {name!r}" for what in gone]
     return state, lost
+
+
+def back(state: Mapping[str, Any], to: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state that a step back from `state` leads to; some of it stays as it is."""
+    return {**to, **{key: state[key] for key in STAYING if key in state}}
 
 
 def starting(view: View) -> dict[str, Any]:

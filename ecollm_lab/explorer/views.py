@@ -16,6 +16,17 @@ from ecollm_lab.traces import Trace, path_ids
 STATISTICS = ("mean", "p95")
 FILTERS = ("split", "kind", "cluster")
 ANY = "all"
+# of the table of paths, beside the path itself; the stages are columns too
+USUAL_COLUMNS = (
+    "runs on",
+    "quality",
+    "USD per 1,000",
+    "mean latency",
+    "p95 latency",
+    "queries",
+    "state",
+)
+OTHER_COLUMNS = ("p95 USD per 1,000",)
 MOST_OUTCOMES = 400_000  # beyond so many, single outcomes are sent for the front only
 
 
@@ -144,6 +155,11 @@ class Board:
         """What each filter may be set to; the first means no filter."""
         return {name: [ANY, *sorted(set(values))] for name, values in self.labels.items()}
 
+    @property
+    def columns(self) -> list[str]:
+        """What the table of paths can show of each."""
+        return [*USUAL_COLUMNS, *OTHER_COLUMNS, *self.stages]
+
     def view(self, split: str = ANY, kind: str = ANY, cluster: str = ANY) -> View:
         """Return the tables of some queries; computed once per selection.
 
@@ -229,6 +245,7 @@ class Board:
             "placement": [str(place) for place in self.placement],
             "stages": self.stages,
             "parts": [list(part) for part in self.parts],
+            "columns": self.columns,
             "choices": choices,
             "codes": codes,
             "outcomes": {

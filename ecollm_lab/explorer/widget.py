@@ -184,7 +184,7 @@ class Explorer(anywidget.AnyWidget):
 
     def reset(self) -> None:
         """Go to where it started; that too can be undone."""
-        self._step("back to the start", **states.state_at(self.journey, 0))
+        self._step("back to the start", **states.back(self.state, self.journey["steps"][0][1]))
 
     def _step(self, name: str, **changed: Any) -> None:
         with self.hold_sync():
@@ -194,7 +194,7 @@ class Explorer(anywidget.AnyWidget):
     def _go(self, to: int) -> None:
         if 0 <= to < len(self.journey["steps"]):
             with self.hold_sync():
-                self.state = {**states.state_at(self.journey, to), "tab": self.state["tab"]}
+                self.state = states.back(self.state, states.state_at(self.journey, to))
                 self.journey = {**self.journey, "at": to}
 
     @t.validate("state")

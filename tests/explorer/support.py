@@ -73,6 +73,8 @@ def problem_of(view, statistic="mean", dropped=None):
         "paths": view.path_ids,
         "placement": list(view.placement),
         "parts": parts,
+        "stages": [f"stage {k}" for k in range(len(parts[0]))],
+        "dropped": dropped or {},
         "allowed": [0 if one else 1 for one in out],
         "statistic": statistic,
         "queries": len(view.rows),

@@ -23,8 +23,12 @@ function meanOver(p, paths) {
   if (!paths.length) return { mean: NaN, low: NaN, high: NaN };
   const size = p.n.length, mean = paths.reduce((sum, i) => sum + p.quality[i], 0) / paths.length, means = [];
   for (let at = 0; at < p.replicates.length; at += size) {
-    const drawn = paths.map((i) => p.replicates[at + i]).filter((v) => v !== p.missing);
-    if (drawn.length) means.push(drawn.reduce((a, b) => a + b, 0) / drawn.length / p.unit);
+    let sum = 0, drawn = 0;
+    for (const i of paths) {
+      const value = p.replicates[at + i];
+      if (value !== p.missing) { sum += value; drawn++; }
+    }
+    if (drawn) means.push(sum / drawn / p.unit);
   }
   means.sort((a, b) => a - b);
   const centre = means.reduce((a, b) => a + b, 0) / means.length;  // deviations where outcomes are missing
@@ -32,35 +36,64 @@ function meanOver(p, paths) {
   return { mean, low: at(0.025), high: at(0.975) };
 }
 
-// What insisting on a component costs, against the winner, in words.
-function insisting(p, decision, { best, slug, kept }) {
-  if (!kept) return "dropped";
-  if (best === null) return "no feasible path has it";
-  if (best === decision.chosen) return "the winner has it";
-  const j = decision.chosen, gap = p.quality[best] - p.quality[j], parts = [];
-  parts.push(separableFrom(p, j)[best] ? `quality ${signed(gap, gap.toFixed(3))}` : `quality ${signed(gap, gap.toFixed(3))}, not separable`);
+// What changes from path `from` to path `to`, in words.
+function trade(p, from, to) {
+  const gap = p.quality[to] - p.quality[from], apart = separableFrom(p, from)[to] ? "" : ", not separable";
+  const parts = [gap ? `quality ${signed(gap, gap.toFixed(3))}${apart}` : "the same quality"];
   for (const [name, values] of [["cost", p.cost], ["latency", p.latency]]) {
-    const by = ratio(values[best], values[j]);
+    const by = ratio(values[to], values[from]);
     if (by) parts.push(`${name} ${by}`);
   }
   return parts.join("; ");
 }
 
-function componentsHtml(p, slo, decision, colourOf) {
+// What insisting on a component costs, against the winner, in words.
+function insisting(p, decision, { best, kept }) {
+  if (!kept) return "dropped";
+  if (best === null) return "no feasible path has it";
+  if (best === decision.chosen) return "the winner has it";
+  return trade(p, decision.chosen, best);
+}
+
+// What the dropped components cost, in a sentence: the winner now against the one that would win with them.
+function dropping(p, slo, { chosen }) {
+  const names = Object.entries(p.dropped).flatMap(([stage, slugs]) => slugs.map((slug) => `${slug} (${p.stages[stage] ?? "path"})`));
+  if (!names.length) return "";
+  const all = { ...p, allowed: p.allowed.map(() => 1) };
+  const best = chooseAmong(all, slo, Array.from(p.n.keys()).filter((i) => keepsSlo(all, slo, i)));
+  const without = `Without ${names.length > 4 ? `${names.length} components` : names.join(", ").replace(/, ([^,]*)$/, " and $1")}`;
+  if (best === chosen) return chosen === null ? "" : `${without}: the same path wins as with ${names.length === 1 ? "it" : "them"}.`;
+  const them = names.length === 1 ? "it" : "them";
+  return chosen === null ? `${without} no path is left; with ${them} ${p.paths[best]} would win.`
+    : `${without}, against ${p.paths[best]}, which would win with ${them}: ${trade(p, best, chosen)}.`;
+}
+
+// `colourOf` gives a component its colour in the plots, if it has one; `brushed` are the paths that are selected there.
+function componentsHtml(p, slo, decision, colourOf, brushed) {
   const stages = componentsOf(p, slo, decision);
   if (!stages.length) return `<p class="ecl-dim">The path ids of this trace are not made of stages that differ, so there is nothing to compare here.</p>`;
-  const bar = (share, name) => `<span class="ecl-bar" title="${name}: ${percent(share)}"><i style="width:${100 * share}%"></i></span>`;
+  const bar = (share, name) => `<span class="ecl-bar" title="${name}: ${percent(share)}"><i style="width:${100 * share}%"></i></span>${percent(share)}`;
   const [low, high] = extent(finite(p.quality)), place = (q) => 100 * (q - low) / Math.max(high - low, 1e-9);
+  const ofBrushed = (stage, slug) => [...brushed].filter((i) => p.parts[i][stage] === slug).length / brushed.size;
   const rows = (one) => one.list.map((c) => {
-    const colour = colourOf(one.stage, c.slug), mark = colour ? `<span style="color:${colour}">■</span> ` : "";
+    const colour = colourOf(one.stage, c.slug), mark = colour ? `<span style="color:${colour}">■</span> ` : "", slug = escaped(c.slug);
     const mean = Number.isNaN(c.mean) ? "–" : `<span class="ecl-range" role="img" aria-label="mean quality ${quality(c.mean)}, interval ${span(c.low, c.high)}">`
       + `<i style="left:${place(c.low)}%;width:${Math.max(place(c.high) - place(c.low), 0.5)}%"></i><b style="left:${place(c.mean)}%"></b></span>${quality(c.mean)}`;
-    return `<tr class="${c.kept ? "" : "ecl-off"}" data-stage="${one.stage}" data-slug="${escaped(c.slug)}">
-      <th scope="row"><button class="ecl-keep" aria-pressed="${c.kept}" title="${c.kept ? "drop" : "take back"} ${escaped(c.slug)}">${c.kept ? "✓" : "✕"} ${mark}${cut(c.slug, 26)}</button></th>
-      <td>${bar(c.feasible, "of the feasible paths")}${percent(c.feasible)}</td><td>${bar(c.front, "of the front")}${percent(c.front)}</td>
-      <td>${mean}</td><td>${escaped(insisting(p, decision, c))}</td></tr>`;
+    const alone = c.kept && one.list.filter((other) => other.kept).length > 1;
+    return `<tr class="${c.kept ? "" : "ecl-off"}" data-stage="${one.stage}" data-slug="${slug}">
+      <th scope="row"><button class="ecl-keep" aria-pressed="${c.kept}" title="${c.kept ? "drop" : "take back"} ${slug}">${c.kept ? "✓" : "✕"} ${mark}${cut(c.slug, 26)}</button></th>
+      <td><button class="ecl-brush" title="select the paths with ${slug}: ringed in the plots, listed in the table">${bar(c.feasible, "of the feasible paths")}</button></td>
+      <td>${bar(c.front, "of the front")}</td>${brushed ? `<td>${bar(ofBrushed(one.stage, c.slug), "of the selected paths")}</td>` : ""}
+      <td>${mean}</td><td>${escaped(insisting(p, decision, c))}${alone ? ` <button class="ecl-only" title="drop all others of this stage">only ${cut(c.slug, 26)}</button>` : ""}</td></tr>`;
   }).join("");
   return `<div class="ecl-stages">${stages.map((one) => `<table class="ecl-grid"><caption>${escaped(one.name)}</caption><thead><tr><th>component</th>
-    <th>of feasible</th><th>of front</th><th>mean quality</th><th>to insist on it</th></tr></thead><tbody>${rows(one)}</tbody></table>`).join("")}</div>
-    <p class="ecl-dim">Click a component to drop it or to take it back. Quality is the mean over its feasible paths, with the 95 % interval over queries.</p>`;
+    <th>of feasible</th><th>of front</th>${brushed ? "<th>of selection</th>" : ""}<th>mean quality</th><th>to insist on it</th></tr></thead><tbody>${rows(one)}</tbody></table>`).join("")}</div>
+    <p class="ecl-dim">Click a component to drop it or to take it back, its share of the feasible paths to select these paths. Quality is the mean over its feasible paths,
+    with the 95 % interval over queries.</p>`;
+}
+
+// Mark the components of the paths that are pointed at.
+function markComponents(panel, p, lit) {
+  for (const row of panel.querySelectorAll("tr[data-slug]"))
+    row.classList.toggle("ecl-pointed", lit.length > 0 && lit.every((i) => p.parts[i][row.dataset.stage] === row.dataset.slug));
 }

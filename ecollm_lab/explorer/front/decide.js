@@ -307,7 +307,11 @@ function stateAt(journey, at) {
   return Object.assign({}, ...journey.steps.slice(0, at + 1).map((step) => step[1]));
 }
 
-const APART = ["tab", "query_page"];  // where one looks, not what one decides: no step of the journey
+const APART = ["tab", "query_page", "columns", "snapshots"];  // where one looks, not what one decides: no step of the journey
+const STAYING = ["tab", "columns", "snapshots"];  // what a step back leaves as it is
+
+// The state that a step back leads to, from the one that is left.
+const back = (state, to) => ({ ...to, ...Object.fromEntries(STAYING.filter((key) => key in state).map((key) => [key, state[key]])) });
 
 // Add what changed since the last step as one step with a name; steps that were undone are forgotten.
 function addStep(journey, state, name, most = 200) {

@@ -11,6 +11,7 @@ function paint(context, layout, scene) {
     context.rect(...places.boxes[panel]);
     context.clip();
     paintPanel(context, scene, places, panel);
+    paintGroups(context, scene, places, panel);
     context.restore();
   }
 }
@@ -61,7 +62,7 @@ function paintPanel(context, scene, places, panel) {
   const steps = stairs(p, c.x[panel], decision.paths).filter(seen);
   if (steps.length) line([...steps.flatMap((i, k) => (k ? [[x[i], y[steps[k - 1]]], [x[i], y[i]]] : [[x[i], y[i]]])), [left + wide, y[steps.at(-1)]]], theme.pale, 6);
   c.drawn.forEach((i, k) => {
-    if (decision.within[i] && hidden[k] !== "0" && seen(i)) dot(context, marks[i], x[i], y[i], SIZES[p.state[i]], p.state[i]);
+    if (decision.within[i] && hidden[k] !== "0" && seen(i)) dot(context, marks[i], x[i], y[i], SIZES[p.state[i]], p.state[i], scene.groups.length ? 0.3 : 1);
     if (p.n[i] < p.queries && hidden[k] !== "0" && seen(i)) ring(context, x[i], y[i], 9, theme.dim, 1.5, [3, 3]);
   });
   const upright = (i) => { if (seen(i) && c.y[i] === p.quality[i]) line([p.low[i], p.high[i]].map((q) => [x[i], places.yaxis._offset + places.yaxis.d2p(q)]), theme.dim, 1.5); };
@@ -114,8 +115,8 @@ function ring(context, x, y, radius, colour, width, dash = []) {
   context.setLineDash([]);
 }
 
-// One path that keeps the limits: filled; an open ring if it is only perhaps on the front; pale if dominated.
-function dot(context, { symbol, colour }, x, y, size, state) {
+// One path that keeps the limits: filled; an open ring if it is only perhaps on the front; pale if dominated, or where groups stand for paths.
+function dot(context, { symbol, colour }, x, y, size, state, strength) {
   const r = size / 2;
   context.beginPath();
   if (symbol === "square") context.rect(x - r, y - r, size, size);
@@ -125,7 +126,7 @@ function dot(context, { symbol, colour }, x, y, size, state) {
     tips.forEach(([a, b], k) => context[k ? "lineTo" : "moveTo"](x + a * r, y + b * r));
     context.closePath();
   }
-  context.globalAlpha = state === "dominated" ? 0.45 : 1;
+  context.globalAlpha = strength * (state === "dominated" ? 0.45 : 1);
   if (state === "ambiguous") { Object.assign(context, { strokeStyle: colour, lineWidth: 2 }); context.stroke(); } else { context.fillStyle = colour; context.fill(); }
   context.globalAlpha = 1;
 }

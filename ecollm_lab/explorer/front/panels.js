@@ -56,32 +56,6 @@ function mixHtml(p, slo, within) {
     <div class="ecl-kinds">${rows.slice(0, 8).join("")}${rows.length > 8 ? `<span>and ${rows.length - 8} more kinds</span>` : ""}</div>`;
 }
 
-const COLUMNS = [["path", (p, i) => p.paths[i]], ["runs on", (p, i) => p.placement[i]], ["quality", (p, i) => p.quality[i]],
-  ["USD per 1,000", (p, i) => p.costs.mean[i]], ["mean latency", (p, i) => p.latencies.mean[i]], ["p95 latency", (p, i) => p.latencies.p95[i]],
-  ["queries", (p, i) => p.n[i]], ["state", (p, i) => p.state[i]]];
-const MOST_ROWS = 400;
-
-// The paths in the order of a column, those that a search finds and that are inside the brushed part of the plot.
-function tableRows(p, { sort, down, search, brushed }) {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean), key = COLUMNS[sort][1];
-  const rows = Array.from(p.n.keys()).filter((i) => (!brushed || brushed.has(i))
-    && words.every((word) => `${p.paths[i]} ${p.placement[i]} ${STATE_WORDS[p.state[i]]}`.toLowerCase().includes(word)));
-  const value = (i) => { const v = key(p, i); return Number.isNaN(v) ? (down ? -Infinity : Infinity) : v; };
-  return rows.sort((a, b) => { const [x, y] = [value(a), value(b)]; return (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1) || a - b; });
-}
-
-function tableHtml(p, order) {
-  const rows = tableRows(p, order), head = COLUMNS.map(([name], k) => `<th scope="col" aria-sort="${order.sort === k ? (order.down ? "descending" : "ascending") : "none"}">
-    <button class="ecl-sort" data-column="${k}">${name} ${order.sort === k ? (order.down ? "▾" : "▴") : ""}</button></th>`).join("");
-  const body = rows.slice(0, MOST_ROWS).map((i) => `<tr data-path="${i}"><th scope="row"><button class="ecl-pick">${cut(p.paths[i], 90)}</button></th>
-    <td><span style="color:${p.looks[p.placement[i]].colour}">${p.looks[p.placement[i]].mark}</span> ${p.placement[i]}</td><td>${quality(p.quality[i])} ${span(p.low[i], p.high[i])}</td>
-    <td>${Number.isNaN(p.costs.mean[i]) ? "–" : number(1000 * p.costs.mean[i])}</td><td>${Number.isNaN(p.latencies.mean[i]) ? "–" : seconds(p.latencies.mean[i])}</td>
-    <td>${Number.isNaN(p.latencies.p95[i]) ? "–" : seconds(p.latencies.p95[i])}</td><td>${p.n[i] < p.queries ? `${p.n[i]} of ${p.queries}` : p.n[i]}</td>
-    <td class="ecl-verdict">${STATE_WORDS[p.state[i]]}</td></tr>`).join("");
-  const more = rows.length > MOST_ROWS ? ` The first ${MOST_ROWS} are listed; search for others.` : "";
-  return [`<table class="ecl-grid ecl-paths"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`, `${plural(rows.length, "path")}.${more}`];
-}
-
 const PER_PAGE = 4;
 function queriesHtml(answer, page) {
   if (answer.error) return `<p>${cut(answer.error)}</p>`;

@@ -1,8 +1,7 @@
 // The screen: controls, plot, card and tables around one state. It decides, draws and explains by itself;
 // a kernel is asked only for what needs a computation (other queries, texts, a policy's replay, files).
 
-const STATE_KEYS = [...LIMITS, "prefer", "statistic", "split", "kind", "cluster", "show", "dropped", "colour", "selected", "pins", "query_page", "tab"];
-const TABS = { paths: "paths", components: "components", queries: "queries behind the path", policy: "policy replay", journey: "journey", take: "take it with you" };
+const TABS = { paths: "paths", components: "components", queries: "queries behind the path", policy: "policy replay", journey: "journey and snapshots", take: "take it with you" };
 const CHOICES = { prefer: [["quality", "best quality"], ["cost", "cheapest of those nearly as good"], ["latency", "fastest of those nearly as good"]],
   statistic: [["mean", "limits hold for means"], ["p95", "limits hold for 95th percentiles"]] };
 const LABELS = { max_latency_s: "Latency limit", max_cost_usd: "Cost limit", min_quality: "Least quality" };
@@ -22,7 +21,7 @@ function skeleton(fixed) {
   return `<div class="ecl-top"><div class="ecl-sentence"></div><div class="ecl-offers"></div></div><div class="ecl-sr" role="status" aria-live="polite"></div>
     <div class="ecl-middle"><div class="ecl-controls">${LIMITS.map(limit).join("")}${group("prefer", "prefer")}${group("statistic", "limits on")}
       <div class="ecl-filters">${filters.join("")}${select("colour", colours)}</div>
-      <div class="ecl-row">${[["dominated", "dominated"], ["beyond", "beyond limits"]].map(([value, text]) => `<label><input type="checkbox" data-show="${value}"> ${text}</label>`).join("")}</div>
+      <div class="ecl-row">${[["dominated", "dominated"], ["beyond", "beyond limits"], ["groups", "one mark per colour"]].map(([value, text]) => `<label><input type="checkbox" data-show="${value}"> ${text}</label>`).join("")}</div>
       <div class="ecl-row">${[["undo", "↶ undo", "undo the last step"], ["redo", "↷ redo", "do it again"], ["reset", "start", "back to the start"], ["pin", "pin", "pin the selected path or the winner, to compare others with it; again to unpin; up to three"]]
     .map(([act, text, tip]) => `<button data-act="${act}" title="${tip}">${text}</button>`).join("")}</div></div>
     <div class="ecl-centre"><div class="ecl-legend"></div><div class="ecl-legend ecl-policies"></div><div class="ecl-plot" role="figure" aria-label="Two plots, quality against cost and quality against latency, one point per path. The same numbers are in the table of paths."></div><div class="ecl-mixes"></div></div>
@@ -33,7 +32,7 @@ function skeleton(fixed) {
 
 function mount(root, store) {
   const fixed = decoded(store.get("fixed")), $ = (what) => root.querySelector(what), $$ = (what) => [...root.querySelectorAll(what)];
-  const local = { lit: null, brushed: null, sort: 2, down: true, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], pointed: null, sr: "" };
+  const local = { lit: null, group: null, brushed: null, brushedBy: "", sort: "quality", down: true, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], pointed: null, sr: "" };
   const problems = new Map();
   let theme = null, plotly = null, drawn = null, frame = 0, rest = 0, committing = 0, mouse = false;
   root.classList.add("ecl");
@@ -131,12 +130,12 @@ function mount(root, store) {
     finish();
     const journey = store.get("journey");
     if (at < 0 || at >= journey.steps.length) return;
-    store.set({ state: { ...stateAt(journey, at), tab: state().tab }, journey: { ...journey, at } });
+    store.set({ state: back(state(), stateAt(journey, at)), journey: { ...journey, at } });
   }
   const select = (i) => change({ selected: i === null ? null : fixed.paths[i], query_page: 0 }, i === null ? "nothing selected" : `selected ${fixed.paths[i]}`);
   const acts = {
     undo: () => { finish(); go(store.get("journey").at - 1); }, redo: () => go(store.get("journey").at + 1),
-    reset: () => { finish(); change({ ...stateAt(store.get("journey"), 0), tab: state().tab }, "back to the start"); },
+    reset: () => { finish(); change(back(state(), stateAt(store.get("journey"), 0)), "back to the start"); },
     pin: () => {
       const i = index.get(state().selected) ?? moment().decision.chosen, path = fixed.paths[i], pins = state().pins;
       if (path === undefined) return;
@@ -164,7 +163,8 @@ function mount(root, store) {
     const waiting = keyOf(s) === p.view ? "" : ` <span class="ecl-warn">${escaped(store.get("answers")[`view|${keyOf(s)}`]?.error ?? store.problem(`view|${keyOf(s)}`) ?? "Computing these queries; until then the picture shows the ones before.")}</span>`;
     const lost = store.get("forgotten") ?? [];
     const versusOther = other ? `<br><span class="ecl-versus">${cut(versus(p, decision, other.q, other.decision), 600)}</span>` : "";
-    setHtml($(".ecl-sentence"), sentence(p, slo, decision, over, pins) + versusOther + waiting + (lost.length ? ` <span class="ecl-warn">No longer fits: ${cut(lost.join("; "))}.</span>` : ""));
+    const without = dropping(p, slo, decision), withoutDropped = without ? `<br><span class="ecl-without">${cut(without, 400)}</span>` : "";
+    setHtml($(".ecl-sentence"), sentence(p, slo, decision, over, pins) + withoutDropped + versusOther + waiting + (lost.length ? ` <span class="ecl-warn">No longer fits: ${cut(lost.join("; "))}.</span>` : ""));
     root.dataset.chosen = decision.chosen === null ? "" : fixed.paths[decision.chosen];
     root.classList.toggle("ecl-infeasible", decision.chosen === null);
     const offers = decision.chosen === null ? nearestFeasible(p, slo).nearest : [];
@@ -183,7 +183,8 @@ function mount(root, store) {
     setHtml($(".ecl-card"), cardHtml(p, slo, decision, shown, pins, share && share.share, local.change)
       + (other && !other.q.slo && shown !== null ? `<p class="ecl-dim">${cut(twinWords(p, shown, other.q, other.decision))}</p>` : ""));
     setHtml($(".ecl-mixes"), mixHtml(p, slo, decision.paths));
-    if (plotly) draw(now, shown);
+    if (plotly) draw(now);
+    if (s.tab === "components") markComponents(panel, p, local.group ?? (local.lit === null ? [] : [local.lit]));
     clearTimeout(rest);
     rest = setTimeout(settle, mouse ? 250 : 60);
   }
@@ -205,13 +206,13 @@ function mount(root, store) {
   }
 
   function colouring(s, p) {
-    if (s.colour === "placement") return { of: (i) => p.looks[p.placement[i]], list: Object.entries(p.looks).filter(([place]) => p.placement.includes(place)).map(([place, look]) => [place, look.colour, look.mark]), slug: () => null };
+    if (s.colour === "placement") return { of: (i) => p.looks[p.placement[i]], key: (i) => p.placement[i], list: Object.entries(p.looks).filter(([place]) => p.placement.includes(place)).map(([place, look]) => [place, look.colour, look.mark]), slug: () => null };
     const k = Number(s.colour), slugs = [...new Set(parts.map((part) => part[k]))], hue = (slug) => fixed.palette[slugs.indexOf(slug) % fixed.palette.length];
-    return { of: (i) => ({ ...p.looks[p.placement[i]], colour: hue(parts[i][k]) }), list: slugs.slice(0, 12).map((slug) => [slug, hue(slug), "■"]), slug: (stage, slug) => (stage === k ? hue(slug) : null) };
+    return { of: (i) => ({ ...p.looks[p.placement[i]], colour: hue(parts[i][k]) }), key: (i) => parts[i][k], list: slugs.slice(0, 12).map((slug) => [slug, hue(slug), "■"]), slug: (stage, slug) => (stage === k ? hue(slug) : null) };
   }
 
   // Plotly draws only when the selection, the colours or the hidden outlines change; a moved limit is painted above.
-  function draw(now, shown) {
+  function draw(now) {
     const { p, s, decision, pins, selected } = now, theme = themed(), look = colouring(s, p), show = s.show;
     root.classList.toggle("ecl-dark", theme.dark);
     const key = JSON.stringify([p.view, p.statistic, s.colour, theme.paper]);
@@ -219,7 +220,7 @@ function mount(root, store) {
       drawn = { key, c: canvasOf(p), marks: p.paths.map((_, i) => ({ ...look.of(i), colour: theme.seen(look.of(i).colour) })), theme };
       setHtml($(".ecl-legend"), legendHtml(p, look.list) + (p.other ? othersLegend(p.other, theme.ghost) : ""));
     }
-    const { c } = drawn, whole = show.length === 2 && !p.allowed.includes(0);
+    const { c } = drawn, whole = show.includes("dominated") && show.includes("beyond") && !p.allowed.includes(0);
     const hidden = whole ? "" : c.drawn.map((i) => ((p.state[i] !== "dominated" || show.includes("dominated")) && (decision.within[i] || show.includes("beyond")) && p.allowed[i] ? 1 : 0)).join("");
     if (drawn.hidden !== hidden) {
       drawn.hidden = hidden;
@@ -232,9 +233,16 @@ function mount(root, store) {
       plotly.react(plot, figure.data, figure.layout, { ...fixed.config, responsive: false });
       if (!plot.wired) wire();
     }
-    const lit = local.group ?? (shown === null || (local.lit === null && selected === null) ? [] : [shown]);
-    drawn.scene = { ...now, c, marks: drawn.marks, hidden, pins, lit, theme, policies: policiesAt(now) };
+    const groups = show.includes("groups") ? groupsOf(p, c, decision, look.key, (i) => drawn.marks[i].colour) : [];
+    drawn.scene = { ...now, c, marks: drawn.marks, hidden, pins, lit: pointedAt(selected), groups, theme, policies: policiesAt(now) };
     paintOver();
+  }
+
+  // Paths that are ringed: those pointed at, else those brushed and the selected one.
+  function pointedAt(selected) {
+    if (local.group) return local.group;
+    if (local.lit !== null) return [local.lit];
+    return [...new Set([...(selected === null ? [] : [selected]), ...(local.brushed ?? [])])];
   }
 
   function paintOver() {
@@ -306,17 +314,27 @@ function mount(root, store) {
     plot.on("plotly_click", (event) => { const i = at(event); if (i !== null) select(i); });
     plot.on("plotly_selected", (event) => {
       const found = (event?.points ?? []).filter((point) => point.data.name === "cloud").map((point) => point.customdata);
-      local.brushed = found.length ? new Set(found) : null;
-      local.tabShown = "";
-      if (found.length) change({ tab: "paths" });
-      schedule();
+      brush(found, "inside the marked part of the plot");
     });
     for (const event of ["plotly_afterplot", "plotly_relayouting"]) plot.on(event, paintOver);
     plot.on("plotly_relayout", (event) => {
       const from = event["xaxis.range[0]"] ?? event["xaxis2.range[0]"];
       if (from !== undefined || event["xaxis.autorange"] || event["xaxis2.autorange"]) freshTicks();
     });
-    plot.on("plotly_deselect", () => { local.brushed = null; local.tabShown = ""; schedule(); });
+    plot.on("plotly_deselect", () => brush([]));
+    plot.addEventListener("mousemove", (event) => {  // marks of groups are painted above the plot, which does not know them
+      const box = plot.getBoundingClientRect(), found = drawn?.scene?.groups.length ? groupUnder(drawn.scene, event.clientX - box.left, event.clientY - box.top) : null;
+      if ((found?.paths ?? null) !== local.group) { local.group = found?.paths ?? null; schedule(); }
+    });
+    plot.addEventListener("mouseleave", () => { if (local.group) { local.group = null; schedule(); } });
+  }
+
+  // Select some paths: ringed in the plots, counted in the components, listed in the table. The same again, or none: all paths.
+  function brush(paths, by = "") {
+    const same = paths.length && by === local.brushedBy && paths.length === local.brushed?.size && paths.every((i) => local.brushed.has(i));
+    [local.brushed, local.brushedBy, local.tabShown] = paths.length && !same ? [new Set(paths), by, ""] : [null, "", ""];
+    if (local.brushed && state().tab !== "components") change({ tab: "paths" });
+    schedule();
   }
 
   // Labels along the axes for the part that is zoomed into.
@@ -377,20 +395,27 @@ function mount(root, store) {
     return `<p class="ecl-dim">${escaped(store.problem(key) ?? "Asking the kernel …")}</p>`;
   };
   const tabs = {
-    paths({ p }) {
-      const key = JSON.stringify([p.key, local.sort, local.down, local.search, local.brushed && [...local.brushed]]);
+    paths({ p, s }) {
+      const key = JSON.stringify([p.key, local.sort, local.down, local.search, s.columns, local.brushed && [...local.brushed]]);
       if (local.tabShown === `paths${key}`) return;
       local.tabShown = `paths${key}`;
-      const [html, count] = tableHtml(p, local), search = panel.querySelector(".ecl-search"), focused = search && document.activeElement === search;
-      const part = local.brushed ? ` inside the brushed part of the plot <button data-take="unbrush">all paths</button>` : "";
-      if (!search) setHtml(panel, `<div class="ecl-row"><input class="ecl-search" type="search" placeholder="search paths" aria-label="search paths"><span class="ecl-count"></span></div><div class="ecl-rows"></div>`);
+      const [html, count] = tableHtml(p, local, s.columns), search = panel.querySelector(".ecl-search"), focused = search && document.activeElement === search;
+      const part = local.brushed ? ` ${escaped(local.brushedBy)} <button data-take="unbrush">all paths</button>` : "";
+      if (!search) setHtml(panel, `<div class="ecl-row"><input class="ecl-search" type="search" placeholder="search paths" aria-label="search paths"><span class="ecl-count"></span>
+        <button data-take="table" title="these rows and columns">CSV</button></div>${columnsHtml(fixed.columns, s.columns)}<div class="ecl-rows"></div>`);
       const box = panel.querySelector(".ecl-search");
       if (!focused) box.value = local.search;
       panel.querySelector(".ecl-count").innerHTML = escaped(count) + part;
+      for (const node of panel.querySelectorAll("[data-shown]")) node.checked = s.columns.includes(node.dataset.shown);
       panel.querySelector(".ecl-rows").innerHTML = html;
       panel.cached = undefined;
     },
-    components({ p, s, slo, decision }) { local.tabShown = ""; setHtml(panel, componentsHtml(p, slo, decision, colouring(s, p).slug)); },
+    components({ p, s, slo, decision }) {
+      local.tabShown = "";
+      const by = local.brushed ? `<p>${plural(local.brushed.size, "path")} selected, ${escaped(local.brushedBy)}. <button data-take="unbrush">all paths</button></p>` : "";
+      setHtml(panel, by + componentsHtml(p, slo, decision, colouring(s, p).slug, local.brushed));
+      markComponents(panel, p, local.group ?? (local.lit === null ? [] : [local.lit]));
+    },
     queries({ s, decision }) {
       local.tabShown = "";
       const i = index.get(s.selected) ?? decision.chosen;
@@ -406,23 +431,24 @@ function mount(root, store) {
       setHtml(panel, fixed.policy ? answered(replayKey(), (answer) => replayHtml(p, answer))
         : `<p class="ecl-dim">No policy was given. <code>explore(trace, fit_policy(trace.split("train")))</code> shows here, and in the plots, what it would choose for each kind of query under this SLO.</p>`);
     },
-    journey() {
+    journey({ s }) {
       local.tabShown = "";
       const { at, steps } = store.get("journey");
-      setHtml(panel, `<ol class="ecl-journey" start="0">${steps.map(([name], k) => `<li><button data-step="${k}" ${k === at ? `aria-current="step"` : ""}>${cut(name, 120)}</button>${k === at ? " ← now" : ""}</li>`).join("")}</ol>`);
+      setHtml(panel, `${snapshotsHtml(s.snapshots)}<ol class="ecl-journey" start="0">${steps.map(([name], k) => `<li><button data-step="${k}" ${k === at ? `aria-current="step"` : ""}>${cut(name, 120)}</button>${k === at ? " ← now" : ""}</li>`).join("")}</ol>`);
     },
     take() {
       local.tabShown = "";
-      const buttons = [["code", "copy as code"], ["csv", "CSV of the feasible paths"], ["toml", "TOML for serving"], ["html", "offline page"], ["png", "PNG of the plots"], ["link", "copy the state"]];
+      const buttons = [["code", "copy as code"], ["csv", "CSV of the feasible paths"], ["toml", "TOML for serving"], ["html", "offline page"], ["png", "PNG of the plots"], ["link", store.link ? "copy a link to this state" : "copy this state as a line of code"]];
       setHtml(panel, `<div class="ecl-row">${buttons.map(([what, text]) => `<button data-take="${what}">${text}</button>`).join("")}</div><pre class="ecl-said">${escaped(local.said ?? "")}</pre>`);
     },
   };
 
   const say = (text) => { local.said = text; settle(); };
   async function take(what) {
-    if (what === "unbrush") { local.brushed = null; local.tabShown = ""; return schedule(); }
+    if (what === "unbrush") { plotly.relayout(plot, { selections: [] }); return brush([]); }
     if (what === "png") return toPng();
-    if (what === "link") return copy(store.link ? store.link(state()) : JSON.stringify(state()));
+    if (what === "link") return copy(store.link ? store.link(state()) : `explore(trace, state=${pythonic(state())})`);
+    if (what === "table") return download(tableCsv(problem(), local, state().columns), "paths.csv");
     const text = await store.file(what);
     if (text === null) return say("This needs a running kernel: run the cell again, then press the button.");
     if (what === "code") return copy(text);
@@ -445,6 +471,7 @@ function mount(root, store) {
       local.step = limitWords(name, state()[name]);
     } else if (event.target.matches(".ecl-typed")) event.target.dirty = true;
     else if (event.target.matches(".ecl-search")) { local.search = event.target.value; settle(); }
+    else if (event.target.matches("[data-shown]")) change({ columns: fixed.columns.filter((name) => panel.querySelector(`[data-shown="${name}"]`).checked) });
   });
   root.addEventListener("change", (event) => {
     const { target } = event, name = target.closest(".ecl-limit")?.dataset.limit, s = state();
@@ -466,7 +493,7 @@ function mount(root, store) {
     const node = event.target.closest("button"), row = event.target.closest("tr[data-path]"), s = state();
     if (!node && row) return select(Number(row.dataset.path));
     if (!node) return;
-    const { act, offer, tab, turn, step, key, value, column } = node.dataset;
+    const { act, offer, tab, turn, step, key, value, column, snap, restore, forget } = node.dataset;
     if (act) acts[act]();
     else if (offer !== undefined) applySlo(local.offers[offer]);
     else if (node.matches(".ecl-all")) change({ dropped: {} }, "all components back");
@@ -475,15 +502,31 @@ function mount(root, store) {
     else if (tab) change({ tab });
     else if (turn) change({ query_page: Math.max(s.query_page + Number(turn), 0) });
     else if (step !== undefined) go(Number(step));
-    else if (column !== undefined) { local.down = local.sort === Number(column) ? !local.down : Number(column) === 2; local.sort = Number(column); settle(); }
+    else if (column !== undefined) { local.down = local.sort === column ? !local.down : column === "quality"; local.sort = column; settle(); }
     else if (node.dataset.take) take(node.dataset.take);
+    else if (snap) keep();
+    else if (restore !== undefined) change({ ...s.snapshots[restore], query_page: 0 }, `snapshot ${restore}`);
+    else if (forget !== undefined) change({ snapshots: withoutSnapshot(s, forget) });
     else if (node.matches(".ecl-keep")) drop(node.closest("tr").dataset);
+    else if (node.matches(".ecl-only")) insist(node.closest("tr").dataset);
+    else if (node.matches(".ecl-brush")) {
+      const { stage, slug } = node.closest("tr").dataset;
+      brush(parts.flatMap((part, i) => (part[stage] === slug ? [i] : [])), `with ${slug} at ${fixed.stages[stage]}`);
+    }
     else if (row) select(Number(row.dataset.path));
   });
   function drop({ stage, slug }) {
     const s = state(), list = s.dropped[stage] ?? [], off = list.includes(slug);
     const dropped = Object.fromEntries(Object.entries({ ...s.dropped, [stage]: off ? list.filter((one) => one !== slug) : [...list, slug] }).filter(([, slugs]) => slugs.length));
     change({ dropped }, `${off ? "took back" : "dropped"} ${slug}`);
+  }
+  function keep() {
+    const { value } = panel.querySelector(".ecl-name");
+    if (value.trim()) change({ snapshots: withSnapshot(state(), value) });
+  }
+  function insist({ stage, slug }) {
+    const others = [...new Set(parts.map((part) => part[stage]))].filter((one) => one !== slug);
+    change({ dropped: { ...state().dropped, [stage]: others } }, `only ${slug}`);
   }
   root.addEventListener("keydown", (event) => {
     const range = event.target.closest(".ecl-range-input");
@@ -493,6 +536,7 @@ function mount(root, store) {
       change({ tab: to });
       $(`[data-tab=${to}]`).focus();
     }
+    if (event.key === "Enter" && event.target.matches(".ecl-name")) keep();
     if (event.key === "Enter" && event.target.matches(".ecl-typed")) event.target.dispatchEvent(new Event("change", { bubbles: true }));
     if (!range || !by || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();

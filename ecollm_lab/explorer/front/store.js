@@ -73,10 +73,14 @@ function widgetStore(model) {
 
 function pageStore(data) {
   const watchers = new Set();
-  if (location.hash.length > 1) {
-    try { data.state = { ...data.state, ...JSON.parse(decodeURIComponent(location.hash.slice(1))) }; } catch { /* a link that is cut short: the page as it was written */ }
+  const follow = () => {
+    if (location.hash.length < 2) return;
+    try { data.state = { ...data.state, ...JSON.parse(decodeURIComponent(location.hash.slice(1))) }; } catch { /* a link that is cut short: the page as it is */ }
     data.journey = addStep(data.journey, data.state, "from the link");
-  }
+    watchers.forEach((watcher) => watcher());
+  };
+  follow();
+  window.addEventListener("hashchange", follow);
   return {
     get: (name) => data[name],
     set(values) { Object.assign(data, values); watchers.forEach((watcher) => watcher()); },

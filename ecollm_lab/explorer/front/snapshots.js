@@ -1,0 +1,30 @@
+// Snapshots: states that bear a name, kept in the state itself. And a state as a line of Python.
+
+const LONGEST_NAME = 60;
+
+// What a snapshot keeps of a state: all that is decided, not where one looks.
+const decided = (state) => Object.fromEntries(Object.entries(state).filter(([key]) => !APART.includes(key) && key !== "version"));
+
+function withSnapshot(state, name) {
+  return { ...state.snapshots, [name.trim().slice(0, LONGEST_NAME)]: decided(state) };
+}
+
+function withoutSnapshot(state, name) {
+  return Object.fromEntries(Object.entries(state.snapshots).filter(([other]) => other !== name));
+}
+
+function snapshotsHtml(snapshots) {
+  const rows = Object.entries(snapshots).map(([name, s]) => `<li><button data-restore="${escaped(name)}">${escaped(name)}</button>
+    <span class="ecl-dim">${escaped(spell(s))}, prefer ${escaped(s.prefer)}</span> <button data-forget="${escaped(name)}" aria-label="delete the snapshot ${escaped(name)}">✕ delete</button></li>`).join("");
+  return `<div class="ecl-row"><input class="ecl-name" type="text" maxlength="${LONGEST_NAME}" placeholder="a name" aria-label="name of the snapshot"><button data-snap="yes">keep as a snapshot</button></div>
+    ${rows ? `<ul class="ecl-snapshots">${rows}</ul>` : `<p class="ecl-dim">A snapshot keeps limits, filters, dropped components, pins and selection under a name, to come back to.</p>`}`;
+}
+
+// JSON as Python writes it.
+function pythonic(value) {
+  if (value === null) return "None";
+  if (value === true || value === false) return value ? "True" : "False";
+  if (Array.isArray(value)) return `[${value.map(pythonic).join(", ")}]`;
+  if (typeof value === "object") return `{${Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${pythonic(one)}`).join(", ")}}`;
+  return JSON.stringify(value);
+}
