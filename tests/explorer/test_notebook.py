@@ -4,6 +4,7 @@ that is gone.
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -109,6 +110,32 @@ def test_other_queries_come_from_the_kernel_and_everything_follows(lab):
     assert "worst regret first" in seen.text("panel")
     seen.click("undo")
     assert seen.state["kind"] == "all"
+
+
+def test_files_and_code_come_from_the_kernel_and_restore_what_is_set(lab, tmp_path):
+    seen = SeenExplorer(lab)
+    seen.tab("take it with you")
+    texts = {}
+    for button, ending in (
+        ("CSV of the feasible paths", "csv"),
+        ("TOML for serving", "toml"),
+        ("offline page", "html"),
+    ):
+        with lab.expect_download() as caught:
+            seen.click(button)
+        caught.value.save_as(tmp_path / ending)
+        texts[ending] = (tmp_path / ending).read_text()
+    assert seen.chosen in texts["csv"]
+    assert tomllib.loads(texts["toml"])["choice"]["path_id"] == seen.chosen
+    assert texts["html"].startswith("<!doctype html>")
+    for button in ("copy as code", "copy this state as a line of code"):
+        seen.click(button)
+        lab.wait_for_timeout(500)
+        said = seen.root.locator(".ecl-said").inner_text()
+        line = re.search(r"explore\(trace, state=\{.*\}\)", said)[0]
+        assert run_cell(lab, f"print({line}.state == explorer.state)")[0].strip() == "True"
+    run_cell(lab, CELLS[1])
+    seen.tab("paths")
 
 
 def test_keys_never_reach_the_notebook(lab):

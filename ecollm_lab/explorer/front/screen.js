@@ -569,7 +569,11 @@ function mount(root, store) {
   seen.observe($(".ecl-centre"));
   store.plotly().then((found) => { plotly = found; schedule(); }, (error) => { plot.textContent = `The plots could not be drawn: ${error.message}. The table below has their numbers.`; });
   schedule();
-  root.explorer = { moment, schedule, scene: () => drawn?.scene, journey: () => store.get("journey"), stairs, busy: () => Boolean(frame || rest || committing) };  // to read from outside: tests and measurements do
+  const groups = () => {
+    const box = plot.getBoundingClientRect();
+    return drawn.scene.groups.map((one) => { const { x, y } = groupPlace(drawn.c.places, drawn.c, one, 0); return { ...one, at: [box.left + x, box.top + y] }; });
+  };
+  root.explorer = { moment, schedule, groups, scene: () => drawn?.scene, journey: () => store.get("journey"), stairs, busy: () => Boolean(frame || rest || committing) };  // to read from outside: tests and measurements do
   return () => {
     stop.forEach((end) => end());
     seen.disconnect();

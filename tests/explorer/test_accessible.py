@@ -1,0 +1,86 @@
+"""axe-core finds no serious issue in the explorer: in the offline page and in JupyterLab, light and
+dark.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from scripts.browser import ROOT, SeenExplorer, jupyter_lab, run_all_cells
+from tests.explorer.browsing import in_browser, pick
+
+pytestmark = in_browser
+TABS = (
+    "paths",
+    "components",
+    "queries behind the path",
+    "policy replay",
+    "journey and snapshots",
+    "take it with you",
+)
+CELL = f"""from ecollm_lab import Trace, explore
+explore(Trace.load({str(ROOT / "data/traces/smart_home.parquet")!r}))"""
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def issues(page, part=None):
+    """Serious and critical issues that axe-core finds in a part of a page, as readable lines."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, part).response["violations"]
+    return [
+        f"{one['id']} ({one['impact']}): {one['help']} at {node['target']} {node['html'][:120]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"][:3]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_issue_in_the_offline_page(seen, view, scheme):
+    seen.page.emulate_media(color_scheme=scheme)
+    seen.calm()
+    pick(seen, view.path_ids[int(view.quality.argmax())])
+    found = {}
+    for tab in TABS:
+        seen.tab(tab)
+        found[tab] = issues(seen.page)
+    seen.type("max_latency_s", "1 ms")
+    found["infeasible"] = issues(seen.page)
+    seen.page.emulate_media(color_scheme="light")
+    assert {tab: lines for tab, lines in found.items() if lines} == {}
+
+
+def test_axe_sees_what_is_wrong(seen):
+    """A test that finds nothing must be able to find something."""
+    seen.root.evaluate("(root) => root.insertAdjacentHTML('beforeend', '<button></button>')")
+    assert any("button-name (critical)" in line for line in issues(seen.page))
+
+
+def test_axe_finds_no_serious_issue_in_the_explorer_in_jupyterlab(browser, tmp_path):
+    cells = [nbformat.v4.new_code_cell(CELL)]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, Path(tmp_path, "n.ipynb"))
+    page = browser.context.browser.new_page(viewport={"width": 1440, "height": 1100})
+    page.set_default_timeout(60_000)
+    with jupyter_lab(tmp_path) as address:
+        run_all_cells(page, address.format("n.ipynb"))
+        seen, found = SeenExplorer(page), {}
+        for scheme in ("light", "dark"):
+            if scheme == "dark":
+                page.get_by_role("menuitem", name="Settings", exact=True).click()
+                labels = page.locator(".lm-Menu-itemLabel")
+                labels.filter(has_text=re.compile("^Theme$")).click()
+                labels.filter(has_text=re.compile("^JupyterLab Dark$")).click()
+                page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+                seen.calm()
+            assert seen.root.evaluate("(root) => root.classList.contains('ecl-dark')") == (
+                scheme == "dark"
+            )
+            for tab in TABS:
+                seen.tab(tab)
+                found[scheme, tab] = issues(page, ".ecl")
+        page.close()
+    assert {where: lines for where, lines in found.items() if lines} == {}
