@@ -21,7 +21,7 @@
 import pandas as pd
 
 from ecollm_lab import Trace, figures, load_domain
-from ecollm_lab.domains.clusters import find_clusters
+from ecollm_lab.domains.clusters import cluster_name, find_clusters
 from ecollm_lab.models import default_encoder
 
 domain = load_domain("../data/smart_home")
@@ -49,7 +49,7 @@ train = trace.split("train")
 embeddings = default_encoder().encode(train.queries["text"].tolist())
 clusters = find_clusters(embeddings)
 table = pd.crosstab(clusters.labels, train.queries["kind"].to_numpy())
-table.index = ["noise" if label < 0 else f"cluster {label}" for label in table.index]
+table.index = [cluster_name(label) for label in table.index]
 table
 
 # %% [markdown]
@@ -59,7 +59,7 @@ table
 
 # %%
 named = train.queries.iloc[clusters.representatives][["text", "kind"]]
-named.index = [f"cluster {c}" for c in range(len(clusters))]
+named.index = [cluster_name(label) for label in range(len(clusters))]
 named
 
 # %%

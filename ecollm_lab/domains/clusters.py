@@ -39,6 +39,18 @@ class Clusters:
         return np.argmax(embeddings @ self.centroids.T, axis=1)
 
 
+def cluster_name(label: int) -> str:
+    """Return the name of a cluster in every figure, table and filter.
+
+    Examples
+    --------
+    >>> cluster_name(7), cluster_name(NOISE)
+    ('cluster 07', 'noise')
+
+    """
+    return "noise" if label == NOISE else f"cluster {label:02d}"
+
+
 def find_clusters(
     embeddings: np.ndarray, min_cluster_size: int = 8, n_components: int = 12
 ) -> Clusters:

@@ -271,17 +271,25 @@ def _stages(ids: list[str]) -> tuple[list[str], list[tuple[str, ...]]]:
 
 
 def _clusters(trace: Trace, embeddings: np.ndarray | None) -> np.ndarray:
+    """Return the name of each query's cluster: those of the training split, where there is one.
+
+    They are found as everywhere else; a held-out query is in the nearest of them.
+    """
     if embeddings is not None:
-        from ecollm_lab.domains.clusters import find_clusters
+        from ecollm_lab.domains.clusters import cluster_name, find_clusters
 
         if len(embeddings) != len(trace.query_ids):
             raise LabError(
                 f"embeddings must have one row per query of the trace, {len(trace.query_ids)}; got"
                 f" {len(embeddings)}."
             )
-        labels = find_clusters(np.asarray(embeddings)).labels
-        names = ["none (noise)" if label < 0 else f"cluster {label:02d}" for label in labels]
-        return np.array(names, dtype=object)
+        vectors = np.asarray(embeddings)
+        train = (trace.queries["split"] == "train").to_numpy()
+        train = train if train.any() else ~train
+        clusters = find_clusters(vectors[train])
+        labels = clusters.assign(vectors)
+        labels[train] = clusters.labels
+        return np.array([cluster_name(label) for label in labels], dtype=object)
     if "cluster" in trace.queries:
         return trace.queries["cluster"].astype(str).to_numpy(dtype=object)
     return np.full(len(trace.query_ids), "not clustered", dtype=object)

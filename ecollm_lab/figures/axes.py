@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import plotly.graph_objects as go
 
 from ecollm_lab.figures.style import FAINT, GREY, SMALL
 
+# a quarter of eight values or more may stand apart, below a gap of two fifths of the whole range
+_APART, _ENOUGH, _GAP = 0.25, 8, 0.4
 _STEPS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
 
 
@@ -81,6 +84,94 @@ def quality_range(*values: pd.Series | np.ndarray) -> list[float]:
     room = 0.02 + 0.03 * (high - low)
     low = np.floor(50 * max(low - room, -0.03)) / 50
     return [round(float(low), 2), round(float(min(high + room, 1.03)), 2)]
+
+
+def least_of_most(values: Iterable[float]) -> float | None:
+    """Return the least value that is not far below most others; None if no value is far below.
+
+    Examples
+    --------
+    >>> least_of_most([0.05, 0.06, 0.7, 0.71, 0.72, 0.73, 0.74, 0.75])
+    0.7
+
+    """
+    found = np.asarray(list(values), dtype=float)
+    found = np.sort(found[np.isfinite(found)])
+    few = int(_APART * len(found))
+    if len(found) < _ENOUGH:
+        return None
+    gaps = np.diff(found[: few + 1])
+    last = int(gaps.argmax())
+    return float(found[last + 1]) if gaps[last] > _GAP * (found[-1] - found[0]) else None
+
+
+@dataclass(frozen=True)
+class QualityAxis:
+    """A quality axis that uses its range: what is far below most stands in a strip at the foot.
+
+    Attributes
+    ----------
+    range
+        Ends of the axis, the strip included.
+    least
+        Values below it stand in the strip; None if there is no strip.
+    top
+        Upper end of the strip; its lower end is that of the axis.
+
+    """
+
+    range: list[float]
+    least: float | None
+    top: float
+
+    @classmethod
+    def over(cls, quality: pd.Series, *others: pd.Series) -> QualityAxis:
+        """Return the axis for some qualities; it also holds others, such as ends of intervals.
+
+        The index says which quality the others belong to.
+        """
+        least = least_of_most(quality)
+        if least is None:
+            return cls(quality_range(quality, *others), None, 0.0)
+        near = [v[quality.reindex(v.index) >= least] for v in (quality, *others)]
+        low, high = quality_range(*near)
+        return cls([round(low - 0.12 * (high - low), 4), high], least, low)
+
+    def far(self, frame: pd.DataFrame) -> pd.Series:
+        """Tell which rows stand in the strip, by their `quality`."""
+        return frame["quality"] < (-np.inf if self.least is None else self.least)
+
+    def placed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame with the qualities, and their intervals, at the heights to draw them."""
+        columns = [name for name in frame if str(name).startswith("quality")]
+        middle = (self.range[0] + self.top) / 2
+        return frame.assign(**{name: frame[name].mask(self.far(frame), middle) for name in columns})
+
+    def set(self, figure: go.Figure, frame: pd.DataFrame, title: str, columns: int = 1) -> None:
+        """Give the panels of a row this axis and, where there is one, its strip with its words."""
+        figure.update_layout(yaxis={"title": title, "range": self.range})
+        if self.least is None:
+            return
+        step = next(s for s in (0.02, 0.05, 0.1, 0.2) if s * 8 >= self.range[1] - self.top)
+        first = int(np.ceil(self.top / step + 1e-9))
+        ticks = [round(step * k, 2) for k in range(first, int(self.range[1] / step + 1e-9) + 1)]
+        figure.update_layout(yaxis={"tickvals": ticks})
+        strip = {"fillcolor": FAINT, "opacity": 0.25, "line_width": 0, "layer": "below"}
+        for column in range(1, columns + 1):
+            place = {"row": 1, "col": column} if columns > 1 else {}
+            figure.add_hrect(y0=self.range[0], y1=self.top, **strip, **place)
+        below = frame.loc[self.far(frame), "quality"]
+        figure.add_annotation(
+            text=f"far below: {below.min():.2f} to {below.max():.2f}, not to scale",
+            x=1,
+            y=self.top,
+            xref="x domain",
+            yref="y",
+            xanchor="right",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": SMALL, "color": GREY},
+        )
 
 
 def lifted(values: pd.Series) -> tuple[pd.Series, float | None]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ecollm_lab.domains.clusters import NOISE, Clusters
+from ecollm_lab.domains.clusters import NOISE, Clusters, cluster_name
 from ecollm_lab.figures.style import (
     FAINT,
     INK,
@@ -49,7 +52,7 @@ def plot_cluster_map(frame: pd.DataFrame, source: str) -> go.Figure:
     for label in sorted(frame["cluster"].unique()):
         part = frame[frame["cluster"] == label]
         texts = part.loc[part["representative"], "text"]
-        name = plain(texts.iloc[0], 36) if len(texts) else f"cluster {label}"
+        name = f"{label:02d} · {plain(texts.iloc[0], 36)}" if len(texts) else cluster_name(label)
         symbol = SYMBOLS[(label + label // len(SYMBOLS)) % len(SYMBOLS)]
         marks = {"color": PALETTE[label % len(PALETTE)], "size": 9, "symbol": symbol}
         if label == NOISE:
@@ -154,6 +157,9 @@ def _best(trace: Trace, rows: np.ndarray) -> int:
 
 
 MOST_NUMBERS = 30  # columns that have room for a number in each cell
+NOTHING = "none"  # the component of a stage that does nothing
+# pixels of a letter of a tick, those that all columns share at 1,200, and letters of a turned name
+_LETTER, _ROOM, _LONGEST = 5.6, 740, 60
 
 
 def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
@@ -174,7 +180,7 @@ def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
         for name in ("text", "card")
     )
     names = {
-        r.cluster: f"{plain(r.representative, 44)} ({r.n})"
+        r.cluster: f"{r.cluster:02d} · {plain(r.representative, 40)} ({r.n})"
         for r in frame.drop_duplicates("cluster").itertuples()
     }
     figure = go.Figure()
@@ -195,20 +201,14 @@ def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
         colorbar={"title": "regret<br>(quality lost)", "thickness": 12, "outlinewidth": 0},
     )
     overall = frame.loc[frame["overall_best"], "path_id"].iloc[0]
-    figure.update_xaxes(
-        tickvals=list(range(len(order))),
-        ticktext=[_tick(path, overall) for path in order],
-        tickangle=0,
-        tickfont={"size": 10},
-        showgrid=False,
-        zeroline=False,
-        title="path: rewrite, retrieve, refine, generate (★ wins the cluster; bold: 95 % above 0)",
-    )
+    ticks, foot = _ticks(order, overall)
+    title = "path: stage by stage (★ wins the cluster; bold: 95 % above 0)"
+    figure.update_xaxes(ticks, showgrid=False, zeroline=False, title=title)
     figure.update_yaxes(
         autorange="reversed", automargin=True, showgrid=False, title="cluster (queries)"
     )
     title = "Which path answers each cluster best, and what do the others lose there?"
-    return finish(figure, title, source, height=max(394, 284 + 30 * len(wide)), foot=142)
+    return finish(figure, title, source, height=max(252, 142 + 30 * len(wide)) + foot, foot=foot)
 
 
 def _cell_texts(frame: pd.DataFrame, n_columns: int) -> list[str]:
@@ -226,18 +226,42 @@ def _cell_texts(frame: pd.DataFrame, n_columns: int) -> list[str]:
 
 def _cards(frame: pd.DataFrame) -> list[str]:
     return [
-        f"<b>{plain(r.path_id)}</b><br>cluster {r.cluster}, {r.n}"
+        f"<b>{plain(r.path_id)}</b><br>{cluster_name(r.cluster)}, {r.n}"
         f" queries<br>{plain(r.representative)}<br>quality {r.quality:.3f}<br>regret"
         f" {r.regret:.3f} [{r.regret_low:.3f}, {r.regret_high:.3f}]"
         for r in frame.itertuples()
     ]
 
 
-def _tick(path: str, overall: str) -> str:
-    """Return a path's stages, one below the other."""
+def _ticks(paths: list[str], overall: str) -> tuple[dict[str, Any], int]:
+    """Return how paths are named below their columns, and the pixels that this takes.
+
+    A name is upright, a stage a line, where its longest stage is no wider than a column, and else
+    turned, a line without the stages that do nothing.
+    """
+    lines = [_lines(path) for path in paths]
+    widest = max(len(part) for part in itertools.chain(*lines))
+    upright = _LETTER * widest * len(paths) <= _ROOM
+    if upright:
+        text, foot = ["<br>".join(parts) for parts in lines], 62 + 16 * max(map(len, lines))
+    else:
+        names = [" · ".join(p for p in parts if p != NOTHING) or NOTHING for parts in lines]
+        text = [plain(name, _LONGEST) for name in names]
+        foot = 62 + int(_LETTER * max(map(len, text)))
+    best = "<br><b>best of all</b>" if upright else " <b>(best of all)</b>"
+    text = [one + best * (path == overall) for one, path in zip(text, paths, strict=True)]
+    return {
+        "tickvals": list(range(len(paths))),
+        "ticktext": text,
+        "tickangle": 0 if upright else -90,
+        "tickfont": {"size": 10},
+    }, foot + (16 if upright else int(_LETTER * len("(best of all)")))
+
+
+def _lines(path: str) -> list[str]:
+    """Return the stages of a path, the model's file type apart."""
     *stages, model = path_ids.parts(path)
-    lines = [plain(part) for part in (*stages, *filter(None, split_model(model)))]
-    return "<br>".join([*lines, "<b>best of all</b>"] if path == overall else lines)
+    return [plain(part) for part in (*stages, *filter(None, split_model(model)))]
 
 
 def _require_fit(trace: Trace, embeddings: np.ndarray, clusters: Clusters) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.axes import lifted, log_axis, mark_zero
+from ecollm_lab.figures.axes import least_of_most, lifted, log_axis, mark_zero
 from ecollm_lab.figures.policies import BOUNDS
 from ecollm_lab.figures.slos import delivered, policy_name
 from ecollm_lab.figures.style import (
@@ -209,6 +209,13 @@ def _add_rows(figure: go.Figure, rows: pd.DataFrame, ranked: list[str], column: 
     known = known[np.isfinite(known)]
     low, high = (known.min(), known.max()) if known.size else (0.5, 1.0)
     if column == 1:
+        least = least_of_most(rows["gain"])
+        if least is not None:
+            far, part = part[part["gain"] < least], part[part["gain"] >= least]
+            low = float(rows.loc[rows["gain"] >= least, "gain_low"].min())
+            for one in far.itertuples():  # at the left end, in words
+                said = f"◂ {one.gain:.2f} [{one.gain_low:.2f}, {one.gain_high:.2f}]"
+                _say(figure, one.policy, said.replace("-", "−"), 0.01, column)
         room = 0.03 + 0.03 * (high - low)
         figure.update_xaxes(range=[low - room, high + room], **place)
         ends = [part[end].clip(low, high) for end in ("gain_low", "gain_high")]
@@ -242,17 +249,23 @@ def _add_rows(figure: go.Figure, rows: pd.DataFrame, ranked: list[str], column: 
         hovertemplate="%{customdata}<extra></extra>",
         **place,
     )
-    for policy in (policy for policy in ranked if policy not in set(part["policy"])):
-        figure.add_annotation(
-            text="not reached",
-            x=0.4,
-            xref=f"x{column if column > 1 else ''} domain",
-            y=policy,
-            xanchor="left",
-            showarrow=False,
-            font={"size": SMALL, "color": GREY},
-            **place,
-        )
+    for policy in [p for p in ranked if p not in set(rows.dropna(subset="gain")["policy"])]:
+        _say(figure, policy, "not reached", 0.4, column)
+
+
+def _say(figure: go.Figure, policy: str, text: str, at: float, column: int) -> None:
+    """Write words into a policy's row, from a share of the panel's width on."""
+    figure.add_annotation(
+        text=text,
+        x=at,
+        xref=f"x{column if column > 1 else ''} domain",
+        y=policy,
+        xanchor="left",
+        showarrow=False,
+        font={"size": SMALL, "color": GREY},
+        row=1,
+        col=column,
+    )
 
 
 def _add_bounds(figure: go.Figure, rows: pd.DataFrame, ranked: list[str], column: int) -> None:

@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.axes import (
+    QualityAxis,
     error_bars,
     lifted,
     log_axis,
     mark_zero,
-    quality_range,
     time_unit,
 )
 from ecollm_lab.figures.style import (
@@ -98,12 +98,16 @@ def plot_front(
     of `slo`, whose forbidden side is shaded; the halo marks the chosen path. The staircase joins
     the front of the two objectives shown. Bars are the 95 % intervals of the paths on the front,
     where the frame has them. What costs nothing stands in a marked strip at the left of the
-    logarithmic axis. Trace order: staircase, intervals, paths, halo, per panel; last the legend's
-    entries.
+    logarithmic axis, what is far below most paths in one at the foot. Trace order: staircase,
+    intervals, paths, halo, per panel; last the legend's entries.
     """
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
     cards = pd.Series(_cards(frame), index=frame.index)
     looks = _markers(frame, slo)
+    ends = [frame.loc[frame["on_front"], name] for name in _ends(frame)]
+    axis = QualityAxis.over(frame["quality"], *ends)
+    room = 0.06 * (axis.range[1] - axis.range[0])  # for the name above the chosen path
+    heights = axis.placed(frame)
     factor, unit = time_unit(frame["latency_s"])
     cost, latency = _slo_limits(slo)
     axes = [
@@ -113,17 +117,19 @@ def plot_front(
     for column, (x, title, scale, limit) in enumerate(axes, start=1):
         shown_at, zero = lifted(scale * frame[x])
         panel = _Panel(column, x, title, scale, limit, zero)
-        moved = frame.assign(at=shown_at, card=cards, **looks)
+        moved = heights.assign(at=shown_at, card=cards, **looks)
         _add_paths(figure, moved, panel)
         _add_halo(figure, moved[moved["path_id"] == chosen], panel, moved["at"])
         _set_axis(figure, moved["at"], panel)
     add_placement_keys(figure, {place: place for place in frame["placement"].unique()})
-    columns = [name for name in ("quality", "quality_low", "quality_high") if name in frame]
-    drawn = [frame["quality"], *(frame.loc[frame["on_front"], name] for name in columns)]
-    low, high = quality_range(*drawn)
-    room = 0.06 * (high - low)  # for the name above the chosen path
-    figure.update_yaxes(title=QUALITY, range=[low, high + room], row=1, col=1)
+    axis.set(figure, frame, QUALITY, columns=2)
+    figure.update_yaxes(range=[axis.range[0], axis.range[1] + room], row=1, col=1)
     return finish(figure, "Which paths are worth their cost and time?", source)
+
+
+def _ends(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of the ends of quality's interval, none if the frame has none."""
+    return [name for name in ("quality_low", "quality_high") if name in frame]
 
 
 def _add_paths(figure: go.Figure, frame: pd.DataFrame, panel: _Panel) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ecollm_lab.figures.axes import log_axis, quality_range, time_unit
+from ecollm_lab.figures.axes import QualityAxis, log_axis, time_unit
 from ecollm_lab.figures.fronts import compute_front
 from ecollm_lab.figures.style import (
     FAINT,
@@ -72,8 +72,10 @@ def plot_latency(frame: pd.DataFrame, source: str) -> go.Figure:
     require_rows(frame, "no path has a latency")
     figure = go.Figure()
     factor, unit = time_unit(frame["latency_p50_s"])
+    axis = QualityAxis.over(frame["quality"])
+    heights = axis.placed(frame).assign(card=_cards(frame))
     for placement in PLACEMENTS:
-        part = frame[frame["placement"] == placement]
+        part = heights[heights["placement"] == placement]
         if len(part):
             _add_placement(figure, part, placement, factor)
     names = {str(place): _name(str(place), part) for place, part in frame.groupby("placement")}
@@ -84,7 +86,7 @@ def plot_latency(frame: pd.DataFrame, source: str) -> go.Figure:
     low, high = np.log10(spread[spread > 0].min()), np.log10(spread.max())
     title = f"latency ({unit}, log): dot = median, tail = to the 95th percentile{shade}"
     figure.update_xaxes(log_axis(spread, title), range=[low - 0.1, high + 0.1])
-    figure.update_yaxes(title=QUALITY, range=quality_range(frame["quality"]))
+    axis.set(figure, frame, QUALITY)
     title = "How slow are the slowest answers, and how much of it is network?"
     return finish(figure, title, source)
 
@@ -117,7 +119,7 @@ def _add_placement(figure: go.Figure, part: pd.DataFrame, placement: str, factor
         mode="markers",
         name=placement,
         customdata=part["path_id"],
-        text=_cards(part),
+        text=part["card"],
         hovertemplate="%{text}<extra></extra>",
         marker={
             "color": look.colour,

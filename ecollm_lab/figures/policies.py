@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.axes import error_bars, lifted, log_axis, mark_zero, quality_range
+from ecollm_lab.figures.axes import QualityAxis, error_bars, lifted, log_axis, mark_zero
 from ecollm_lab.figures.style import COST, QUALITY, finish, legend_aside, policy_look
 
 BOUNDS = ("oracle", "random")  # policies that bound the others: drawn as lines across
@@ -27,15 +27,17 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
     """Draw each policy's quality on held-out queries against its cost, a panel per preference.
 
     Bars are 95 % intervals. Oracle and random are lines across; policies that do not look at the
-    query are grey.
+    query are grey. Policies far below most others stand in a marked strip at the foot.
     """
     names = list(dict.fromkeys(frame["prefer"]))
     titles = [name.replace("_", " = ") for name in names]
     figure = make_subplots(
         1, len(names), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles
     )
+    axis = QualityAxis.over(frame["quality"], frame["quality_low"], frame["quality_high"])
+    heights = axis.placed(frame).assign(delivered=frame["quality"])
     for column, name in enumerate(names, start=1):
-        panel = frame[frame["prefer"] == name].set_index("policy", drop=False)
+        panel = heights[heights["prefer"] == name].set_index("policy", drop=False)
         costs, zero = lifted(1000 * panel["cost_usd"])
         panel = panel.assign(at=costs, usd_per_1k=1000 * panel["cost_usd"])
         if zero is not None:
@@ -45,8 +47,7 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
         for policy in panel.index[~panel.index.isin(BOUNDS)]:
             _add_policy(figure, panel[panel["policy"] == policy], policy, column)
         figure.update_xaxes(log_axis(costs, COST), row=1, col=column)
-    shown = quality_range(frame["quality"], frame["quality_low"], frame["quality_high"])
-    figure.update_yaxes(title=QUALITY, range=shown, row=1, col=1)
+    axis.set(figure, frame, QUALITY, columns=len(names))
     title = "What does each policy deliver on queries it has not seen?"
     return legend_aside(finish(figure, title, source))
 
@@ -64,14 +65,15 @@ def _add_bound(figure: go.Figure, panel: pd.DataFrame, policy: str, column: int)
         row=1,
         col=column,
         hovertemplate=(
-            f"{policy}: quality %{{y:.3f}}, {row['usd_per_1k']:.4g} USD per 1,000<extra></extra>"
+            f"{policy}: quality {row['delivered']:.3f}, {row['usd_per_1k']:.4g} USD per 1,000"
+            "<extra></extra>"
         ),
     )
 
 
 def _add_policy(figure: go.Figure, part: pd.DataFrame, policy: str, column: int) -> None:
     look, size = policy_look(policy), 16 if policy == "ours" else 10
-    facts = part.reindex(columns=["latency_s", "slo_violation_rate", "regret", "usd_per_1k"])
+    facts = ["latency_s", "slo_violation_rate", "regret", "usd_per_1k", "delivered"]
     figure.add_scatter(
         x=part["at"],
         y=part["quality"],
@@ -81,9 +83,9 @@ def _add_policy(figure: go.Figure, part: pd.DataFrame, policy: str, column: int)
         showlegend=column == 1,
         marker={"size": size, "color": look.colour, "symbol": look.symbol},
         error_y=error_bars(part, "quality"),
-        customdata=facts.to_numpy(),
+        customdata=part.reindex(columns=facts).to_numpy(),
         hovertemplate=(
-            f"{policy}<br>quality %{{y:.3f}}<br>%{{customdata[3]:.4g}} USD per 1,000"
+            f"{policy}<br>quality %{{customdata[4]:.3f}}<br>%{{customdata[3]:.4g}} USD per 1,000"
             " queries<br>%{customdata[0]:.3f} s mean<br>violations"
             " %{customdata[1]:.1%}<br>regret %{customdata[2]:.3f}<extra></extra>"
         ),

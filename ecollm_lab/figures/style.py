@@ -91,7 +91,7 @@ NO_UPLOAD = ["sendChartToCloud"]  # plotly's button that would upload the figure
 QUALITY = "quality (share of facts stated, higher is better)"
 COST = "cost (USD per 1,000 queries, log)"
 FOOT = 58  # pixels between the lowest axis and the source line
-SMALL = 11  # the size of small text; nothing is smaller than 9
+SMALL, SMALLEST = 11, 9  # the size of small text, and of the smallest
 _FILE_TYPE = re.compile(r"[-.](bf16|f16|f32|i?q\d\w*)$", re.IGNORECASE)
 
 
@@ -207,6 +207,7 @@ def finish(
         height=height,
         margin={"l": 70, "r": 20, "t": head, "b": foot + 32},
         uirevision="keep",
+        uniformtext={"minsize": SMALLEST, "mode": "hide"},  # no smaller text inside bars: none
         modebar={"remove": NO_UPLOAD},
         legend={
             "orientation": "h",

@@ -40,7 +40,7 @@ def test_cluster_winners_and_what_the_others_lose():
     assert frame.groupby("cluster")["n"].first().tolist() == [3, 2]
     figure = figures.clusters.plot_cluster_winners(frame, "here")
     assert np.array(figure.data[0].text).tolist() == [["★", "<b>1.0</b>"], ["<b>1.0</b>", "★"]]
-    assert list(figure.data[0].y) == ["text 0 (3)", "text 3 (2)"]
+    assert list(figure.data[0].y) == ["00 · text 0 (3)", "01 · text 3 (2)"]
     assert "best of all" in figure.layout.xaxis.ticktext[0]
     with pytest.raises(LabError, match="of the trace's own 5 queries; got 4 embeddings"):
         figures.clusters.compute_cluster_winners(trace, x[:4], clusters)

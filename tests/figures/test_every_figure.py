@@ -239,6 +239,28 @@ def test_a_picture_is_as_tall_as_its_figure(drawn, tmp_path):
         main(["smart_home_speed"], tmp_path)
 
 
+def text_sizes(part, inside=""):
+    """Every size of text that a figure sets, with where it is set."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key == "size" and inside.endswith("font"):
+                yield from ((inside, size) for size in np.atleast_1d(value))
+            else:
+                yield from text_sizes(value, key if key.endswith("font") else f"{inside}.{key}")
+    elif isinstance(part, (list, tuple)):
+        for one in part:
+            yield from text_sizes(one, inside)
+
+
+def test_no_text_is_smaller_than_nine_pixels(drawn):
+    for name, (frame, plot) in drawn.items():
+        figure = plot(frame, "here")
+        found = list(text_sizes(figure.to_plotly_json()))
+        assert found, name
+        assert [one for one in found if one[1] < 9] == [], name
+        assert figure.layout.uniformtext.minsize == 9, name
+
+
 def test_every_policy_has_a_look_of_its_own_and_no_figure_can_be_uploaded(drawn):
     looks = [figures.style.policy_look(name)[:2] for name in (*POLICIES, "oracle")]
     assert len(set(looks)) == len(looks)
