@@ -1,4 +1,4 @@
-"""What serving adds to the models it asks, what it loses, and how it adapts.
+"""What serving adds to the models it asks, and what it loses.
 
 `python -m benchmarks.serve --json OUT.json [--quick]`
 
@@ -15,9 +15,6 @@ ms and cost nothing, so that all that is added is the server's. Fifty clients as
   requests.
 - `edge_wait_ratio`: eight clients ask a real edge model at once; what they waited over what was
   predicted, turns included, at the median.
-- `violation_rate`, `quality`: recorded held-out outcomes replayed while the model that the policy
-  chooses most slows down by 2 s, is down for a third of the time, or costs ten times as much;
-  adaptive, frozen and oracle. `over_bound` is how far the adaptive rate is above its bound.
 """
 
 from __future__ import annotations
@@ -30,7 +27,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,18 +40,14 @@ from ecollm_lab.files import write
 from ecollm_lab.models import Catalog, ModelPool, load_catalog
 from ecollm_lab.models.encoders import static_encoder
 from ecollm_lab.paths import Pipeline, read_path
-from ecollm_lab.policies import Policy, fit_policy
-from ecollm_lab.records import SLO
-from ecollm_lab.serving import Drift, drift_summary, replay_drift
+from ecollm_lab.policies import fit_policy
 from ecollm_lab.traces import Trace
-from ecollm_lab.traces.path_ids import model_of
 from tests.support.rig import cloud
 from tests.support.scripted_server import Judge
 
 CLIENTS, EDGE_CLIENTS = 50, 8
 SPREAD_S = 0.5  # over which clients begin
 HOSTED, EDGE = ("ok:500", "ok:500~other"), "pocket-s-f16"
-DOMAINS = ("smart_home", "automotive")
 Reply = tuple[float, dict[str, Any] | None]  # seconds, and what was said if it was an answer
 AIMS = {
     "overhead_p50_ms": {"at_most": 5.0},
@@ -63,7 +55,6 @@ AIMS = {
     "lost": {"at_most": 0.0},
     "sent_twice": {"at_most": 0.0},
     "memory_growth": {"at_most": 0.05},
-    "over_bound": {"at_most": 0.0},
 }
 
 
@@ -82,10 +73,8 @@ def catalog_of(base_url: str) -> Catalog:
 
 def run_server(port: int, base_url: str) -> None:
     """Measure a few questions on every path, fit a policy to them, and serve it."""
-    import uvicorn
-
     from ecollm_lab.serving import Runtime
-    from ecollm_lab.serving.server import Settings, create_app
+    from ecollm_lab.serving.server import Settings, listen
 
     domain, catalog, encoder = load_domain("smart_home"), catalog_of(base_url), static_encoder()
     with ModelPool(catalog, persistent=True) as pool:
@@ -97,9 +86,7 @@ def run_server(port: int, base_url: str) -> None:
         trace = _trace(outcomes, queries)
         policy = fit_policy(trace, encoder=encoder)
         with Runtime(policy, pipeline) as runtime:
-            runtime.warm_up()
-            app = create_app(runtime, Settings(port=port, max_concurrent=2 * CLIENTS))
-            uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
+            listen(runtime, Settings(port=port, max_concurrent=2 * CLIENTS))
 
 
 def _trace(outcomes: list[Any], queries: dict[str, list[str]]) -> Trace:
@@ -221,51 +208,13 @@ def load(n: int) -> list[dict[str, Any]]:
     ]
 
 
-def drifts(policy: Policy, heldout: Trace, slo: SLO, n: int) -> dict[str, tuple[SLO, Drift]]:
-    """Return, by name, an SLO and what happens to the model that the policy chooses most."""
-    embeddings = static_encoder().encode(heldout.queries["text"].tolist())
-    chosen = policy.select(embeddings, slo, infeasible="least_violating")
-    model = Counter(model_of(path_id) for path_id in chosen).most_common(1)[0][0]
-    of_model = heldout.outcomes["path_id"].map(model_of) == model
-    usual = float(heldout.outcomes.loc[of_model, "cost_usd"].quantile(0.95))
-    cheap = SLO(max_latency_s=slo.max_latency_s, max_cost_usd=3 * usual)
-    return {
-        "delay": (slo, Drift(model, start=n // 3, added_latency_s=2.0)),
-        "outage": (slo, Drift(model, start=n // 3, end=2 * n // 3, down=True)),
-        "price": (cheap, Drift(model, start=n // 3, price_factor=10.0)),
-    }
-
-
-def drift_records(quick: bool) -> list[dict[str, Any]]:
-    """Replay held-out outcomes of the lab's own domains while the world drifts."""
-    records = []
-    for name in DOMAINS[:1] if quick else DOMAINS:
-        trace = Trace.load(f"data/traces/{name}.parquet")
-        train, heldout = trace.split("train"), trace.split("heldout")
-        policy, n = fit_policy(train, encoder=static_encoder()), len(heldout.query_ids)
-        slo = SLO(max_latency_s=float(train.outcomes["latency_s"].quantile(0.75)))
-        for what, (limits, drift) in drifts(policy, heldout, slo, n).items():
-            frame = replay_drift(policy, heldout, limits, [drift])
-            where = {"domain": name, "drift": what, "model": drift.model, "questions": n}
-            table = drift_summary(frame)
-            for decider, row in table.iterrows():
-                records += [
-                    record(metric, row[metric], decider=decider, **where)
-                    for metric in ("violation_rate", "quality")
-                ]
-            adaptive = table.loc["adaptive"]
-            over = max(0.0, adaptive["violation_rate"] - adaptive["bound"] - 1e-12)
-            records.append(record("over_bound", over, **where))
-    return records
-
-
 def main() -> None:
     """Run, write the records, print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--quick", action="store_true", help="fewer requests, one domain")
+    parser.add_argument("--quick", action="store_true", help="fewer requests")
     parser.add_argument("--server", nargs=2, metavar=("PORT", "URL"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.server:
@@ -274,12 +223,11 @@ def main() -> None:
     if args.json is None:
         parser.error("--json is required")
     n = 500 if args.quick else 10_000
-    records = [{**row, "quick": args.quick} for row in (*load(n), *drift_records(args.quick))]
+    records = [{**row, "quick": args.quick} for row in load(n)]
     write(json.dumps(records, indent=1) + "\n", args.json)
     for row in records:
-        where = " ".join(str(row[key]) for key in ("domain", "drift", "decider") if key in row)
         aim = f"   aim at most {row['at_most']:g}" if "at_most" in row else ""
-        print(f"{row['metric']:18} {row['value']:10.4f}{aim}   {where}".rstrip())
+        print(f"{row['metric']:18} {row['value']:10.4f}{aim}")
 
 
 if __name__ == "__main__":

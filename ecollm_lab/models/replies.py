@@ -73,6 +73,17 @@ class CallFailed(LabError):
         self.parameter, self.mend, self.why = parameter, mend, why or message
         self.answered, self.rejected = answered, rejected
 
+    @property
+    def model_is_well(self) -> bool:
+        """Whether this one request is at fault, so that others may well be answered."""
+        return self.answered or self.rejected
+
+
+class PromptUnfit(CallFailed):
+    """A prompt is too long for the model, or a filter refuses its content."""
+
+    model_is_well = True
+
 
 class EndpointClosed(LabError):
     """A model takes no more calls for now.

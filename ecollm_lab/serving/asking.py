@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecollm_lab.models import Model, Reply, replies
+from ecollm_lab.models import CallFailed, Model, Reply, replies
 from ecollm_lab.paths import Memo
 from ecollm_lab.records import SLO, LabError, Outcome, Prompt, Query
 from ecollm_lab.serving.choosing import Outlook, bound_limits, choose, nearest_slo
 from ecollm_lab.serving.forecasts import Forecast
 from ecollm_lab.serving.results import Answer, Attempt, Ended, Expected, Reason, Refused
+from ecollm_lab.serving.tracing import call_span, note_call
 
 if TYPE_CHECKING:
     from ecollm_lab.serving.runtime import Runtime
@@ -88,7 +89,7 @@ class Question:
             usable = self.usable & self.runtime.reachable()
             path = self._choice(outlook, left, usable)
             if path is None:
-                return self._refused(Reason.ENDPOINTS if self.attempts else self._why(usable))
+                return self._refused(self._why(usable))
             done = self._attempt(path, outlook, usable)
             if done is not None:
                 return self._answer(Choice(path, outlook, left, usable, used), done)
@@ -102,7 +103,10 @@ class Question:
         return best
 
     def _why(self, usable: np.ndarray) -> Reason:
-        return Reason.INFEASIBLE if usable.any() else Reason.ENDPOINTS
+        if not self.attempts:
+            return Reason.INFEASIBLE if usable.any() else Reason.ENDPOINTS
+        refused = all(one.ended is Ended.REFUSED for one in self.attempts)
+        return Reason.REFUSED if refused else Reason.ENDPOINTS
 
     def _left(self, used: float) -> SLO | None:
         """Return the SLO less the seconds and the money used up; None if the time is over."""
@@ -119,7 +123,7 @@ class Question:
     def _attempt(self, path: int, outlook: Outlook, usable: np.ndarray) -> Outcome | None:
         """Try a path; return its outcome, or None after noting why there is none."""
         runtime, began = self.runtime, self.runtime.clock()
-        ended, error, most = Ended.FAILED, "", 0.0
+        prepared, error, most = None, "", 0.0
         runtime.admit(path)
         try:
             prepared = runtime.pipeline.prepare(self.wish.query, runtime.paths[path], self.memo)
@@ -128,19 +132,24 @@ class Question:
             most = replies.most_usd(model, prompt)
             expected_s = float(np.exp(outlook.log_latency[path]))
             until = self._cut_at(path, outlook, usable)
-            reply = self._reply(prepared.path.model, prompt, expected_s, until)
+            with call_span(model, replies.answer_limit(model, prompt)) as span:
+                reply = self._reply(model.name, prompt, expected_s, until)
+                note_call(span, reply)
             if isinstance(reply, Reply):
                 outcome = runtime.pipeline.finish(prepared, reply)
                 self._learn(path, outcome, began)
                 return outcome
             ended = reply
         except (LabError, CancelledError) as failure:
-            error = str(failure)
+            ended, error = _ended_by(failure), str(failure)
+            most = most if isinstance(failure, CallFailed) and failure.answered else 0.0
         seconds = runtime.clock() - began
-        cost = most if ended is not Ended.FAILED else 0.0
-        self.spent_usd += cost
-        self.attempts.append(Attempt(runtime.path_ids[path], ended, seconds, cost, error))
-        self._learn_failure(path, ended, seconds - outlook.wait_s[path])
+        self.spent_usd += most
+        self.attempts.append(Attempt(runtime.path_ids[path], ended, seconds, most, error))
+        if prepared is None:  # a stage before the model's failed, which says nothing about it
+            self.usable = self.usable & (np.arange(len(self.usable)) != path)
+        else:
+            self._learn_failure(path, ended, seconds - outlook.wait_s[path])
         return None
 
     def _shortened(self, model: Model, prompt: Prompt | str) -> Prompt | str:
@@ -206,6 +215,8 @@ class Question:
                 self.runtime.adaptation.took(self.forecast, path, seconds + delay, now, cut=True)
             if hosted and ended is Ended.CUT:
                 self.runtime.circuit(path).cut(now)
+            if hosted and ended is Ended.REFUSED:
+                self.runtime.circuit(path).answered()
             if ended is Ended.FAILED:
                 news = self.runtime.circuit(path).failed(now) if hosted else True
                 if news:
@@ -246,6 +257,12 @@ class Question:
             cost_usd=self.spent_usd,
             attempts=tuple(self.attempts),
         )
+
+
+def _ended_by(failure: Exception) -> Ended:
+    """Tell a failure of the model from a refusal of this one question."""
+    well = isinstance(failure, CallFailed) and failure.model_is_well
+    return Ended.REFUSED if well else Ended.FAILED
 
 
 def clock() -> float:

@@ -210,13 +210,13 @@ def replay_drift(
     Raises
     ------
     LabError
-        If outcomes of the policy's paths are missing, or a drift names an unknown model.
+        If qualities, or what the SLO limits, are missing, or a drift names an unknown model.
 
     """
     forecasts = PolicyForecasts(policy)
     models = [model_of(path_id) for path_id in forecasts.path_ids]
     _require_models(drifts, models)
-    tables, order = _tables(trace, forecasts.path_ids, seed)
+    tables, order = _tables(trace, forecasts.path_ids, slo, seed)
     if embeddings is None:
         embeddings = policy.embed(trace.queries["text"].tolist())
     embeddings = np.asarray(embeddings)[order]
@@ -247,7 +247,7 @@ def drift_summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tables(
-    trace: Trace, path_ids: Sequence[str], seed: int
+    trace: Trace, path_ids: Sequence[str], slo: SLO, seed: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return quality, cost and latency, queries × paths in the order of asking."""
     require_trace(trace)
@@ -259,10 +259,13 @@ def _tables(
         )
     order = np.random.default_rng(seed).permutation(len(trace.query_ids))
     columns = [trace.path_ids.index(path_id) for path_id in path_ids]
-    tables = [trace.array(name)[order][:, columns] for name in ("quality", "cost_usd", "latency_s")]
-    if any(np.isnan(table).any() for table in tables):
-        raise LabError(
-            "Some outcomes of the policy's paths are missing in the trace; a replay needs quality,"
-            " cost and latency of every question on every path."
-        )
+    names = ("quality", "cost_usd", "latency_s")
+    tables = [trace.array(name)[order][:, columns] for name in names]
+    needed = {"quality", *(limit.column for limit in slo.limits)}
+    for name, table in zip(names, tables, strict=True):
+        if name in needed and np.isnan(table).any():
+            raise LabError(
+                f"Some outcomes of the policy's paths have no {name} in the trace; a replay needs"
+                " the quality, and what the SLO limits, of every question on every path."
+            )
     return tables, order

@@ -17,6 +17,7 @@ class Ended(StrEnum):
 
     ANSWERED = "answered"
     FAILED = "failed"
+    REFUSED = "refused by its model"  # the model is well, and may answer other questions
     CUT = "cut at its deadline"
     CANCELLED = "cancelled"
 
@@ -27,6 +28,7 @@ class Reason(StrEnum):
     INFEASIBLE = "no path keeps the SLO"
     DEADLINE = "no answer within the latency limit"
     ENDPOINTS = "no model answers"
+    REFUSED = "every model that was asked refuses this question"
     CANCELLED = "the asker went away"
 
 

@@ -21,6 +21,7 @@ from ecollm_lab.serving.endpoints import Circuit, Endpoints
 from ecollm_lab.serving.forecasts import Forecast, Forecasts, PolicyForecasts
 from ecollm_lab.serving.prices import price_factors
 from ecollm_lab.serving.results import Answer, Reason, Refused, results_table
+from ecollm_lab.serving.tracing import answer_span, note_answer
 
 REMEMBERED = 50  # results that a Runtime shows
 
@@ -120,9 +121,13 @@ class Runtime:
             usable = np.array([path_id == one for one in self.path_ids])
         if max_tokens is not None and max_tokens < 1:
             raise LabError(f"max_tokens must be at least 1, got {max_tokens!r}.")
-        forecast = self.forecasts.of(self.forecasts.embed(query.text))
-        wish = Wish(query, slo or self.slo, path_id, max_tokens, cancel)
-        result = Question(self, wish, began, forecast, usable).run()
+        return self._run(Wish(query, slo or self.slo, path_id, max_tokens, cancel), usable, began)
+
+    def _run(self, wish: Wish, usable: np.ndarray, began: float) -> Answer | Refused:
+        with answer_span(wish.path_id) as span:
+            forecast = self.forecasts.of(self.forecasts.embed(wish.query.text))
+            result = Question(self, wish, began, forecast, usable).run()
+            note_answer(span, result)
         self._note(result)
         return result
 

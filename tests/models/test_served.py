@@ -86,14 +86,14 @@ def test_a_prompt_that_ends_two_servers_is_quarantined(monkeypatch):
     journal = Journal()
     with CloudModel(SERVED, patience=FAST) as model:
         connection, server = model._connection, model._connection._server
-        create = connection._client.chat.completions.create
+        post = connection._client.post
 
-        async def killing(**request):
+        async def killing(where, **request):
             os.kill(server._process.pid, signal.SIGKILL)
             server._process.wait()
-            return await create(**request)
+            return await post(where, **request)
 
-        monkeypatch.setattr(connection._client.chat.completions, "create", killing)
+        monkeypatch.setattr(connection._client, "post", killing)
         monkeypatch.setattr(SERVED.__class__, "timeout_s", 1.0, raising=False)
         error = model.submit("Question: fatal", journal.account).exception(timeout=120)
         assert isinstance(error, CallFailed)

@@ -92,6 +92,16 @@ def test_a_summary_by_hand(policy, trace):
     assert table.loc["adaptive", "bound"] == 0.05  # nothing was limited, so nothing was learned
 
 
+def test_a_column_without_a_limit_need_not_be_recorded(policy, trace):
+    outcomes = trace.outcomes.assign(cost_usd=np.nan)
+    unpriced = type(trace).from_frame(outcomes, trace.queries, trace.provenance)
+    fitted = fit_policy(unpriced, "best_single")
+    parts = replayed(fitted, unpriced, SLO(max_latency_s=1.0))
+    assert parts["adaptive"]["quality"].mean() > 0.88
+    with pytest.raises(LabError, match="have no cost_usd"):
+        replayed(policy, unpriced, SLO(max_cost_usd=1.0))
+
+
 def test_faults_are_named(policy, trace):
     with pytest.raises(LabError, match="names the model 'other'"):
         replay_drift(policy, trace, SLO(), [Drift("other")], embeddings=np.zeros((N, 3)))

@@ -38,7 +38,7 @@ def test_a_plain_completion_is_one_by_the_clients_own_types(client):
 def test_headers_tell_the_path_and_what_was_expected(client):
     raw = client.chat.completions.with_raw_response.create(model="ecollm", messages=QUESTION)
     assert raw.headers["x-ecollm-path"] == CLOUD
-    assert float(raw.headers["x-ecollm-predicted-latency-s"]) == pytest.approx(0.3)
+    assert float(raw.headers["x-ecollm-predicted-latency-s"]) == pytest.approx(0.3, abs=0.1)
     assert float(raw.headers["x-ecollm-latency-s"]) < 0.3
 
 

@@ -21,7 +21,14 @@ class Scripted:
     def __init__(self, name, delay_s=0.0, text="90 grams", wait_for=None):
         self.name, self.delay_s, self.text = name, delay_s, text
         self.down, self.calls, self.prompts, self.most_at_once, self._now = False, 0, [], 0, 0
+        self.refuses = False
         self.wait_for, self._lock = wait_for, threading.Lock()
+
+    def fail(self):
+        if self.down:
+            raise CallFailed(f"Model {self.name!r} is down.")
+        if self.refuses:
+            raise CallFailed(f"Model {self.name!r} does not take this.", rejected=True)
 
     def reply(self, prompt):
         with self._lock:
@@ -30,8 +37,7 @@ class Scripted:
             self.most_at_once = max(self.most_at_once, self._now)
             self.prompts.append(Prompt.of(prompt))
         try:
-            if self.down:
-                raise CallFailed(f"Model {self.name!r} is down.")
+            self.fail()
             if self.wait_for:
                 self.wait_for.wait(10)
             time.sleep(self.delay_s)
@@ -55,9 +61,12 @@ class Cloud(Scripted):
             with self._lock:
                 self.calls += 1
                 self.prompts.append(Prompt.of(prompt))
-            if self.down:
-                future.set_exception(CallFailed(f"Model {self.name!r} is down."))
-            elif stopped.wait(self.delay_s):
+            try:
+                self.fail()
+            except CallFailed as failure:
+                future.set_exception(failure)
+                return
+            if stopped.wait(self.delay_s):
                 self.broken_off += 1
                 future.set_exception(CallFailed("broken off"))
             else:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.cloud.attempts import AttemptEnd
@@ -189,12 +190,17 @@ class Persistent(Admission):
     """Admission that never gives an endpoint up, for a server that outlives an outage.
 
     It starts with as many calls in flight as the catalog declares. Where another would close for
-    good, calls are turned away for five seconds.
+    good, calls are turned away for five seconds. Requests that the endpoint refuses are the fault
+    of whoever asked, and change nothing for others.
     """
 
     def __init__(self, model: Model, *, probe_s: float = PROBE_S) -> None:
         super().__init__(model, probe_s=probe_s)
         self.limit = float(model.max_in_flight or START)
+
+    def leave(self, ticket: Ticket, how: AttemptEnd, **what: Any) -> None:
+        """End an attempt; see `Admission.leave`."""
+        super().leave(ticket, AttemptEnd.UNUSED if how == AttemptEnd.REFUSED else how, **what)
 
     def close(self, why: str, pause_s: float = float("inf")) -> None:
         """Turn away every call for at most five seconds."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ecollm_lab.models.cloud.answers import Answer
 from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed
 from ecollm_lab.models.cloud.reservations import Reservations
-from ecollm_lab.models.replies import Account, CallFailed, CallState, Reply
+from ecollm_lab.models.replies import Account, CallFailed, CallState, PromptUnfit, Reply
 from ecollm_lab.records import Prompt
 
 DEATHS = 2  # a prompt that ended so many servers is quarantined
@@ -83,7 +83,8 @@ class Call:
 
     def failed(self, failed: Failed) -> CallFailed:
         """Return the error of a call whose last attempt failed."""
-        return CallFailed(
+        kind = PromptUnfit if failed.end == AttemptEnd.UNUSED else CallFailed
+        return kind(
             str(failed),
             attempts=self.attempts,
             state=failed.state,

@@ -94,10 +94,13 @@ class Connection:
         sent = time.perf_counter()
         try:
             async with asyncio.timeout(self.model.timeout_s):
-                raw = await self._client.chat.completions.create(
-                    model=self.model.remote_name,
-                    messages=messages(self.model, prompt),  # type: ignore[arg-type]
-                    extra_body=self._parameters(prompt) | dict(self.model.extra_body),
+                # As chat.completions.create, which spends a fifth of a call's processor time on
+                # converting a request that is in its final form already.
+                raw = await self._client.post(
+                    "/chat/completions",
+                    cast_to=openai.types.chat.ChatCompletion,
+                    body=self._body(prompt),
+                    options={"security": {"bearer_auth": True}},
                 )
                 return raw, None, time.perf_counter() - sent
         except Exception as error:
@@ -108,10 +111,12 @@ class Connection:
                 failed.why, failed.died, failed.charged = last_words, True, False
         return None, failed, 0.0
 
-    def _parameters(self, prompt: Prompt | str) -> dict[str, Any]:
+    def _body(self, prompt: Prompt | str) -> dict[str, Any]:
         limit = answer_limit(self.model, prompt)
         every = {"temperature": 0.0, "seed": 0, self.model.tokens_key: limit}
-        return {name: value for name, value in every.items() if name not in self.model.omit}
+        sent = {name: value for name, value in every.items() if name not in self.model.omit}
+        asked = {"model": self.model.remote_name, "messages": messages(self.model, prompt)}
+        return asked | sent | dict(self.model.extra_body)
 
     async def close(self) -> None:
         """Close what is open."""

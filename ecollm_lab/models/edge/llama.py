@@ -14,6 +14,7 @@ from ecollm_lab.models.edge.gguf import check_context, check_file, read_metadata
 from ecollm_lab.models.edge.templates import set_template
 from ecollm_lab.models.replies import (
     CallFailed,
+    PromptUnfit,
     Reply,
     answer_limit,
     messages,
@@ -78,7 +79,7 @@ class EdgeModel:
                     logits_processor=LogitsProcessorList([greedy]),
                 )
             except (ValueError, TemplateError) as error:  # too long for the context, for one
-                raise CallFailed(
+                raise PromptUnfit(
                     f"Model {self.name!r} cannot answer: {error}. Raise its 'context' or retrieve"
                     " less."
                 ) from error

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -30,13 +31,13 @@ from ecollm_lab.serving.runtime import Runtime
 from ecollm_lab.serving.server.errors import Kind, Rejected, error_response, refusal
 from ecollm_lab.serving.server.metrics import Metrics
 from ecollm_lab.serving.server.protocol import (
-    ANY_PATH,
     ChatRequest,
     Completion,
     read_request,
     read_slo,
 )
 from ecollm_lab.serving.server.settings import LOOPBACK, Settings
+from ecollm_lab.serving.tracing import ANY_PATH
 
 log = logging.getLogger("ecollm_lab.serving")
 PAGE_HEADERS = {
@@ -121,7 +122,7 @@ class Server:
         """Answer in a thread; give the question up when the client goes away."""
         cancel: Future[None] = Future()
         work = asyncio.get_running_loop().run_in_executor(
-            self._threads, partial(call, cancel=cancel)
+            self._threads, partial(copy_context().run, partial(call, cancel=cancel))
         )
         gone = asyncio.ensure_future(_disconnected(request))
         self._in_flight += 1

@@ -17,6 +17,7 @@ class Kind(Enum):
     INVALID = (400, "invalid_request_error", "invalid_request")
     UNSUPPORTED = (400, "invalid_request_error", "unsupported_parameter")
     TOO_LONG = (400, "invalid_request_error", "context_length_exceeded")
+    REFUSED = (400, "invalid_request_error", "question_refused")
     BAD_KEY = (401, "authentication_error", "invalid_api_key")
     NO_MODEL = (404, "invalid_request_error", "model_not_found")
     NOT_FOUND = (404, "invalid_request_error", "not_found")
@@ -35,6 +36,7 @@ KINDS = {
     Reason.INFEASIBLE: Kind.INFEASIBLE,
     Reason.DEADLINE: Kind.DEADLINE,
     Reason.ENDPOINTS: Kind.NO_ENDPOINT,
+    Reason.REFUSED: Kind.REFUSED,
     Reason.CANCELLED: Kind.GONE,
 }
 

@@ -16,7 +16,6 @@ from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving.results import Answer
 from ecollm_lab.serving.server.errors import Kind, Rejected
 
-ANY_PATH = "ecollm"  # the name of the model that stands for all paths
 # Parameters that would change an answer in ways no path can; others, such as temperature, are
 # ignored: answers are greedy.
 UNSUPPORTED = (
@@ -94,8 +93,10 @@ class ChatRequest(BaseModel):
         if len(self.messages) > 1 or self.messages[0].role != "user":
             raise Rejected(
                 Kind.UNSUPPORTED,
-                "Send one message with the role 'user': every question is answered by itself, with"
-                " instructions that belong to the path. Put what an earlier turn said into the"
+                f"Send one message with the role 'user', not {len(self.messages)} with the roles"
+                f" {', '.join(dict.fromkeys(one.role for one in self.messages))}: each question is"
+                " answered by itself, as those were by which the forecasts were measured, with"
+                " instructions that belong to the path. Write what earlier turns said into the"
                 " question.",
                 "messages",
             )
