@@ -16,7 +16,9 @@ from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.paths.components import own_digests
 from ecollm_lab.records import Path, Query
 from ecollm_lab.sweeps.calls import Calls
+from ecollm_lab.sweeps.lanes import choose_lanes
 from ecollm_lab.sweeps.options import SweepOptions
+from ecollm_lab.sweeps.order import fair_order
 from ecollm_lab.sweeps.progress import Progress
 from ecollm_lab.sweeps.run import Plan, Run
 from ecollm_lab.sweeps.store.store import Store
@@ -80,14 +82,16 @@ def sweep(
 ) -> Progress:
     """Run every pair the store lacks and commit each outcome as it comes.
 
-    Stages and models of this machine run one after another, so that latencies are not measured
-    against each other; meanwhile calls to hosted endpoints are in flight, as many as each endpoint
-    bears. Pairs that need the same call share it.
+    Stages and edge models run one after another, so that latencies are not measured against each
+    other; meanwhile calls to hosted endpoints are in flight, as many as each endpoint bears, and a
+    model that this machine serves on cores of its own answers one call at a time; see
+    `lanes.choose_lanes`. Pairs that need the same call share it.
 
     Parameters
     ----------
     pipeline, queries, paths
-        What to run; the paths of one query run together, so that shared prefixes are shared.
+        What to run; the paths of one query run together, so that shared prefixes are shared. The
+        queries run in an order of which each beginning is a fair sample; see `order.fair_order`.
     store, fingerprints
         Where outcomes go, and the fingerprint for each path id; see `fingerprints`.
     options
@@ -114,7 +118,10 @@ def sweep(
     if options.max_cost_usd is not None:
         spent_usd = store.spending(pipeline.domain.name).charged_usd
         _require_one_call(pipeline, plan, calls, spent_usd, options.max_cost_usd)
-    run = Run(pipeline, calls, store, fingerprints, progress, stop or Event(), on_progress)
+    named = [name for path in paths for name in called_on(pipeline.catalog, path)]
+    lanes, said = choose_lanes(pipeline.catalog, named)
+    calls.notices += said
+    run = Run(pipeline, calls, store, fingerprints, lanes, progress, stop or Event(), on_progress)
     pool = options.executor or ThreadPoolExecutor(1, thread_name_prefix="device")
     try:
         run.go(pool, plan)
@@ -142,7 +149,9 @@ def _plan(
         for f in store.failures(mark)
         if f.state is not CallState.FAILED  # it would end, or be refused, in the same way
     }
-    asked = [(q, [p for p in paths if only is None or (q.id, p.id) in only]) for q in queries]
+    asked = [
+        (q, [p for p in paths if only is None or (q.id, p.id) in only]) for q in fair_order(queries)
+    ]
     missing = [
         (q, [p for p in some if (q.id, p.id) not in stored[fingerprints[p.id]]])
         for q, some in asked

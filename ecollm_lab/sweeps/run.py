@@ -11,29 +11,25 @@ from queue import Empty, SimpleQueue
 from threading import Event
 
 from ecollm_lab.domains.judging import build_judge_prompt
-from ecollm_lab.models import CallFailed, EndpointClosed, Model, Reply
+from ecollm_lab.models import CallFailed, EndpointClosed, Reply
 from ecollm_lab.models.replies import BudgetSpent, CallState, Withdrawn
 from ecollm_lab.paths import Memo, Pipeline, Prepared
 from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
 from ecollm_lab.sweeps.calls import Calls
+from ecollm_lab.sweeps.lanes import Lane
 from ecollm_lab.sweeps.progress import Ended, Progress
 from ecollm_lab.sweeps.store.store import Failure, Store
 from ecollm_lab.sweeps.store.writer import Unstorable
 
 BACKLOG = 2000  # calls that may wait for an endpoint before the stages pause
+# Queries by which a model that this machine serves may lag behind: it is never idle, and a sweep
+# that is stopped leaves few queries half measured.
+LAG = 2
 # Results that come in within this time are written together: each time the calling thread wakes,
 # it slows down the thread that measures.
 GATHER_S = 0.02
 
 Plan = list[tuple[Query, list[Path]]]
-
-
-def overlaps(model: Model) -> bool:
-    """Tell whether calls to a model may be in flight while this machine measures.
-
-    Only those to a hosted endpoint may.
-    """
-    return model.base_url is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +55,13 @@ class Run:
         calls: Calls,
         store: Store,
         fingerprints: Mapping[str, str],
+        lanes: Mapping[str, Lane],
         progress: Progress,
         stop: Event,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.pipeline, self.calls = pipeline, calls
-        self.store, self.fingerprints = store, fingerprints
+        self.store, self.fingerprints, self.lanes = store, fingerprints, lanes
         self.progress, self.stop, self.on_progress = progress, stop, on_progress
         progress.notices = calls.notices
         self.inbox: SimpleQueue[_Result | Exception | None] = SimpleQueue()
@@ -73,12 +70,15 @@ class Run:
         self.fatal: BaseException | None = None
         self.halted = Event()
         self.tasks_ended = self.started = self.ended = 0
+        self.most_beside, self.beside = 1, set[Future[Reply]]()
 
     def go(self, pool: Executor, plan: Plan) -> None:
         """Run the plan; return or raise only when nothing is in flight any more.
 
         A second interrupt ends it at once.
         """
+        n_beside = [sum(self.lanes[p.model] is Lane.BESIDE for p in todo) for _, todo in plan]
+        self.most_beside = max(1, LAG * max(n_beside, default=0))
         self.tasks = [pool.submit(self._run_query, query, todo) for query, todo in plan]
         for task in self.tasks:
             task.add_done_callback(lambda _: self.inbox.put(None))
@@ -101,24 +101,26 @@ class Run:
 
     def _run_query(self, query: Query, todo: list[Path]) -> None:
         memo: Memo = {}
-        overlap = {path.model: overlaps(self.pipeline.catalog[path.model]) for path in todo}
         try:
             # Calls that are in flight while this machine works come first.
-            for path in sorted(todo, key=lambda p: not overlap[p.model]):
-                if overlap[path.model]:
-                    self._wait_for_backlog()
+            for path in sorted(todo, key=lambda p: self.lanes[p.model]):
+                lane = self.lanes[path.model]
+                while self._is_full(lane) and not self.halted.is_set():
+                    time.sleep(0.01)
                 if self.halted.is_set() or self.stop.is_set():
                     return
                 if path.model not in self.closed:
-                    self._run_pair(query, path, memo, overlap[path.model])
+                    self._run_pair(query, path, memo, lane)
         except Exception as error:  # the calling thread raises it
             self.inbox.put(error)
 
-    def _wait_for_backlog(self) -> None:
-        while self.started - self.ended >= BACKLOG and not self.halted.is_set():
-            time.sleep(0.01)
+    def _is_full(self, lane: Lane) -> bool:
+        """Tell whether so many calls wait for their turn that the stages should pause."""
+        if lane is Lane.HOSTED:
+            return self.started - self.ended >= BACKLOG
+        return lane is Lane.BESIDE and len(self.beside) >= self.most_beside
 
-    def _run_pair(self, query: Query, path: Path, memo: Memo, overlap: bool) -> None:
+    def _run_pair(self, query: Query, path: Path, memo: Memo, lane: Lane) -> None:
         try:
             prepared = self.pipeline.prepare(query, path, memo)
         except CallFailed as error:  # the call that rewrites: it costs its pairs, not the sweep
@@ -138,7 +140,10 @@ class Run:
             self.started -= 1  # it never will end
             raise
         future.add_done_callback(lambda done: self._on_reply(prepared, key, done))
-        if not overlap:
+        if lane is Lane.BESIDE:
+            self.beside.add(future)
+            future.add_done_callback(self.beside.discard)
+        elif lane is Lane.HERE:
             future.exception()  # waits: whatever runs on this machine runs alone
 
     def _on_reply(self, prepared: Prepared, key: str, done: Future[Reply]) -> None:

@@ -1,24 +1,20 @@
 """Sweeping a domain on a hosted endpoint: failures stay visible, the price is estimated first."""
 
-import time
-from contextlib import nullcontext
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 
 from ecollm_lab.domains import load_domain
 from ecollm_lab.emulator import Budget, ExplorationOptions, emulate_domain
-from ecollm_lab.models import Catalog, Reply, load_catalog
-from ecollm_lab.paths import PathSpace, Pipeline
-from ecollm_lab.records import LabError, Prompt
-from ecollm_lab.sweeps import DomainOptions, Store, fingerprints, sweep, sweep_domain
+from ecollm_lab.models import load_catalog
+from ecollm_lab.records import LabError
+from ecollm_lab.sweeps import DomainOptions, Store, sweep_domain
 from ecollm_lab.sweeps.domains import _log
 from ecollm_lab.sweeps.pairs import setup_digest
 from ecollm_lab.sweeps.preflight import FIRST
 from ecollm_lab.traces import Trace
 from tests.conftest import LetterEncoder
-from tests.support.rig import HOSTED_CATALOG, Pool, cloud, domain
+from tests.support.rig import HOSTED_CATALOG
 
 HOME = load_domain("data/smart_home")
 N_QUERIES = len(HOME.queries)
@@ -133,44 +129,3 @@ def test_an_exploration_ends_with_a_report_when_the_endpoint_is_owed_no_more(jud
     (tmp_path / "s.sqlite").unlink()
     with pytest.raises(LabError, match="cannot buy one more call"):
         emulate_domain("data/smart_home", budget=Budget(cost_usd=1e-6), **given)
-
-
-class Device:
-    """An edge model that keeps its device busy for 10 ms a call, and notes when."""
-
-    def __init__(self):
-        self.busy = []
-
-    def reply(self, prompt):
-        began = time.time()
-        time.sleep(0.01)
-        self.busy.append((began, time.time()))
-        return Reply(Prompt.of(prompt).user, 10, 10, 0.01)
-
-
-def test_calls_to_an_endpoint_are_in_flight_while_the_device_works_on_one_thing_at_a_time(
-    judge, tmp_path
-):
-    hosted, edge = (
-        cloud("ok:40", judge.base_url, max_in_flight=4),
-        cloud("device", None, placement="edge"),
-    )
-    catalog = Catalog({m.name: m for m in (hosted, edge)}, 0.01, "2026-01-01", "test", "x")
-    home, device = domain(100), Device()
-
-    class Models(Pool):
-        def _start(self, model):
-            return nullcontext(device) if model.name == "device" else super()._start(model)
-
-    with Store(tmp_path / "s.sqlite") as store, Models(catalog) as models:
-        pipeline = Pipeline(home, catalog, LetterEncoder(), models)
-        ids = [f"none/none/none/plain/{name}" for name in catalog.models]
-        paths = PathSpace.over(list(catalog.models)).select(ids).paths
-        marks = fingerprints(home, catalog, "letters", paths)
-        assert sweep(pipeline, home.queries, paths, store, marks).done == 200
-    counters = judge.counters()
-    assert counters["peak"]["ok:40"] == 4
-    assert all(end <= begin for (_, end), (begin, _) in pairwise(device.busy))
-    first, last = device.busy[0][0], device.busy[-1][1]
-    meanwhile = [moment for moment in counters["times"]["ok:40"] if first < moment < last]
-    assert len(meanwhile) > 20

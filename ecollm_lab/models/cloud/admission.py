@@ -50,10 +50,12 @@ class Admission:
         self, model: Model, *, clock: Callable[[], float] = time.monotonic, probe_s: float = PROBE_S
     ) -> None:
         self.name = model.name
-        self.limit = min(START, float(model.max_in_flight or START))
+        # A file that this machine serves answers one call at a time: no latency holds a queue.
+        declared = model.max_in_flight if model.file is None else 1
+        self.limit = min(START, float(declared or START))
         self.in_flight = 0
         self.closed = ""
-        self._most = float(model.max_in_flight or MOST)
+        self._most = float(declared or MOST)
         self._rpm, self._tpm = model.requests_per_minute, model.tokens_per_minute
         self._clock, self._probe_s = clock, probe_s
         self._clean = self._failures = self._refusals = self._probes = self._episode = 0
@@ -196,7 +198,8 @@ class Persistent(Admission):
 
     def __init__(self, model: Model, *, probe_s: float = PROBE_S) -> None:
         super().__init__(model, probe_s=probe_s)
-        self.limit = float(model.max_in_flight or START)
+        if model.file is None:
+            self.limit = float(model.max_in_flight or START)
 
     def leave(self, ticket: Ticket, how: AttemptEnd, **what: Any) -> None:
         """End an attempt; see `Admission.leave`."""
