@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "grade-agreement": domains.grade_agreement,
     "doctor": models.doctor,
     "sweep": sweeps.sweep,
+    "join": sweeps.join,
     "import": traces.import_recorded,
     "emulate": emulation.emulate,
     "serve": serving.serve,

@@ -1,4 +1,4 @@
-"""The command that measures a domain."""
+"""The commands that measure a domain, and join what was measured in several places."""
 
 from __future__ import annotations
 
@@ -23,33 +23,47 @@ if TYPE_CHECKING:
     from ecollm_lab.traces import Trace
 
 
+SpaceFile = Annotated[
+    FilePath | None,
+    typer.Option(help="TOML file with the components to cross; default: all there are."),
+]
+Limit = Annotated[
+    int | None, typer.Option(help="Run at most this many new outcomes; 0: export what is stored.")
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        help="Never owe endpoints more than this for the domain, over all runs on the store."
+    ),
+]
+Repeats = Annotated[
+    int,
+    typer.Option(
+        help="Measure a sample of the calls so many times; a paid call is paid each time."
+    ),
+]
+Isolate = Annotated[
+    bool,
+    typer.Option(
+        help="Run each edge model in a process of its own, so that its crash costs one call."
+    ),
+]
+WholeQueries = Annotated[
+    bool,
+    typer.Option("--whole-queries", help="Export only queries that were measured on all paths."),
+]
+
+
 def sweep(
     domain: DomainName,
     paths: PathIds = None,
-    space: Annotated[
-        FilePath | None,
-        typer.Option(help="TOML file with the components to cross; default: all there are."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Run at most this many new outcomes.")] = None,
-    max_cost_usd: Annotated[
-        float | None,
-        typer.Option(
-            help="Never owe endpoints more than this for the domain, over all runs on the store."
-        ),
-    ] = None,
-    repeats: Annotated[
-        int,
-        typer.Option(
-            help="Measure a sample of the calls so many times; a paid call is paid each time."
-        ),
-    ] = 1,
+    space: SpaceFile = None,
+    limit: Limit = None,
+    max_cost_usd: MaxCost = None,
+    repeats: Repeats = 1,
     repeat_share: Annotated[float, typer.Option(help="Share of the calls in that sample.")] = 0.05,
-    isolate: Annotated[
-        bool,
-        typer.Option(
-            help="Run each edge model in a process of its own, so that its crash costs one call."
-        ),
-    ] = False,
+    isolate: Isolate = False,
+    whole_queries: WholeQueries = False,
     catalog: CatalogFile = DATA / "models.toml",
     store: Annotated[
         FilePath, typer.Option(help="SQLite store; a sweep resumes from what it holds.")
@@ -69,6 +83,7 @@ def sweep(
         space_file=space,
         path_ids=split_names("--paths", paths),
         isolate=isolate,
+        whole_queries=whole_queries,
     )
     with stop_on_interrupt(store) as stop, progress_bar() as show:
         trace, file, progress = sweep_domain(
@@ -82,6 +97,32 @@ def sweep(
             on_estimate=_print_estimates,
         )
     _report(trace, file, progress)
+
+
+def join(
+    stores: Annotated[list[FilePath], typer.Argument(help="Stores to join; they are only read.")],
+    store: Annotated[
+        FilePath, typer.Option(help="Store that takes them in; created if it is not there.")
+    ],
+) -> None:
+    """Join stores of several machines or processes into one, each outcome and call once.
+
+    Where two hold different outcomes of one pair, the first one stays. Export the trace of what is
+    joined with: ecollm-lab sweep --store STORE --limit 0
+    """
+    from ecollm_lab.sweeps import Store
+
+    with Store(store) as out:
+        joined = out.join(stores)
+    typer.echo(
+        f"{store} took in {joined.outcomes} outcomes, {joined.calls} calls, {joined.failures}"
+        f" failures and {joined.attempts} paid attempts from {len(stores)} stores."
+    )
+    if joined.conflicts:
+        typer.echo(
+            f"{joined.conflicts} pairs were measured more than once; the first outcome stays. In"
+            f" {joined.other_answers} of them the answers differ, too."
+        )
 
 
 def _print_estimates(estimates: Iterable[object]) -> None:
@@ -104,6 +145,8 @@ def _report(trace: Trace, file: FilePath, progress: Progress) -> None:
         f" {progress.cost_usd:.6f} USD (declared prices). Trace of {len(trace.outcomes)} outcomes:"
         f" {file}"
     )
+    if left_out := trace.provenance["sweep"]["queries_left_out"]:
+        typer.echo(f"Left out: {left_out} queries that were not measured on all paths.")
     if progress.done + progress.failed:
         run = trace.provenance["runs"][-1]
         ran = sum(run["stage_executions"].values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -67,7 +68,8 @@ def sweep_domain(
     log = out.with_suffix(".log.jsonl")
     _require_places(catalog_file, store_file, out, log)
     with Store(store_file) as store, ModelPool(catalog, isolate=options.isolate) as models:
-        models.check(list(dict.fromkeys(n for path in space for n in called_on(catalog, path))))
+        if options.limit != 0:
+            models.check(list(dict.fromkeys(n for path in space for n in called_on(catalog, path))))
         encoder = default_encoder()
         about = provenance(loaded, catalog, encoder.name)  # of the code that runs now
         marks = fingerprints(loaded, catalog, encoder.name, space)
@@ -77,10 +79,10 @@ def sweep_domain(
         run = _run_record(progress, pipeline, time.monotonic() - began)
         run["git_revision"] = about["git_revision"]
         run["setup"] = setup_digest(loaded, catalog, encoder.name)
-        outcomes, about["sweep"] = _stored(store, space, marks, loaded.name)
+        outcomes, about["sweep"] = _stored(store, space, marks, loaded.name, options)
         table = queries_frame(loaded.queries, pipeline.evidence(loaded.queries))
     if not outcomes:
-        raise LabError(_why_nothing(progress, about["sweep"]["failures"]))
+        raise LabError(_why_nothing(progress, about["sweep"]))
     about["runs"] = _log(log, run)
     trace = Trace.from_outcomes(outcomes, table, about)
     trace.save(out)
@@ -145,7 +147,7 @@ def _sweep(
     progress.reused -= ahead.done
     progress.cost_usd += ahead.cost_usd
     progress.retried += ahead.retried
-    progress.notices[:0] = ahead.notices
+    progress.notices[:] = dict.fromkeys([*ahead.notices, *progress.notices])
     return progress
 
 
@@ -163,16 +165,28 @@ def _run_record(progress: Progress, pipeline: Pipeline, seconds: float) -> dict[
 
 
 def _stored(
-    store: Store, space: PathSpace, marks: Mapping[str, str], name: str
+    store: Store,
+    space: PathSpace,
+    marks: Mapping[str, str],
+    name: str,
+    options: DomainOptions,
 ) -> tuple[list[Outcome], dict[str, Any]]:
-    """Return all outcomes that the store holds of a space, and what the trace says of the sweep."""
+    """Return the outcomes that the store holds of a space, and what the trace says of the sweep.
+
+    If asked for, only those of the queries that it holds on every path.
+    """
     order = {path.id: i for i, path in enumerate(space)}
     distinct = list(dict.fromkeys(marks.values()))
     outcomes = [o for mark in distinct for o in store.outcomes(mark) if o.path_id in order]
     outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
+    held = Counter(outcome.query_id for outcome in outcomes)
+    partly = {query_id for query_id, n in held.items() if n < len(order)}
+    partly = partly if options.whole_queries else set()
+    outcomes = [outcome for outcome in outcomes if outcome.query_id not in partly]
     failures = [f for mark in distinct for f in store.failures(mark) if f.path_id in order]
     return outcomes, {
         "n": len(outcomes),
+        "queries_left_out": len(partly),
         "failed": len(failures),
         "retried": store.retried(name),
         "charged_usd": store.spending(name).charged_usd,
@@ -180,10 +194,15 @@ def _stored(
     }
 
 
-def _why_nothing(progress: Progress, failures: list[dict[str, Any]]) -> str:
+def _why_nothing(progress: Progress, stored: Mapping[str, Any]) -> str:
     """Say why there is no outcome: in the words that were recorded, not that there is none."""
+    if left_out := stored["queries_left_out"]:
+        return (
+            f"None of the {left_out} queries in the store was measured on all paths, so no trace"
+            " was written. Measure more, or leave out --whole-queries."
+        )
     why = f" {progress.stopped}." if progress.stopped else ""
-    if failures:
+    if failures := stored["failures"]:
         one = failures[0]
         why += (
             f" {len(failures)} pairs failed, for example {one['query_id']} on {one['path_id']}:"

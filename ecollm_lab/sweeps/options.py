@@ -19,7 +19,7 @@ class SweepOptions:
     only
         Run these (query_id, path_id) pairs alone; None = all pairs of queries and paths.
     limit
-        Run at most this many new pairs; None = all.
+        Run at most this many new pairs; None = all, 0 = none: what is stored is only exported.
     max_cost_usd
         Never owe endpoints more than this many US dollars for the domain, earlier runs on the same
         store included; None = no cap. The price of the longest answer is set aside before a call
@@ -46,8 +46,8 @@ class SweepOptions:
     executor: Executor | None = None
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise LabError(f"limit must be at least 1 or None, got {self.limit}.")
+        if self.limit is not None and self.limit < 0:
+            raise LabError(f"limit must be at least 0 or None, got {self.limit}.")
         if self.repeats < 1 or not 0 <= self.repeat_share <= 1:
             raise LabError(
                 "repeats must be at least 1 and repeat_share within [0, 1], got"
@@ -62,7 +62,7 @@ class SweepOptions:
 
 @dataclass(frozen=True, slots=True)
 class DomainOptions(SweepOptions):
-    """The options of a sweep, and three more for the sweep of a whole domain.
+    """The options of a sweep, and four more for the sweep of a whole domain.
 
     Parameters
     ----------
@@ -73,9 +73,12 @@ class DomainOptions(SweepOptions):
         The paths of that space to run; None = all of them.
     isolate
         Run each edge model in a process of its own, so that a crash in native code costs one call.
+    whole_queries
+        Export only the queries that the store has on every path; of the others, nothing.
 
     """
 
     space_file: FilePath | None = None
     path_ids: Sequence[str] | None = None
     isolate: bool = False
+    whole_queries: bool = False

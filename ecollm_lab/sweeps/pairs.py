@@ -16,7 +16,7 @@ from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.paths.components import own_digests
 from ecollm_lab.records import Path, Query
 from ecollm_lab.sweeps.calls import Calls
-from ecollm_lab.sweeps.lanes import choose_lanes
+from ecollm_lab.sweeps.lanes import Lane, choose_lanes
 from ecollm_lab.sweeps.options import SweepOptions
 from ecollm_lab.sweeps.order import fair_order
 from ecollm_lab.sweeps.progress import Progress
@@ -118,9 +118,7 @@ def sweep(
     if options.max_cost_usd is not None:
         spent_usd = store.spending(pipeline.domain.name).charged_usd
         _require_one_call(pipeline, plan, calls, spent_usd, options.max_cost_usd)
-    named = [name for path in paths for name in called_on(pipeline.catalog, path)]
-    lanes, said = choose_lanes(pipeline.catalog, named)
-    calls.notices += said
+    lanes, calls.notices[:] = _lanes(pipeline.catalog, paths)
     run = Run(pipeline, calls, store, fingerprints, lanes, progress, stop or Event(), on_progress)
     pool = options.executor or ThreadPoolExecutor(1, thread_name_prefix="device")
     try:
@@ -130,6 +128,10 @@ def sweep(
             pool.shutdown()
         pipeline.ask_through(pipeline.models)  # the store of these calls may be closed by now
     return progress
+
+
+def _lanes(catalog: Catalog, paths: Sequence[Path]) -> tuple[dict[str, Lane], list[str]]:
+    return choose_lanes(catalog, [name for path in paths for name in called_on(catalog, path)])
 
 
 def _plan(

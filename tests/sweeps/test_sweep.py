@@ -130,9 +130,9 @@ def test_the_fingerprint_changes_with_the_domain_the_model_and_the_encoder(domai
     assert len({mark for marks in made for mark in marks.values()}) == 3 * 2  # one a model
 
 
-def test_limit_must_be_positive():
-    with pytest.raises(LabError, match="limit must be at least 1"):
-        SweepOptions(limit=0)
+def test_a_limit_below_nothing_is_refused():
+    with pytest.raises(LabError, match="limit must be at least 0"):
+        SweepOptions(limit=-1)
 
 
 def test_only_the_pairs_named_are_run(rig):

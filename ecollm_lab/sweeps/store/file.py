@@ -153,7 +153,7 @@ def open_file(file: FilePath) -> sqlite3.Connection:
 
     """
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, PRIVATE))
-    db = _connect(file)
+    db = connect(file)
     try:
         version = int(db.execute("PRAGMA user_version").fetchone()[0])
         n_tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -186,7 +186,8 @@ def _make_private(file: FilePath) -> None:
             file.with_name(file.name + ending).chmod(PRIVATE)
 
 
-def _connect(file: FilePath) -> sqlite3.Connection:
+def connect(file: FilePath) -> sqlite3.Connection:
+    """Connect to a store's file as it is; whoever writes must be its owner."""
     return sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
 
 
@@ -217,12 +218,12 @@ def _migrate(file: FilePath, version: int) -> sqlite3.Connection:
     """
     part, backup = file.with_name(f"{file.name}.part"), file.with_name(f"{file.name}.v{version}")
     part.unlink(missing_ok=True)
-    with closing(_connect(file)) as old:
+    with closing(connect(file)) as old:
         old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # Folds the write-ahead log into the one file that stays as the backup.
         old.execute("PRAGMA journal_mode = DELETE")
     os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
-    with closing(_connect(part)) as new:
+    with closing(connect(part)) as new:
         _create(new)
         new.execute("ATTACH ? AS old", (str(file),))
         for table in _TABLES:
@@ -236,6 +237,6 @@ def _migrate(file: FilePath, version: int) -> sqlite3.Connection:
         shutil.copyfile(file, backup)
         backup.chmod(PRIVATE)
     part.replace(file)
-    db = _connect(file)
+    db = connect(file)
     db.execute("PRAGMA journal_mode = WAL")
     return db

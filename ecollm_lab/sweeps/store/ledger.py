@@ -80,10 +80,35 @@ def close_open_attempts(db: sqlite3.Connection) -> None:
     """Charge what a crash left open at its reserved price: it may have been answered and billed."""
     if not db.execute("SELECT 1 FROM attempts WHERE state = 'open' LIMIT 1").fetchone():
         return
-    db.executescript(
-        "BEGIN IMMEDIATE;UPDATE attempts SET state = 'unknown', settled_usd = reserved_usd, error ="
-        " 'the process ended' WHERE state = 'open';DELETE FROM spending;INSERT INTO spending SELECT"
-        " sweep, sum(settled_usd), 0.0 FROM attempts GROUP BY sweep;COMMIT"
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(
+        "UPDATE attempts SET state = 'unknown', settled_usd = reserved_usd, error = 'the process"
+        " ended' WHERE state = 'open'"
+    )
+    _add_up(db)
+    db.execute("COMMIT")
+
+
+def take_in(db: sqlite3.Connection) -> int:
+    """Add the attempts of the store attached as `other`, each once; return how many were new.
+
+    Attempts have no name of their own: those that are alike in everything are told by their count.
+    """
+    columns = "sweep, key, model, sent_at, reserved_usd, settled_usd, state, error"
+    numbered = f"{columns}, row_number() OVER (PARTITION BY {columns})"
+    n = db.execute(
+        f"INSERT INTO attempts ({columns}) SELECT {columns} FROM (SELECT {numbered} FROM"
+        f" other.attempts EXCEPT SELECT {numbered} FROM main.attempts) ORDER BY sent_at"
+    ).rowcount
+    _add_up(db)
+    return n
+
+
+def _add_up(db: sqlite3.Connection) -> None:
+    """Compute anew what each sweep was charged; no attempt may be open."""
+    db.execute("DELETE FROM spending")
+    db.execute(
+        "INSERT INTO spending SELECT sweep, sum(settled_usd), 0.0 FROM attempts GROUP BY sweep"
     )
 
 

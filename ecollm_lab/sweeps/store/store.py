@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import astuple, dataclass, fields, replace
 from math import nan
@@ -18,7 +18,7 @@ from typing import Any
 from ecollm_lab.models import Reply
 from ecollm_lab.models.replies import BudgetSpent, CallState, storable
 from ecollm_lab.records import LabError, Outcome
-from ecollm_lab.sweeps.store import ledger
+from ecollm_lab.sweeps.store import joining, ledger
 from ecollm_lab.sweeps.store.file import Owner, locate, open_file
 from ecollm_lab.sweeps.store.ledger import Spending
 from ecollm_lab.sweeps.store.writer import Write, Writer
@@ -214,6 +214,10 @@ class Store:
     def prices_paid(self, model: str) -> list[float]:
         """Return the price in US dollars of every answered attempt at a model."""
         return ledger.prices_paid(self._reader, model)
+
+    def join(self, files: Iterable[FilePath | str]) -> joining.Joined:
+        """Take in what other stores hold, each row once; they stay as they are. See `joining`."""
+        return joining.join(self.file, files)
 
     def close(self) -> None:
         """Commit what is queued, close the file and let the next process have it."""
