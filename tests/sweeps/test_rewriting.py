@@ -5,6 +5,7 @@ import dataclasses
 from ecollm_lab.models import CallFailed
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.sweeps import Store, SweepOptions, fingerprints, sweep
+from ecollm_lab.sweeps.order import fair_order
 from tests.paths.test_pipeline import CATALOG, PLAIN, Echo
 
 SPACE = PathSpace.over(["s", "c"], choices=PLAIN)
@@ -56,7 +57,7 @@ def test_the_call_that_rewrites_is_kept_and_timed_as_any_other(domain, encoder, 
             pipeline.executions["generate"]
             == len(models["s"].answers) + len(models["c"].answers) - 4
         )
-        for i, query in enumerate(domain.queries, start=1):
+        for i, query in enumerate(fair_order(domain.queries), start=1):
             rewriting = [
                 o.stage_latency_s[0] for o in store.outcomes("f") if o.query_id == query.id
             ]
