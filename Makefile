@@ -5,15 +5,20 @@ export HF_HUB_OFFLINE := 1
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: reproduce record test check lab bench sweep notebooks pictures texts
+.PHONY: reproduce record claims test check lab bench sweep notebooks pictures texts
 
 reproduce: .venv/study  ## the study: live check, clusters, fronts, policies, replay; git ignores what it writes
 	$(BIN)/ecollm-lab study --figures figures
 
 record: .venv/dev reproduce  ## renew what is committed of the study: its summary, the tables of the docs, the pictures
 	cp figures/summary.json data/benchmarks/study.json
-	$(BIN)/python -m benchmarks.tables
+	$(MAKE) claims
 	$(MAKE) pictures
+
+claims: .venv/dev  ## renew the figures of the testbed and the paper's claims, and the tables of the docs
+	$(BIN)/python -m benchmarks.testbed --json data/benchmarks/testbed.json
+	$(BIN)/python -m benchmarks.claims --json build/benchmarks/claims.json --parquet data/benchmarks/claims.parquet
+	$(BIN)/python -m benchmarks.tables
 
 test: .venv/dev texts  ## every test, notebooks included
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
@@ -38,7 +43,6 @@ bench: .venv/dev  ## everything with a number, against its competitors (over an 
 	$(BIN)/python -m benchmarks.serve --json build/benchmarks/serve.json
 	$(BIN)/python -m benchmarks.drift --json build/benchmarks/drift.json
 	$(BIN)/python -m benchmarks.sweep --json build/benchmarks/sweep.json
-	$(BIN)/python -m benchmarks.testbed --json data/benchmarks/testbed.json
 	$(BIN)/python -m benchmarks.routing --json build/benchmarks/routing.json --parquet data/benchmarks/routing.parquet
 	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet
 

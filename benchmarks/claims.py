@@ -115,11 +115,10 @@ def markdown(frame: pd.DataFrame) -> str:
             for name in names
         ]
         lines.append(f"| {label} | {paper or '–'} | {' | '.join(cells)} |")
-    lines += [""]
-    for name in names:
-        lines.append(f"- {covered(frame[frame['trace'] == name])}")
-    lines += [f"- {name}: not measured yet." for name in DOMAINS if name not in names]
-    return "\n".join([*lines, "", *by_kind(frame), "", *recorded(frame)])
+    notes = [f"- {covered(frame[frame['trace'] == name])}" for name in names]
+    notes += [f"- {name}: not measured yet." for name in DOMAINS if name not in names]
+    blocks = [lines, notes, by_kind(frame), recorded(frame)]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
 def cell(metric: str, row: pd.Series, *, short: bool = False) -> str:

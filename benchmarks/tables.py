@@ -15,32 +15,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import emulator_summary, routing_scores, testbed, testbed_tables
+from benchmarks import claims, emulator_summary, routing_scores, testbed_tables
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
 
 STUDY = Path("data/benchmarks/study.json")  # what `make record` copies from figures/summary.json
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")))
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-
-
-def short() -> str:
-    """Return the held-out quality of ours, the best single path and the oracle per domain."""
-    lines = [
-        "| Domain | Ours | Best single path | Oracle | Ours breaks limits |",
-        "|---|---|---|---|---|",
-    ]
-    for name, one in json.loads(STUDY.read_text())["domains"].items():
-        policies = one["heldout"]["prefer_quality"]
-        ours, single = (
-            f"{row['quality']:.2f} [{row['quality_low']:.2f}, {row['quality_high']:.2f}]"
-            for row in (policies["ours"], policies["best_single"])
-        )
-        broken = policies["ours"]["slo_violation_rate"]
-        lines.append(
-            f"| {name} | {ours} | {single} | {policies['oracle']['quality']:.2f} | {broken:.1%} |"
-        )
-    return "\n".join(lines)
 
 
 def study() -> str:
@@ -104,18 +85,22 @@ def measured() -> str:
     for name in DOMAINS:
         trace = Trace.load(f"data/traces/{name}.parquet")
         p, heldout = trace.provenance, int((trace.queries["split"] == "heldout").sum())
-        run = next(testbed.sharing(trace), None)
-        hours = f"{run['sweep_seconds'] / 3600:.2f}" if run else "not logged"
-        shared = (
-            f"{run['executions']:,} of {run['without_sharing']:,} ({run['value']:.2f})"
-            if run
-            else "not logged"
+        runs = p.get("runs") or [p]
+        made, needed = (
+            sum(_total(run.get(key, 0)) for run in runs)
+            for key in ("stage_executions", "stage_executions_without_sharing")
         )
+        hours = f"{sum(run.get('seconds', 0.0) for run in runs) / 3600:.2f}"
+        shared = f"{made:,} of {needed:,} ({made / needed:.2f})"
         lines.append(
             f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(trace.path_ids):,} |"
             f" {len(trace.outcomes):,} | {hours} | {shared} | {p['measured_at']} | {p['machine']} |"
         )
     return "\n".join(lines)
+
+
+def _total(count: int | dict[str, int]) -> int:
+    return sum(count.values()) if isinstance(count, dict) else count
 
 
 def records(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], str]:
@@ -128,22 +113,13 @@ def kept(frame: pd.DataFrame) -> str:
     return emulator_summary.kept(frame[frame["trace"].isin(DOMAINS)])
 
 
-def pocket() -> str:
-    """Return the testbed's aims and results, and where grader and person differ."""
-    return testbed_tables.markdown(
-        testbed_tables.aimed(json.loads(Path("data/benchmarks/testbed.json").read_text()))
-    )
-
-
-def sizes() -> str:
-    """Return how well each size of the pocket models reads."""
-    return testbed_tables.by_size(json.loads(Path("data/benchmarks/testbed.json").read_text()))
+def testbed() -> str:
+    """Return the testbed's figures and aims, and where judge and grader differ."""
+    return testbed_tables.markdown(json.loads(Path("data/benchmarks/testbed.json").read_text()))
 
 
 TABLES = {
-    "pocket": pocket,
-    "sizes": sizes,
-    "short": short,
+    "testbed": testbed,
     "study": study,
     "gains": gains,
     "kinds": kinds,
@@ -152,6 +128,8 @@ TABLES = {
     "kept": records("emulator", kept),
     "calls": records("emulator", emulator_summary.calls),
     "routing": records("routing", routing_scores.markdown),
+    "claims": records("claims", claims.markdown),
+    "paper": records("claims", claims.short),
 }
 
 

@@ -42,7 +42,7 @@ def test_grader_and_person_are_compared_and_disagreements_are_listed(tmp_path):
         "| tiny | how heavy is the lamp 2? | 102 grams | It is 102 grams, no, 90 grams. | 0.00 |"
         " 1.00 | yes |" in text
     )
-    assert "| both | judged_answers |  |  | 3 | ≥ 200 | no |" in text
+    assert "| both | judged_answers |  | 3 | ≥ 300 | no |" in text
 
 
 def test_answers_that_are_not_judged_yet_count_for_nothing(tmp_path):

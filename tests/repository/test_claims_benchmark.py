@@ -1,0 +1,82 @@
+"""How the paper's claims are laid out beside measured and recorded ones."""
+
+import pandas as pd
+import pytest
+
+from benchmarks import claims, spaces
+from tests.conftest import make_trace
+
+SHARE = {
+    "metric": "cost_share_of_router",
+    "value": 0.25,
+    "low": 0.1,
+    "high": 1.2,
+    "quality_over": -0.01,
+    "quality_over_low": -0.03,
+    "quality_over_high": 0.0,
+}
+
+
+def rows(trace, *more, **about):
+    some = [
+        {"metric": "best_cloud_quality", "value": 0.5, "low": 0.4, "high": 0.6},
+        {"metric": "oracle_quality", "value": 0.75, "low": 0.7, "high": 0.8},
+        {"metric": "router_quality", "value": 0.5, "low": 0.4, "high": 0.6, "policy": "knn"},
+        {"metric": "edge_over_cloud", "value": -0.25, "low": -0.5, "high": 0.0, "n": 3},
+        *more,
+    ]
+    frame = pd.DataFrame(some).assign(
+        trace=trace, source="measured", n_queries=9, n_paths=4, n_domain=20, lacks="", quick=False
+    )
+    frame["kind"] = ["lookup" if one == "edge_over_cloud" else None for one in frame["metric"]]
+    return frame.assign(**about)
+
+
+def test_a_share_is_shown_as_a_change_with_the_quality_that_goes_with_it():
+    text = claims.markdown(rows("smart_home", SHARE))
+    assert (
+        "| cost of our policy against it | −62 % | −75 % [−90 %, +20 %]; quality −0.010"
+        " [−0.030, +0.000] |" in text
+    )
+    assert "| quality of the best path for each query, in hindsight | 0.90 | 0.750 [0.7" in text
+
+
+def test_what_a_trace_does_not_record_is_a_dash_and_said_below():
+    whole = rows("smart_home", SHARE)
+    part = rows("bfcl", source="recorded", n_domain=None, lacks=claims.UNPRICED)
+    text = claims.markdown(pd.concat([part, whole]))
+    assert text.startswith("| | paper | smart_home | bfcl |")
+    assert "| latency of our policy against it | −62 % | – | – |" in text
+    assert (
+        "smart_home, measured: 9 of the domain's 20 queries on 4 paths; the best router is" in text
+    )
+    assert "bfcl, recorded: 9 queries on 4 paths" in text
+    assert "Note: no prices are recorded." in text
+    assert "- automotive: not measured yet." in text
+    assert "| smart_home | lookup | 3 | −0.250 [−0.500, +0.000] |" in text
+    assert "| bfcl | lookup" not in text
+
+
+def test_what_a_trace_lacks_is_said():
+    whole = make_trace([[0, 1]], 1e-6, 0.1)
+    assert claims.lacks(whole) == []
+    bare = make_trace([[0, 1]], float("nan"), 0.1)
+    bare.provenance.pop("models")
+    assert claims.lacks(bare) == [claims.UNPRICED, claims.UNPLACED]
+
+
+def committed():
+    return pd.read_parquet("data/benchmarks/claims.parquet")
+
+
+@pytest.mark.parametrize("name", claims.DOMAINS)
+def test_the_committed_claims_are_of_the_committed_trace(name):
+    """After a trace has grown: make claims."""
+    found = set(committed().loc[committed()["trace"] == name, "edition"])
+    file = spaces.next_file(name)
+    assert found == ({spaces.digest(file)} if file.exists() else set())
+
+
+def test_every_row_of_the_committed_claims_is_of_a_whole_run():
+    assert not committed()["quick"].any()
+    assert set(claims.SYSTEMS) <= set(committed()["trace"])
