@@ -3,9 +3,10 @@
 `python -m benchmarks.routing --json OUT.json [--parquet FILE] [--quick] [--traces NAME,NAME]`
 
 Measured domains: fitted on the training split, scored on the held-out split. Recorded traces: five
-folds by text, every query scored once, by policies that never saw its text (llmrouter_9models: the
-recorded split). A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles
-of paths in training, moved into the gap to the next path: up to five of latency × five of cost.
+folds by text, five times, every query scored once each time, by policies that never saw its text
+(llmrouter_9models: the recorded split). bfcl has no costs: those of `benchmarks.list_prices` are
+declared. A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles of
+paths in training, moved into the gap to the next path: up to five of latency × five of cost.
 Choices with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
 What is recorded, and how policies are compared, stands in `benchmarks.routing_scores`.
 """
@@ -16,20 +17,25 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.list_prices import priced
 from benchmarks.routing_scores import METRICS, markdown, records
 from benchmarks.spaces import MEASURED, RECORDED, renewed
+from ecollm_lab.domains import load_domain
+from ecollm_lab.domains.clusters import products
 from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
 from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.policies.replays import outcomes_of, recorded_answers
+from ecollm_lab.policies.training import related
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.traces import Trace, import_outcomes
 from ecollm_lab.traces.path_ids import have_pipelines
@@ -50,9 +56,9 @@ LONG: dict[str, dict[str, Any]] = {
     "llmrouter_9models": {"columns": {"kind": "domain"}},
     "routellm_mmlu_gsm8k": {"exclude": [("contaminated", True)]},
 }
-# of a recorded trace: a fixed sample, and all that are held out where the trace says which
-MOST_QUERIES = 3000
-N_FOLDS, N_LIMITS = 5, 5
+# of a recorded trace: a fixed sample
+MOST_QUERIES = 1000
+N_SEEDS, N_FOLDS, N_LIMITS = 5, 5, 5
 FIXED_CLOUD = "gpt-4.1"
 ROUTERS = ("ours", "knn", "threshold", "best_single")  # also fitted as routers of models
 # further forms of ours, by the terms they are fitted on
@@ -61,17 +67,15 @@ FORMS: dict[str, dict[str, Any]] = {
     "ours_without_margin": {"margin": 0.0},
     "ours_where_violations_cost": {"violation_cost": 0.7},
 }
-READ_ANSWERS = ("cascade", "raser")
+READ_ANSWERS, PRICED = ("cascade", "raser"), ("bfcl",)
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Training and scoring parts of a trace with their embeddings."""
+    """Training and scoring parts of a trace."""
 
     train: Trace
     test: Trace
-    seen: np.ndarray
-    unseen: np.ndarray
 
 
 def available() -> list[str]:
@@ -81,31 +85,46 @@ def available() -> list[str]:
     ]
 
 
-def folds(name: str, most: int, n_folds: int = N_FOLDS, seed: int = 0) -> Iterator[Fold]:
+@cache
+def encoder() -> CachedEncoder:
+    """Return the default encoder; every text is embedded once in a process."""
+    return CachedEncoder(default_encoder())
+
+
+def folds(name: str, seed: int, *, quick: bool = False) -> Iterator[Fold]:
     """Yield the folds of a trace; queries of one text are always on one side."""
-    encoder = CachedEncoder(default_encoder())
-    if name in DOMAINS:
-        trace = Trace.load(MEASURED / f"{name}.parquet")
-    else:
-        trace = load_recorded(name, most, seed)
+    trace = (
+        _measured(name) if name in DOMAINS else load_recorded(name, 120 if quick else MOST_QUERIES)
+    )
     if set(trace.queries["split"]) == {"train", "heldout"}:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
-        group = pd.factorize(trace.queries["text"])[0]
+        group, n_folds = related(trace), 2 if quick else N_FOLDS
         fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % n_folds
         pairs = [(trace.where(fold != f), trace.where(fold == f)) for f in range(n_folds)]
-    for train, test in pairs:
-        seen, unseen = (encoder.encode(part.queries["text"].tolist()) for part in (train, test))
-        yield Fold(train, test, seen, unseen)
+    yield from (Fold(*pair) for pair in pairs)
 
 
-def load_recorded(name: str, most: int = MOST_QUERIES, seed: int = 0) -> Trace:
+@cache
+def _measured(name: str) -> Trace:
+    """Return a domain's trace, with the product that each query asks about."""
+    trace, domain = Trace.load(MEASURED / f"{name}.parquet"), load_domain(MEASURED.parent / name)
+    if "product" in trace.queries or trace.provenance.get("domain_digest") != domain.digest:
+        return trace
+    product = dict(zip((q.id for q in domain.queries), products(domain), strict=True))
+    queries = trace.queries.assign(product=trace.queries["query_id"].map(product))
+    return Trace(trace.outcomes, queries, trace.provenance)
+
+
+@cache
+def load_recorded(name: str, most: int = MOST_QUERIES) -> Trace:
     """Return the queries of a recorded trace with a grade on every path, at most so many."""
     trace = import_outcomes("long", RECORDED / f"{name}.parquet", heldout_share=0.0, **LONG[name])
+    if name in PRICED:
+        trace = Trace.from_frame(priced(trace.outcomes), trace.queries, trace.provenance)
     whole = ~np.isnan(trace.array("quality")).any(axis=1)
-    drawn = np.random.default_rng(seed).permutation(len(whole)).argsort() < most
-    held_out = (trace.queries["split"] == "heldout") & (most == MOST_QUERIES)
-    return trace.where(whole & (drawn | held_out))
+    drawn = np.random.default_rng(0).permutation(len(whole)).argsort()
+    return trace.where(whole & (drawn < most))
 
 
 def slo_grid(train: Trace, n_limits: int = N_LIMITS) -> dict[str, SLO]:
@@ -128,20 +147,25 @@ def slo_grid(train: Trace, n_limits: int = N_LIMITS) -> dict[str, SLO]:
 
 
 def fitted(fold: Fold) -> list[Policy]:
-    """Return every policy that the trace allows, fitted on a fold's training part."""
-    encoder, train = CachedEncoder(default_encoder()), fold.train
-    done = [
-        fit_policy(train, name, embeddings=fold.seen, encoder=encoder)
+    """Return every policy that the trace allows, fitted on a fold's training part.
+
+    What differs in its terms only is fitted once.
+    """
+    train = fold.train
+    done = {
+        name: fit_policy(train, name, encoder=encoder())
         for name in POLICIES
         if (name != "cloud_only" or train.provenance.get("models"))
         and (name not in READ_ANSWERS or "answer" in train.outcomes)
-    ]
-    routers = ROUTERS if have_pipelines(train.path_ids) else ()
-    done += [fit_policy(train, name, embeddings=fold.seen, models_only=True) for name in routers]
+    }
+    ours = done["ours"]
     for name, terms in FORMS.items():
-        done.append(fit_policy(train, "ours", embeddings=fold.seen, **terms))
-        done[-1].name = name
-    return done
+        done[name] = replace(ours, name=name, terms=replace(ours.terms, **terms))
+    if have_pipelines(train.path_ids):
+        for name in ROUTERS:
+            router = fit_policy(train, name, encoder=encoder(), models_only=True)
+            done[router.name] = router
+    return list(done.values())
 
 
 def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
@@ -174,35 +198,37 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
 
     policies, ask = fitted(fold), recorded_answers(fold.test)
     texts = fold.test.queries["text"].tolist()
+    asked = {policy.name: policy.embed(texts) for policy in policies}
     for at, slo in slos.items():
         for policy in policies:
             try:
-                asked = texts if policy.reads_text else fold.unseen
-                yield row(policy.name, at, policy.decide(asked, slo, ask=ask))
+                yield row(policy.name, at, policy.decide(asked[policy.name], slo, ask=ask))
             except InfeasibleSLO:
                 continue
         best = oracle_choice(fold.test, slo)
         yield row("oracle", at, Decision(best, best[:, None]))
     if FIXED_CLOUD in fold.test.path_ids:
-        one = np.full(len(fold.unseen), FIXED_CLOUD, dtype=object)
+        one = np.full(len(texts), FIXED_CLOUD, dtype=object)
         yield row(FIXED_CLOUD, ("quality", "none"), Decision(one, one[:, None]))
 
 
-def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
-    """Return a row per query, policy, prefer and SLO, without SLOs that ours cannot attain."""
-    parts, n_folds = [], 0
-    for i, fold in enumerate(folds(name, 120, 2) if quick else folds(name, MOST_QUERIES)):
-        n_folds += 1
-        for one in outcomes(fold, 3 if quick else N_LIMITS):
-            low, high = one.pop("range")
-            query = [f"{i}.{j}" for j in range(len(one["text"]))]
-            more = {"fold": i, "least_usd": low, "most_usd": high, "query": query}
-            parts.append(pd.DataFrame({**one, **more}))
-    frame = pd.concat(parts, ignore_index=True)
-    reached = frame[frame["policy"] == "ours"].groupby(["prefer", "slo"])["fold"].nunique()
-    attained = {key for key, n in reached.items() if n == n_folds}
-    pairs = zip(frame["prefer"], frame["slo"], strict=True)
-    return frame[[key in attained for key in pairs]].assign(trace=name)
+def collect(name: str, *, quick: bool = False, seeds: int = N_SEEDS) -> pd.DataFrame:
+    """Return a row per query, policy, prefer and SLO; in each fold, of the SLOs ours attains."""
+    parts = []
+    for seed in range(1 if quick else seeds):
+        found = list(folds(name, seed, quick=quick))
+        for i, fold in enumerate(found):
+            rows = list(outcomes(fold, 3 if quick else N_LIMITS))
+            attained = {(one["prefer"], one["slo"]) for one in rows if one["policy"] == "ours"}
+            for one in rows:
+                low, high = one.pop("range")
+                if (one["prefer"], one["slo"]) in attained:
+                    query = [f"{seed}.{i}.{j}" for j in range(len(one["text"]))]
+                    more = {"fold": i, "least_usd": low, "most_usd": high, "query": query}
+                    parts.append(pd.DataFrame({**one, **more}))
+        if len(found) == 1:  # there is one split, whatever the seed
+            break
+    return pd.concat(parts, ignore_index=True).assign(trace=name)
 
 
 def main() -> None:
@@ -220,11 +246,12 @@ def main() -> None:
         help="fewer queries of recorded traces, folds and limits; ends within a minute",
     )
     parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
+    parser.add_argument("--seeds", type=int, default=N_SEEDS, help="of the folds")
     args = parser.parse_args()
     found: list[dict[str, Any]] = []
     for name in args.traces.split(",") if args.traces else available():
         started = time.perf_counter()
-        found += records(collect(name, quick=args.quick))
+        found += records(collect(name, quick=args.quick, seeds=args.seeds))
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     plain = json.loads(pd.DataFrame(found).to_json(orient="records"))
     rows = [{k: v for k, v in row.items() if v is not None} for row in plain]

@@ -238,19 +238,24 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
         other = best[best["policy"] == policy].set_index("query").loc[ours.index]
         gained = (ours["quality"] - other["quality"]).to_numpy()
         low, high = interval(gained, ours["text"].to_numpy())
-        aimed = label == "best_single" and frame["trace"].iloc[0] == "homeassistant"
-        aimed &= mine == "ours"
+        texts = ours["text"].to_numpy()
+        drawn = [resampled(one[column].to_numpy(), texts) for one in (ours, other)]
+        least_share, most_share = intervals.interval(drawn[0] / drawn[1])
+        fixed, nothing = label == "best_single", mine == "ours_giving_up_nothing"
+        aimed = fixed and not nothing and frame["trace"].iloc[0] == "homeassistant"
         same = {"policy": mine, "prefer": prefer, "against": label, "policy_against": policy}
         quality = {"metric": f"{prefer}_quality_over_{label}", "value": gained.mean()}
-        share = float(ours[column].mean() / other[column].mean())
+        share = {"metric": f"{column}_of_{label}", "ci_low": least_share, "ci_high": most_share}
+        floor = least if aimed else -0.003
         out += [
             same
             | quality
             | {"ci_low": low, "ci_high": high}
-            | ({"at_least": least} if aimed else {}),
+            | ({"at_least": floor} if aimed or (fixed and nothing) else {}),
             same
-            | {"metric": f"{column}_of_{label}", "value": share}
-            | ({"at_most": most} if aimed else {}),
+            | share
+            | {"value": float(ours[column].mean() / other[column].mean())}
+            | ({"at_most": most} if aimed else {"at_most": 0.4} if fixed and nothing else {}),
         ]
     return out
 
@@ -276,6 +281,7 @@ def markdown(frame: pd.DataFrame) -> str:
             continue
         ci = "" if np.isnan(row.ci_low) else f" [{row.ci_low:.3f}, {row.ci_high:.3f}]"
         aim = " and ".join(bounds) or f"not below (p {row.p_holm:.3f})"
-        lines.append(f"| {row.trace} | {row.metric} | {row.value:.3f}{ci} | {aim} |")
+        nothing = " (giving up nothing)" * (row.policy == "ours_giving_up_nothing")
+        lines.append(f"| {row.trace} | {row.metric}{nothing} | {row.value:.3f}{ci} | {aim} |")
     said = recorded(frame)
     return "\n".join([*lines, *([""] if said else []), *said])

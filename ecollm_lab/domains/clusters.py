@@ -1,4 +1,4 @@
-"""Clusters of queries by HDBSCAN on their embeddings; a new query joins the nearest cluster."""
+"""Clusters of queries: by HDBSCAN on their embeddings, or by the products that they ask about."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecollm_lab.domains.domain import Domain
 from ecollm_lab.records import LabError
 
 NOISE = -1  # the label of a query that HDBSCAN puts in no cluster
@@ -89,3 +90,31 @@ def find_clusters(
     centroids = np.stack([embeddings[labels == c].mean(axis=0) for c in range(labels.max() + 1)])
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
     return Clusters(labels, centroids, np.argmax(embeddings @ centroids.T, axis=0))
+
+
+def products(domain: Domain) -> list[str]:
+    """Return which products each query is about, one name a query, "" if no passage answers it.
+
+    A passage's product is what its title says before a colon. Products that one query asks about
+    together, to compare them say, go by one name.
+
+    Examples
+    --------
+    >>> from ecollm_lab.records import Passage, Query
+    >>> passages = [Passage(i, t, "manual", "") for i, t in (("1", "T2: size"), ("2", "T4: use"))]
+    >>> gold = {"a": ("1",), "b": ("1", "2"), "c": ("2",), "d": ()}
+    >>> queries = [Query(i, "", "", ("",), (), which, "train") for i, which in gold.items()]
+    >>> products(Domain("home", tuple(passages), tuple(queries)))
+    ['T2', 'T2', 'T2', '']
+
+    """
+    titles = {passage.id: passage.title.split(":")[0] for passage in domain.passages}
+    stands_for = {title: title for title in titles.values()}
+
+    def name(title: str) -> str:
+        return title if stands_for[title] == title else name(stands_for[title])
+
+    for query in domain.queries:
+        together = [name(titles[passage]) for passage in query.gold]
+        stands_for |= dict.fromkeys(together, min(together, default=""))
+    return [name(titles[q.gold[0]]) if q.gold else "" for q in domain.queries]

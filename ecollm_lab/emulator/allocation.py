@@ -9,25 +9,9 @@ from ecollm_lab.traces import is_on_front
 # SLOs in each posterior draw that paths compete for; each limit is the cost or latency of a random
 # path.
 N_BOXES = 25
-
-
-# At so many outcomes a path, half of the next ones go to the paths that have least.
-EVENLY = 2.0
-FLOOR = 0.05  # the least share that goes to them, in case the model is wrong
-
-
-def even_share(per_path: float) -> float:
-    """Return the share of the next questions that goes to the paths with the fewest outcomes.
-
-    It shrinks as outcomes per path grow: with few of them, no posterior is to be trusted.
-
-    Examples
-    --------
-    >>> even_share(2.0), even_share(6.0), even_share(1000.0)
-    (0.5, 0.25, 0.05)
-
-    """
-    return max(FLOOR, EVENLY / (EVENLY + per_path))
+# Paths with less than this share of what each would have if all were asked evenly are asked first.
+# A path's standard error is then at most 1.41 times as large, however wrong the posterior is.
+EVEN = 0.5
 
 
 def share(draws: np.ndarray, left_out: np.ndarray, rng: np.random.Generator) -> np.ndarray:

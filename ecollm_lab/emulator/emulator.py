@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.emulator.allocation import even_share, share
+from ecollm_lab.emulator.allocation import EVEN, share
 from ecollm_lab.emulator.estimates import Estimates, slo_regret
 from ecollm_lab.emulator.status import with_status
 from ecollm_lab.records import LabError, Outcome, Path, Query
@@ -27,10 +27,11 @@ Pair = tuple[str, str]
 class Emulator:
     """Chooses which paths to measure on which queries, and says what the outcomes imply.
 
-    First every path is asked once. From then on the posterior of all paths' means is drawn; a path
-    gets a vote from a draw for being on the front, and one for each SLO it would serve best, over
-    all queries and within each cluster. Its share of the next questions is its votes times the
-    standard deviation of its quality.
+    First every path is asked once. From then on paths that have less than half of an even share are
+    asked first, and for the rest the posterior of all paths' means is drawn; a path gets a vote
+    from a draw for being on the front, and one for each SLO it would serve best, over all queries
+    and within each cluster. Its share of the questions is its votes times the standard deviation of
+    its quality.
 
     Parameters
     ----------
@@ -129,11 +130,9 @@ class Emulator:
         return sorted(pairs, key=lambda pair: (order[pair[0]], self._column[pair[1]]))
 
     def _paths_for(self, left: np.ndarray, k: int, weights: np.ndarray) -> np.ndarray:
-        """Return k of the paths left for a query: some asked least so far, some drawn by weight."""
-        even = even_share(self.n_told / len(self.path_ids))
-        chance = self._rng.random(len(left))
-        order = np.lexsort((chance, self._asked[:, left].sum(axis=0)))
-        least = left[order[: self._rng.binomial(k, even)]]
+        """Return k of the paths left for a query: first those that are behind, others by weight."""
+        asked = self._asked.sum(axis=0)
+        least = self._rng.permutation(left[asked[left] < EVEN * asked.mean()])[:k]
         rest = np.setdiff1d(left, least)
         share = weights[rest] / weights[rest].sum() if len(rest) else None
         others = self._rng.choice(rest, k - len(least), replace=False, p=share)

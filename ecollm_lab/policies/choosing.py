@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ecollm_lab.policies.gates import Answer
 from ecollm_lab.policies.limits import TOLERANCE
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
-
-Ask = Callable[[np.ndarray, str], Sequence[Answer | str]]
-"""Answers of a path to some of the queries: (rows, path_id) → one a row."""
 
 
 @dataclass(frozen=True, eq=False)

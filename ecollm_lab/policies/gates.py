@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from ecollm_lab.models import Encoder
+from ecollm_lab.records import LabError
+from ecollm_lab.traces import Trace
 
 Reads = Literal["embeddings", "signs"]
 _DENIES = re.compile(r"\b(no|not|none|never|cannot|unknown|unable|sorry)\b|n't\b", re.IGNORECASE)
@@ -20,6 +23,10 @@ class Answer(NamedTuple):
 
     text: str
     logprob: float = float("nan")
+
+
+Ask = Callable[[np.ndarray, str], Sequence[Answer | str]]
+"""Answers of a path to some of the queries: (rows, path_id) → one a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +72,11 @@ def gate_features(
     distinct = list(dict.fromkeys(texts))
     at = {text: i for i, text in enumerate(distinct)}
     said = encoder.encode(distinct)[[at[text] for text in texts]].astype(np.float64)
+    if said.shape[1] != queries.shape[1]:
+        raise LabError(
+            f"The answers' embeddings have dimension {said.shape[1]}, the queries'"
+            f" {queries.shape[1]}; give the encoder that made the queries'."
+        )
     logprob = np.array([[answer.logprob] for answer in read])
     if reads == "embeddings":
         return np.hstack([queries, said, queries * said * queries.shape[1] ** 0.5, logprob])
@@ -78,3 +90,25 @@ def gate_features(
         for text in texts
     ]
     return np.hstack([np.array(signs, dtype=float), (queries * said).sum(1)[:, None], logprob])
+
+
+def recorded_answers(trace: Trace) -> Ask:
+    """Return a function that looks up a path's answers to some rows of the queries table.
+
+    It raises `LabError` where the trace has no column `answer`.
+    """
+
+    def ask(rows: np.ndarray, path_id: str) -> list[Answer]:
+        if "answer" not in trace.outcomes:
+            raise LabError(
+                "The trace has no column answer, so a policy that reads answers cannot be replayed"
+                " on it."
+            )
+        one = trace.outcomes[trace.outcomes["path_id"] == path_id].set_index("query_id")
+        found = one.reindex(pd.Index(trace.query_ids)[rows])
+        words = found["answer"].fillna("").astype(str)
+        if "logprob" not in found:
+            return [Answer(text) for text in words]
+        return [Answer(*each) for each in zip(words, found["logprob"].astype(float), strict=True)]
+
+    return ask

@@ -16,6 +16,7 @@ from ecollm_lab.records import SLO, LabError
 TOLERANCE = 0.02  # of quality, given up on average for being cheaper or faster
 MARGIN = 1.0  # standard errors between the rate on training queries and the target
 MOSTLY = 0.5  # a path that breaks a limit at least this probably is not considered
+UNLIKELY = 0.05  # of estimates: what is less probable than this counts as impossible
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 PRICE = 1.0  # of a violation, in quality, up to which a margin of safety is worth it
 STEPS = 24  # of the bisection for that penalty
@@ -193,15 +194,6 @@ class Lookback:
             middle = (low * high) ** 0.5
             low, high = (middle, high) if too_often(middle, margin) else (low, middle)
         return high
-
-
-def least_violating(share: np.ndarray, quality: np.ndarray, over: np.ndarray) -> int:
-    """Return the path that breaks limits least often; ties by excess, then by quality.
-
-    `over` is the logarithm of how far the 95th percentile is beyond the limits; all of shape
-    (paths,).
-    """
-    return int(np.lexsort((-quality, over, share))[0])
 
 
 def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:

@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from ecollm_lab.models import default_encoder
-from ecollm_lab.policies.choosing import Ask, Decision
-from ecollm_lab.policies.gates import Gate
-from ecollm_lab.policies.limits import MOSTLY, careful_rate, highest_rate
+from ecollm_lab.policies.choosing import Decision
+from ecollm_lab.policies.gates import Ask, Gate
+from ecollm_lab.policies.limits import MOSTLY, highest_rate
 from ecollm_lab.policies.policy import Asked, Infeasible, Policy
 from ecollm_lab.policies.rules import Rule
 from ecollm_lab.records import SLO, LabError
 
 # thresholds tried per pair: those that send 1/20, 2/20, … of the training queries to the second
 SHARES = 20
+MOST_BROKEN = 0.05  # by a sum of two calls, where 95th percentiles must keep the limits
 
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """Pairs of paths with a threshold each, and what they would have delivered in training.
+    """Pairs of candidates with thresholds, and what they would have delivered in training.
 
     Attributes
     ----------
-    delivered
-        Mean quality, mean cost, mean latency, and the rate of broken limits plain and with its
-        margin; shape (5, options).
-    pairs
-        The first and the second path, as positions among the candidates; shape (2, options).
+    first, second
+        Positions among the candidates, shape (pairs,); the same twice is a single path.
     threshold
-        How sure the first must be, shape (options,).
+        How sure the first must be, shape (pairs, thresholds).
+    unsure
+        Whether a query goes to the second, shape (pairs, thresholds, queries).
+    delivered
+        Mean quality, cost and latency, shape (3, pairs, thresholds).
 
     """
 
-    delivered: np.ndarray
-    pairs: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
     threshold: np.ndarray
+    unsure: np.ndarray
+    delivered: np.ndarray
 
-    def best(self, slo: SLO, tolerance: float) -> int:
-        """Return the option that serves an SLO best: the cheapest or fastest good one."""
-        quality, cost, latency = self.delivered[:3]
+    def best(self, may: np.ndarray, slo: SLO, tolerance: float) -> tuple[int, int]:
+        """Return the pair and threshold that serve an SLO best, of those under a mask."""
+        at = np.argwhere(may)
+        quality, cost, latency = self.delivered[:, may]
         least = quality.max() - (0.0 if slo.prefer == "quality" else tolerance)
         if slo.min_quality is not None and slo.prefer != "quality":
             least = min(quality.max(), slo.min_quality)
         spent = (cost, latency) if slo.prefer == "latency" else (latency, cost)
         order = np.lexsort((-quality, *spent))  # the last key counts first
-        return int(order[quality[order] >= least][0])
+        pair, threshold = at[order[quality[order] >= least][0]]
+        return int(pair), int(threshold)
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
@@ -127,97 +134,102 @@ class PairPolicy(Policy):
         )
         return reasons | {first: apart, second: apart}
 
+    @cached_property
+    def options(self) -> Options:
+        """Every pair of candidates with its thresholds; computed once, whatever the SLO.
+
+        The confidence in a query's answer is one that its own outcomes had no part in.
+        """
+        n = len(self.candidates)
+        first, second = np.divmod(np.arange(n * n), n)
+        spends = [
+            spend.filled()[:, self.candidates]
+            for spend in (self.training.cost, self.training.latency)
+        ]
+        cost, latency = (
+            spend.mean[self.candidates] for spend in (self.training.cost, self.training.latency)
+        )
+        dearer = (cost[first] >= cost[second]) & (latency[first] >= latency[second])
+        sensible = (first == second) | ~dearer  # else the other way round is the sensible one
+        first, second = first[sensible], second[sensible]
+        sure = self.confidence[:, first] - (self.gate is None) * self.confidence[:, second]
+        shares = np.linspace(0, 1, SHARES + 1)[1:-1]
+        threshold = np.quantile(sure, shares, axis=0).T
+        threshold[first == second] = -np.inf
+        unsure = (sure.T[:, None] < threshold[:, :, None]).astype(np.float32)
+        seen = self.training.quality
+        quality = np.where(np.isnan(seen), self.left_out, seen)[:, self.candidates]
+        found = [(quality[:, first], quality[:, second])]
+        both = (first != second) * (self.gate is not None)
+        found += [(one[:, first], one[:, second] + both * one[:, first]) for one in spends]
+        delivered = np.stack([_mean(unsure, *tables) for tables in found])
+        return Options(first, second, threshold, unsure, delivered)
+
     def _calibrated(self, slo: SLO) -> Rule:
         """Return the pair that served training best among those that broke limits rarely enough."""
         target = self.terms.violation_rate
         assert target is not None
         share = self.training.broke(slo).mean(axis=0)
-        options = self._options(self.allowed[self.candidates], slo)
-        rates = options.delivered[4]
-        kept = rates <= max(highest_rate(target, len(self.left_out)), 0.0)
-        if not kept.any():
+        rate, careful = self._rates(slo)
+        highest = max(highest_rate(target, len(self.left_out)), 0.0)
+        may = (careful <= highest) & self._among(self.allowed)
+        if not may.any():
             rule = self._refused(share, slo)
             meets = bool(share[rule.columns[0]] <= target)  # as of all policies
-            return self._flat(rule.columns, share, rule.violation_rate, feasible=meets)
-        chosen = Options(
-            options.delivered[:, kept], options.pairs[:, kept], options.threshold[kept]
-        )
-        return self._pair(chosen, share, slo)
+            return replace(rule, feasible=meets)
+        return self._pair(may, share, rate, slo)
 
     def _by_percentile(self, slo: SLO) -> Rule:
         """Return the best pair in training among paths whose 95th percentiles keep the limits."""
-        share = 1 - self.training.tails_keep(slo)
-        may = self.allowed[self.candidates] & (share[self.candidates] < MOSTLY)
-        options = self._options(may, slo)
-        if not options.threshold.size:
+        share, options = 1 - self.training.tails_keep(slo), self.options
+        may = self._among(self.allowed & (share < MOSTLY))
+        if self.gate is not None:
+            together = self._broke(slo)[1].mean(axis=0) <= MOST_BROKEN
+            may = may & (together | (options.first == options.second))[:, None]
+        if not may.any():
             return self._refused(share, slo)
-        return self._pair(options, share, slo)
+        return self._pair(may, share, np.full(may.shape, np.nan), slo)
 
-    def _pair(self, options: Options, share: np.ndarray, slo: SLO) -> Rule:
-        best = options.best(slo, self.terms.tolerance)
-        columns = self.candidates[list(dict.fromkeys(options.pairs[:, best].tolist()))]
-        counted = self.terms.violation_rate is not None
-        rate = float(options.delivered[3, best]) if counted else float("nan")
-        return self._flat(columns, share, rate, threshold=float(options.threshold[best]))
+    def _among(self, paths: np.ndarray) -> np.ndarray:
+        """Return which options use only some paths, shape (pairs, thresholds)."""
+        may, options = paths[self.candidates], self.options
+        both: np.ndarray = may[options.first] & may[options.second]
+        return np.broadcast_to(both[:, None], options.threshold.shape)
 
-    def _options(self, may: np.ndarray, slo: SLO) -> Options:
-        """Return every pair of candidates that may be used, with its thresholds.
+    def _pair(self, may: np.ndarray, share: np.ndarray, rate: np.ndarray, slo: SLO) -> Rule:
+        at, options = self.options.best(may, slo, self.terms.tolerance), self.options
+        pair = dict.fromkeys([int(options.first[at[0]]), int(options.second[at[0]])])
+        columns, threshold = self.candidates[list(pair)], float(options.threshold[at])
+        return self._rule(columns, share, violation_rate=float(rate[at]), threshold=threshold)
 
-        The confidence in a query's answer is one that its own outcomes had no part in.
+    def _rates(self, slo: SLO) -> tuple[np.ndarray, np.ndarray]:
+        """Return how often each option breaks limits, plain and with the margin."""
+        rate = _mean(self.options.unsure, *self._broke(slo))
+        spread = np.sqrt(np.maximum(rate * (1 - rate), 0.0) / len(self.left_out))
+        return rate, rate + self.terms.margin * spread
+
+    def _broke(self, slo: SLO) -> tuple[np.ndarray, np.ndarray]:
+        """Return whether limits break by the first and by the second, shape (queries, pairs).
+
+        What was not seen breaks them as often as what was.
         """
-        at = np.flatnonzero(may).tolist()
-        cost, latency = self.training.cost.mean, self.training.latency.mean
-        found = []
-        for first, second in ((first, second) for first in at for second in at):
-            a, b = self.candidates[[first, second]]
-            dearer = cost[a] >= cost[b] and latency[a] >= latency[b]
-            if first == second or not dearer:  # else the other way round is the sensible one
-                found.append(self._of_pair(first, second, slo))
-        none = Options(np.empty((5, 0)), np.empty((2, 0), dtype=int), np.empty(0))
-        some = [none, *(one for one in found if one is not None)]
-        return Options(
-            np.hstack([one.delivered for one in some]),
-            np.hstack([one.pairs for one in some]),
-            np.hstack([one.threshold for one in some]),
-        )
-
-    def _of_pair(self, first: int, second: int, slo: SLO) -> Options | None:
-        a, b = self.candidates[[first, second]]
-        score, threshold = self.confidence[:, first], np.array([-np.inf])
+        first, second = (self.candidates[one] for one in (self.options.first, self.options.second))
+        broke, training = self.training.broke(slo), self.training
         if self.gate is None:
-            score = score - self.confidence[:, second]
-        if first != second:
-            shares = np.linspace(0, 1, SHARES + 1)[1:-1]
-            threshold = np.unique(np.quantile(score, shares))
-        both = self.gate is not None and first != second
-        training, unsure = self.training, score < threshold[:, None]
-        spends = [spend.filled() for spend in (training.cost, training.latency)]
-        by_percentile = both and self.terms.violation_rate is None
-        if by_percentile and slo.keeps(*(v[:, a] + v[:, b] for v in spends)).mean() < 0.95:
-            return None
-        spent = [np.where(unsure, v[:, b] + both * v[:, a], v[:, a]) for v in spends]
-        quality = np.where(np.isnan(training.quality), self.left_out, training.quality)
-        delivered = np.where(unsure, quality[:, b], quality[:, a])
-        broke = self._broke(unsure, (int(a), int(b)), spent, slo, both=both)
-        careful = careful_rate(broke, self.terms.margin)
-        means = [table.mean(axis=1) for table in (delivered, *spent, broke)]
-        pairs = np.tile([[first], [second]], len(threshold))
-        return Options(np.array([*means, careful]), pairs, threshold)
+            return broke[:, first], broke[:, second]
+        unseen, lost = np.isnan(training.quality), broke.mean(axis=0)
+        spends = (training.cost.filled(), training.latency.filled())
+        sums = [one[:, first] + one[:, second] for one in spends]
+        guess = np.minimum(1.0, lost[first] + lost[second])
+        together = np.where(unseen[:, first] | unseen[:, second], guess, ~slo.keeps(*sums))
+        return broke[:, first], np.where(first == second, broke[:, first], together)
 
-    def _broke(
-        self,
-        unsure: np.ndarray,
-        pair: tuple[int, int],
-        spent: list[np.ndarray],
-        slo: SLO,
-        *,
-        both: bool,
-    ) -> np.ndarray:
-        """Return whether limits break; what was not seen breaks them as often as what was."""
-        a, b = pair
-        unseen, lost = np.isnan(self.training.quality), self.training.broke(slo).mean(axis=0)
-        unseen_b, lost_b = unseen[:, b], lost[b]
-        if both:
-            unseen_b, lost_b = unseen[:, a] | unseen_b, min(1.0, lost[a] + lost_b)
-        guessed = np.where(unsure, unseen_b, unseen[:, a])
-        return np.where(guessed, np.where(unsure, lost_b, lost[a]), ~slo.keeps(*spent))
+
+def _mean(unsure: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return means over queries where some go to the second, shape (pairs, thresholds).
+
+    `unsure` has the shape (pairs, thresholds, queries), the others (queries, pairs).
+    """
+    more = np.matmul(unsure, (second - first).T[:, :, None], dtype=np.float64)[:, :, 0]
+    mean: np.ndarray = first.mean(axis=0)[:, None] + more / len(first)
+    return mean

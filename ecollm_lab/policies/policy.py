@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies.choosing import Ask, Decision
+from ecollm_lab.policies.choosing import Decision
 from ecollm_lab.policies.explanations import Explanation, explained
+from ecollm_lab.policies.gates import Ask
 from ecollm_lab.policies.limits import first_good
 from ecollm_lab.policies.rules import Rule, RuleMaker
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
@@ -157,6 +158,8 @@ class Policy(RuleMaker):
             raise LabError(
                 f"Embeddings must have the dimension {self.dimension} of those {self.name} was"
                 f" fitted on, got {embeddings.shape[1]}."
+                + " It also reads the words of a query: give it texts."
+                * self.reads_text
             )
         if not np.isfinite(embeddings.sum()):
             raise LabError(

@@ -47,30 +47,6 @@ class Means(Predictor):
 
 
 @dataclass(frozen=True, eq=False)
-class LowRank(Predictor):
-    """A linear function of the embedding, through few directions that all paths share.
-
-    Attributes
-    ----------
-    quality
-        What is predicted of an embedding of zeros, shape (paths,).
-    queries, paths
-        The directions, shape (dimension, rank), and each path's weights, shape (rank, paths).
-
-    """
-
-    weights = ("paths",)
-    queries: np.ndarray
-    paths: np.ndarray
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return the expected number, shape (queries, paths)."""
-        out = embeddings @ self.queries @ self.paths
-        out += self.quality
-        return out
-
-
-@dataclass(frozen=True, eq=False)
 class Neighbours(Predictor):
     """The mean over the nearest training queries by cosine (arXiv 2505.12601)."""
 
@@ -100,7 +76,7 @@ class ClusterMeans(Predictor):
 
 @dataclass(frozen=True, eq=False)
 class Blend(Predictor):
-    """A radial function of the embedding; in files of version 2, a linear one may be added to it.
+    """A radial function of the embedding, or a linear one, or the sum of both.
 
     Attributes
     ----------

@@ -11,7 +11,8 @@ import pandas as pd
 
 from ecollm_lab.policies.choosing import Decision, oracle_choice
 from ecollm_lab.policies.fitting import POLICIES
-from ecollm_lab.policies.folds import cross_validated, decided, recorded_answers
+from ecollm_lab.policies.folds import cross_validated, decided
+from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtr
 
 from ecollm_lab.policies.limits import (
     MOSTLY,
+    UNLIKELY,
     Forecast,
     Lookback,
     Terms,
-    least_violating,
     why_infeasible,
 )
 from ecollm_lab.policies.predictors import Predictor, joined
@@ -32,17 +32,15 @@ class Rule:
         The paths considered, in the order in which ties are broken: the cheapest (prefer="latency":
         fastest) first.
     predictor
-        Of quality, restricted to these paths, with constant penalties taken off.
-    weight
-        A path's score is what the predictor says × weight, shape (columns,); None for ones.
-    tolerance
-        With prefer="cost" or "latency": how far below the best score a path may be.
-    violation_rate
-        Share of training queries whose choice, made without knowing them, broke a limit; NaN where
-        outcomes were estimated.
+        Of quality, restricted to these paths, less constant penalties, or × constant probabilities.
     violation_share
         Share of training outcomes of each path that break a limit, shape (paths,); under estimates,
         the probability to.
+    violation_rate
+        Share of training queries whose choice, made without knowing them, broke a limit; NaN where
+        outcomes were estimated.
+    tolerance
+        With prefer="cost" or "latency": how far below the best score a path may be.
     feasible
         Whether the target is met; if not, this is the least-violating path.
     threshold
@@ -56,11 +54,10 @@ class Rule:
 
     columns: np.ndarray
     predictor: Predictor
-    weight: np.ndarray | None
-    tolerance: float
-    violation_rate: float
     violation_share: np.ndarray
-    feasible: bool
+    violation_rate: float = float("nan")
+    tolerance: float = 0.0
+    feasible: bool = True
     threshold: float = 0.0
     excess: tuple[Predictor, ...] = ()
     penalty: float = 0.0
@@ -72,8 +69,7 @@ class Rule:
     def scores(self, embeddings: np.ndarray) -> np.ndarray:
         """Return what decides, shape (queries, columns)."""
         if not self.penalty:
-            expected = self.predictor.predict(embeddings)
-            return expected if self.weight is None else expected * self.weight
+            return self.predictor.predict(embeddings)
         if self._joined is None:
             return self.predictor.predict(embeddings) - self.penalty * self.risk(embeddings)
         both = self._joined.predict(embeddings)
@@ -137,9 +133,9 @@ class RuleMaker:
         it breaks a limit: for this query, where cost and latency are forecast and the forecast is
         nearer to what happened (Brier score) than the path's rate, else over all. λ is
         calibrated on the training queries, each predicted from others: see `Lookback.calibrated`.
-        Where outcomes were estimated, or without a target, a path must keep the limits with its
-        95th percentiles more probably than not, and its expected quality counts times that
-        probability.
+        Where outcomes were estimated, or without a target, a path's expected quality counts times
+        the probability that its 95th percentiles keep the limits, and an SLO is refused if none
+        keeps them with a probability of at least `UNLIKELY`: not knowing is no reason to refuse.
         """
         if not isinstance(slo, SLO):
             raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
@@ -158,7 +154,7 @@ class RuleMaker:
             columns = self._ordered((share <= target + 1e-12) & self.allowed, slo)
             if not len(columns):
                 return self._refused(share, slo)
-            return self._flat(columns, share, rate=float(share[columns].mean()))
+            return self._rule(columns, share, violation_rate=float(share[columns].mean()))
         by_path = self.training.broke_of_others(broke)
         by_query = self._risk(slo, by_path)
         wrong = [np.square(risk - broke).mean() for risk in (by_query, by_path)]
@@ -176,16 +172,14 @@ class RuleMaker:
             least = min(rate, float(share[columns].min())) if risk is by_path else rate
             if self.terms.violation_cost is None and least > target:
                 continue
+            more: dict[str, Any] = {"violation_rate": rate, "tolerance": width}
             if risk is by_path:
-                return self._flat(columns, share, rate, penalty * share[columns], width)
+                return self._rule(columns, share, penalty * share[columns], **more)
             excess = tuple(
                 self.forecasts[limit.column].restricted(columns, limit.value)
                 for limit in slo.limits
             )
-            plain = self.predictor.restricted(columns, np.zeros(len(columns)))
-            return Rule(
-                columns, plain, None, width, rate, share, True, excess=excess, penalty=penalty
-            )
+            return self._rule(columns, share, excess=excess, penalty=penalty, **more)
         return self._refused(share, slo)
 
     def _risk(self, slo: SLO, by_path: np.ndarray) -> np.ndarray:
@@ -196,18 +190,12 @@ class RuleMaker:
 
     def _by_percentile(self, slo: SLO) -> Rule:
         keeps = self.training.tails_keep(slo)
-        columns = self._ordered((keeps >= MOSTLY) & self.allowed, slo)
+        least = UNLIKELY if self.order == "quality" else MOSTLY
+        columns = self._ordered((keeps >= least) & self.allowed, slo)
         if not len(columns):
             return self._refused(1 - keeps, slo)
-        return Rule(
-            columns,
-            self.predictor.restricted(columns, np.zeros(len(columns))),
-            keeps[columns],
-            self.terms.tolerance,
-            float("nan"),
-            1 - keeps,
-            feasible=True,
-        )
+        tolerance = self.terms.tolerance
+        return self._rule(columns, 1 - keeps, scale=keeps[columns], tolerance=tolerance)
 
     def _refused(self, share: np.ndarray, slo: SLO) -> Rule:
         """Return the rule that takes the least-violating path."""
@@ -217,24 +205,22 @@ class RuleMaker:
             tail = np.log(np.maximum(self.training.spend(limit.column).p95, TINY))
             over = np.maximum(over, tail - np.log(limit.value))
         mean = self.left_out.mean(axis=0)
-        least = allowed[[least_violating(share[allowed], mean[allowed], over[allowed])]]
-        rate = float(share[least[0]]) if not self.training.estimated else float("nan")
-        return self._flat(least, share, rate, feasible=False)
+        order = np.lexsort((-mean[allowed], over[allowed], share[allowed]))  # the last key first
+        least = allowed[order[:1]]
+        rate = float("nan") if self.training.estimated else float(share[least[0]])
+        return self._rule(least, share, violation_rate=rate, feasible=False)
 
-    def _flat(
+    def _rule(
         self,
         columns: np.ndarray,
         share: np.ndarray,
-        rate: float,
-        penalty: np.ndarray | float = 0.0,
-        tolerance: float = 0.0,
-        feasible: bool = True,
-        threshold: float = 0.0,
+        less: np.ndarray | float = 0.0,
+        scale: np.ndarray | float = 1.0,
+        **more: Any,
     ) -> Rule:
-        """Return a rule whose penalties are the same for every query."""
-        less = np.broadcast_to(penalty, len(columns))
-        predictor = self.predictor.restricted(columns, less)
-        return Rule(columns, predictor, None, tolerance, rate, share, feasible, threshold)
+        """Return a rule on (expected quality - less) × scale, with further fields of `Rule`."""
+        less = np.broadcast_to(less, len(columns))
+        return Rule(columns, self.predictor.restricted(columns, less, scale), share, **more)
 
     def _ordered(self, mask: np.ndarray, slo: SLO) -> np.ndarray:
         """Return the columns under a mask: cheapest first, or fastest where latency counts."""

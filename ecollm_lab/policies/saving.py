@@ -14,25 +14,19 @@ import numpy as np
 
 from ecollm_lab.files import replacing
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies.fitting.characteristics import Characteristics
+from ecollm_lab.policies.fitting.characteristics import BESIDE, Beside, Characteristics
 from ecollm_lab.policies.gates import Gate
 from ecollm_lab.policies.limits import Forecast, Terms
 from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy
-from ecollm_lab.policies.predictors import (
-    Blend,
-    ClusterMeans,
-    LowRank,
-    Means,
-    Neighbours,
-    Predictor,
-)
+from ecollm_lab.policies.predictors import Blend, ClusterMeans, Means, Neighbours, Predictor
 from ecollm_lab.policies.training import Spend, Training
 from ecollm_lab.records import LabError
 
 VERSION = 3  # forecasts of cost and latency; what version 2 holds is still read
 READABLE = (2, VERSION)
-_PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans, LowRank)}
+_PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans)}
+_LINEAR = "LowRank"  # how earlier files name a blend without landmarks
 # names in the file of the arrays of `Spend`, in its order
 _SPENDS = {
     "cost": ("cost", "cost_usd", "cost_p95_usd", "cost_log_sd"),
@@ -158,12 +152,12 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
             f"{file} has version {header.get('version')}; this edition reads versions"
             f" {' and '.join(map(str, READABLE))}. Fit and save it again."
         )
-    if header.get("reads_text"):
-        encoder = Characteristics()
-    if encoder is not None and encoder.name != header.get("encoder"):
+    name = str(header.get("encoder"))
+    encoder = _reader(name, encoder)
+    if encoder is not None and encoder.name != name:
         raise LabError(
-            f"{file} was fitted with the encoder {header.get('encoder')}, got {encoder.name}; their"
-            " embeddings do not mix."
+            f"{file} was fitted with the encoder {name}, got {encoder.name}; their embeddings do"
+            " not mix."
         )
     try:
         if header["version"] == 2:
@@ -181,6 +175,15 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
     return policy
 
 
+def _reader(name: str, encoder: Encoder | None) -> Encoder | None:
+    """Return the encoder of a policy that reads the words of a query, else the one given."""
+    if name == Characteristics.name:
+        return Characteristics()
+    if name.endswith(BESIDE):
+        return Beside(encoder, None if encoder else name)
+    return encoder
+
+
 def _upgrade(header: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Turn what a file of version 2 holds into what one of version 3 holds."""
     header["forecasts"] = {}
@@ -188,7 +191,7 @@ def _upgrade(header: dict[str, Any], arrays: dict[str, Any]) -> None:
     header["best_effort"] = header["name"].removesuffix("_router") == "cloud_only"
     header["reads_text"] = False
     header["gate"] = {"numbers": {}} if _under(arrays, "gate") else None
-    if header["predictor"] == LowRank.__name__:
+    if header["predictor"] == _LINEAR:
         moved = arrays.pop("predictor.centre") @ arrays["predictor.queries"]
         arrays["predictor.quality"] = (
             arrays["predictor.quality"] - moved @ arrays["predictor.paths"]
@@ -199,8 +202,13 @@ def _put_together(
     header: dict[str, Any], arrays: dict[str, Any], encoder: Encoder | None
 ) -> Policy:
     def predictor(one: dict[str, Any], prefix: str) -> Predictor:
-        kind: Any = _PREDICTORS[one["predictor"]]
-        built: Predictor = kind(**_under(arrays, prefix), **one["numbers"])
+        parts, numbers, name = _under(arrays, prefix), one["numbers"], one["predictor"]
+        if name == _LINEAR:
+            parts["projections"] = parts.pop("queries")
+            parts["coefficients"] = parts.pop("paths")
+            name, numbers = Blend.__name__, {"bandwidth": 1.0, "n_landmarks": 0}
+        kind: Any = _PREDICTORS[name]
+        built: Predictor = kind(**parts, **numbers)
         return built
 
     quality, left_out = arrays["quality"], arrays["left_out"]

@@ -83,10 +83,7 @@ def _fitted(trace: Trace, encoder: CachedEncoder, seed: int) -> _Study:
     """Cluster the training queries of a trace, fit all policies on them, and replay them."""
     train, heldout = trace.split("train"), trace.split("heldout")
     seen, unseen = (encoder.encode(part.queries["text"].tolist()) for part in (train, heldout))
-    fitted = [
-        fit_policy(train, policy, embeddings=seen, encoder=encoder, seed=seed)
-        for policy in POLICIES
-    ]
+    fitted = [fit_policy(train, policy, encoder=encoder, seed=seed) for policy in POLICIES]
     replays = {
         prefer: replay_all([*fitted, "oracle"], heldout, slo, embeddings=unseen)
         for prefer, slo in study_slos(train).items()

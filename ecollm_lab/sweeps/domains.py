@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any
 
 from ecollm_lab.domains import load_domain
+from ecollm_lab.domains.clusters import products
 from ecollm_lab.files import lines, require_distinct, require_parquet, require_writable, resolved
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_space
@@ -81,6 +82,7 @@ def sweep_domain(
         run["setup"] = setup_digest(loaded, catalog, encoder.name)
         outcomes, about["sweep"] = _stored(store, space, marks, loaded.name, options)
         table = queries_frame(loaded.queries, pipeline.evidence(loaded.queries))
+        table["product"] = products(loaded)
     if not outcomes:
         raise LabError(_why_nothing(progress, about["sweep"]))
     about["runs"] = _log(log, run)

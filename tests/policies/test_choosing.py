@@ -168,16 +168,54 @@ def test_preferring_cost_gives_up_no_more_quality_than_allowed_and_saves():
         fit_policy(trace, tolerance=2)
 
 
-def test_brane_looks_at_yes_or_no_questions_about_the_words_of_a_query(tmp_path):
+class Blind:
+    """Embeds every text alike."""
+
+    name = "blind"
+
+    def encode(self, texts):
+        return np.full((len(texts), 2), 0.5**0.5, dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", ["brane", "ours"])
+def test_yes_or_no_questions_about_the_words_of_a_query_tell_what_the_embedding_does_not(
+    name, tmp_path
+):
     rng = np.random.default_rng(0)
     asks_number = rng.random(80) < 0.5
     quality = np.where(asks_number[:, None], [1.0, 0.0], [0.0, 1.0])
     trace = make_trace(quality, COST[:, :2], LATENCY[:, :2])
-    texts = np.where(asks_number, "how many watts does it use?", "why is it green?")
+    words = np.where(asks_number, "how many watts does it use?", "why is it green?")
+    texts = [f"{text} {'x' * i}" for i, text in enumerate(words)]
     trace = Trace(trace.outcomes, trace.queries.assign(text=texts), trace.provenance)
-    policy = fit_policy(trace, "brane")
+    policy = fit_policy(trace, name, encoder=Blind())
     save_policy(policy, tmp_path / "p.npz")
-    for one in (policy, load_policy(tmp_path / "p.npz")):
+    encoder = Blind() if name == "ours" else None
+    for one in (policy, load_policy(tmp_path / "p.npz", encoder=encoder)):
         chosen = one.select(["how many litres?", "why does it hum?"], SLO())
         assert chosen.tolist() == trace.path_ids
     assert replay(policy, trace, SLO())["quality"] == 1.0
+    with pytest.raises(LabError, match="reads the words of a query: give it texts"):
+        policy.select(np.ones((1, 2)), SLO())
+
+
+def test_given_embeddings_ours_looks_at_nothing_else():
+    trace, embeddings, _ = topics(0)
+    policy = fit_policy(trace, embeddings=embeddings)
+    assert not policy.reads_text
+    assert policy.dimension == 8
+
+
+def test_queries_of_one_product_are_left_out_together():
+    """Each product is served by the path of its own; nothing learned elsewhere tells which."""
+    product = np.repeat(np.arange(12), 5)
+    quality = np.eye(2)[product % 2]
+    trace = make_trace(quality, COST[:, :2], LATENCY[:, :2])
+    named = trace.queries.assign(product=[f"p{i}" for i in product])
+    errors = []
+    for queries in (trace.queries, named):
+        one = Trace(trace.outcomes, queries, trace.provenance)
+        policy = fit_policy(one, embeddings=np.eye(12)[product])
+        errors.append(np.abs(policy.left_out - quality).mean())
+    assert errors[0] < 0.2
+    assert errors[1] > 0.4

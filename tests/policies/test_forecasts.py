@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ecollm_lab.policies import fit_policy, replay
-from ecollm_lab.policies.fitting.learners import Queries, radial, trusted
-from ecollm_lab.policies.fitting.radial import Basis
+from ecollm_lab.policies.fitting.bases import Basis, ridge_fits
+from ecollm_lab.policies.fitting.learners import Queries, best_ridge, trusted
 from ecollm_lab.policies.predictors import joined
 from ecollm_lab.records import SLO, LabError
 from tests.conftest import make_trace
@@ -79,18 +79,39 @@ def test_what_a_broken_limit_is_worth_decides_how_often_limits_break():
             fit_policy(trace, embeddings=embeddings, violation_cost=wrong, **more)
 
 
-@pytest.mark.parametrize("groups", [np.arange(12), np.arange(12) // 2])
-def test_leaving_out_in_closed_form_is_leaving_each_group_out(groups):
+@pytest.mark.parametrize("bandwidth", [None, 0.4])
+def test_a_ridge_on_a_basis_is_the_ridge_regression_on_its_features(bandwidth):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((12, 4))
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    y, ridge = rng.random((12, 3)), 0.7
-    told = Basis.of(x, groups, 0.4).left_out(y, ridge)
-    for group in np.unique(groups):
-        rest = groups != group
-        gram = 1e6 + np.exp((x[rest] @ x[rest].T - 1) / 0.4) + ridge * np.eye(rest.sum())
-        near = 1e6 + np.exp((x[~rest] @ x[rest].T - 1) / 0.4)  # the constant is the intercept
-        np.testing.assert_allclose(told[~rest], near @ np.linalg.solve(gram, y[rest]), atol=1e-4)
+    y, ridge, fresh = rng.random((12, 3)), 0.7, x[:2] + 0.1
+    basis = Basis.of(x, bandwidth)
+    _, mean, weights = next(ridge_fits(basis.coordinates, y, (ridge,)))
+    kernel = np.matmul if bandwidth is None else lambda a, b: np.exp((a @ b - 1) / bandwidth)
+    gram = 1e6 + kernel(x, x.T) + ridge * np.eye(12)  # the constant is the intercept
+    told = (1e6 + kernel(fresh, x.T)) @ np.linalg.solve(gram, y)
+    np.testing.assert_allclose(basis.predictor(mean, weights).predict(fresh), told, atol=1e-4)
+
+
+def test_a_rank_keeps_the_directions_in_which_fitted_values_vary_most():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((40, 5)), rng.standard_normal((40, 7))
+    (_, _, full), (_, _, two) = ridge_fits(x, y, (1.0,), (None, 2))
+    fitted = (x - x.mean(axis=0)) @ full
+    u, s, vt = np.linalg.svd(fitted, full_matrices=False)
+    np.testing.assert_allclose((x - x.mean(axis=0)) @ two, (u[:, :2] * s[:2]) @ vt[:2], atol=1e-9)
+    assert np.linalg.matrix_rank(two) == 2
+
+
+def test_folds_leave_whole_groups_out_and_are_of_about_equal_size():
+    groups = np.repeat(np.arange(12), [9, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
+    rest = Queries(np.eye(20), groups).rest
+    assert len(rest) == 10
+    assert np.sum(~np.array(rest), axis=0).tolist() == [1] * 20  # each is left out once
+    assert sorted((~np.array(rest)).sum(axis=1)) == [1] * 7 + [2] * 2 + [9]
+    assert all(
+        (~part)[groups == g].all() or part[groups == g].all() for part in rest for g in groups
+    )
 
 
 def test_many_queries_are_represented_by_landmarks():
@@ -98,7 +119,8 @@ def test_many_queries_are_represented_by_landmarks():
     x = rng.standard_normal((400, 3))
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     y = np.stack([x[:, 0], x[:, 1] * x[:, 2]], axis=1)
-    fit = radial(Queries(x, np.arange(400)), y, True)
+    fit = best_ridge(Queries(x, np.arange(400)), y, True)
+    assert fit.details["bandwidth"] is not None  # the table is not linear
     np.testing.assert_allclose(fit.left_out, y, atol=0.05)
     np.testing.assert_allclose(fit.predictor.predict(x), y, atol=0.05)
 

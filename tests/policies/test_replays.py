@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecollm_lab.policies import fit_policy, replay, replay_all
-from ecollm_lab.policies.folds import related
+from ecollm_lab.policies.training import related
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace

@@ -12,10 +12,9 @@ from tests.support.policies import noisy
 
 @pytest.fixture(scope="module")
 def frame():
-    train, seen = noisy(0, n=60)
-    test, unseen = noisy(1, n=40)
+    train, test = noisy(0, n=60)[0], noisy(1, n=40)[0]
     parts = []
-    for one in outcomes(Fold(train, test, seen, unseen)):
+    for one in outcomes(Fold(train, test)):
         low, high = one.pop("range")
         parts.append(
             pd.DataFrame({**one, "fold": 0, "least_usd": low, "most_usd": high, "query": range(40)})

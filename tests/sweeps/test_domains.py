@@ -77,7 +77,9 @@ def test_failed_pairs_are_in_the_provenance_and_in_every_source_line(judge, tmp_
         on_progress=lambda p: seen.append(p.latest),
         **options(judge, tmp_path, "perm:10"),
     )
-    assert Trace.load(out).queries["evidence_bm25_top"].between(0.1, 100).mean() > 0.5
+    table = Trace.load(out).queries
+    assert table["evidence_bm25_top"].between(0.1, 100).mean() > 0.5
+    assert 10 < table["product"].nunique() < 40
     about = Trace.load(out).provenance["sweep"]
     assert 0 < about["failed"] == len(about["failures"]) < about["n"] == len(trace.outcomes)
     assert about["n"] + about["failed"] == progress.total + progress.reused == N_QUERIES

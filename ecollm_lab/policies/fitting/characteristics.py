@@ -1,11 +1,14 @@
-"""Yes/no questions about a query, answered by rules on its words: what `brane` looks at."""
+"""Yes/no questions about a query, answered by rules on its words: alone, or beside an embedding."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+
+from ecollm_lab.models import Encoder, default_encoder
 
 _WORDS = {
     "asks what, which or who": r"^\W*(what|which|who|whose)\b|\b(what|which|who|whose)\b[^.]*\?",
@@ -36,6 +39,10 @@ _PATTERNS = [
 _LENGTHS = (8, 16, 32, 64, 128, 256)  # whether a text has at least so many words
 
 
+WEIGHT = 0.5  # of a characteristic beside an embedding, which has the length 1
+BESIDE = " and characteristics"
+
+
 class Characteristics:
     """Answers yes/no questions about texts; BRANE asks a model instead (arXiv 2605.27361)."""
 
@@ -43,11 +50,30 @@ class Characteristics:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return 1 for yes and 0 for no, shape (len(texts), questions)."""
-        return np.array(
-            [
-                [bool(pattern.search(text)) for pattern in _PATTERNS]
-                + [len(text.split()) >= length for length in _LENGTHS]
-                for text in texts
-            ],
-            dtype=np.float32,
-        )
+        return np.array([_answers(text) for text in texts], dtype=np.float32)
+
+
+@lru_cache(maxsize=8192)
+def _answers(text: str) -> tuple[bool, ...]:
+    asked = (pattern.search(text) is not None for pattern in _PATTERNS)
+    return (*asked, *(len(text.split()) >= length for length in _LENGTHS))
+
+
+class Beside:
+    """Another encoder's embeddings, and beside them the characteristics of the texts.
+
+    The other encoder is the default one if None; with a name given, it is loaded when needed.
+    """
+
+    def __init__(self, encoder: Encoder | None, name: str | None = None) -> None:
+        self.name = name or (encoder or default_encoder()).name + BESIDE
+        self._encoder = encoder
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return both side by side, shape (len(texts), dimension + questions)."""
+        return beside((self._encoder or default_encoder()).encode(texts), texts)
+
+
+def beside(embeddings: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    """Return embeddings with the characteristics of their texts as further columns."""
+    return np.hstack([embeddings, WEIGHT * Characteristics().encode(texts)])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Unpack
 
 import numpy as np
-import pandas as pd
 
 from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.policies.fitting import learners
-from ecollm_lab.policies.fitting.characteristics import Characteristics
+from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics, beside
 from ecollm_lab.policies.fitting.gating import fit_gate
 from ecollm_lab.policies.fitting.learners import Learner, Queries
 from ecollm_lab.policies.gates import Reads
@@ -18,7 +17,15 @@ from ecollm_lab.policies.limits import Forecast, Terms, TermsOptions
 from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy
 from ecollm_lab.policies.predictors import Means
-from ecollm_lab.policies.training import TINY, Estimates, Spend, Training, estimated, measured
+from ecollm_lab.policies.training import (
+    TINY,
+    Estimates,
+    Spend,
+    Training,
+    estimated,
+    measured,
+    related,
+)
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace, is_on_front, require_trace
 from ecollm_lab.traces.path_ids import have_pipelines, pipeline_of, placements
@@ -42,7 +49,7 @@ class Recipe:
     cloud_only
         Whether it may choose only paths that generate in the cloud, and then has to take one.
     characteristics
-        Whether it looks at yes/no questions about a query instead of its embedding.
+        Whether it looks at yes/no questions about a query, instead of its embedding or beside it.
 
     """
 
@@ -51,16 +58,16 @@ class Recipe:
     order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"
     pair: Reads | Literal["threshold"] | None = None
     cloud_only: bool = False
-    characteristics: bool = False
+    characteristics: Literal["instead", "beside"] | None = None
 
 
 RECIPES = {
-    "ours": Recipe(learners.radial, learners.radial),
+    "ours": Recipe(learners.best_ridge, learners.best_ridge, characteristics="beside"),
     "knn": Recipe(learners.neighbours),
     "cluster": Recipe(learners.clusters),
     "matrix_factorisation": Recipe(learners.factors),
     "carrot": Recipe(learners.neighbours, learners.neighbours),
-    "brane": Recipe(learners.linear, learners.linear, characteristics=True),
+    "brane": Recipe(learners.linear, learners.linear, characteristics="instead"),
     "threshold": Recipe(learners.linear, pair="threshold"),
     "cascade": Recipe(pair="embeddings"),
     "raser": Recipe(pair="signs"),
@@ -94,7 +101,8 @@ def fit_policy(
     name
         One of `POLICIES`.
     embeddings
-        Unit embeddings of the trace's queries, shape (queries, dimension); computed if left out.
+        Unit embeddings of the trace's queries, shape (queries, dimension). If left out they are
+        computed, and "ours" may look at the words of a query as well; it then takes texts only.
     estimates
         Of a trace with outcomes missing, as the Emulator leaves it; limits are then uncertain.
     encoder
@@ -108,16 +116,15 @@ def fit_policy(
     recipe, bound = RECIPES[name], Terms(**terms)
     training = measured(trace) if estimates is None else estimated(estimates)
     allowed = _allowed(trace, training, recipe, models_only=models_only)
-    if recipe.characteristics:
+    if recipe.characteristics == "instead":
         encoder, embeddings = Characteristics(), None
-    elif estimates is not None:
-        embeddings = estimates.embeddings
     queries = None
-    if name not in STATIC or embeddings is not None:
-        groups = groups_of(trace) if estimates is None else np.arange(len(training.expected))
-        queries = _queries(trace, embeddings, groups, encoder, seed)
-    parts = _fitted(recipe, training, queries)
-    if recipe.pair is not None and queries is not None:
+    if name not in STATIC or embeddings is not None or estimates is not None:
+        queries = _queries(trace, recipe, (embeddings, estimates), encoder, seed)
+    parts, reads = _fitted(recipe, training, queries)
+    if queries is not None and reads != queries.embeddings.shape[1]:
+        encoder = Beside(encoder)
+    if queries is not None and recipe.pair is not None:
         parts |= _pair(trace, recipe, training, (queries, encoder, allowed), parts["left_out"])
     return (PairPolicy if recipe.pair else Policy)(
         name=f"{name}_router" if models_only else name,
@@ -126,8 +133,8 @@ def fit_policy(
         order=recipe.order,
         allowed=allowed,
         best_effort=recipe.cloud_only,
-        reads_text=recipe.characteristics,
-        dimension=None if queries is None else queries.embeddings.shape[1],
+        reads_text=isinstance(encoder, Characteristics | Beside),
+        dimension=reads,
         provenance=trace.provenance,
         encoder=encoder,
         seed=seed,
@@ -137,13 +144,22 @@ def fit_policy(
 
 def _queries(
     trace: Trace,
-    embeddings: np.ndarray | None,
-    groups: np.ndarray,
+    recipe: Recipe,
+    given: tuple[np.ndarray | None, Estimates | None],
     encoder: Encoder | None,
     seed: int,
 ) -> Queries:
+    """Return the training queries, from embeddings or estimates if these are given."""
+    (embeddings, estimates), wide = given, None
+    if estimates is None:
+        groups = related(trace)
+    else:
+        groups = np.arange(len(estimates.embeddings))
+        embeddings = None if recipe.characteristics == "instead" else estimates.embeddings
     if embeddings is None:
-        embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
+        texts = trace.queries["text"].tolist()
+        embeddings = (encoder or default_encoder()).encode(texts)
+        wide = beside(embeddings, texts) if recipe.characteristics == "beside" else None
     if len(embeddings) != len(groups):
         raise LabError(
             f"embeddings must have one row per query of the trace: {len(groups)}, got"
@@ -153,7 +169,7 @@ def _queries(
         raise LabError(
             "embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
         )
-    return Queries(embeddings, groups, seed)
+    return Queries(embeddings, groups, seed, wide)
 
 
 def _allowed(trace: Trace, training: Training, recipe: Recipe, *, models_only: bool) -> np.ndarray:
@@ -185,17 +201,21 @@ def router_paths(path_ids: list[str], quality: np.ndarray) -> list[str]:
     return [path for path, pipeline in zip(path_ids, pipelines, strict=True) if pipeline == best]
 
 
-def _fitted(recipe: Recipe, training: Training, queries: Queries | None) -> dict[str, Any]:
-    """Return the predictor of quality, what it says of queries left out, and the forecasts."""
+def _fitted(
+    recipe: Recipe, training: Training, queries: Queries | None
+) -> tuple[dict[str, Any], int | None]:
+    """Return predictor, what it says of queries left out, and forecasts; how wide queries are."""
     parts: dict[str, Any] = {
         "predictor": Means(training.mean),
         "left_out": np.broadcast_to(training.mean, training.expected.shape),
     }
     if queries is None:
-        return parts
+        return parts, None
+    dimension = queries.embeddings.shape[1]
     if recipe.quality is not None:
         fit = recipe.quality(queries, training.expected, True)
-        queries = queries.on(fit.basis)
+        dimension = fit.basis.projections.shape[0] if fit.basis else dimension
+        queries = replace(queries, basis=fit.basis)
         parts = {
             "predictor": fit.predictor,
             "left_out": fit.left_out,
@@ -208,7 +228,7 @@ def _fitted(recipe: Recipe, training: Training, queries: Queries | None) -> dict
             for name, spend in spends.items()
             if spend.recorded
         }
-    return parts
+    return parts, dimension
 
 
 def _forecast(learner: Learner, spend: Spend, queries: Queries) -> Forecast:
@@ -249,10 +269,3 @@ def _pair(
         "gate": gate,
         "details": details,
     }
-
-
-def groups_of(trace: Trace) -> np.ndarray:
-    """Return the group of each query: queries of the same text belong together."""
-    texts = trace.queries["text"]
-    ids = "i" + trace.queries["query_id"].astype(str)
-    return pd.factorize(("t" + texts).where(texts != "", ids))[0]

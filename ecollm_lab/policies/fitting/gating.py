@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.linalg import solve
 
 from ecollm_lab.models import Encoder
 from ecollm_lab.policies.fitting.learners import Queries
-from ecollm_lab.policies.gates import Answer, Gate, Reads, gate_features
-from ecollm_lab.records import LabError
+from ecollm_lab.policies.gates import Gate, Reads, gate_features, recorded_answers
 from ecollm_lab.traces import Trace
 
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
@@ -44,10 +42,15 @@ def fit_gate(
     """
     mean = np.nanmean(trace.array("quality"), axis=0)
     quality = trace.array("quality")[:, candidates]
-    rows, columns = np.nonzero(~np.isnan(quality))
-    features = _features(trace, candidates, (rows, columns), queries, encoder, reads)
+    columns, rows = np.nonzero(~np.isnan(quality.T))  # path by path
+    ask = recorded_answers(trace)
+    answers = [
+        answer
+        for at, column in enumerate(candidates)
+        for answer in ask(rows[columns == at], trace.path_ids[column])
+    ]
+    features = _known(gate_features(queries.embeddings[rows], answers, encoder, reads))
     target = quality[rows, columns] - mean[candidates][columns]
-    fold = queries.folds[rows]
     left_out = {ridge: np.zeros(len(target)) for ridge in RIDGES}
 
     def fits(mask: np.ndarray) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
@@ -57,9 +60,10 @@ def fit_gate(
         for ridge in RIDGES:
             yield ridge, centre, solve(gram + ridge * np.eye(len(gram)), projected, assume_a="pos")
 
-    for f in np.unique(fold) if len(np.unique(fold)) > 1 else ():
-        for ridge, centre, weights in fits(fold != f):
-            left_out[ridge][fold == f] = (features[fold == f] - centre) @ weights
+    for rest in queries.rest:
+        inside = rest[rows]
+        for ridge, centre, weights in fits(inside):
+            left_out[ridge][~inside] = (features[~inside] - centre) @ weights
     errors = {ridge: float(np.square(out - target).mean()) for ridge, out in left_out.items()}
     best = min(errors, key=errors.__getitem__)
     everything = np.ones(len(target), dtype=bool)
@@ -69,30 +73,7 @@ def fit_gate(
     return Gate(mean, centre, weights, reads), confidence, {"ridge": best, "errors": errors}
 
 
-def _features(
-    trace: Trace,
-    candidates: np.ndarray,
-    cells: tuple[np.ndarray, np.ndarray],
-    queries: Queries,
-    encoder: Encoder,
-    reads: Reads,
-) -> np.ndarray:
-    """Return the features of the answers in some (row, column) cells that have an answer."""
-    rows, columns = cells
-    paths = np.array(trace.path_ids, dtype=object)[candidates]
-    ids = np.array(trace.query_ids, dtype=object)
-    table = trace.outcomes.set_index(["query_id", "path_id"])
-    found = table.reindex(pd.MultiIndex.from_arrays([ids[rows], paths[columns]]))
-    words = found["answer"].fillna("").astype(str)
-    logprob = found["logprob"].astype(float) if "logprob" in found else [np.nan] * len(words)
-    answers = [Answer(*one) for one in zip(words, logprob, strict=True)]
-    dimension = encoder.encode([answers[0].text]).shape[1]
-    if dimension != queries.embeddings.shape[1]:
-        raise LabError(
-            f"The answers' embeddings have dimension {dimension}, the queries'"
-            f" {queries.embeddings.shape[1]}; give the encoder that made the queries'."
-        )
-    features = gate_features(queries.embeddings[rows], answers, encoder, reads)
-    known = ~np.isnan(features)
-    features = features[:, known.any(axis=0)]
-    return np.where(np.isnan(features), np.nanmean(features, axis=0), features)
+def _known(features: np.ndarray) -> np.ndarray:
+    """Return the features that some answers have, their means where one lacks them."""
+    some = features[:, ~np.isnan(features).all(axis=0)]
+    return np.where(np.isnan(some), np.nanmean(some, axis=0), some)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ecollm_lab.policies.fitting.radial import BANDWIDTHS, RIDGES, Basis
-from ecollm_lab.policies.predictors import (
-    ClusterMeans,
-    LowRank,
-    Neighbours,
-    Predictor,
-)
+from ecollm_lab.policies.fitting.bases import RANKS, RIDGES, Basis, ridge_fits
+from ecollm_lab.policies.predictors import ClusterMeans, Neighbours, Predictor
 
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 CLUSTERS = (2, 4, 8, 16, 32, 64)
-RANKS = (1, 2, 4, 8)
-LINEAR_RIDGES = (0.1, 1.0, 10.0, 100.0)
-FLAT = 1e12  # the ridge under which only path means are left
+BANDWIDTHS = (None, 0.1, 0.2, 0.4, 0.8)  # of radial features; None: linear ones
 TRUSTED = (0.75, 0.5, 0.25, 0.1)
-N_FOLDS = 5  # of the inner validation, by group of queries
+N_FOLDS = 10  # of the inner validation, by group of queries
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,31 +32,43 @@ class Queries:
         Shape (queries,), numbered from 0: queries of one group are left out together.
     seed
         Of folds and of k-means.
+    wide
+        The embeddings and, beside them, characteristics of the texts; None: not to be looked at.
+    basis
+        The only one that regressions may stand on, if any; all predictors then share its features.
 
     """
 
     embeddings: np.ndarray
     groups: np.ndarray
     seed: int = 0
+    wide: np.ndarray | None = None
+    basis: Basis | None = None
+
+    def bases(self, bandwidths: Sequence[float | None]) -> list[Basis]:
+        """Return a basis for each bandwidth, and a linear one of all that may be looked at."""
+        if self.basis:
+            return [self.basis]
+        wide = [] if self.wide is None else [Basis.of(self.wide, None)]
+        return [Basis.of(self.embeddings, h) for h in bandwidths] + wide
 
     @cached_property
-    def bases(self) -> list[Basis]:
-        """Radial features, one basis a bandwidth."""
-        return [Basis.of(self.embeddings, self.groups, bandwidth) for bandwidth in BANDWIDTHS]
+    def rest(self) -> list[np.ndarray]:
+        """The queries outside each fold, shape (queries,) each; folds are of about equal size."""
+        size = np.bincount(self.groups)
+        order = np.random.default_rng(self.seed).permutation(len(size))
+        fold, filled = np.zeros(len(size), dtype=int), np.zeros(min(N_FOLDS, len(size)))
+        for group in order[np.argsort(-size[order], kind="stable")]:
+            fold[group] = filled.argmin()
+            filled[fold[group]] += size[group]
+        return [fold[self.groups] != f for f in range(len(filled)) if len(filled) > 1]
 
-    def on(self, basis: Basis | None) -> Queries:
-        """Return the same queries with one basis, so that all predictors share its features."""
-        if basis is None:
-            return self
-        same = Queries(self.embeddings, self.groups, self.seed)
-        same.__dict__["bases"] = [basis]
-        return same
-
-    @cached_property
-    def folds(self) -> np.ndarray:
-        """The fold of each query, shape (queries,)."""
-        rng = np.random.default_rng(self.seed)
-        return rng.permutation(self.groups.max() + 1)[self.groups] % N_FOLDS
+    def left_out(self, table: np.ndarray) -> np.ndarray:
+        """Return the path means of the other folds, shape (queries, paths)."""
+        out = np.broadcast_to(table.mean(axis=0), table.shape).copy()
+        for rest in self.rest:
+            out[~rest] = table[rest].mean(axis=0)
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +80,11 @@ class Fit:
     predictor
         Of one number per path.
     left_out
-        The same for each training query from other groups of queries alone, (queries, paths).
+        The same for each training query from other folds of queries alone, (queries, paths).
     details
         How it was tuned; "errors" has the left-out error of every candidate.
     basis
-        Of a radial regression: the one it chose.
+        Of a regression: the one it chose.
 
     """
 
@@ -93,32 +98,80 @@ Learner = Callable[[Queries, np.ndarray, bool], Fit]
 """Fits a table (queries, paths), where True says that only differences between paths matter."""
 
 
-def error_of(wrong: np.ndarray, between: bool) -> float:
-    """Return the mean squared error, of differences between paths alone where asked."""
-    if between:
-        wrong = wrong - wrong.mean(axis=1, keepdims=True)
-    return float(np.square(wrong).mean())
+def squares_of(wrong: np.ndarray, between: bool) -> float:
+    """Return the sum of squared errors, of differences between paths alone where asked."""
+    return float(np.square(wrong - wrong.mean(axis=1, keepdims=True) * between).sum())
 
 
-def radial(queries: Queries, table: np.ndarray, between: bool) -> Fit:
-    """Fit a ridge regression on radial features of the embedding."""
+def best_ridge(queries: Queries, table: np.ndarray, between: bool) -> Fit:
+    """Fit the ridge regression with the least error: linear or radial, of few directions or all.
+
+    Of quality, the deviations from the path means are trusted only as far as that serves choices.
+    """
+    fit = _ridge(queries, table, between, BANDWIDTHS, (None,))
+    basis = fit.basis
+    if not between or basis is None or not queries.rest:
+        return fit
+    few = _ridge(replace(queries, basis=basis), table, between, (), RANKS)
+    errors = fit.details["errors"] | few.details["errors"]
+    if min(few.details["errors"].values()) < min(fit.details["errors"].values()):
+        fit = few
+    flat = queries.left_out(table)
+    trust = trusted(fit.left_out, flat, table)
+    details = fit.details | {"trust": trust, "errors": errors}
+    which = (details["ridge"],), (details["rank"],)
+    _, mean, weights = next(ridge_fits(basis.coordinates, table, *which))
+    predictor = basis.predictor(mean, trust * weights)
+    return Fit(predictor, flat + trust * (fit.left_out - flat), details, basis)
+
+
+def linear(queries: Queries, table: np.ndarray, between: bool) -> Fit:
+    """Fit a linear function of the embedding."""
+    return _ridge(queries, table, between, (None,), (None,))
+
+
+def factors(queries: Queries, table: np.ndarray, between: bool) -> Fit:
+    """Fit a linear function of the embedding through few directions."""
+    return _ridge(queries, table, between, (None,), RANKS)
+
+
+def _ridge(
+    queries: Queries,
+    table: np.ndarray,
+    between: bool,
+    bandwidths: Sequence[float | None],
+    ranks: tuple[int | None, ...],
+) -> Fit:
+    """Fit the ridge regression that has the least left-out error."""
+    bases = queries.bases(bandwidths)
     errors: dict[tuple[Any, ...], float] = {}
-    best, left_out = (queries.bases[0], RIDGES[0]), table
-    for basis in queries.bases:
-        for ridge in RIDGES:
-            predicted = basis.left_out(table, ridge)
-            error = error_of(predicted - table, between)
-            if not errors or error < min(errors.values()):
-                best, left_out = (basis, ridge), predicted
-            errors[basis.bandwidth, ridge] = error
-    basis, ridge = best
-    details = {"bandwidth": basis.bandwidth, "ridge": ridge, "trust": 1.0, "errors": errors}
-    if not between:
-        return Fit(basis.predictor(table, ridge), left_out, details, basis)
-    mean, flat = table.mean(axis=0), basis.left_out(table, FLAT)
-    details["trust"] = trust = trusted(left_out, flat, table)
-    fitted = basis.predictor(mean + trust * (table - mean), ridge)
-    return Fit(fitted, flat + trust * (left_out - flat), details, basis)
+    for i, basis in enumerate(bases):
+        for _, wrong, found in _left_out(queries, basis, table, RIDGES, ranks):
+            key = i, *found
+            errors[key] = errors.get(key, 0.0) + squares_of(wrong, between) / table.size
+    at, ridge, rank = min(errors, key=errors.__getitem__, default=(0, RIDGES[-1], ranks[0]))
+    basis, left_out = bases[at], queries.left_out(table)
+    for rest, wrong, _ in _left_out(queries, basis, table, (ridge,), (rank,)):
+        left_out[~rest] = table[~rest] + wrong
+    _, mean, weights = next(ridge_fits(basis.coordinates, table, (ridge,), (rank,)))
+    named = {(*bases[i].kind, *found): error for (i, *found), error in errors.items()}
+    names = ("reads", "bandwidth", "ridge", "rank")
+    details = dict(zip(names, (*basis.kind, ridge, rank), strict=True)) | {"errors": named}
+    return Fit(basis.predictor(mean, weights), left_out, details, basis)
+
+
+def _left_out(
+    queries: Queries,
+    basis: Basis,
+    table: np.ndarray,
+    ridges: tuple[float, ...],
+    ranks: tuple[int | None, ...],
+) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[float, int | None]]]:
+    """Yield the rest of a fold, the errors of those left out, and their ridge and rank."""
+    x = basis.coordinates
+    for rest in queries.rest:
+        for found, mean, weights in ridge_fits(x[rest], table[rest], ridges, ranks):
+            yield rest, x[~rest] @ weights + mean - table[~rest], found
 
 
 def trusted(left_out: np.ndarray, flat: np.ndarray, table: np.ndarray) -> float:
@@ -164,30 +217,6 @@ def clusters(queries: Queries, table: np.ndarray, between: bool) -> Fit:
     return _tuned(candidates or [{"n_clusters": 1}], fit, queries, table, between)
 
 
-def factors(queries: Queries, table: np.ndarray, between: bool) -> Fit:
-    """Fit a linear function of the embedding through few directions."""
-    candidates = [{"ridge": ridge, "rank": rank} for rank in RANKS for ridge in LINEAR_RIDGES]
-    return _tuned(candidates, _linear, queries, table, between)
-
-
-def linear(queries: Queries, table: np.ndarray, between: bool) -> Fit:
-    """Fit a linear function of the embedding."""
-    return _tuned([{"ridge": ridge} for ridge in LINEAR_RIDGES], _linear, queries, table, between)
-
-
-def _linear(x: np.ndarray, y: np.ndarray, ridge: float, rank: int | None = None) -> LowRank:
-    centre, mean = x.mean(axis=0), y.mean(axis=0)
-    u, s, vt = np.linalg.svd(x - centre, full_matrices=False)
-    weights = (vt.T * (s / (s**2 + ridge))) @ (u.T @ (y - mean))
-    if rank is None:
-        return LowRank(mean - centre @ weights, weights, np.eye(len(mean)))
-    fitted = (x - centre) @ weights
-    # where many paths are alike, LAPACK's own SVD of this may not converge
-    paths = np.linalg.eigh(fitted.T @ fitted)[1][:, ::-1][:, :rank].T
-    queries = weights @ paths.T
-    return LowRank(mean - centre @ queries @ paths, queries, paths)
-
-
 def _tuned(
     candidates: list[dict[str, Any]],
     fit: Callable[..., Predictor],
@@ -196,15 +225,14 @@ def _tuned(
     between: bool,
 ) -> Fit:
     """Return the candidate with the least left-out error."""
-    fold, x = queries.folds, queries.embeddings
+    x = queries.embeddings
     errors: dict[tuple[Any, ...], float] = {}
-    best, left_out = candidates[0], table
+    best, left_out = candidates[0], queries.left_out(table)
     for candidate in candidates:
-        predicted = np.broadcast_to(table.mean(axis=0), table.shape).copy()
-        for f in np.unique(fold) if len(np.unique(fold)) > 1 else ():
-            rest = fold != f
+        predicted = queries.left_out(table)
+        for rest in queries.rest:
             predicted[~rest] = fit(x[rest], table[rest], **candidate).predict(x[~rest])
-        error = error_of(predicted - table, between)
+        error = squares_of(predicted - table, between) / table.size
         if not errors or error < min(errors.values()):
             best, left_out = candidate, predicted
         errors[tuple(candidate.values())] = error
