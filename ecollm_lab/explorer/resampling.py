@@ -18,6 +18,14 @@ FRONT, AMBIGUOUS, DOMINATED, UNKNOWN = range(4)
 UNIT, MISSING = 32767, -32768  # resampled qualities as integers: their unit, and "no outcome"
 
 
+def paths_first(table: np.ndarray) -> np.ndarray:
+    """Return (queries, paths) as an array (paths, queries), block by block, which is quicker."""
+    turned = np.empty(table.shape[::-1])
+    for start in range(0, len(table), 128):
+        turned[:, start : start + 128] = table[start : start + 128].T
+    return turned
+
+
 def mean(table: np.ndarray) -> np.ndarray:
     """Return the mean over queries of (paths, queries), NaN where there is none."""
     total = table.sum(axis=1)

@@ -140,7 +140,7 @@ class Board:
         self.stages, self.parts = _stages(self.path_ids)
         self.placement = np.array(path_ids.path_placements(trace), dtype=object)
         self.quality, self.cost, self.latency = (
-            np.ascontiguousarray(trace.array(c).T) for c in ("quality", "cost_usd", "latency_s")
+            resampling.paths_first(trace.array(c)) for c in ("quality", "cost_usd", "latency_s")
         )
         queries = trace.queries
         self.labels = {

@@ -74,8 +74,7 @@ class Trace:
             unknown, or `outcomes` gives one query two texts, kinds or splits.
 
         """
-        frame = tables.checked(outcomes)
-        cells = tables.Cells.of(frame)
+        frame, cells = tables.checked(outcomes)
         if queries is None:
             queries = tables.queries_in(frame, cells)
         table = tables.checked_queries(queries, cells.query_ids)

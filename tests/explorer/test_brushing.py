@@ -127,7 +127,7 @@ def test_insisting_on_a_component_drops_the_others_and_the_sentence_says_what_it
     assert all(path in having(view, other) for path in seen.drawn()["within"])
     gap = view.quality[after] - view.quality[before]
     said = seen.text("sentence")
-    assert f"against {view.path_ids[before]}, which would win with" in said
+    assert f"{view.path_ids[before]} no longer wins; against it" in said
     assert f"quality {'+' if gap > 0 else '−'}{abs(gap):.3f}" in said
     seen.click("undo")
     assert "Without" not in seen.text("sentence")

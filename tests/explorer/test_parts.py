@@ -44,8 +44,8 @@ def dropping(trace, slo, dropped):
         (
             SLO(),
             {"0": ["hyde"]},
-            "Without hyde (stage 0), against hyde/bm25-1/none/m, which would win with it: quality"
-            " −0.300; cost −50 %; latency −50 %.",
+            "Without hyde (stage 0) hyde/bm25-1/none/m no longer wins; against it: quality −0.300;"
+            " cost −50 %; latency −50 %.",
         ),
         (SLO(0.3), {"0": ["hyde"]}, "Without hyde (stage 0): the same path wins as with it."),
         (
@@ -56,8 +56,8 @@ def dropping(trace, slo, dropped):
         (
             SLO(),
             {"0": ["hyde"], "1": ["bm25-1"]},
-            "Without hyde (stage 0) and bm25-1 (stage 1), against hyde/bm25-1/none/m, which would"
-            " win with them: quality −0.800; cost −75 %; latency −75 %.",
+            "Without hyde (stage 0) and bm25-1 (stage 1) hyde/bm25-1/none/m no longer wins; against"
+            " it: quality −0.800; cost −75 %; latency −75 %.",
         ),
     ],
 )

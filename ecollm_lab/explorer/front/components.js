@@ -65,7 +65,7 @@ function dropping(p, slo, { chosen }) {
   if (best === chosen) return chosen === null ? "" : `${without}: the same path wins as with ${names.length === 1 ? "it" : "them"}.`;
   const them = names.length === 1 ? "it" : "them";
   return chosen === null ? `${without} no path is left; with ${them} ${p.paths[best]} would win.`
-    : `${without}, against ${p.paths[best]}, which would win with ${them}: ${trade(p, best, chosen)}.`;
+    : `${without} ${p.paths[best]} no longer wins; against it: ${trade(p, best, chosen)}.`;
 }
 
 // `colourOf` gives a component its colour in the plots, if it has one; `brushed` are the paths that are selected there.
@@ -73,7 +73,7 @@ function componentsHtml(p, slo, decision, colourOf, brushed) {
   const stages = componentsOf(p, slo, decision);
   if (!stages.length) return `<p class="ecl-dim">The path ids of this trace are not made of stages that differ, so there is nothing to compare here.</p>`;
   const bar = (share, name) => `<span class="ecl-bar" title="${name}: ${percent(share)}"><i style="width:${100 * share}%"></i></span>${percent(share)}`;
-  const [low, high] = extent(finite(p.quality)), place = (q) => 100 * (q - low) / Math.max(high - low, 1e-9);
+  const ends = finite(stages.flatMap((one) => one.list.flatMap((c) => [c.mean, c.low, c.high]))), [low, high] = extent(ends), place = (q) => 100 * (q - low) / Math.max(high - low, 1e-9);
   const ofBrushed = (stage, slug) => [...brushed].filter((i) => p.parts[i][stage] === slug).length / brushed.size;
   const rows = (one) => one.list.map((c) => {
     const colour = colourOf(one.stage, c.slug), mark = colour ? `<span style="color:${colour}">■</span> ` : "", slug = escaped(c.slug);
@@ -84,7 +84,7 @@ function componentsHtml(p, slo, decision, colourOf, brushed) {
       <th scope="row"><button class="ecl-keep" aria-pressed="${c.kept}" title="${c.kept ? "drop" : "take back"} ${slug}">${c.kept ? "✓" : "✕"} ${mark}${cut(c.slug, 26)}</button></th>
       <td><button class="ecl-brush" title="select the paths with ${slug}: ringed in the plots, listed in the table">${bar(c.feasible, "of the feasible paths")}</button></td>
       <td>${bar(c.front, "of the front")}</td>${brushed ? `<td>${bar(ofBrushed(one.stage, c.slug), "of the selected paths")}</td>` : ""}
-      <td>${mean}</td><td>${escaped(insisting(p, decision, c))}${alone ? ` <button class="ecl-only" title="drop all others of this stage">only ${cut(c.slug, 26)}</button>` : ""}</td></tr>`;
+      <td>${mean}</td><td>${escaped(insisting(p, decision, c))}${alone ? ` <button class="ecl-only" aria-label="only ${slug}" title="drop all others of this stage">only</button>` : ""}</td></tr>`;
   }).join("");
   return `<div class="ecl-stages">${stages.map((one) => `<table class="ecl-grid"><caption>${escaped(one.name)}</caption><thead><tr><th>component</th>
     <th>of feasible</th><th>of front</th>${brushed ? "<th>of selection</th>" : ""}<th>mean quality</th><th>to insist on it</th></tr></thead><tbody>${rows(one)}</tbody></table>`).join("")}</div>

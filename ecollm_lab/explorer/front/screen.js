@@ -399,8 +399,8 @@ function mount(root, store) {
       const key = JSON.stringify([p.key, local.sort, local.down, local.search, s.columns, local.brushed && [...local.brushed]]);
       if (local.tabShown === `paths${key}`) return;
       local.tabShown = `paths${key}`;
-      const [html, count] = tableHtml(p, local, s.columns), search = panel.querySelector(".ecl-search"), focused = search && document.activeElement === search;
-      const part = local.brushed ? ` ${escaped(local.brushedBy)} <button data-take="unbrush">all paths</button>` : "";
+      const [html, count, more] = tableHtml(p, local, s.columns), search = panel.querySelector(".ecl-search"), focused = search && document.activeElement === search;
+      const part = local.brushed ? ` ${escaped(local.brushedBy)}.${more} <button data-take="unbrush">all paths</button>` : `.${more}`;
       if (!search) setHtml(panel, `<div class="ecl-row"><input class="ecl-search" type="search" placeholder="search paths" aria-label="search paths"><span class="ecl-count"></span>
         <button data-take="table" title="these rows and columns">CSV</button></div>${columnsHtml(fixed.columns, s.columns)}<div class="ecl-rows"></div>`);
       const box = panel.querySelector(".ecl-search");
@@ -486,7 +486,7 @@ function mount(root, store) {
     } else if (target.matches("select[data-key]")) change({ [target.dataset.key]: target.value }, `${target.dataset.key}: ${target.selectedOptions[0].textContent}`);
     else if (target.matches("[data-show]")) {
       const show = $$("[data-show]").filter((node) => node.checked).map((node) => node.dataset.show);
-      change({ show }, `show ${show.join(" and ") || "neither dominated paths nor those beyond a limit"}`);
+      change({ show }, `show ${show.join(", ") || "neither dominated paths nor those beyond a limit"}`);
     }
   });
   root.addEventListener("click", (event) => {

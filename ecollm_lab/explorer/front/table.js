@@ -38,7 +38,7 @@ function tableHtml(p, order, columns) {
   const body = rows.slice(0, MOST_ROWS).map((i) => `<tr data-path="${i}"><th scope="row"><button class="ecl-pick">${cut(p.paths[i], 90)}</button></th>
     ${shown.map(([name, column]) => `<td${name === "state" ? ` class="ecl-verdict"` : ""}>${column.cell ? column.cell(p, i) : cut(column.value(p, i), 60)}</td>`).join("")}</tr>`).join("");
   const more = rows.length > MOST_ROWS ? ` The first ${MOST_ROWS} are listed; search for others.` : "";
-  return [`<table class="ecl-grid ecl-paths"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`, `${plural(rows.length, "path")}.${more}`];
+  return [`<table class="ecl-grid ecl-paths"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`, plural(rows.length, "path"), more];
 }
 
 // Checkboxes for the columns that there are.
