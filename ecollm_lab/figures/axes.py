@@ -67,6 +67,24 @@ def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
     return (1000.0, "ms") if len(found) and np.median(found) < 1 else (1.0, "s")
 
 
+def cost_unit(usd: Iterable[float]) -> tuple[float, str]:
+    """Return what to multiply US dollars per query by, and the unit.
+
+    Costs are per million queries where the median is below a thousandth of a dollar per 1,000.
+
+    Examples
+    --------
+    >>> cost_unit([2e-6, 5e-3]), cost_unit([1e-7, 2e-7])
+    ((1000.0, 'USD per 1,000 queries'), (1000000.0, 'USD per million queries'))
+
+    """
+    found = np.asarray(list(usd), dtype=float)
+    found = found[np.isfinite(found)]
+    if len(found) and 0 < 1000 * np.median(found) < 0.001:
+        return 1e6, "USD per million queries"
+    return 1000.0, "USD per 1,000 queries"
+
+
 def quality_range(*values: pd.Series | np.ndarray) -> list[float]:
     """Return a range for a quality axis that holds all values, with some room, within [0, 1].
 

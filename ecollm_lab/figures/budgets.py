@@ -7,11 +7,18 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.axes import error_bars, lifted, log_axis, mark_zero, time_unit
+from ecollm_lab.figures.axes import (
+    cost_unit,
+    error_bars,
+    lifted,
+    log_axis,
+    mark_zero,
+    quality_range,
+    time_unit,
+)
 from ecollm_lab.figures.style import (
     BLUE,
     CHOSEN,
-    COST,
     FAINT,
     PALETTE,
     RED,
@@ -116,16 +123,17 @@ def plot_samples(fronts: pd.DataFrame, source: str) -> go.Figure:
         ("failed", whole["status"] == "failed", RED, "square"),
     )
     figure = make_subplots(1, 1)
-    costs, zero = lifted(1000 * whole["cost_usd"])
+    factor, unit = cost_unit(whole["cost_usd"])
+    costs, zero = lifted(factor * whole["cost_usd"])
     if zero is not None:
         mark_zero(figure, zero, 1)
-    whole = whole.assign(usd_per_1k=1000 * whole["cost_usd"], at=costs)
+    whole = whole.assign(spent=factor * whole["cost_usd"], at=costs)
     card = (
-        "<b>%{customdata[0]}</b><br>quality %{y:.3f}<br>%{customdata[4]:.4g} USD per 1,000"
-        " queries<br>%{customdata[1]} outcomes<br>on the front with probability"
+        f"<b>%{{customdata[0]}}</b><br>quality %{{y:.3f}}<br>%{{customdata[4]:.4g}} {unit}"
+        "<br>%{customdata[1]} outcomes<br>on the front with probability"
         " %{customdata[2]:.2f}<br>%{customdata[3]}<extra></extra>"
     )
-    columns = ["path_id", "n", "front_probability", "because", "usd_per_1k"]
+    columns = ["path_id", "n", "front_probability", "because", "spent"]
     for name, mask, colour, symbol in kinds:
         part = whole[mask]
         if part.empty:
@@ -141,8 +149,9 @@ def plot_samples(fronts: pd.DataFrame, source: str) -> go.Figure:
             customdata=part[columns].to_numpy(),
             hovertemplate=card,
         )
-    figure.update_xaxes(log_axis(costs, COST))
-    figure.update_yaxes(title="estimated quality, 90 % interval", range=[-0.03, 1.03])
+    figure.update_xaxes(log_axis(costs, f"cost ({unit}, log)"))
+    shown = quality_range(whole["quality"], whole["quality_low"], whole["quality_high"])
+    figure.update_yaxes(title="estimated quality, 90 % interval", range=shown)
     return finish(figure, "Where did the outcomes go? (larger = more)", source)
 
 
@@ -182,5 +191,6 @@ def plot_tightening(fronts: pd.DataFrame, source: str) -> go.Figure:
         )
     axis = log_axis(factor * shown["latency_s"], f"mean latency ({unit}, log)")
     figure.update_xaxes(axis, matches="x")
-    figure.update_yaxes(title="estimated quality, 90 % interval", range=[-0.03, 1.03], row=1, col=1)
+    ends = quality_range(shown["quality"], shown["quality_low"], shown["quality_high"])
+    figure.update_yaxes(title="estimated quality, 90 % interval", range=ends, row=1, col=1)
     return finish(figure, "How does the front tighten as outcomes come in?", source)

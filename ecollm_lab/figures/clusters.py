@@ -158,8 +158,9 @@ def _best(trace: Trace, rows: np.ndarray) -> int:
 
 MOST_NUMBERS = 30  # columns that have room for a number in each cell
 NOTHING = "none"  # the component of a stage that does nothing
-# pixels of a letter of a tick, those that all columns share at 1,200, and letters of a turned name
-_LETTER, _ROOM, _LONGEST = 5.6, 740, 60
+# pixels of a letter of a tick, at most and in a long name; those that all columns share at 1,200;
+# letters of a turned name
+_LETTER, _NARROW, _ROOM, _LONGEST = 5.6, 4.8, 740, 60
 
 
 def plot_cluster_winners(frame: pd.DataFrame, source: str) -> go.Figure:
@@ -243,11 +244,11 @@ def _ticks(paths: list[str], overall: str) -> tuple[dict[str, Any], int]:
     widest = max(len(part) for part in itertools.chain(*lines))
     upright = _LETTER * widest * len(paths) <= _ROOM
     if upright:
-        text, foot = ["<br>".join(parts) for parts in lines], 62 + 16 * max(map(len, lines))
+        text, foot = ["<br>".join(parts) for parts in lines], 78 + 16 * max(map(len, lines))
     else:
         names = [" · ".join(p for p in parts if p != NOTHING) or NOTHING for parts in lines]
         text = [plain(name, _LONGEST) for name in names]
-        foot = 62 + int(_LETTER * max(map(len, text)))
+        foot = 62 + int(_NARROW * (max(map(len, text)) + len(" (best of all)")))
     best = "<br><b>best of all</b>" if upright else " <b>(best of all)</b>"
     text = [one + best * (path == overall) for one, path in zip(text, paths, strict=True)]
     return {
@@ -255,7 +256,7 @@ def _ticks(paths: list[str], overall: str) -> tuple[dict[str, Any], int]:
         "ticktext": text,
         "tickangle": 0 if upright else -90,
         "tickfont": {"size": 10},
-    }, foot + (16 if upright else int(_LETTER * len("(best of all)")))
+    }, foot
 
 
 def _lines(path: str) -> list[str]:

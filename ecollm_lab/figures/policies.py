@@ -8,8 +8,15 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.axes import QualityAxis, error_bars, lifted, log_axis, mark_zero
-from ecollm_lab.figures.style import COST, QUALITY, finish, legend_aside, policy_look
+from ecollm_lab.figures.axes import (
+    QualityAxis,
+    cost_unit,
+    error_bars,
+    lifted,
+    log_axis,
+    mark_zero,
+)
+from ecollm_lab.figures.style import QUALITY, finish, legend_aside, policy_look
 
 BOUNDS = ("oracle", "random")  # policies that bound the others: drawn as lines across
 
@@ -35,18 +42,21 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
         1, len(names), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles
     )
     axis = QualityAxis.over(frame["quality"], frame["quality_low"], frame["quality_high"])
-    heights = axis.placed(frame).assign(delivered=frame["quality"])
+    factor, unit = cost_unit(frame["cost_usd"])
+    spent = factor * frame["cost_usd"]
+    said = spent.map("{:.4g} ".format) + unit
+    heights = axis.placed(frame).assign(delivered=frame["quality"], spent=spent, said=said)
     for column, name in enumerate(names, start=1):
         panel = heights[heights["prefer"] == name].set_index("policy", drop=False)
-        costs, zero = lifted(1000 * panel["cost_usd"])
-        panel = panel.assign(at=costs, usd_per_1k=1000 * panel["cost_usd"])
+        costs, zero = lifted(panel["spent"])
+        panel = panel.assign(at=costs)
         if zero is not None:
             mark_zero(figure, zero, column)
         for policy in (policy for policy in BOUNDS if policy in panel.index):
             _add_bound(figure, panel, policy, column)
         for policy in panel.index[~panel.index.isin(BOUNDS)]:
             _add_policy(figure, panel[panel["policy"] == policy], policy, column)
-        figure.update_xaxes(log_axis(costs, COST), row=1, col=column)
+        figure.update_xaxes(log_axis(costs, f"cost ({unit}, log)"), row=1, col=column)
     axis.set(figure, frame, QUALITY, columns=len(names))
     title = "What does each policy deliver on queries it has not seen?"
     return legend_aside(finish(figure, title, source))
@@ -64,16 +74,13 @@ def _add_bound(figure: go.Figure, panel: pd.DataFrame, policy: str, column: int)
         line={"dash": look.dash, "color": look.colour, "width": 1.5},
         row=1,
         col=column,
-        hovertemplate=(
-            f"{policy}: quality {row['delivered']:.3f}, {row['usd_per_1k']:.4g} USD per 1,000"
-            "<extra></extra>"
-        ),
+        hovertemplate=(f"{policy}: quality {row['delivered']:.3f}, {row['said']}<extra></extra>"),
     )
 
 
 def _add_policy(figure: go.Figure, part: pd.DataFrame, policy: str, column: int) -> None:
     look, size = policy_look(policy), 16 if policy == "ours" else 10
-    facts = ["latency_s", "slo_violation_rate", "regret", "usd_per_1k", "delivered"]
+    facts = ["latency_s", "slo_violation_rate", "regret", "said", "delivered"]
     figure.add_scatter(
         x=part["at"],
         y=part["quality"],
@@ -85,9 +92,9 @@ def _add_policy(figure: go.Figure, part: pd.DataFrame, policy: str, column: int)
         error_y=error_bars(part, "quality"),
         customdata=part.reindex(columns=facts).to_numpy(),
         hovertemplate=(
-            f"{policy}<br>quality %{{customdata[4]:.3f}}<br>%{{customdata[3]:.4g}} USD per 1,000"
-            " queries<br>%{customdata[0]:.3f} s mean<br>violations"
-            " %{customdata[1]:.1%}<br>regret %{customdata[2]:.3f}<extra></extra>"
+            f"{policy}<br>quality %{{customdata[4]:.3f}}<br>%{{customdata[3]}}<br>"
+            "%{customdata[0]:.3f} s mean<br>violations %{customdata[1]:.1%}<br>regret"
+            " %{customdata[2]:.3f}<extra></extra>"
         ),
         row=1,
         col=column,

@@ -89,7 +89,6 @@ STAGES = {
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 NO_UPLOAD = ["sendChartToCloud"]  # plotly's button that would upload the figure
 QUALITY = "quality (share of facts stated, higher is better)"
-COST = "cost (USD per 1,000 queries, log)"
 FOOT = 58  # pixels between the lowest axis and the source line
 SMALL, SMALLEST = 11, 9  # the size of small text, and of the smallest
 _FILE_TYPE = re.compile(r"[-.](bf16|f16|f32|i?q\d\w*)$", re.IGNORECASE)

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.axes import log_axis, quality_range, time_unit
+from ecollm_lab.figures.axes import cost_unit, log_axis, quality_range, time_unit
 from ecollm_lab.figures.choices import BY_KIND, GREEDY, MODEL_ONLY, SINGLE, WHOLE, Choices
 from ecollm_lab.figures.style import (
     FAINT,
@@ -141,7 +141,7 @@ def plot_whole_paths(frame: pd.DataFrame, source: str) -> go.Figure:
         part = frame[frame["limit"] == limit]
         factor, unit = time_unit(part["budget"])
         if limit == "cost_usd":
-            factor, unit = 1000.0, "USD per 1,000 queries"
+            factor, unit = cost_unit(part["budget"])
         part = part.assign(budget=factor * part["budget"], unit=unit)
         _add_choices(figure, part, column)
         _add_gains(figure, part, kinds, column)
