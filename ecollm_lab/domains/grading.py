@@ -63,7 +63,7 @@ def grade(query: Query, answer: str) -> float:
     months" nor by "1.14 months", and "5 degrees" not by "-5 degrees". The fact `"<refusal>"` is
     stated by an answer that says that it does not know. A fact that begins with `"<choice>"` is one
     of the things that the question itself names, as the better of two products: it counts only in
-    an answer that states another fact too, so that repeating the question earns nothing.
+    an answer that states all other facts, since repeating the question must earn nothing.
 
     An `action` counts as one more fact: the first JSON object in the answer must be equal to it,
     whatever the order of its keys. An answer that states one of the query's `refutes` scores 0.
@@ -81,10 +81,10 @@ def grade(query: Query, answer: str) -> float:
     stated = [states(answer, fact) for fact in query.facts if not fact.startswith(CHOICE)]
     if query.action:
         stated.append(_same(first_object(answer), json.loads(query.action)))
-    if not any(stated):
-        return 0.0
-    stated += [states(answer, fact) for fact in query.facts if fact.startswith(CHOICE)]
-    return sum(stated) / len(stated)
+    founded = bool(stated) and all(stated)
+    choices = [fact for fact in query.facts if fact.startswith(CHOICE)]
+    stated += [founded and states(answer, fact) for fact in choices]
+    return sum(stated) / len(stated) if stated else 0.0
 
 
 def states(text: str, fact: str) -> bool:
