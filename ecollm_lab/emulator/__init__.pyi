@@ -7,3 +7,6 @@ from .domains import ExplorationOptions as ExplorationOptions
 from .domains import emulate_domain as emulate_domain
 from .emulator import Emulator as Emulator
 from .estimates import Estimates as Estimates
+from .measured_domains import measuring_domain as measuring_domain
+from .measuring import Measuring as Measuring
+from .measuring import Offer as Offer

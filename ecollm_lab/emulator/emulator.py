@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -94,30 +94,32 @@ class Emulator:
         good = ~np.isnan(self._tables[0])
         return (self._told.sum(axis=0) >= FAILURES) & ~good.any(axis=0)
 
-    def ask(self, n: int) -> list[Pair]:
+    def ask(self, n: int, among: Collection[str] | None = None) -> list[Pair]:
         """Return up to `n` (query_id, path_id) pairs to measure next; none when all were asked.
 
         While there are paths never asked, only those are returned, once each, so there may be fewer
         than n. Pairs on the same query stand together. A pair is asked once; tell its outcome
-        before long, for until then it counts for nothing.
+        before long, for until then it counts for nothing, or `withdraw` it. Where `among` names
+        paths, only those are asked about.
 
         Raises
         ------
         LabError
-            If n is below 1.
+            If n is below 1, or `among` names a path that is not explored.
 
         """
         if n < 1:
             raise LabError(f"n must be at least 1, got {n}.")
-        fresh = np.flatnonzero(~self._asked.any(axis=0))
+        within = self._among(among)
+        fresh = np.flatnonzero(~self._asked.any(axis=0) & within)
         if len(fresh):
-            return self._first_questions(self._rng.permutation(fresh)[:n])
+            return self._first_questions(self._rng.permutation(fresh)[:n], within)
         weights, given_up = self._weights(), self.given_up
         pairs: list[Pair] = []
         while len(pairs) < n:
             before = len(pairs)
-            for q in self._least_asked(-(-(n - len(pairs)) // PER_QUERY)):
-                left = np.flatnonzero(~self._asked[q] & ~given_up)
+            for q in self._least_asked(-(-(n - len(pairs)) // PER_QUERY), within):
+                left = np.flatnonzero(~self._asked[q] & ~given_up & within)
                 k = min(PER_QUERY, n - len(pairs), len(left))
                 if k:
                     pairs += self._take(q, self._paths_for(left, k, weights[self.labels[q]]))
@@ -129,6 +131,20 @@ class Emulator:
         }
         return sorted(pairs, key=lambda pair: (order[pair[0]], self._column[pair[1]]))
 
+    def _among(self, path_ids: Collection[str] | None) -> np.ndarray:
+        """Tell which paths may be asked about, shape (paths,)."""
+        if path_ids is None:
+            return np.ones(len(self.path_ids), dtype=bool)
+        if unknown := sorted(set(path_ids) - set(self.path_ids)):
+            raise LabError(f"The path {unknown[0]} is not among those explored.")
+        return np.isin(self.path_ids, list(path_ids))
+
+    def withdraw(self, pairs: Iterable[Pair]) -> None:
+        """Take back questions that will not be answered; told ones stay as they are."""
+        for query_id, path_id in pairs:
+            q, p = self._row[query_id], self._column[path_id]
+            self._asked[q, p] = self._told[q, p]
+
     def _paths_for(self, left: np.ndarray, k: int, weights: np.ndarray) -> np.ndarray:
         """Return k of the paths left for a query: first those that are behind, others by weight."""
         asked = self._asked.sum(axis=0)
@@ -138,9 +154,9 @@ class Emulator:
         others = self._rng.choice(rest, k - len(least), replace=False, p=share)
         return np.concatenate([least, others])
 
-    def _first_questions(self, paths: np.ndarray) -> list[Pair]:
+    def _first_questions(self, paths: np.ndarray, within: np.ndarray) -> list[Pair]:
         groups = [paths[i : i + PER_QUERY] for i in range(0, len(paths), PER_QUERY)]
-        queries = self._least_asked(len(groups))
+        queries = self._least_asked(len(groups), within)
         return [
             pair
             for i, group in enumerate(groups)
@@ -151,8 +167,8 @@ class Emulator:
         self._asked[q, columns] = True
         return [(self.query_ids[q], self.path_ids[p]) for p in columns]
 
-    def _least_asked(self, k: int) -> list[int]:
-        """Return up to k queries with something left to ask.
+    def _least_asked(self, k: int, within: np.ndarray) -> list[int]:
+        """Return up to k queries with something left to ask about the paths `within`.
 
         Those asked least come first, clusters by turns, chance among equals.
         """
@@ -163,7 +179,8 @@ class Emulator:
             rows = np.flatnonzero(self.labels == label)
             turn[rows[np.argsort(chance[rows])]] = (np.arange(len(rows)) + 0.5) / len(rows)
         order = np.lexsort((turn, count))
-        return [int(q) for q in order if count[q] < len(self.path_ids)][:k]
+        left = (~self._asked & within).any(axis=1)
+        return [int(q) for q in order if left[q]][:k]
 
     def _weights(self) -> np.ndarray:
         """Return each path's share of the questions per cluster, shape (clusters, paths)."""

@@ -39,7 +39,9 @@ def html(explorer: Explorer) -> str:
     policies = explorer.policy_marks
     if policies is not None:
         marks = add(marks, where, policies.rows(view)[1], policies.course(view, explorer.slo))
-    traits = {name: getattr(explorer, name) for name in ("fixed", "state", "forgotten")}
+    traits = {
+        name: getattr(explorer, name) for name in ("fixed", "state", "forgotten", "measuring")
+    }
     known = {
         "marks": marks,
         "views": {**explorer.views, where: explorer.tables(where)},

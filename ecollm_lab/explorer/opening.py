@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +12,16 @@ from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace, require_trace
 
+if TYPE_CHECKING:
+    from ecollm_lab.emulator import Measuring
+
 
 def explore(
     trace: Trace,
     other: Policy | Trace | SLO | None = None,
     *,
     policy: Policy | None = None,
+    measure: Measuring | None = None,
     embeddings: np.ndarray | None = None,
     state: Mapping[str, Any] | None = None,
 ) -> Explorer:
@@ -34,6 +38,10 @@ def explore(
         under this SLO.
     policy
         A fitted policy, where `other` is a trace or an SLO.
+    measure
+        Measures further outcomes where the picture is unsure, from the tab "measure" or with
+        `explorer.measure`: `measuring_domain(trace, ...)` with real models, or
+        `Measuring(emulator, run)`. `explorer.trace` grows with them.
     embeddings
         Unit embeddings of the trace's queries in order, shape (queries, dimension): adds a filter
         by cluster; the policy uses them too.
@@ -53,4 +61,6 @@ def explore(
         policy = other
     else:
         against = other
-    return Explorer(trace, policy, against=against, embeddings=embeddings, state=state)
+    return Explorer(
+        trace, policy, against=against, measure=measure, embeddings=embeddings, state=state
+    )

@@ -26,6 +26,7 @@ PURE = (
     "words.js",
     "marks.js",
     "compare.js",
+    "measure.js",
     "components.js",
     "table.js",
     "snapshots.js",
@@ -77,7 +78,7 @@ def html(data: Mapping[str, Any], fallback: str) -> str:
     Parameters
     ----------
     data
-        The explorer's traits: fixed, views, answers, marks, state, journey, forgotten.
+        The explorer's traits: fixed, views, answers, marks, measuring, state, journey, forgotten.
     fallback
         What is shown where scripts do not run.
 

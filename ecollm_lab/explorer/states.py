@@ -49,7 +49,7 @@ class State(Snapshot):
 
     version: Literal[1] = 1
     query_page: int = Field(default=0, ge=0)
-    tab: Literal["paths", "components", "queries", "policy", "journey", "take"] = "paths"
+    tab: Literal["paths", "components", "queries", "policy", "measure", "journey", "take"] = "paths"
     columns: list[str] = list(USUAL_COLUMNS)
     snapshots: dict[str, Snapshot] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,7 @@ class View:
         ]
         return {
             "queries": len(self.rows),
+            "outcomes": int(self.n.sum()),
             "n": _bytes(self.n),
             "quality": _bytes(self.quality),
             "low": _bytes(self.low),
@@ -135,20 +137,26 @@ class Board:
     """
 
     def __init__(self, trace: Trace, embeddings: np.ndarray | None = None) -> None:
-        self.trace = trace
         self.path_ids = trace.path_ids
         self.stages, self.parts = _stages(self.path_ids)
         self.placement = np.array(path_ids.path_placements(trace), dtype=object)
-        self.quality, self.cost, self.latency = (
-            resampling.paths_first(trace.array(c)) for c in ("quality", "cost_usd", "latency_s")
-        )
+        self._busy = RLock()
+        self.grow(trace)
         queries = trace.queries
         self.labels = {
             "split": queries["split"].astype(str).to_numpy(dtype=object),
             "kind": queries["kind"].astype(str).to_numpy(dtype=object),
             "cluster": _clusters(trace, embeddings),
         }
-        self._views: dict[tuple[str, ...], View] = {}
+
+    def grow(self, trace: Trace) -> None:
+        """Take in a trace of the same queries and paths with more outcomes."""
+        with self._busy:
+            self.trace = trace
+            self.quality, self.cost, self.latency = (
+                resampling.paths_first(trace.array(c)) for c in ("quality", "cost_usd", "latency_s")
+            )
+            self._views: dict[tuple[str, ...], View] = {}
 
     @property
     def choices(self) -> dict[str, list[str]]:
@@ -169,7 +177,11 @@ class Board:
             If a name is unknown or no query is in all of the parts asked for.
 
         """
-        key = (split, kind, cluster)
+        with self._busy:
+            return self._view((split, kind, cluster))
+
+    def _view(self, key: tuple[str, str, str]) -> View:
+        split, kind, cluster = key
         if key not in self._views:
             mask = np.ones(len(self.trace.query_ids), dtype=bool)
             for name, value in zip(FILTERS, key, strict=True):

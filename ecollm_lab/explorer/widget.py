@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import pandas as pd
 import traitlets as t
 
 from ecollm_lab import files
-from ecollm_lab.explorer import answers, exports, page, states
+from ecollm_lab.explorer import exports, page, states
+from ecollm_lab.explorer.answering import WHOLE, Answering
 from ecollm_lab.explorer.comparing import Against, compared
 from ecollm_lab.explorer.decision import Decision, decide
+from ecollm_lab.explorer.growth import Growth
 from ecollm_lab.explorer.library import shared_library
-from ecollm_lab.explorer.policy_marks import PolicyMarks, add, from_json
-from ecollm_lab.explorer.views import ANY, FILTERS, Board, View
+from ecollm_lab.explorer.policy_marks import PolicyMarks
+from ecollm_lab.explorer.views import FILTERS, Board, View
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 
-WHOLE = "|".join([ANY] * len(FILTERS))
-MOST_BYTES, MOST_ANSWERS = 12_000_000, 40  # of tables and answers that the browser keeps
+if TYPE_CHECKING:
+    from ecollm_lab.emulator import Measuring
+    from ecollm_lab.sweeps import Progress
+    from ecollm_lab.sweeps.job import Job
 
 
-class Explorer(anywidget.AnyWidget):
+class Explorer(Answering):
     """Limits on latency, cost and quality over the paths of a trace: what wins, and why.
 
     The browser decides and draws by itself; Python agrees with it (see `decision`). Nothing is
@@ -51,9 +53,7 @@ class Explorer(anywidget.AnyWidget):
     journey = t.Dict().tag(sync=True)
     forgotten: Any = t.List().tag(sync=True)
     fixed = t.Dict().tag(sync=True)
-    views = t.Dict().tag(sync=True)
-    answers = t.Dict().tag(sync=True)
-    marks = t.Dict().tag(sync=True)
+    measuring = t.Dict().tag(sync=True)
     library = t.Unicode().tag(sync=True)
     own = t.Unicode().tag(sync=True)
 
@@ -63,13 +63,16 @@ class Explorer(anywidget.AnyWidget):
         policy: Policy | None = None,
         *,
         against: Trace | SLO | None = None,
+        measure: Measuring | None = None,
         embeddings: np.ndarray | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
+        trace = trace if measure is None else measure.prepared(trace)
         self.trace, self.policy = trace, policy
         self.board = Board(trace, embeddings)
         self.policy_marks = None if policy is None else PolicyMarks(self.board, policy, embeddings)
         self.against = None if against is None else Against(self.board, against)
+        self.growth = None if measure is None else Growth(self, measure)
         whole = self.board.view()
         start = states.starting(whole)
         self.journey = {"at": 0, "steps": [["start", start]]}
@@ -77,7 +80,7 @@ class Explorer(anywidget.AnyWidget):
         looks = None if self.policy_marks is None else self.policy_marks.looks()
         name = None if policy is None else policy.name
         other = None if self.against is None else self.against.fixed()
-        named = {"policy": name, "policies": looks, "other": other}
+        named = {"policy": name, "policies": looks, "other": other, "measure": measure is not None}
         super().__init__(
             fixed={**self.board.fixed(), **page.constants(), **named},
             views={WHOLE: self.tables(WHOLE)},
@@ -174,6 +177,17 @@ class Explorer(anywidget.AnyWidget):
         pins = [*pins, path_id][-states.MOST_PINS :] if pinned else pins
         self._step(f"{'pinned' if pinned else 'unpinned'} {path_id}", pins=pins)
 
+    def measure(self, n: int = 20, scope: str = "emulator") -> Job[Progress]:
+        """Measure the next `n` outcomes in a thread, as the tab "measure" does; see `Growth.among`.
+
+        Call `result()` on what is returned to wait for the end, `stop()` to end it early: what was
+        measured is kept, in `trace` too. Raises `LabError` if nothing can be measured.
+        """
+        if self.growth is None:
+            raise LabError("Nothing measures for this explorer: explore(trace, measure=…).")
+        self.growth.offer(n, scope)
+        return self.growth.start()
+
     def undo(self) -> None:
         """Go back one step; at the start nothing happens."""
         self._go(self.journey["at"] - 1)
@@ -208,67 +222,22 @@ class Explorer(anywidget.AnyWidget):
                 f" {len(self.board.path_ids)} paths."
             )
 
-    # --- what the screen asks for
-
-    def _hear(self, content: dict[str, Any]) -> None:
-        if "ask" in content:
-            self._answer(str(content["ask"]))
-        elif "file" in content:
-            try:
-                text = self._written(content["file"].split("#")[0])
-            except LabError as error:
-                text = str(error)
-            self.send({"file": content["file"], "text": text})
-
-    def _answer(self, key: str) -> None:
-        """Compute what a key names and hand it to the screen: tables of queries, or an answer."""
-        what, _, rest = key.partition("|")
-        keep = {"view": self._keep_view, "marks": self._keep_marks}.get(what)
-        try:
-            if keep is not None:
-                keep(rest)
-                return
-            found = answers.answer(self.board, key, self.policy_marks)
-        except LabError as error:
-            found = {"error": str(error)}
-        kept = dict(list(self.answers.items())[-MOST_ANSWERS + 1 :])
-        self.answers = {**kept, key: found}
-
-    def tables(self, key: str) -> dict[str, Any]:
-        """Return what the screen needs of some queries: "SPLIT|KIND|CLUSTER"."""
-        where = key.split("|")
-        tables = self.board.view(*where).tables()
-        return tables if self.against is None else {**tables, "other": self.against.tables(*where)}
-
-    def _keep_view(self, key: str) -> None:
-        new = self.tables(key)
-        room = MOST_BYTES // max(len(new["replicates"]) * 2, 1)
-        others = [k for k in self.views if k not in (WHOLE, key)][-max(room - 2, 0) :]
-        self.views = {k: self.views[k] for k in (WHOLE, *others)} | {key: new}
-
-    def _keep_marks(self, key: str) -> None:
-        if self.policy_marks is None:
-            raise LabError("No policy was given to the explorer: explore(trace, policy).")
-        asked, *where = key.rsplit("|", len(FILTERS))
-        view, slo = self.board.view(*where), from_json(asked)
-        entry = [json.loads(asked), self.policy_marks.at(view, slo)]
-        self.marks = add(self.marks, "|".join(where), self.policy_marks.rows(view)[1], [entry])
-
     # --- what leaves it
 
     def to_csv(self, file: FilePath | str) -> FilePath:
         """Write `selection` as CSV."""
-        return files.write(self._written("csv"), file)
+        return files.write(self.written("csv"), file)
 
     def to_toml(self, file: FilePath | str) -> FilePath:
         """Write SLO, chosen path, what is expected of it and provenance as TOML, for serving."""
-        return files.write(self._written("toml"), file)
+        return files.write(self.written("toml"), file)
 
     def to_html(self, file: FilePath | str) -> FilePath:
         """Write one file that works offline: the same screen, with what was computed so far."""
-        return files.write(self._written("html"), file)
+        return files.write(self.written("html"), file)
 
-    def _written(self, what: str) -> str:
+    def written(self, what: str) -> str:
+        """Return what leaves the explorer as text: "csv", "code", "toml" or "html"."""
         return exports.written(self, what)
 
     def fallback(self) -> str:

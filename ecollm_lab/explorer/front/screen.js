@@ -1,7 +1,7 @@
 // The screen: controls, plot, card and tables around one state. It decides, draws and explains by itself;
 // a kernel is asked only for what needs a computation (other queries, texts, a policy's replay, files).
 
-const TABS = { paths: "paths", components: "components", queries: "queries behind the path", policy: "policy replay", journey: "journey and snapshots", take: "take it with you" };
+const TABS = { paths: "paths", components: "components", queries: "queries behind the path", policy: "policy replay", measure: "measure more", journey: "journey and snapshots", take: "take it with you" };
 const CHOICES = { prefer: [["quality", "best quality"], ["cost", "cheapest of those nearly as good"], ["latency", "fastest of those nearly as good"]],
   statistic: [["mean", "limits hold for means"], ["p95", "limits hold for 95th percentiles"]] };
 const LABELS = { max_latency_s: "Latency limit", max_cost_usd: "Cost limit", min_quality: "Least quality" };
@@ -26,13 +26,13 @@ function skeleton(fixed) {
     .map(([act, text, tip]) => `<button data-act="${act}" title="${tip}">${text}</button>`).join("")}</div></div>
     <div class="ecl-centre"><div class="ecl-legend"></div><div class="ecl-legend ecl-policies"></div><div class="ecl-plot" role="figure" aria-label="Two plots, quality against cost and quality against latency, one point per path. The same numbers are in the table of paths."></div><div class="ecl-mixes"></div></div>
     <div class="ecl-card" aria-label="the path that is pointed at or selected"></div></div>
-    <div class="ecl-tabs"><div role="tablist" aria-label="tables">${Object.entries(TABS).map(([name, text]) => `<button role="tab" data-tab="${name}" aria-selected="false">${text}</button>`).join("")}</div>
+    <div class="ecl-tabs"><div role="tablist" aria-label="tables">${Object.entries(TABS).filter(([name]) => name !== "measure" || fixed.measure).map(([name, text]) => `<button role="tab" data-tab="${name}" aria-selected="false">${text}</button>`).join("")}</div>
     <div class="ecl-panel" role="tabpanel" tabindex="0"></div></div>`;
 }
 
 function mount(root, store) {
   const fixed = decoded(store.get("fixed")), $ = (what) => root.querySelector(what), $$ = (what) => [...root.querySelectorAll(what)];
-  const local = { lit: null, group: null, brushed: null, brushedBy: "", sort: "quality", down: true, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], pointed: null, sr: "" };
+  const local = { lit: null, group: null, brushed: null, brushedBy: "", sort: "quality", down: true, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], pointed: null, sr: "", more: { scope: "emulator", n: 20 } };
   const problems = new Map();
   let theme = null, plotly = null, drawn = null, frame = 0, rest = 0, committing = 0, mouse = false;
   root.classList.add("ecl");
@@ -54,7 +54,7 @@ function mount(root, store) {
     const s = state(), wanted = keyOf(s), views = store.get("views");
     if (views[wanted]) local.view = wanted; else store.ask(`view|${wanted}`);
     local.view ??= "all|all|all";
-    const key = JSON.stringify([local.view, s.statistic, s.dropped]);
+    const key = JSON.stringify([local.view, views[local.view].outcomes, s.statistic, s.dropped]);
     if (!problems.has(key)) {
       if (problems.size > 30) problems.clear();
       const view = decoded(views[local.view]), p = problemOf(fixed, view, s);
@@ -68,7 +68,7 @@ function mount(root, store) {
     const of = (table) => table[statistic];
     return { ...from.constants, paths: from.paths, placement: from.placement, parts: from.parts, stages: from.stages, source: from.source, name: from.name, slo: from.slo, unknown: view.unknown, looks: looks(),
       dropped, allowed: Uint8Array.from(from.parts, (part) => (Object.entries(dropped).some(([k, slugs]) => slugs.includes(part[k])) ? 0 : 1)),
-      statistic, queries: view.queries, n: view.n, quality: view.quality, low: view.low, high: view.high, replicates: view.replicates,
+      statistic, queries: view.queries, outcomes: view.outcomes, n: view.n, quality: view.quality, low: view.low, high: view.high, replicates: view.replicates,
       costs: view.cost, latencies: view.latency, cost: of(view.cost), latency: of(view.latency), kinds: view.kinds,
       state: Array.from(of(view.state), (k) => from.states[k]), dominator: of(view.dominator) };
   }
@@ -181,6 +181,7 @@ function mount(root, store) {
     local.change = shown === null || shown === decision.chosen ? null : smallestChange(p, slo, shown);
     const share = shown === null ? null : overShare(shown, slo, "latency", false);
     setHtml($(".ecl-card"), cardHtml(p, slo, decision, shown, pins, share && share.share, local.change)
+      + (fixed.measure && shown !== null && shown === (selected ?? decision.chosen) && (p.state[shown] === "ambiguous" || p.n[shown] < p.queries) ? `<button data-scope="selected">What would more outcomes of it cost?</button>` : "")
       + (other && !other.q.slo && shown !== null ? `<p class="ecl-dim">${cut(twinWords(p, shown, other.q, other.decision))}</p>` : ""));
     setHtml($(".ecl-mixes"), mixHtml(p, slo, decision.paths));
     if (plotly) draw(now);
@@ -215,7 +216,7 @@ function mount(root, store) {
   function draw(now) {
     const { p, s, decision, pins, selected } = now, theme = themed(), look = colouring(s, p), show = s.show;
     root.classList.toggle("ecl-dark", theme.dark);
-    const key = JSON.stringify([p.view, p.statistic, s.colour, theme.paper]);
+    const key = JSON.stringify([p.view, p.outcomes, p.statistic, s.colour, theme.paper]);
     if (drawn?.key !== key) {
       drawn = { key, c: canvasOf(p), marks: p.paths.map((_, i) => ({ ...look.of(i), colour: theme.seen(look.of(i).colour) })), theme };
       setHtml($(".ecl-legend"), legendHtml(p, look.list) + (p.other ? othersLegend(p.other, theme.ghost) : ""));
@@ -431,6 +432,12 @@ function mount(root, store) {
       setHtml(panel, fixed.policy ? answered(replayKey(), (answer) => replayHtml(p, answer))
         : `<p class="ecl-dim">No policy was given. <code>explore(trace, fit_policy(trace.split("train")))</code> shows here, and in the plots, what it would choose for each kind of query under this SLO.</p>`);
     },
+    measure({ p, decision, selected }) {
+      local.tabShown = "";
+      if (document.activeElement?.matches(".ecl-more") && panel.contains(document.activeElement)) return;  // somebody is typing
+      setHtml(panel, fixed.measure ? measureHtml(store.get("measuring"), local.more, scopeSizes(p, decision, selected), store.alive() ? null : NO_KERNEL)
+        : `<p class="ecl-dim">Nothing measures for this explorer. <code>explore(trace, measure=measuring_domain(trace, …))</code> does.</p>`);
+    },
     journey({ s }) {
       local.tabShown = "";
       const { at, steps } = store.get("journey");
@@ -444,6 +451,13 @@ function mount(root, store) {
   };
 
   const say = (text) => { local.said = text; settle(); };
+  // Outcomes on demand: the offer is for the place and number that are set, so changing them asks for another.
+  function measure(what) {
+    const { scope, n } = local.more;
+    store.tell({ measure: what === "offer" ? { do: what, scope, n: Number(n) || 0 } : { do: what } });
+    settle();
+  }
+
   async function take(what) {
     if (what === "unbrush") { plotly.relayout(plot, { selections: [] }); return brush([]); }
     if (what === "png") return toPng();
@@ -470,6 +484,7 @@ function mount(root, store) {
       change({ [name]: valueAt(name, Number(event.target.value)) });
       local.step = limitWords(name, state()[name]);
     } else if (event.target.matches(".ecl-typed")) event.target.dirty = true;
+    else if (event.target.matches(".ecl-more")) local.more.n = event.target.value;
     else if (event.target.matches(".ecl-search")) { local.search = event.target.value; settle(); }
     else if (event.target.matches("[data-shown]")) change({ columns: fixed.columns.filter((name) => panel.querySelector(`[data-shown="${name}"]`).checked) });
   });
@@ -507,6 +522,8 @@ function mount(root, store) {
     else if (snap) keep();
     else if (restore !== undefined) change({ ...s.snapshots[restore], query_page: 0 }, `snapshot ${restore}`);
     else if (forget !== undefined) change({ snapshots: withoutSnapshot(s, forget) });
+    else if (node.dataset.scope) { local.more.scope = node.dataset.scope; if (s.tab !== "measure") change({ tab: "measure" }); measure("offer"); }
+    else if (node.dataset.measure) measure(node.dataset.measure);
     else if (node.matches(".ecl-keep")) drop(node.closest("tr").dataset);
     else if (node.matches(".ecl-only")) insist(node.closest("tr").dataset);
     else if (node.matches(".ecl-brush")) {
@@ -532,11 +549,12 @@ function mount(root, store) {
     const range = event.target.closest(".ecl-range-input");
     const by = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, End: 1, ArrowLeft: -1, ArrowDown: -1, PageDown: -1, Home: -1 }[event.key];
     if (event.target.matches("[role=tab]") && by) {
-      const names = Object.keys(TABS), to = names[(names.indexOf(event.target.dataset.tab) + by + names.length) % names.length];
+      const names = $$("[role=tab]").map((node) => node.dataset.tab), to = names[(names.indexOf(event.target.dataset.tab) + by + names.length) % names.length];
       change({ tab: to });
       $(`[data-tab=${to}]`).focus();
     }
     if (event.key === "Enter" && event.target.matches(".ecl-name")) keep();
+    if (event.key === "Enter" && event.target.matches(".ecl-more")) { event.target.blur(); measure("offer"); }
     if (event.key === "Enter" && event.target.matches(".ecl-typed")) event.target.dispatchEvent(new Event("change", { bubbles: true }));
     if (!range || !by || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
@@ -564,7 +582,10 @@ function mount(root, store) {
 
   // --- beginning and end
 
-  const stop = [store.watch(schedule), watchTheme(root, () => { drawn = theme = null; problems.clear(); schedule(); })];
+  // Single outcomes come anew once a measurement has ended; everything else in `fixed` stays.
+  let whole = store.get("fixed");
+  const freshen = () => { if (store.get("fixed") !== whole) { whole = store.get("fixed"); fixed.outcomes = decoded(whole.outcomes); } schedule(); };
+  const stop = [store.watch(freshen), watchTheme(root, () => { drawn = theme = null; problems.clear(); schedule(); })];
   const seen = new ResizeObserver(() => { if (plot.wired && plot.offsetWidth) plotly.Plots.resize(plot); });
   seen.observe($(".ecl-centre"));
   store.plotly().then((found) => { plotly = found; schedule(); }, (error) => { plot.textContent = `The plots could not be drawn: ${error.message}. The table below has their numbers.`; });

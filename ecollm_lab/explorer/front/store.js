@@ -54,6 +54,8 @@ function widgetStore(model) {
       send({ ask: key });
       setTimeout(tell, 5100);
     },
+    alive,
+    tell: send,
     problem: (key) => (alive() && Date.now() - (asked.get(key) ?? Date.now()) < 5000 ? null
       : alive() ? "The kernel has not answered yet: it is busy with another cell, or gone. The picture follows once it answers." : NO_KERNEL),
     file(what) {
@@ -85,6 +87,8 @@ function pageStore(data) {
     get: (name) => data[name],
     set(values) { Object.assign(data, values); watchers.forEach((watcher) => watcher()); },
     ask: () => {},
+    alive: () => false,
+    tell: () => {},
     problem: () => "This page holds the queries and answers it was written with, and no kernel runs to compute others. The filters it knows work; so does everything else.",
     file: () => Promise.resolve(null),
     link: (state) => `${location.href.split("#")[0]}#${encodeURIComponent(JSON.stringify(state))}`,

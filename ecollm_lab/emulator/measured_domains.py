@@ -1,0 +1,108 @@
+"""Outcomes on demand from real models, on the training queries of a domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path as FilePath
+from typing import Any
+
+from ecollm_lab.domains import load_domain
+from ecollm_lab.emulator.emulator import Emulator
+from ecollm_lab.emulator.live import LiveRun
+from ecollm_lab.emulator.measuring import Measuring, Run
+from ecollm_lab.models import ModelPool, default_encoder, load_catalog
+from ecollm_lab.paths import PathSpace, called_on, read_path
+from ecollm_lab.records import LabError
+from ecollm_lab.sweeps import Progress, Store
+from ecollm_lab.sweeps.provenance import provenance, queries_frame
+from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import full_id
+
+DECISIVE = (  # of a model in a trace's provenance: what its outcomes depend on
+    "placement",
+    "sha256",
+    "remote_name",
+    "price_usd_per_hour",
+    "price_in_usd_per_mtok",
+    "price_out_usd_per_mtok",
+    "network_delay_s",
+)
+
+
+def measuring_domain(
+    trace: Trace,
+    domain: str,
+    *,
+    catalog_file: FilePath,
+    store_file: FilePath,
+    max_cost_usd: float | None = None,
+    seed: int = 0,
+) -> Measuring:
+    """Return what measures more outcomes of a trace with real models.
+
+    It asks training queries of the domain, on the paths of the trace. Outcomes go to the store at
+    once; what the store holds already is not measured again.
+
+    Parameters
+    ----------
+    trace
+        The trace that is to grow.
+    domain, catalog_file, store_file
+        As in `emulate_domain`.
+    max_cost_usd
+        Never owe endpoints more than this many US dollars, earlier runs on this store included.
+    seed
+        Same seed, same questions for the same answers.
+
+    Raises
+    ------
+    LabError
+        If the trace is of another domain, or was measured with other models, prices or delays than
+        those of the catalog: then new outcomes would not be comparable with its own.
+
+    """
+    loaded, catalog = load_domain(domain), load_catalog(catalog_file)
+    space = PathSpace(tuple(read_path(full_id(path)) for path in trace.path_ids))
+    models = list(dict.fromkeys(name for path in space for name in called_on(catalog, path)))
+    queries, encoder = loaded.split("train"), default_encoder()
+    about = provenance(loaded, catalog, encoder.name)
+    _require_same(trace, about, models)
+    embeddings = encoder.encode([query.text for query in queries])
+
+    @contextmanager
+    def opened() -> Iterator[Run]:
+        with Store(store_file) as store, ModelPool(catalog) as pool:
+            pool.check(models)
+            live = LiveRun(loaded, space, store, pool, max_cost_usd)
+            yield live.runner(Progress(total=0), None, None)
+
+    return Measuring(
+        Emulator(space, queries, embeddings, seed=seed),
+        opened=opened,
+        queries=queries_frame(queries),
+        about={name: about[name] for name in ("source", "machine", "versions")},
+    )
+
+
+def _decisive(model: dict[str, Any]) -> list[Any]:
+    return [model.get(key) for key in DECISIVE]
+
+
+def _require_same(trace: Trace, about: dict[str, Any], models: list[str]) -> None:
+    """Raise a `LabError` if outcomes measured now would not be comparable with a trace's own."""
+    own = trace.provenance
+    if own.get("domain_digest") != about["domain_digest"]:
+        raise LabError(
+            f"The trace was not measured on this edition of the domain {about['domain']!r}:"
+            " passages, queries or grading differ. Sweep it anew, or name its own domain."
+        )
+    known, now = own.get("models", {}), about["models"]
+    other = [name for name in models if _decisive(known.get(name, {})) != _decisive(now[name])]
+    other += [key for key in ("edge_price_usd_per_hour", "encoder") if own.get(key) != about[key]]
+    if other:
+        raise LabError(
+            f"The catalog and the trace do not agree on {', '.join(other)}: files, prices or delays"
+            " differ, so new outcomes would not be comparable. Give the catalog that it was"
+            " measured with."
+        )

@@ -1,0 +1,174 @@
+"""Measuring further outcomes from an explorer: where the picture is unsure, it tightens."""
+
+from __future__ import annotations
+
+import time
+from threading import Event, RLock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecollm_lab.explorer.answering import WHOLE
+from ecollm_lab.explorer.policy_marks import number
+from ecollm_lab.explorer.resampling import AMBIGUOUS, UNKNOWN
+from ecollm_lab.explorer.views import FILTERS
+from ecollm_lab.records import LabError, Outcome, require_choice
+from ecollm_lab.sweeps.job import Job
+
+if TYPE_CHECKING:
+    from ecollm_lab.emulator import Measuring, Offer
+    from ecollm_lab.explorer.widget import Explorer
+    from ecollm_lab.sweeps import Progress
+
+SCOPES = ("emulator", "unsure", "tied", "selected")
+MOST_AT_ONCE = 1000
+PATIENCE = 5  # the picture is drawn anew when that many times the time it took has passed
+
+
+class Growth:
+    """What an explorer measures: an offer with its cost, a job, and a trace that grows.
+
+    Parameters
+    ----------
+    explorer
+        Shows the trace; its trait `measuring` says what is offered, running or done.
+    source
+        Where outcomes come from.
+
+    """
+
+    def __init__(self, explorer: Explorer, source: Measuring) -> None:
+        self.explorer, self.source = explorer, source
+        self.job: Job[Progress] | None = None
+        self._offer: Offer | None = None
+        self._fresh: list[Outcome] = []
+        self._drawn, self._took, self._speaking = 0.0, 0.0, RLock()
+
+    @property
+    def running(self) -> bool:
+        """Whether outcomes are being measured."""
+        return self.job is not None and self.job.state in ("running", "stopping")
+
+    def among(self, scope: str) -> list[str] | None:
+        """Return the paths that a scope is about; None = wherever the Emulator expects most.
+
+        "unsure": open rings, and paths not fully recorded; "tied": the winner and the paths tied
+        with it; "selected": the selected path, else the winner.
+        """
+        require_choice("scope", scope, SCOPES)
+        explorer, ids = self.explorer, self.explorer.board.path_ids
+        decision, view = explorer.decision, explorer.view
+        if scope == "emulator":
+            return None
+        state = view.state[explorer.state["statistic"]]
+        winner = [] if decision.chosen is None else [ids[decision.chosen]]
+        named = {
+            "unsure": [ids[i] for i in np.flatnonzero(np.isin(state, (AMBIGUOUS, UNKNOWN)))],
+            "tied": [*winner, *(ids[i] for i in np.flatnonzero(decision.tied))],
+            "selected": [explorer.state["selected"]] if explorer.state["selected"] else winner,
+        }[scope]
+        explored = set(self.source.emulator.path_ids)
+        return [path for path in named if path in explored]
+
+    def offer(self, n: int, scope: str = "emulator") -> Offer:
+        """Say what the next `n` outcomes would cost; nothing is measured.
+
+        Raises
+        ------
+        LabError
+            If a job is running, n is out of range, or there is nothing left to measure there.
+
+        """
+        if self.running:
+            raise LabError("Outcomes are being measured; wait for the end, or stop it first.")
+        if not 1 <= n <= MOST_AT_ONCE:
+            raise LabError(f"n must be within 1 and {MOST_AT_ONCE}, got {n}.")
+        among = self.among(scope)
+        if self._offer is not None:
+            self.source.emulator.withdraw(self._offer.pairs)
+            self._offer = None
+        found = None if among == [] else self.source.offer(n, among)
+        if found is None or not found.pairs:
+            raise LabError(
+                "There is nothing left to measure there: every training query was asked on these"
+                " paths, or no path is meant. Choose another place."
+            )
+        self._offer = found
+        return found
+
+    def start(self) -> Job[Progress]:
+        """Measure what was offered, in a thread beside the notebook."""
+        if self._offer is None:
+            raise LabError("Nothing was offered yet; ask what the next outcomes would cost first.")
+        offer, self._offer = self._offer, None
+        self._say(offer=None, error="", job={"state": "running"})
+
+        def work(stop: Event, report: Any) -> Progress:
+            return self.source.run(offer, stop, report, self._fresh.extend)
+
+        self.job = Job(work, name="measure", key=id(self), asked="measure from the explorer")
+        self.job.watch(self._show)
+        return self.job
+
+    def hear(self, asked: dict[str, Any]) -> None:
+        """Do what the screen asks: an offer, to start it, or to stop."""
+        what = asked.get("do")
+        said: dict[str, Any] = {}
+        try:
+            if what == "offer":
+                scope, n = str(asked["scope"]), int(asked["n"])
+                offer = self.offer(n, scope)
+                paths = len({path for _, path in offer.pairs})
+                numbers = {"cost_usd": number(offer.cost_usd), "seconds": number(offer.seconds)}
+                size = {"pairs": len(offer.pairs), "paths": paths, "asked": n}
+                said = {"offer": {"scope": scope, **size, **numbers}, "error": "", "job": None}
+            elif what == "start":
+                self.start()
+            elif what == "stop" and self.job is not None:
+                self.job.stop()
+        except LabError as error:
+            said = {"offer": None, "error": str(error)}
+        if said:
+            self._say(**said)
+
+    def _say(self, **said: Any) -> None:
+        with self._speaking:  # the job's thread speaks, too
+            self.explorer.measuring = {**self.explorer.measuring, **said}
+
+    def _show(self) -> None:
+        """Say how far the job is, and draw the outcomes that came since the last time."""
+        job = self.job
+        assert job is not None
+        p, running = job.progress, job.state in ("running", "stopping")
+        numbers = (
+            {}
+            if p is None
+            else {
+                "done": p.done,
+                "failed": p.failed,
+                "total": p.total,
+                "cost_usd": p.cost_usd,
+                "left_s": number(p.eta_s) if np.isfinite(p.eta_s) else None,
+            }
+        )
+        error = "" if job.error is None else str(job.error)
+        waited = time.monotonic() - self._drawn >= PATIENCE * self._took
+        if self._fresh and (waited or not running):
+            began, count = time.monotonic(), len(self._fresh)
+            self.grow(self._fresh[:count], whole=not running)
+            del self._fresh[:count]
+            self._drawn, self._took = time.monotonic(), time.monotonic() - began
+        self._say(job={"state": job.state, **numbers}, error=error)
+
+    def grow(self, outcomes: list[Outcome], *, whole: bool) -> None:
+        """Add outcomes to the explorer's trace and draw it anew; `whole`: single ones as well."""
+        explorer = self.explorer
+        explorer.trace = self.source.grown(explorer.trace, outcomes)
+        explorer.board.grow(explorer.trace)
+        where = "|".join(explorer.state[name] for name in FILTERS)
+        keys = dict.fromkeys((WHOLE, where))
+        explorer.views = {key: explorer.tables(key) for key in keys}
+        kept = explorer.answers.items()
+        explorer.answers = {k: v for k, v in kept if not k.startswith("queries|")}
+        if whole:
+            explorer.fixed = {**explorer.fixed, **explorer.board.fixed()}

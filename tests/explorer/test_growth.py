@@ -1,0 +1,196 @@
+"""Measuring from an explorer: where to, at what cost, and how the picture tightens."""
+
+from threading import Event
+
+import numpy as np
+import pytest
+
+from ecollm_lab import explore
+from ecollm_lab.emulator import Emulator, Measuring, replay_from
+from ecollm_lab.explorer.decision import decide
+from ecollm_lab.explorer.resampling import AMBIGUOUS, UNKNOWN
+from ecollm_lab.explorer.views import Board
+from ecollm_lab.records import SLO, LabError
+from tests.conftest import LetterEncoder
+from tests.explorer.support import as_json, needs_node, node, noisy, problem_of, some, without
+
+N = 60
+
+
+@pytest.fixture
+def whole():
+    return noisy([0.5, 0.6, 0.4], cost=[1e-6, 2e-6, 3e-6], latency=[0.1, 0.2, 0.3], n=N)
+
+
+def emulator_of(trace):
+    embeddings = LetterEncoder().encode([f"query {i} {'abc'[i % 3] * 5}" for i in range(N)])
+    return Emulator(trace.path_ids, trace.query_ids, embeddings)
+
+
+def opened(trace, run=None, known=25):
+    """An explorer that knows the outcomes of the first queries; the rest can be measured."""
+    part = without(trace, [(q, p) for q in range(known, N) for p in range(len(trace.path_ids))])
+    run = run or replay_from(trace)
+    return explore(part, measure=Measuring(emulator_of(trace), run, queries=trace.queries))
+
+
+def test_the_picture_tightens_as_outcomes_come(whole):
+    explorer = opened(whole)
+    explorer.apply(SLO())
+    explorer.answers = {"queries|x|all|all|all": {"rows": []}, "replay|y": {}}
+    before, width = explorer.view, explorer.view.high - explorer.view.low
+    shown = explorer.views["all|all|all"]["outcomes"]
+    job = explorer.measure(60)
+    assert job.result(60).done == 60
+    after = explorer.view
+    assert after.n.sum() == before.n.sum() + 60 == explorer.views["all|all|all"]["outcomes"]
+    assert shown == before.n.sum()
+    assert (after.high - after.low).sum() < width.sum()
+    assert list(explorer.answers) == ["replay|y"]  # queries behind a path may be others now
+    told = explorer.measuring["job"]
+    assert (told["state"], told["done"], told["total"]) == ("done", 60, 60)
+    board = Board(explorer.trace)
+    assert board.path_ids == explorer.board.path_ids
+    assert decide(board.view(), SLO()).chosen == explorer.decision.chosen
+    np.testing.assert_array_equal(board.view().quality, after.quality)
+    outcomes = np.frombuffer(explorer.fixed["outcomes"]["cost32"], dtype=np.float32)
+    assert (~np.isnan(outcomes)).sum() == after.n.sum()
+
+
+def test_the_screen_asks_what_it_would_cost_then_starts(whole):
+    explorer = opened(whole)
+    ask = explorer._hear
+    ask({"measure": {"do": "offer", "n": 7, "scope": "emulator"}})
+    offer = explorer.measuring["offer"]
+    assert offer["pairs"] == 7
+    assert 7e-6 <= offer["cost_usd"] <= 21e-6
+    assert explorer.view.n.sum() == 75
+    ask({"measure": {"do": "offer", "n": 5, "scope": "emulator"}})  # another one replaces it
+    ask({"measure": {"do": "start"}})
+    explorer.growth.job.result(60)
+    assert explorer.view.n.sum() == 80
+    assert explorer.measuring["offer"] is None
+    ask({"measure": {"do": "start"}})
+    assert "Nothing was offered" in explorer.measuring["error"]
+    ask({"measure": {"do": "offer", "n": 0, "scope": "emulator"}})
+    assert "n must be within 1 and" in explorer.measuring["error"]
+    ask({"measure": {"do": "offer", "n": 300, "scope": "emulator"}})
+    assert explorer.measuring["offer"]["pairs"] == 3 * N - 80
+    assert explorer.measuring["error"] == ""
+
+
+def test_a_place_is_what_the_picture_shows(whole):
+    explorer = opened(whole)
+    explorer.apply(SLO(max_cost_usd=2.5e-6))
+    ids, growth = explorer.board.path_ids, explorer.growth
+    unsure = np.isin(explorer.view.state["mean"], (AMBIGUOUS, UNKNOWN))
+    assert growth.among("unsure") == [ids[i] for i in np.flatnonzero(unsure)]
+    tied = explorer.selection.query("tied or chosen")["path_id"]
+    assert set(growth.among("tied")) == set(tied)
+    assert growth.among("selected") == [explorer.chosen]
+    explorer.select(ids[2])
+    offer = growth.offer(4, "selected")
+    assert {path for _, path in offer.pairs} == {ids[2]}
+    assert growth.among("emulator") is None
+    explorer.select(None)
+    explorer.apply(SLO(max_latency_s=1e-9))
+    with pytest.raises(LabError, match="nothing left to measure there"):
+        growth.offer(4, "selected")
+    with pytest.raises(LabError, match="Nothing measures for this explorer"):
+        explore(whole).measure()
+
+
+def test_a_stop_loses_nothing_and_one_can_go_on(whole):
+    look_up, reached, go = replay_from(whole), Event(), Event()
+
+    def run(pairs):
+        reached.set()
+        assert go.wait(60)
+        return look_up(pairs)
+
+    explorer = opened(whole, run)
+    job = explorer.measure(30)
+    assert reached.wait(60)
+    with pytest.raises(LabError, match="being measured"):
+        explorer.measure(5)
+    explorer._hear({"measure": {"do": "stop"}})
+    assert explorer.measuring["job"]["state"] == "stopping"
+    go.set()
+    done = job.result(60).done
+    assert 0 < done < 30
+    assert explorer.measuring["job"]["state"] == "stopped"
+    assert explorer.view.n.sum() == 75 + done == explorer.trace.outcomes["quality"].notna().sum()
+    assert explorer.measure(30).result(60).done == 30
+
+
+def test_an_error_is_said_and_what_was_measured_is_kept(whole):
+    look_up, calls = replay_from(whole), []
+
+    def run(pairs):
+        calls.append(pairs)
+        if len(calls) == 3:
+            raise LabError("the endpoint is gone")
+        return look_up(pairs)
+
+    explorer = opened(whole, run)
+    job = explorer.measure(30)
+    job.join(60)
+    assert explorer.measuring["error"] == "the endpoint is gone"
+    assert explorer.measuring["job"]["state"] == "failed"
+    assert explorer.view.n.sum() == 75 + len(calls[0]) + len(calls[1])
+
+
+def test_paths_never_measured_are_there_and_get_their_first_outcomes(whole):
+    trace = without(whole, [(q, 2) for q in range(N)])
+    explorer = explore(trace, measure=Measuring(emulator_of(whole), replay_from(whole)))
+    assert explorer.view.n.tolist() == [N, N, 0]
+    explorer.measure(10).result(60)
+    assert explorer.view.n.tolist() == [N, N, 1]
+    explorer.measure(10, "unsure").result(60)
+    assert explorer.view.n[2] == 11
+
+
+# --- in words
+
+
+@needs_node
+def test_an_offer_is_a_sentence_with_cost_and_time():
+    offer = {"pairs": 20, "paths": 6, "asked": 20, "cost_usd": 0.00412, "seconds": 9.34}
+    rest = {"pairs": 1, "paths": 1, "asked": 20, "cost_usd": None, "seconds": None}
+    full, part = node([["offerWords", offer], ["offerWords", rest]])
+    assert full.startswith("20 outcomes on 6 paths: about 0.00412 USD at declared prices, about")
+    assert "about 9.34 s of model time" in full
+    assert "1 outcome on 1 path (only so many are left or due; 20 were asked for)" in part
+    assert "their cost is not known, for an unknown time" in part
+
+
+@needs_node
+def test_the_panel_says_how_far_it_is_and_what_can_be_pressed():
+    job = {"state": "running", "done": 7, "failed": 1, "total": 20, "cost_usd": 0.001, "left_s": 4}
+    sizes, wanted = {"emulator": None, "unsure": 3, "tied": 0, "selected": 1}, {"n": 20}
+    offer = {"pairs": 20, "paths": 6, "asked": 20, "cost_usd": 0.0, "seconds": 1}
+    busy, ready, ended = node(
+        [
+            ["measureHtml", {"job": job}, {**wanted, "scope": "unsure"}, sizes, None],
+            ["measureHtml", {"offer": offer}, {**wanted, "scope": "emulator"}, sizes, None],
+            ["jobWords", {**job, "state": "stopped"}],
+        ]
+    )
+    for part in ("7 of 20 outcomes, 0.001 USD, 1 failed, about 4 s left", 'value="8"', ">stop<"):
+        assert part in busy
+    assert "measure these" not in busy
+    assert "measure these 20" in ready
+    assert "free" in ready
+    assert 'data-scope="tied" aria-pressed="false" disabled' in ready
+    assert "open rings (3)" in ready
+    assert ended.startswith("Stopped; what was measured is kept: 7 of 20")
+
+
+@needs_node
+def test_the_places_are_counted_as_python_counts_them():
+    view = Board(some(60, 8)).view()
+    script = "((p, slo) => scopeSizes(p, decide(p, slo), null))"
+    found = node([[script, {"problem": 0}, as_json(SLO())]], [problem_of(view)])[0]
+    decision = decide(view, SLO())
+    assert found["tied"] == 1 + decision.tied.sum()
+    assert found["unsure"] == np.isin(view.state["mean"], (AMBIGUOUS, UNKNOWN)).sum()
