@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.explorer import resampling
+from ecollm_lab.explorer.labels import clusters_of, stages_of
 from ecollm_lab.explorer.resampling import FRONT, STATES
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace, path_ids
@@ -138,7 +139,7 @@ class Board:
 
     def __init__(self, trace: Trace, embeddings: np.ndarray | None = None) -> None:
         self.path_ids = trace.path_ids
-        self.stages, self.parts = _stages(self.path_ids)
+        self.stages, self.parts = stages_of(self.path_ids)
         self.placement = np.array(path_ids.path_placements(trace), dtype=object)
         self._busy = RLock()
         self.grow(trace)
@@ -146,7 +147,7 @@ class Board:
         self.labels = {
             "split": queries["split"].astype(str).to_numpy(dtype=object),
             "kind": queries["kind"].astype(str).to_numpy(dtype=object),
-            "cluster": _clusters(trace, embeddings),
+            "cluster": clusters_of(trace, embeddings),
         }
 
     def grow(self, trace: Trace) -> None:
@@ -267,41 +268,3 @@ class Board:
             },
             "source": self.trace.source_line,
         }
-
-
-def _stages(ids: list[str]) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Return names of the stages (none where ids differ in form) and the parts of each path."""
-    try:
-        table = path_ids.stage_slugs(ids)
-        return list(table.columns), [tuple(row) for row in table.to_numpy().tolist()]
-    except LabError:
-        parts = [path_ids.parts(path_id) for path_id in ids]
-        count = len(parts[0])
-        if count == 1 or any(len(part) != count for part in parts):
-            return [], [(path_id,) for path_id in ids]
-        return [f"part {k + 1}" for k in range(count)], parts
-
-
-def _clusters(trace: Trace, embeddings: np.ndarray | None) -> np.ndarray:
-    """Return the name of each query's cluster: those of the training split, where there is one.
-
-    They are found as everywhere else; a held-out query is in the nearest of them.
-    """
-    if embeddings is not None:
-        from ecollm_lab.domains.clusters import cluster_name, find_clusters
-
-        if len(embeddings) != len(trace.query_ids):
-            raise LabError(
-                f"embeddings must have one row per query of the trace, {len(trace.query_ids)}; got"
-                f" {len(embeddings)}."
-            )
-        vectors = np.asarray(embeddings)
-        train = (trace.queries["split"] == "train").to_numpy()
-        train = train if train.any() else ~train
-        clusters = find_clusters(vectors[train])
-        labels = clusters.assign(vectors)
-        labels[train] = clusters.labels
-        return np.array([cluster_name(label) for label in labels], dtype=object)
-    if "cluster" in trace.queries:
-        return trace.queries["cluster"].astype(str).to_numpy(dtype=object)
-    return np.full(len(trace.query_ids), "not clustered", dtype=object)

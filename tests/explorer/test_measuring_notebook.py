@@ -1,0 +1,117 @@
+"""Measuring from the explorer in a real JupyterLab, as a hand would: ask for the cost, measure,
+stop, go on; and a policy's marks that follow a limit while the kernel runs.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from scripts.browser import ROOT, SeenExplorer, jupyter_lab, run_all_cells
+from tests.explorer.browsing import in_browser
+
+pytestmark = in_browser
+CELL = f"""import time
+import numpy as np
+from ecollm_lab import Emulator, Trace, explore, fit_policy
+from ecollm_lab.emulator import Measuring, replay_from
+
+whole = Trace.load({str(ROOT / "data/traces/smart_home.parquet")!r}).split("train")
+paths, queries = whole.path_ids[::40], whole.query_ids[:90]
+outcomes = whole.outcomes
+outcomes = outcomes[outcomes["path_id"].isin(paths) & outcomes["query_id"].isin(queries)]
+whole = Trace.from_frame(outcomes, whole.queries, whole.provenance)
+known = outcomes[outcomes["query_id"].isin(queries[:30])]
+rng = np.random.default_rng(0)
+vectors = rng.standard_normal((len(whole.query_ids), 8))
+vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+look_up = replay_from(whole)
+
+
+def run(pairs):
+    time.sleep(0.2)
+    return look_up(pairs)
+
+
+emulator = Emulator(whole.path_ids, whole.query_ids, vectors)
+part = Trace.from_frame(known, whole.queries, whole.provenance)
+measure = Measuring(emulator, run, queries=whole.queries)
+explorer = explore(part, fit_policy(part, "best_single"), measure=measure, embeddings=None)
+explorer"""
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+OUTCOMES = "(root) => root.explorer.moment().p.outcomes"
+
+
+@pytest.fixture(scope="module")
+def seen(browser, tmp_path_factory):
+    """The explorer in a notebook whose cells were run."""
+    root = Path(tmp_path_factory.mktemp("lab"))
+    cells = [nbformat.v4.new_code_cell(CELL)]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, root / "n.ipynb")
+    page = browser.context.browser.new_page(viewport={"width": 1440, "height": 1100})
+    page.set_default_timeout(60_000)
+    with jupyter_lab(root) as address:
+        run_all_cells(page, address.format("n.ipynb"))
+        yield SeenExplorer(page)
+        page.close()
+
+
+def said(seen, words):
+    """Wait until the panel says something, and return all it says."""
+    seen.root.locator(".ecl-panel", has_text=words).wait_for()
+    return " ".join(seen.text("panel").split())
+
+
+def test_the_cost_is_told_before_and_a_stop_loses_nothing(seen):
+    before = seen.root.evaluate(OUTCOMES)
+    assert before == 30 * 9
+    seen.tab("measure more")
+    seen.root.locator(".ecl-more").fill("200")
+    seen.click("what would they cost?")
+    offer = said(seen, "as these paths cost and took so far")
+    assert re.search(r"200 outcomes on \d+ paths: about [\d.e-]+ USD at declared prices", offer)
+    assert seen.root.evaluate(OUTCOMES) == before  # nothing is measured yet
+    seen.click("measure these 200")
+    said(seen, "left")
+    seen.page.wait_for_function(
+        f"(before) => ({OUTCOMES})(document.querySelector('.ecl')) > before", arg=before
+    )
+    seen.root.get_by_role("button", name="stop", exact=True).click()
+    ended = said(seen, "Stopped; what was measured is kept")
+    done = int(re.search(r"kept: (\d+) of 200 outcomes", ended)[1])
+    seen.page.wait_for_function(
+        f"(all) => ({OUTCOMES})(document.querySelector('.ecl')) === all", arg=before + done
+    )
+    assert 0 < done < 200
+
+
+def test_the_picture_tightens_where_it_was_unsure(seen):
+    script = (
+        "(root) => { const { p, decision } = root.explorer.moment();"
+        " return [p.outcomes, p.high[decision.chosen] - p.low[decision.chosen]]; }"
+    )
+    before, wide = seen.root.evaluate(script)
+    seen.root.locator(".ecl-more").fill("60")
+    seen.click("the winner and its ties")
+    said(seen, "as these paths cost and took so far")
+    seen.root.locator("[data-measure=start]").click()
+    ended = said(seen, "Done")
+    done = int(re.search(r"Done: (\d+) of", ended)[1])
+    seen.page.wait_for_function(
+        f"(all) => ({OUTCOMES})(document.querySelector('.ecl')) === all", arg=before + done
+    )
+    seen.calm()
+    assert done > 4
+    assert seen.root.evaluate(script)[1] < wide
+
+
+def test_marks_of_a_policy_follow_a_limit_while_the_kernel_runs(seen):
+    for limit in ("15 ms", "40 ms"):
+        seen.type("max_latency_s", limit)
+        seen.page.wait_for_function(
+            "() => { const text = document.querySelector('.ecl-policies').textContent;"
+            " return text.includes('oracle') && !text.includes('nearest'); }"
+        )
+    assert "best single path" in seen.text("policies")
