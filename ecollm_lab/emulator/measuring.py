@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from threading import Event
 from typing import Any
@@ -78,8 +79,11 @@ class Measuring:
     ) -> None:
         if (run is None) == (opened is None):
             raise LabError("Measuring needs run or opened, and not both, to measure with.")
+        if run is not None:
+            opened = partial(_as_it_is, run)
+        assert opened is not None
         self.emulator, self.queries, self.about = emulator, queries, dict(about or {})
-        self._run, self._opened = run, opened
+        self._opened = opened
 
     def prepared(self, trace: Trace) -> Trace:
         """Return a trace that can grow, and recall its outcomes into the Emulator.
@@ -182,7 +186,7 @@ class Measuring:
         """
         progress = Progress(total=len(offer.pairs))
         try:
-            with self._opened() if self._opened else nullcontext(self._run) as run:
+            with self._opened() as run:
                 for _, group in groupby(offer.pairs, key=lambda pair: pair[0]):
                     if stop.is_set():
                         progress.ended, progress.stopped = Ended.REQUEST, "stopped on request"
@@ -200,6 +204,11 @@ class Measuring:
         finally:
             self.emulator.withdraw(offer.pairs)
         return progress
+
+
+@contextmanager
+def _as_it_is(run: Run) -> Iterator[Run]:
+    yield run
 
 
 def _outcomes(trace: Trace, emulator: Emulator) -> Iterator[Outcome]:

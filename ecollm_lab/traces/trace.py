@@ -216,6 +216,8 @@ class Trace:
             parts.append(f"prices declared {p['price_date']}")
         if (p.get("sweep") or {}).get("failed"):
             parts.append(f"{p['sweep']['failed']} pairs failed")
+        if p.get("added"):
+            parts.append(f"{p['added']['outcomes']} outcomes added {p['added']['at']}")
         return " · ".join(str(part) for part in parts if part)
 
 

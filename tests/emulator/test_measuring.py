@@ -95,6 +95,7 @@ def test_what_is_measured_is_told_and_grows_the_trace(whole, source):
     known = ~np.isnan(values)
     np.testing.assert_array_equal(values[known], all_values[known])
     assert grown.provenance["added"]["outcomes"] == 12
+    assert "12 outcomes added 20" in grown.source_line
     assert grown.provenance["added"]["source"] == "replayed"
     assert source.grown(grown, found[:1]).provenance["added"]["outcomes"] == 13
 
@@ -148,6 +149,11 @@ def test_a_query_that_the_trace_does_not_have_is_refused(whole):
     emulator = Emulator(whole.path_ids, ["elsewhere"], np.ones((1, 3)) / np.sqrt(3))
     with pytest.raises(LabError, match="the query elsewhere, of which the trace has no outcome"):
         Measuring(emulator, replay_from(whole)).prepared(whole)
+
+
+def test_something_must_measure(whole):
+    with pytest.raises(LabError, match="needs run or opened"):
+        Measuring(emulator_of(whole))
 
 
 # --- with real models

@@ -169,10 +169,11 @@ def test_the_panel_says_how_far_it_is_and_what_can_be_pressed():
     job = {"state": "running", "done": 7, "failed": 1, "total": 20, "cost_usd": 0.001, "left_s": 4}
     sizes, wanted = {"emulator": None, "unsure": 3, "tied": 0, "selected": 1}, {"n": 20}
     offer = {"pairs": 20, "paths": 6, "asked": 20, "cost_usd": 0.0, "seconds": 1}
-    busy, ready, ended = node(
+    busy, ready, away, ended = node(
         [
             ["measureHtml", {"job": job}, {**wanted, "scope": "unsure"}, sizes, None],
             ["measureHtml", {"offer": offer}, {**wanted, "scope": "emulator"}, sizes, None],
+            ["measureHtml", {"offer": offer}, {**wanted, "scope": "emulator"}, sizes, "no kernel"],
             ["jobWords", {**job, "state": "stopped"}],
         ]
     )
@@ -180,6 +181,8 @@ def test_the_panel_says_how_far_it_is_and_what_can_be_pressed():
         assert part in busy
     assert "measure these" not in busy
     assert "measure these 20" in ready
+    assert "measure these" not in away
+    assert "no kernel" in away
     assert "free" in ready
     assert 'data-scope="tied" aria-pressed="false" disabled' in ready
     assert "open rings (3)" in ready

@@ -2,6 +2,8 @@
 
 const SCOPES = { emulator: "where the Emulator expects most", unsure: "open rings", tied: "the winner and its ties", selected: "the selected path" };
 
+const NOT_HERE = "Measuring needs a running kernel: open the notebook and run the cell again.";
+
 // How many paths each place is about; null: it is not a number of paths.
 function scopeSizes(p, decision, selected) {
   const unsure = Array.from(p.n.keys()).filter((i) => p.state[i] === "ambiguous" || p.state[i] === "unknown").length;
@@ -27,10 +29,10 @@ function jobWords({ state, done, failed, total, cost_usd: cost, left_s: left }) 
 }
 
 function measureHtml(told, wanted, sizes, problem) {
-  const { offer, job, error } = told, busy = job && (job.state === "running" || job.state === "stopping");
+  const { offer, job, error } = told, busy = Boolean(problem) || Boolean(job && (job.state === "running" || job.state === "stopping"));
   const places = Object.entries(SCOPES).map(([name, words]) => `<button class="ecl-scope" data-scope="${name}" aria-pressed="${wanted.scope === name}" ${busy || sizes[name] === 0 ? "disabled" : ""}>${words}${sizes[name] === null || name === "selected" ? "" : ` (${sizes[name]})`}</button>`);
   const bar = job ? `<div class="ecl-row"><progress class="ecl-progress" max="${Math.max(job.total ?? 1, 1)}" value="${job.total === undefined ? 0 : job.done + job.failed}" aria-label="outcomes measured"></progress>
-    <span class="ecl-count">${escaped(jobWords(job))}</span>${busy ? `<button data-measure="stop" ${job.state === "running" ? "" : "disabled"}>stop</button>` : ""}</div>` : "";
+    <span class="ecl-count">${escaped(jobWords(job))}</span>${job.state === "running" || job.state === "stopping" ? `<button data-measure="stop" ${job.state === "running" && !problem ? "" : "disabled"}>stop</button>` : ""}</div>` : "";
   return `<div class="ecl-row" role="group" aria-label="where to measure"><span>measure</span>${places.join("")}</div>
     <div class="ecl-row"><label>outcomes <input class="ecl-more" type="text" inputmode="numeric" value="${escaped(wanted.n)}" aria-label="how many outcomes" ${busy ? "disabled" : ""}></label>
     <button data-measure="offer" ${busy ? "disabled" : ""}>what would they cost?</button>${offer && !busy ? `<span class="ecl-count">${escaped(offerWords(offer))}</span> <button data-measure="start">measure these ${grouped(offer.pairs)}</button>` : ""}</div>${bar}

@@ -435,7 +435,7 @@ function mount(root, store) {
     measure({ p, decision, selected }) {
       local.tabShown = "";
       if (document.activeElement?.matches(".ecl-more") && panel.contains(document.activeElement)) return;  // somebody is typing
-      setHtml(panel, fixed.measure ? measureHtml(store.get("measuring"), local.more, scopeSizes(p, decision, selected), store.alive() ? null : NO_KERNEL)
+      setHtml(panel, fixed.measure ? measureHtml(store.get("measuring"), local.more, scopeSizes(p, decision, selected), store.alive() ? null : NOT_HERE)
         : `<p class="ecl-dim">Nothing measures for this explorer. <code>explore(trace, measure=measuring_domain(trace, …))</code> does.</p>`);
     },
     journey({ s }) {
@@ -582,9 +582,9 @@ function mount(root, store) {
 
   // --- beginning and end
 
-  // Single outcomes come anew once a measurement has ended; everything else in `fixed` stays.
+  // Single outcomes and the source come anew once a measurement has ended; all else in `fixed` stays.
   let whole = store.get("fixed");
-  const freshen = () => { if (store.get("fixed") !== whole) { whole = store.get("fixed"); fixed.outcomes = decoded(whole.outcomes); } schedule(); };
+  const freshen = () => { if (store.get("fixed") !== whole) { whole = store.get("fixed"); Object.assign(fixed, { outcomes: decoded(whole.outcomes), source: whole.source }); problems.clear(); drawn = null; } schedule(); };
   const stop = [store.watch(freshen), watchTheme(root, () => { drawn = theme = null; problems.clear(); schedule(); })];
   const seen = new ResizeObserver(() => { if (plot.wired && plot.offsetWidth) plotly.Plots.resize(plot); });
   seen.observe($(".ecl-centre"));
