@@ -7,7 +7,9 @@ ms and cost nothing, so that all that is added is the server's. Fifty clients as
 
 - `overhead_p50_ms`, `overhead_p99_ms`: the latency of served answers less that of the same clients
   asking an endpoint directly, at these quantiles, each client's first request left out. The encoder
-  is the static one, so that embedding adds next to nothing.
+  is the static one, so that embedding adds next to nothing. In turns with ours (`server`),
+  litellm's router, where it is installed, answers in the same web server in front of the same
+  endpoints.
 - `server_cpu_ms`: the server's processor time for a request, which a busy machine does not change.
 - `lost`: requests without an answer; `sent_twice`: questions that reached an endpoint more than
   once.
@@ -21,33 +23,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
-from ecollm_lab.domains import load_domain
+from benchmarks.servers import CLIENTS, EDGE, HOSTED, PATH, Address, cpu_s, resident_mb, server
 from ecollm_lab.files import write
-from ecollm_lab.models import Catalog, ModelPool, load_catalog
-from ecollm_lab.models.encoders import static_encoder
-from ecollm_lab.paths import Pipeline, read_path
-from ecollm_lab.policies import fit_policy
-from ecollm_lab.traces import Trace
-from tests.support.rig import cloud
 from tests.support.scripted_server import Judge
 
-CLIENTS, EDGE_CLIENTS = 50, 8
+EDGE_CLIENTS = 8
 SPREAD_S = 0.5  # over which clients begin
-HOSTED, EDGE = ("ok:500", "ok:500~other"), "pocket-s-f16"
+unanswered: Counter[str] = Counter()  # requests without an answer, of any server, by what came
 Reply = tuple[float, dict[str, Any] | None]  # seconds, and what was said if it was an answer
 AIMS = {
     "overhead_p50_ms": {"at_most": 5.0},
@@ -61,75 +55,6 @@ AIMS = {
 def record(metric: str, value: float, **more: Any) -> dict[str, Any]:
     """Return one record, with its bound where there is one."""
     return {"metric": metric, "value": float(value), **AIMS.get(metric, {}), **more}
-
-
-def catalog_of(base_url: str) -> Catalog:
-    """Return a catalog of the scripted endpoints and one real edge model."""
-    edge = load_catalog("data/models.toml")[EDGE]
-    hosted = [cloud(name, base_url, max_in_flight=256) for name in HOSTED]
-    models = {model.name: model for model in (*hosted, edge)}
-    return Catalog(models, 0.0159, "2026-01-01", "scripted", "serve")
-
-
-def run_server(port: int, base_url: str) -> None:
-    """Measure a few questions on every path, fit a policy to them, and serve it."""
-    from ecollm_lab.serving import Runtime
-    from ecollm_lab.serving.server import Settings, listen
-
-    domain, catalog, encoder = load_domain("smart_home"), catalog_of(base_url), static_encoder()
-    with ModelPool(catalog, persistent=True) as pool:
-        pipeline = Pipeline(domain, catalog, encoder, pool)
-        paths = [read_path(f"none/none/none/plain/{name}") for name in (*HOSTED, EDGE)]
-        asked = [query for query in domain.queries if query.split == "train"][:40]
-        outcomes = [outcome for query in asked for outcome in pipeline.run(query, paths)]
-        queries = {"query_id": [q.id for q in asked], "text": [q.text for q in asked]}
-        trace = _trace(outcomes, queries)
-        policy = fit_policy(trace, encoder=encoder)
-        with Runtime(policy, pipeline) as runtime:
-            listen(runtime, Settings(port=port, max_concurrent=2 * CLIENTS))
-
-
-def _trace(outcomes: list[Any], queries: dict[str, list[str]]) -> Trace:
-    import pandas as pd
-
-    table = pd.DataFrame(queries).assign(kind="lookup", split="train")
-    return Trace.from_outcomes(outcomes, table, {"source": "measured"})
-
-
-@contextmanager
-def server(base_url: str) -> Iterator[tuple[str, int]]:
-    """Start the server in a process of its own; yield its address and its process id."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "benchmarks.serve", "--server", str(port), base_url]
-    process = subprocess.Popen(command)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(1200):
-            try:
-                httpx.get(f"{address}/healthz", timeout=1)
-                break
-            except httpx.TransportError:
-                if process.poll() is not None:
-                    raise RuntimeError("the server ended before it listened") from None
-                time.sleep(0.1)
-        yield address, process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def resident_mb(pid: int) -> float:
-    """Return the memory of a process in MB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
-
-
-def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def ask(
@@ -148,10 +73,13 @@ async def ask(
                 began = time.perf_counter()
                 try:
                     reply = await http.post(url, json=body | ({"slo": slo} if slo else {}))
-                except httpx.TransportError:
+                except httpx.TransportError as error:
+                    unanswered[type(error).__name__] += 1
                     continue
-                seconds = time.perf_counter() - began
-                replies[number] = (seconds, reply.json() if reply.status_code == 200 else None)
+                if reply.status_code != 200:
+                    unanswered[f"{reply.status_code} {reply.text[:200]}"] += 1
+                    continue
+                replies[number] = (time.perf_counter() - began, reply.json())
 
         await asyncio.gather(*(client(SPREAD_S * i / clients) for i in range(clients)))
     return list(replies.values())
@@ -161,46 +89,28 @@ def load(n: int) -> list[dict[str, Any]]:
     """Measure overhead, losses and memory over n served requests, and waits for an edge model."""
     judge = Judge()
     try:
-        with server(judge.base_url) as (address, pid):
-            url, direct_url = f"{address}/v1/chat/completions", f"{judge.base_url}/chat/completions"
-            hosted = f"none/none/none/plain/{HOSTED[0]}"
-            asyncio.run(ask(url, hosted, range(4 * CLIENTS), CLIENTS))  # admission opens up
-            first = n // 5
-            steady: list[Reply] = []
-            overhead: list[Reply] = []
-            served = asyncio.run(ask(url, hosted, range(10**6, 10**6 + first), CLIENTS))
-            before, used = resident_mb(pid), cpu_s(pid)
-            for start in range(first, n, first):  # in turns, so that a busy moment hits both
-                numbers = range(10**6 + start, 10**6 + min(start + first, n))
-                turn = asyncio.run(ask(url, hosted, numbers, CLIENTS))
-                served += turn
-                steady += turn[CLIENTS:]  # a client's first request opens its connection
-                overhead += asyncio.run(ask(direct_url, HOSTED[1], numbers, CLIENTS))[CLIENTS:]
-            after, used = resident_mb(pid), cpu_s(pid) - used
+        with ExitStack() as exits:
+            ours = exits.enter_context(server("ours", judge.base_url))
+            others = {}
+            if importlib.util.find_spec("litellm"):
+                others["litellm"] = exits.enter_context(server("litellm", judge.base_url))
+            else:
+                print("litellm is not installed; pip install '.[litellm]' to measure beside it")
+            turns = in_turns(ours, others, f"{judge.base_url}/chat/completions", n)
             counts = judge.counters()["per_key"].get(HOSTED[0], {})
-            edge = asyncio.run(
-                ask(url, f"none/none/none/plain/{EDGE}", range(5 * EDGE_CLIENTS), EDGE_CLIENTS)
-            )
-            chosen = asyncio.run(ask(url, "ecollm", range(2 * CLIENTS), CLIENTS))
+            edge = asyncio.run(ask(ours.url, PATH + EDGE, range(5 * EDGE_CLIENTS), EDGE_CLIENTS))
+            chosen = asyncio.run(ask(ours.url, "ecollm", range(2 * CLIENTS), CLIENTS))
     finally:
         judge.close()
-    size = {"requests": n, "clients": CLIENTS}
-    through, direct = ([1000 * seconds for seconds, _ in part] for part in (steady, overhead))
-    records = [
-        record(f"overhead_p{q}_ms", np.nanpercentile(through, q) - np.nanpercentile(direct, q))
-        | size
-        for q in (50, 99)
-    ]
     waited = [
         reply["ecollm"]["actual"]["latency_s"] / reply["ecollm"]["predicted"]["latency_s"]
         for _, reply in edge
         if reply is not None
     ]
-    lost = sum(reply is None for _, reply in (*served, *edge, *chosen))
+    lost = sum(reply is None for _, reply in (*turns.served, *edge, *chosen))
+    before, after = turns.memory
     return [
-        *records,
-        record("server_cpu_ms", 1000 * used / (n - first), **size),
-        record("direct_p50_ms", np.nanmedian(direct), **size),
+        *turns.records(n),
         record("lost", lost, requests=n + len(edge) + len(chosen)),
         record("sent_twice", sum(count > 1 for count in counts.values()), requests=n),
         record("memory_growth", after / before - 1, megabytes=round(after, 1), requests=n),
@@ -208,26 +118,80 @@ def load(n: int) -> list[dict[str, Any]]:
     ]
 
 
+@dataclass(eq=False)
+class Turns:
+    """What was measured while the same questions went to each server and to the model itself.
+
+    `seconds` and `cpu_s` are by server, the model itself being "direct"; `memory` is in MB, before
+    and after the last four fifths of the requests.
+    """
+
+    served: list[Reply] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    memory: tuple[float, float] = (float("nan"), float("nan"))
+
+    def records(self, n: int) -> list[dict[str, Any]]:
+        """Return the records of overhead and of processor time."""
+        size = {"requests": n, "clients": CLIENTS}
+        direct = self.seconds["direct"]
+        rows = [record("direct_p50_ms", 1000 * np.nanmedian(direct), **size)]
+        for name, used in self.cpu_s.items():
+            of = {"server": name, **size}
+            for q in (50, 99):
+                more = np.nanpercentile(self.seconds[name], q) - np.nanpercentile(direct, q)
+                row = record(f"overhead_p{q}_ms", 1000 * more, **of)
+                rows.append(
+                    row if name == "ours" else {k: row[k] for k in ("metric", "value", *of)}
+                )
+            rows.append(record("server_cpu_ms", 1000 * used / (n - n // 5), **of))
+        return rows
+
+
+def in_turns(ours: Address, others: dict[str, Address], direct_url: str, n: int) -> Turns:
+    """Ask each server and the model itself the same questions, a fifth of them at a time.
+
+    The first fifth goes to our server alone, and warms it up.
+    """
+    turns, first, hosted = Turns(), n // 5, PATH + HOSTED[0]
+    asyncio.run(ask(ours.url, hosted, range(4 * CLIENTS), CLIENTS))  # admission opens up
+    for other in others.values():
+        asyncio.run(ask(other.url, HOSTED[1], range(4 * CLIENTS), CLIENTS))
+    turns.served += asyncio.run(ask(ours.url, hosted, range(10**6, 10**6 + first), CLIENTS))
+    before = resident_mb(ours.pid)
+    used = {name: cpu_s(one.pid) for name, one in {"ours": ours, **others}.items()}
+    for start in range(first, n, first):  # in turns, so that a busy moment hits all
+        numbers = range(10**6 + start, 10**6 + min(start + first, n))
+        turn = asyncio.run(ask(ours.url, hosted, numbers, CLIENTS))
+        turns.served += turn
+        parts = {"ours": turn}
+        for name, url in {"direct": direct_url, **{k: o.url for k, o in others.items()}}.items():
+            parts[name] = asyncio.run(ask(url, HOSTED[1], numbers, CLIENTS))
+        for name, part in parts.items():  # a client's first request opens its connection
+            turns.seconds[name] += [seconds for seconds, _ in part[CLIENTS:]]
+    turns.memory = before, resident_mb(ours.pid)
+    now = {name: cpu_s(one.pid) for name, one in {"ours": ours, **others}.items()}
+    turns.cpu_s = {name: now[name] - used[name] for name in now}
+    return turns
+
+
 def main() -> None:
     """Run, write the records, print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--quick", action="store_true", help="fewer requests")
-    parser.add_argument("--server", nargs=2, metavar=("PORT", "URL"), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.server:
-        run_server(int(args.server[0]), args.server[1])
-        return
-    if args.json is None:
-        parser.error("--json is required")
     n = 500 if args.quick else 10_000
     records = [{**row, "quick": args.quick} for row in load(n)]
     write(json.dumps(records, indent=1) + "\n", args.json)
     for row in records:
+        row["metric"] += f" {row['server']}" if "server" in row else ""
         aim = f"   aim at most {row['at_most']:g}" if "at_most" in row else ""
-        print(f"{row['metric']:18} {row['value']:10.4f}{aim}")
+        print(f"{row['metric']:24} {row['value']:10.4f}{aim}")
+    for what, times in unanswered.items():
+        print(f"{times} requests were not answered: {what}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ from ecollm_lab.serving.forecasts import Forecast, Forecasts, PolicyForecasts
 from ecollm_lab.serving.prices import price_factors
 from ecollm_lab.serving.results import Answer, Reason, Refused, results_table
 from ecollm_lab.serving.tracing import answer_span, note_answer
+
+if TYPE_CHECKING:
+    from ecollm_lab.serving.board import Board
 
 REMEMBERED = 50  # results that a Runtime shows
 
@@ -213,6 +217,15 @@ class Runtime:
         """Return the last results, the newest last: expected against actual."""
         with self.learning:
             return results_table(self.results)
+
+    def board(self, example: str = "How does it work?") -> Board:
+        """Return sliders of an SLO beside a table of the last answers, for a notebook.
+
+        `example` is a question by whose forecasts the sliders get their range.
+        """
+        from ecollm_lab.serving.board import Board
+
+        return Board(self, example)
 
     def __repr__(self) -> str:
         rate, target = self.adaptation.violation_rate, self.adaptation.target
