@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.routing import Fold, available, folds
+from benchmarks.routing import Fold, available, encoder, folds
 from ecollm_lab.files import write
 from ecollm_lab.policies import Policy, fit_policy
 from ecollm_lab.records import SLO
@@ -35,19 +35,14 @@ from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import model_of
 
 TRACES = ("smart_home", "automotive", "homeassistant", "bfcl")
-MOST_QUERIES = 1000
 ADDED_S, PRICE_FACTOR = 2.0, 10.0
 DECIDERS = ("adaptive", "frozen", "oracle")
 
 
 def whole(fold: Fold) -> Fold:
     """Return a fold without the questions whose latency is not recorded on every path."""
-    seen, unseen = (
-        ~np.isnan(part.array("latency_s")).any(axis=1) for part in (fold.train, fold.test)
-    )
-    return Fold(
-        fold.train.where(seen), fold.test.where(unseen), fold.seen[seen], fold.unseen[unseen]
-    )
+    parts = (fold.train, fold.test)
+    return Fold(*(part.where(~np.isnan(part.array("latency_s")).any(axis=1)) for part in parts))
 
 
 def drifts(
@@ -70,11 +65,12 @@ def drifts(
 def replayed(name: str, quick: bool) -> dict[str, list[pd.DataFrame]]:
     """Return a trace's replays by what drifts: one, or one a fold where no split is given."""
     frames: dict[str, list[pd.DataFrame]] = {}
-    for fold in map(whole, folds(name, MOST_QUERIES)):
-        policy = fit_policy(fold.train, embeddings=fold.seen)
+    for fold in map(whole, folds(name, 0, quick=quick)):
+        policy = fit_policy(fold.train, encoder=encoder())
+        embeddings = policy.embed(fold.test.queries["text"].tolist())
         slo = SLO(max_latency_s=float(fold.train.outcomes["latency_s"].quantile(0.75)))
-        for what, limits, drift in drifts(policy, fold.test, slo, fold.unseen):
-            frame = replay_drift(policy, fold.test, limits, [drift], embeddings=fold.unseen)
+        for what, limits, drift in drifts(policy, fold.test, slo, embeddings):
+            frame = replay_drift(policy, fold.test, limits, [drift], embeddings=embeddings)
             frames.setdefault(what, []).append(frame)
         if quick:
             break

@@ -41,7 +41,16 @@ def test_the_path_of_most_expected_quality_answers_and_says_what_was_expected(ru
     assert runtime.answer(domain.queries[0]).quality == 1.0  # here the facts are known
 
 
-def test_the_slo_of_each_question_decides_and_the_answer_names_the_limit_that_bound(runtime):
+@pytest.fixture
+def still(runtime):
+    """The Runtime while no time passes."""
+    now = time.monotonic()
+    runtime.clock = lambda: now
+    return runtime
+
+
+def test_the_slo_of_each_question_decides_and_the_answer_names_the_limit_that_bound(still):
+    runtime = still
     fast = runtime.answer(QUESTION, SLO(max_latency_s=0.15))
     assert (fast.path_id, fast.bound) == (EDGE, ("max_latency_s",))
     cheap = runtime.answer(QUESTION, SLO(max_cost_usd=1e-5))
@@ -49,7 +58,8 @@ def test_the_slo_of_each_question_decides_and_the_answer_names_the_limit_that_bo
     assert runtime.answer(QUESTION, SLO(max_latency_s=3.0)).bound == ()
 
 
-def test_what_no_path_keeps_is_refused_with_the_nearest_slo_that_can_be_met(runtime, small, big):
+def test_what_no_path_keeps_is_refused_with_the_nearest_slo_that_can_be_met(still, small, big):
+    runtime = still
     refused = runtime.answer(QUESTION, SLO(max_latency_s=0.01))
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.INFEASIBLE
