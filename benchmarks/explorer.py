@@ -5,7 +5,8 @@
 Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone,
 beside the committed smart-home trace. `key_to_paint_ms`: from an arrow key on the latency slider of
 the offline page to the frame in which the figure is painted, in Chromium; `floor_ms`: the same key
-and figure with Plotly alone. `drag_repaints_per_s`: the slider dragged with the mouse to and fro.
+and figure with Plotly alone. `drag_repaints_per_s`: the slider dragged with the mouse to and fro;
+`drag_moves_per_s`: how often the mouse moved meanwhile, which no number of repaints can exceed.
 `open_s`: from a Parquet file to the explorer, `Trace.load` included, best of three;
 `load_s` is the part of `Trace.load`. `move_bytes`: all messages to the kernel and back for one
 move, as JSON, beyond the state itself. `decide_ms`: one decision in Python. What needs a browser is
@@ -160,7 +161,7 @@ def of_browser(quick: bool) -> list[Record]:
             drawn = time.perf_counter() - started
             slider = seen.slider("max_latency_s")
             times = key_to_paint_ms(page, seen.plot, slider, presses)
-            repaints = drag_repaints(seen, seconds=2 if quick else 4)
+            repaints, moves = drag_repaints(seen, seconds=2 if quick else 4)
             data = "(plot) => ({data: plot.data, layout: plot.layout})"
             floor = floor_ms(page, seen.plot.evaluate(data), presses)
             p50, p95 = np.quantile(times, [0.5, 0.95])
@@ -178,6 +179,7 @@ def of_browser(quick: bool) -> list[Record]:
                     **({"at_least": 30.0} if ours else {}),
                     **size,
                 },
+                {"metric": "drag_moves_per_s", "value": moves, **size},
                 {"metric": "page_drawn_s", "value": drawn, **size},
             ]
     return records

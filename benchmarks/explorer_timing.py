@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from plotly.offline import get_plotlyjs
 
 from scripts.browser import SeenExplorer
@@ -44,8 +43,14 @@ def key_to_paint_ms(page: Page, plot: Locator, slider: Locator, presses: int = 4
     return times
 
 
-def drag_repaints(seen: SeenExplorer, name: str = "max_latency_s", seconds: float = 3.0) -> float:
-    """Drag a slider to and fro as fast as the browser takes it; return repaints a second."""
+def drag_repaints(
+    seen: SeenExplorer, name: str = "max_latency_s", seconds: float = 3.0
+) -> tuple[float, float]:
+    """Drag a slider to and fro as fast as the browser takes it.
+
+    Returns repaints a second, and moves of the mouse a second: where both are equal, every move was
+    painted, and the hand was the slower.
+    """
     seen.plot.evaluate(_STAMPS)
     box = seen.slider(name).bounding_box()
     assert box
@@ -53,14 +58,14 @@ def drag_repaints(seen: SeenExplorer, name: str = "max_latency_s", seconds: floa
     at = float(seen.slider(name).input_value())
     seen.page.mouse.move(start + at * width, height)
     seen.page.mouse.down()
-    began, step = time.monotonic(), 0
+    began, turns, steps = time.monotonic(), 0, 30
     while time.monotonic() - began < seconds:
-        step += 1
-        seen.page.mouse.move(start + width * (0.5 + 0.4 * np.sin(step / 25)), height)
+        turns += 1
+        seen.page.mouse.move(start + width * (0.1 if turns % 2 else 0.9), height, steps=steps)
     painted = seen.page.evaluate("() => window.paintStamps.count")
     took = time.monotonic() - began
     seen.page.mouse.up()
-    return float(painted / took)
+    return float(painted / took), turns * steps / took
 
 
 def floor_ms(page: Page, drawn: dict[str, Any], presses: int = 40) -> list[float]:
