@@ -44,6 +44,8 @@ front[front["on_front"]].round({"quality": 3, "latency_s": 4, "latency_p95_s": 4
 # - the bands under the sliders: hatched where no path is feasible under the other limits,
 #   elsewhere as high as the quality that can be reached;
 # - the two plots: paths beyond a limit fade but stay, and the pink halo marks the winner;
+# - the marks with names: what a policy that looks at each query delivers on held-out queries under
+#   these limits, beside the best single path, a router that varies the model alone, and the oracle;
 # - any other path: point at it or click it, and the card says why it does not win and which limits
 #   would let it win.
 

@@ -14,7 +14,7 @@ from ecollm_lab.emulator.measuring import Measuring, Run
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, called_on, read_path
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import Progress, Store
+from ecollm_lab.sweeps import Progress, Store, fingerprints
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import full_id
@@ -42,7 +42,7 @@ def measuring_domain(
     """Return what measures more outcomes of a trace with real models.
 
     It asks training queries of the domain, on the paths of the trace. Outcomes go to the store at
-    once; what the store holds already is not measured again.
+    once; what the store holds already is added to the trace and not measured again.
 
     Parameters
     ----------
@@ -69,6 +69,10 @@ def measuring_domain(
     about = provenance(loaded, catalog, encoder.name)
     _require_same(trace, about, models)
     embeddings = encoder.encode([query.text for query in queries])
+    marks = fingerprints(loaded, catalog, encoder.name, space)
+    with Store(store_file) as store:
+        found = [one for mark in dict.fromkeys(marks.values()) for one in store.outcomes(mark)]
+    asked = {query.id for query in queries}
 
     @contextmanager
     def opened() -> Iterator[Run]:
@@ -81,6 +85,7 @@ def measuring_domain(
         Emulator(space, queries, embeddings, seed=seed),
         opened=opened,
         queries=queries_frame(queries),
+        stored=[one for one in found if one.query_id in asked and one.path_id in marks],
         about={name: about[name] for name in ("source", "machine", "versions")},
     )
 

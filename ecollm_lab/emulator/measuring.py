@@ -58,6 +58,8 @@ class Measuring:
     queries
         The table of the Emulator's queries, see `Trace`; the trace's own if left out, which has
         only those with an outcome.
+    stored
+        Outcomes that were measured before, in another session, and are not in the trace.
     about
         Where the outcomes come from, for the provenance of the trace.
 
@@ -75,6 +77,7 @@ class Measuring:
         *,
         opened: Callable[[], AbstractContextManager[Run]] | None = None,
         queries: pd.DataFrame | None = None,
+        stored: Sequence[Outcome] = (),
         about: dict[str, Any] | None = None,
     ) -> None:
         if (run is None) == (opened is None):
@@ -83,10 +86,11 @@ class Measuring:
             opened = partial(_as_it_is, run)
         assert opened is not None
         self.emulator, self.queries, self.about = emulator, queries, dict(about or {})
+        self.stored = list(stored)
         self._opened = opened
 
     def prepared(self, trace: Trace) -> Trace:
-        """Return a trace that can grow, and recall its outcomes into the Emulator.
+        """Return a trace that can grow, with what was stored, and recall it into the Emulator.
 
         Paths and queries that the Emulator explores and the trace does not have get one row whose
         numbers are not recorded.
@@ -109,6 +113,10 @@ class Measuring:
             rows = pd.DataFrame(empty, columns=["query_id", "path_id"]).assign(quality=np.nan)
             outcomes = pd.concat([outcomes, rows], ignore_index=True)
         grown = Trace.from_frame(outcomes, queries, trace.provenance)
+        has = grown.outcomes[grown.outcomes["quality"].notna()]
+        there = set(zip(has["query_id"], has["path_id"], strict=True))
+        before = [one for one in self.stored if (one.query_id, one.path_id) not in there]
+        grown = self.grown(grown, before)
         told = {(one.query_id, one.path_id) for one in emulator._outcomes}
         found = _outcomes(grown, emulator)
         emulator.recall(one for one in found if (one.query_id, one.path_id) not in told)

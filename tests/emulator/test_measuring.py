@@ -192,6 +192,9 @@ def test_real_models_are_asked_and_what_they_answer_is_in_the_store(where):
     assert (grown.outcomes["answer"].fillna("") != "").sum() == 4
     with Store(files["store_file"]) as store:
         assert store._db.execute("SELECT count(*) FROM outcomes").fetchone()[0] == 4
+    again = measuring_domain(trace, "data/smart_home", **files)  # after a restart
+    assert again.prepared(trace).array("quality").size == grown.array("quality").size
+    assert again.emulator.n_told == 6 + 4
 
 
 def test_outcomes_that_would_not_be_comparable_are_refused(where):

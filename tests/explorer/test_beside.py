@@ -9,6 +9,7 @@ from ecollm_lab.records import SLO
 from scripts.browser import SeenExplorer
 from tests.conftest import thinned
 from tests.explorer.browsing import in_browser
+from tests.explorer.test_accessible import issues
 from tests.explorer.test_marks import unit
 
 pytestmark = in_browser
@@ -59,6 +60,7 @@ def test_a_policy_is_marked_beside_its_competitors_and_leaves_a_trail(browser, p
         assert words in tip
     seen.page.mouse.move(0, 0)
     assert seen.root.locator(".ecl-tip").count() == 0
+    assert issues(seen.page) == []
 
 
 def test_the_other_side_is_decided_under_the_same_slo_and_drawn_hollow(browser, part, tmp_path):
@@ -85,3 +87,4 @@ def test_the_other_side_is_decided_under_the_same_slo_and_drawn_hollow(browser, 
         assert all(name.startswith("B|") for name in drawn[1])
         assert len(drawn[1]) > 2
     assert "In B: quality" in seen.text("card") or seen.chosen == ""
+    assert issues(seen.page) == []

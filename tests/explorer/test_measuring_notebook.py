@@ -10,6 +10,7 @@ import pytest
 
 from scripts.browser import ROOT, SeenExplorer, jupyter_lab, run_all_cells
 from tests.explorer.browsing import in_browser
+from tests.explorer.test_accessible import issues
 
 pytestmark = in_browser
 CELL = f"""import time
@@ -73,6 +74,7 @@ def test_the_cost_is_told_before_and_a_stop_loses_nothing(seen):
     offer = said(seen, "as these paths cost and took so far")
     assert re.search(r"200 outcomes on \d+ paths: about [\d.e-]+ USD at declared prices", offer)
     assert seen.root.evaluate(OUTCOMES) == before  # nothing is measured yet
+    assert issues(seen.page, ".ecl") == []
     seen.click("measure these 200")
     said(seen, "left")
     seen.page.wait_for_function(
