@@ -53,8 +53,7 @@ def sweep_domain(
     options, stop, on_progress
         See `DomainOptions` and `sweep`.
     on_estimate
-        Called before the sweep with what it will owe to hosted models. Where nothing is known, a
-        few pairs are measured first.
+        Called before the sweep with what hosted models will charge; see `preflight.estimate`.
 
     Raises
     ------
