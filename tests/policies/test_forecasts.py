@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecollm_lab.policies import fit_policy, replay
-from ecollm_lab.policies.fitting.bases import Basis, ridge_fits
+from ecollm_lab.policies.fitting.bases import Basis, Moments
 from ecollm_lab.policies.fitting.learners import Queries, best_ridge, trusted
 from ecollm_lab.policies.predictors import joined
 from ecollm_lab.records import SLO, LabError
@@ -86,7 +86,7 @@ def test_a_ridge_on_a_basis_is_the_ridge_regression_on_its_features(bandwidth):
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     y, ridge, fresh = rng.random((12, 3)), 0.7, x[:2] + 0.1
     basis = Basis.of(x, bandwidth)
-    _, mean, weights = next(ridge_fits(basis.coordinates, y, (ridge,)))
+    _, mean, weights = next(Moments.of(basis.coordinates, y).fits((ridge,)))
     kernel = np.matmul if bandwidth is None else lambda a, b: np.exp((a @ b - 1) / bandwidth)
     gram = 1e6 + kernel(x, x.T) + ridge * np.eye(12)  # the constant is the intercept
     told = (1e6 + kernel(fresh, x.T)) @ np.linalg.solve(gram, y)
@@ -96,11 +96,22 @@ def test_a_ridge_on_a_basis_is_the_ridge_regression_on_its_features(bandwidth):
 def test_a_rank_keeps_the_directions_in_which_fitted_values_vary_most():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((40, 5)), rng.standard_normal((40, 7))
-    (_, _, full), (_, _, two) = ridge_fits(x, y, (1.0,), (None, 2))
+    (_, _, full), (_, _, two) = Moments.of(x, y).fits((1.0,), (None, 2))
     fitted = (x - x.mean(axis=0)) @ full
     u, s, vt = np.linalg.svd(fitted, full_matrices=False)
     np.testing.assert_allclose((x - x.mean(axis=0)) @ two, (u[:, :2] * s[:2]) @ vt[:2], atol=1e-9)
     assert np.linalg.matrix_rank(two) == 2
+
+
+def test_moments_of_all_less_those_of_some_are_those_of_the_rest():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20, 3)), rng.standard_normal((20, 2))
+    (_, *told), (_, *rest) = (
+        next(moments.fits((1.0,)))
+        for moments in (Moments.of(x, y) - Moments.of(x[:5], y[:5]), Moments.of(x[5:], y[5:]))
+    )
+    for one, other in zip(told, rest, strict=True):
+        np.testing.assert_allclose(one, other)
 
 
 def test_folds_leave_whole_groups_out_and_are_of_about_equal_size():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -73,33 +73,54 @@ class Basis:
         return Blend(less, self.projections, slopes, self.bandwidth or 1.0, radial)
 
 
-def ridge_fits(
-    x: np.ndarray, y: np.ndarray, ridges: tuple[float, ...], ranks: tuple[int | None, ...] = (None,)
-) -> Iterator[tuple[tuple[float, int | None], np.ndarray, np.ndarray]]:
-    """Fit y (queries, paths) to x (queries, directions) with every ridge and rank.
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """All that a ridge regression needs to know of x (queries, directions) and y (queries, paths).
 
-    Yields
-    ------
-    The ridge and the rank; the means at x = 0, shape (paths,); weights, (directions, paths). A rank
-    keeps the directions of the fitted values that vary most (reduced-rank regression); None keeps
-    all.
-
+    Those of some queries less those of others are those of the rest.
     """
-    centre, mean = x.mean(axis=0), y.mean(axis=0)
-    squares, turn = np.linalg.eigh((x - centre).T @ (x - centre))
-    squares = np.maximum(squares, _SMALL)
-    product = turn.T @ ((x - centre).T @ (y - mean))
-    for ridge in ridges:
-        weights = product / (squares + ridge)[:, None]
-        fitted = np.sqrt(squares)[:, None] * weights
-        shared = np.linalg.eigh(fitted @ fitted.T)[1][:, ::-1] if any(ranks) else turn
-        for rank in ranks:
-            kept = weights
-            if rank is not None:
-                some = shared[:, :rank]
-                kept = (some @ (some.T @ fitted)) / np.sqrt(squares)[:, None]
-            slopes = turn @ kept
-            yield (ridge, rank), mean - centre @ slopes, slopes
+
+    n: int
+    x: np.ndarray
+    y: np.ndarray
+    xx: np.ndarray
+    xy: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> Moments:
+        """Sum over queries."""
+        return cls(len(x), x.sum(axis=0), y.sum(axis=0), x.T @ x, x.T @ y)
+
+    def __sub__(self, other: Moments) -> Moments:
+        return Moments(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+
+    def fits(
+        self, ridges: tuple[float, ...], ranks: tuple[int | None, ...] = (None,)
+    ) -> Iterator[tuple[tuple[float, int | None], np.ndarray, np.ndarray]]:
+        """Fit y to x with every ridge and rank.
+
+        Yields
+        ------
+        The ridge and the rank; the means at x = 0, shape (paths,); weights, (directions, paths). A
+        rank keeps the directions of the fitted values that vary most (reduced-rank regression);
+        None keeps all.
+
+        """
+        centre, mean = self.x / self.n, self.y / self.n
+        squares, turn = np.linalg.eigh(self.xx - self.n * np.outer(centre, centre))
+        squares = np.maximum(squares, _SMALL)
+        product = turn.T @ (self.xy - self.n * np.outer(centre, mean))
+        for ridge in ridges:
+            weights = product / (squares + ridge)[:, None]
+            fitted = np.sqrt(squares)[:, None] * weights
+            shared = np.linalg.eigh(fitted @ fitted.T)[1][:, ::-1] if any(ranks) else turn
+            for rank in ranks:
+                kept = weights
+                if rank is not None:
+                    some = shared[:, :rank]
+                    kept = (some @ (some.T @ fitted)) / np.sqrt(squares)[:, None]
+                slopes = turn @ kept
+                yield (ridge, rank), mean - centre @ slopes, slopes
 
 
 def _radial(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ecollm_lab.policies.fitting.bases import RANKS, RIDGES, Basis, ridge_fits
+from ecollm_lab.policies.fitting.bases import RANKS, RIDGES, Basis, Moments
 from ecollm_lab.policies.predictors import ClusterMeans, Neighbours, Predictor
 
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
@@ -120,7 +120,7 @@ def best_ridge(queries: Queries, table: np.ndarray, between: bool) -> Fit:
     trust = trusted(fit.left_out, flat, table)
     details = fit.details | {"trust": trust, "errors": errors}
     which = (details["ridge"],), (details["rank"],)
-    _, mean, weights = next(ridge_fits(basis.coordinates, table, *which))
+    _, mean, weights = next(Moments.of(basis.coordinates, table).fits(*which))
     predictor = basis.predictor(mean, trust * weights)
     return Fit(predictor, flat + trust * (fit.left_out - flat), details, basis)
 
@@ -153,7 +153,7 @@ def _ridge(
     basis, left_out = bases[at], queries.left_out(table)
     for rest, wrong, _ in _left_out(queries, basis, table, (ridge,), (rank,)):
         left_out[~rest] = table[~rest] + wrong
-    _, mean, weights = next(ridge_fits(basis.coordinates, table, (ridge,), (rank,)))
+    _, mean, weights = next(Moments.of(basis.coordinates, table).fits((ridge,), (rank,)))
     named = {(*bases[i].kind, *found): error for (i, *found), error in errors.items()}
     names = ("reads", "bandwidth", "ridge", "rank")
     details = dict(zip(names, (*basis.kind, ridge, rank), strict=True)) | {"errors": named}
@@ -168,10 +168,11 @@ def _left_out(
     ranks: tuple[int | None, ...],
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[float, int | None]]]:
     """Yield the rest of a fold, the errors of those left out, and their ridge and rank."""
-    x = basis.coordinates
+    everything = Moments.of(basis.coordinates, table)
     for rest in queries.rest:
-        for found, mean, weights in ridge_fits(x[rest], table[rest], ridges, ranks):
-            yield rest, x[~rest] @ weights + mean - table[~rest], found
+        x, y = basis.coordinates[~rest], table[~rest]
+        for found, mean, weights in (everything - Moments.of(x, y)).fits(ridges, ranks):
+            yield rest, x @ weights + mean - y, found
 
 
 def trusted(left_out: np.ndarray, flat: np.ndarray, table: np.ndarray) -> float:
