@@ -13,7 +13,9 @@ from pathlib import Path as FilePath
 from threading import Event
 from typing import Any
 
-from ecollm_lab.domains import load_domain
+import pandas as pd
+
+from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.domains.clusters import products
 from ecollm_lab.files import lines, require_distinct, require_parquet, require_writable, resolved
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
@@ -80,14 +82,19 @@ def sweep_domain(
         run["git_revision"] = about["git_revision"]
         run["setup"] = setup_digest(loaded, catalog, encoder.name)
         outcomes, about["sweep"] = _stored(store, space, marks, loaded.name, options)
-        table = queries_frame(loaded.queries, pipeline.evidence(loaded.queries))
-        table["product"] = products(loaded)
+        table = _queries_table(loaded, pipeline)
     if not outcomes:
         raise LabError(_why_nothing(progress, about["sweep"]))
     about["runs"] = _log(log, run)
     trace = Trace.from_outcomes(outcomes, table, about)
     trace.save(out)
     return trace, out, progress
+
+
+def _queries_table(domain: Domain, pipeline: Pipeline) -> pd.DataFrame:
+    """Return the queries table: with what retrieval says, and the product that is asked about."""
+    table = queries_frame(domain.queries, pipeline.evidence(domain.queries))
+    return table.assign(product=products(domain))
 
 
 def _space(catalog: Catalog, options: DomainOptions) -> PathSpace:
