@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 BOUNDS = (0.025, 0.975)
+_AT_ONCE = 2**20  # rows drawn
 
 
 def drawn_rows(n_queries: int, n_resamples: int, seed: int) -> np.ndarray:
@@ -14,6 +17,13 @@ def drawn_rows(n_queries: int, n_resamples: int, seed: int) -> np.ndarray:
     less memory where the statistic is a mean.
     """
     return np.random.default_rng(seed).integers(0, n_queries, (n_resamples, n_queries))
+
+
+def drawn_blocks(n_queries: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the rows of `drawn_rows`, some resamples at a time, which need little memory."""
+    rng, at_once = np.random.default_rng(seed), max(1, _AT_ONCE // n_queries)
+    for start in range(0, n_resamples, at_once):
+        yield rng.integers(0, n_queries, (min(at_once, n_resamples - start), n_queries))
 
 
 def bootstrap_counts(n_queries: int, n_resamples: int, seed: int) -> np.ndarray:
@@ -46,6 +56,46 @@ def means(values: np.ndarray, axis: int = 0) -> np.ndarray:
     n = recorded.sum(axis=axis)
     total = np.where(recorded, values, 0.0).sum(axis=axis)
     return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def grouped_means(values: np.ndarray, groups: np.ndarray, n_groups: int) -> np.ndarray:
+    """Return the mean of each group over what is recorded, shape (n_groups,); else NaN.
+
+    `groups` has the number of each value's group, the shape of `values`, (n,).
+    """
+    recorded = ~np.isnan(values)
+    if not recorded.all():
+        values, groups = values[recorded], groups[recorded]
+    n = np.bincount(groups, minlength=n_groups)
+    return np.where(n > 0, np.bincount(groups, values, n_groups) / np.maximum(n, 1), np.nan)
+
+
+def grouped_percentiles(
+    values: np.ndarray, groups: np.ndarray, sizes: np.ndarray, q: float
+) -> np.ndarray:
+    """Return the q-quantile of each group over what is recorded, interpolated; else NaN.
+
+    `sizes` are those of the groups, NaN included, shape (groups,).
+
+    Examples
+    --------
+    >>> grouped_percentiles(np.array([1.0, 3.0, 5.0]), np.array([0, 0, 1]), [2, 1], 0.5).tolist()
+    [2.0, 5.0]
+
+    """
+    few = len(sizes) < 2**16  # NumPy sorts so short numbers in linear time
+    order = np.argsort(groups.astype(np.uint16) if few else groups, kind="stable")
+    ordered, out, start = values[order], np.full(len(sizes), np.nan), 0
+    for group, size in enumerate(sizes):
+        part = ordered[start : start + size]
+        start += size
+        n = int(size - np.isnan(part).sum())
+        if n:
+            at = q * (n - 1)
+            below, above = int(at), min(int(at) + 1, n - 1)
+            part.partition((below, above))  # NaN comes last
+            out[group] = part[below] + (at - below) * (part[above] - part[below])
+    return out
 
 
 def percentiles(values: np.ndarray, q: float, axis: int = 0) -> np.ndarray:

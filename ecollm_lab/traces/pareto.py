@@ -47,19 +47,27 @@ def is_on_front(points: np.ndarray) -> np.ndarray:
     return mask
 
 
-def pareto_front(trace: Trace) -> pd.DataFrame:
+def pareto_front(trace: Trace, groups: np.ndarray | None = None) -> pd.DataFrame:
     """Return one row per path with its means and whether it is on the front; best quality first.
 
     Columns: path_id, quality, cost_usd, latency_s, latency_p95_s, n (outcomes), on_front. An
     objective that was recorded of no path (cost or latency) does not count; a path that lacks one
-    that was recorded of others is not on the front. Raises `LabError` if `trace` is no Trace.
+    that was recorded of others is not on the front. With the number of a group for each query,
+    its cluster for example, shape (queries,), there is a front of each: its rows stand together,
+    and `group` is their first column. Raises `LabError` if `trace` is no Trace.
     """
     require_trace(trace)
-    frame = trace.summary()
+    frame = trace.summary(groups)
     points = frame[list(OBJECTIVES)].to_numpy(copy=True)
-    points[:, np.isnan(points).all(axis=0)] = 0.0
-    frame["on_front"] = is_on_front(points)
-    return frame.sort_values(["quality", "cost_usd"], ascending=[False, True], ignore_index=True)
+    group = np.zeros(len(frame), dtype=int) if groups is None else frame["group"].to_numpy()
+    on_front = np.zeros(len(frame), dtype=bool)
+    for label in np.unique(group):
+        part = points[group == label]
+        part[:, np.isnan(part).all(axis=0)] = 0.0
+        on_front[group == label] = is_on_front(part)
+    frame["on_front"] = on_front
+    by = [*(["group"] if groups is not None else []), "quality", "cost_usd"]
+    return frame.sort_values(by, ascending=[name != "quality" for name in by], ignore_index=True)
 
 
 def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:

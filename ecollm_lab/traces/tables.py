@@ -14,6 +14,7 @@ COLUMNS = ("query_id", "path_id", "quality", "cost_usd", "latency_s", "tokens_in
 NEEDED = COLUMNS[:3]
 # what a cost in US dollars or a latency in seconds can be, if not 0: others are a fault of the file
 LEAST, MOST = 1e-15, 1e12
+_AT_ONCE = 2**20  # rows looked at
 QUERY_COLUMNS = ("query_id", "text", "kind", "split")
 
 
@@ -65,12 +66,18 @@ def checked(outcomes: pd.DataFrame) -> tuple[pd.DataFrame, Cells]:
     return frame, cells
 
 
+def out_of_range(column: str, numbers: np.ndarray) -> np.ndarray:
+    """Tell which numbers of a column cannot be; NaN, which is not recorded, can."""
+    bad = (numbers < 0) | (numbers > (1 if column == "quality" else MOST))
+    if column != "quality":
+        bad |= (numbers > 0) & (numbers < LEAST)
+    return np.asarray(bad)
+
+
 def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     """Return a column as numbers; raise a `LabError` that shows the first one out of range."""
     values = pd.to_numeric(frame[column], errors="coerce")
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    bad = (numbers < 0) | (numbers > (1 if column == "quality" else MOST))
-    bad |= (numbers > 0) & (numbers < LEAST) & (column != "quality")
+    bad = out_of_range(column, values.to_numpy(dtype=float, na_value=np.nan))
     if values.dtype != frame[column].dtype:
         bad |= (values.isna() & frame[column].notna()).to_numpy()
     if bad.any():
@@ -94,18 +101,27 @@ def _require_ids(ids: pd.Series) -> None:
             raise LabError(f"{ids.name} must be texts or numbers, got {odd[0]!r:.60}.")
 
 
+def repeated(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> bool:
+    """Tell whether a cell of a table of queries and paths occurs twice."""
+    # marking all cells takes more room than it saves time where most of them are empty
+    if shape[0] * shape[1] > 20 * len(rows):
+        numbers = rows.astype(np.int64) * shape[1] + columns
+        return len(pd.unique(numbers)) < len(numbers)
+    seen = np.zeros(shape, dtype=bool)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        seen[rows[part], columns[part]] = True
+    return int(np.count_nonzero(seen)) < len(rows)
+
+
 def _require_once(frame: pd.DataFrame, cells: Cells) -> None:
     """Raise a `LabError` if two outcomes have the same query and path."""
-    numbers = cells.rows * len(cells.path_ids) + cells.columns
-    n_cells = len(cells.query_ids) * len(cells.path_ids)
-    # counting all cells takes more room than it saves time where most of them are empty
-    sparse = n_cells > 20 * len(frame)
-    if sparse or np.bincount(numbers).max() > 1:
-        for row in frame[pd.Series(numbers).duplicated()].head(1).itertuples():
-            raise LabError(
-                f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome"
-                " per pair."
-            )
+    if repeated(cells.rows, cells.columns, (len(cells.query_ids), len(cells.path_ids))):
+        row = frame[frame.duplicated(["query_id", "path_id"])].iloc[0]
+        raise LabError(
+            f"The pair ({row.query_id}, {row.path_id}) occurs more than once; keep one outcome per"
+            " pair."
+        )
 
 
 def queries_in(frame: pd.DataFrame, cells: Cells) -> pd.DataFrame:

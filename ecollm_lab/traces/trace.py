@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -14,13 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecollm_lab.files import own_data_advice, parse_json, replacing, resolved
+from ecollm_lab.files import replacing
 from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
-from ecollm_lab.traces import tables
+from ecollm_lab.traces import intervals, tables
+from ecollm_lab.traces.memory import require_memory
 from ecollm_lab.traces.tables import COLUMNS
 
 HOW_MEASURED = ("queue_s", "retry_s", "repeats", "latency_spread_s", "truncated", "logprob")
-_METADATA = b"ecollm_lab"
+METADATA = b"ecollm_lab"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,9 +79,7 @@ class Trace:
         if queries is None:
             queries = tables.queries_in(frame, cells)
         table = tables.checked_queries(queries, cells.query_ids)
-        provenance = dict(provenance or {"source": "recorded"})
-        require_choice("provenance source", provenance.get("source"), ("measured", "recorded"))
-        trace = cls(frame, table, provenance)
+        trace = Trace(frame, table, checked_provenance(provenance))
         # what the checks found need not be computed again
         rows = pd.Index(table["query_id"]).get_indexer(pd.Index(cells.query_ids))[cells.rows]
         vars(trace).update(_cells=(rows, cells.columns), path_ids=list(cells.path_ids))
@@ -106,24 +105,13 @@ class Trace:
 
     @classmethod
     def load(cls, file: FilePath | str) -> Trace:
-        """Read a Parquet trace; raise a `LabError` if the file is missing, damaged or no trace."""
-        try:  # each id is decoded once
-            table = pq.read_table(resolved(file), read_dictionary=["query_id", "path_id"])
-        except FileNotFoundError as error:
-            raise LabError(
-                f"Cannot read the trace {file}: the file does not exist.{_beside(FilePath(file))}"
-                f"{own_data_advice(file)}"
-            ) from error
-        except (OSError, pa.ArrowException) as error:
-            # the path once is enough
-            why = str(error).removeprefix(f"Could not open Parquet input source '{file}': ")
-            raise LabError(f"Cannot read the trace {file}: {why}") from error
-        queries, provenance = _described(table, file)
-        try:
-            frame = table.to_pandas()
-        except (pa.ArrowException, ValueError) as error:
-            raise LabError(f"Cannot read the trace {file}: {error}") from error
-        return cls.from_frame(frame, queries, provenance)
+        """Read a Parquet trace; raise a `LabError` if the file is missing, damaged or no trace.
+
+        Its columns are read when they are asked for, where none of its rows has to be looked at.
+        """
+        from ecollm_lab.traces.stored import read
+
+        return read(file)
 
     def save(self, file: FilePath | str) -> None:
         """Write Parquet, whole or not at all, with queries and provenance in its metadata."""
@@ -134,7 +122,7 @@ class Trace:
             raise LabError(
                 f"Cannot write the trace {file}: its outcomes do not fit into Parquet: {error}."
             ) from error
-        table = table.replace_schema_metadata({_METADATA: json.dumps(meta).encode()})
+        table = table.replace_schema_metadata({METADATA: json.dumps(meta).encode()})
         with replacing(file) as part:
             pq.write_table(table, part, compression="zstd")
 
@@ -151,11 +139,28 @@ class Trace:
     def array(self, column: str) -> np.ndarray:
         """Return one numeric column as an array (queries, paths), NaN where there is no outcome."""
         require_choice(
-            "column", column, [c for c in self.outcomes if c not in ("query_id", "path_id")]
+            "column", column, [c for c in self.columns if c not in ("query_id", "path_id")]
         )
-        out = np.full((len(self.query_ids), len(self.path_ids)), np.nan)
-        out[self._cells] = self.outcomes[column]
+        shape = len(self.query_ids), len(self.path_ids)
+        require_memory(
+            8 * shape[0] * shape[1],
+            f"The table of {column} of {shape[0]:,} queries × {shape[1]:,} paths",
+            "Take fewer queries with trace.where(mask), or fewer paths.",
+        )
+        out = np.full(shape, np.nan)
+        rows, columns = self._cells
+        for part, values in self._blocks(column):
+            out[rows[part], columns[part]] = values
         return out
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns of `outcomes`."""
+        return list(self.outcomes.columns)
+
+    def _blocks(self, column: str) -> Iterator[tuple[slice, np.ndarray | pd.Series]]:
+        """Yield the values of a column in parts, with the rows they stand in."""
+        yield slice(0, len(self.outcomes)), self.outcomes[column]
 
     @cached_property
     def _cells(self) -> tuple[np.ndarray, np.ndarray]:
@@ -175,32 +180,64 @@ class Trace:
 
     def where(self, mask: pd.Series | np.ndarray, what: str = "this selection") -> Trace:
         """Return the part whose queries a boolean mask over `queries` selects."""
-        queries = self.queries[np.asarray(mask)].reset_index(drop=True)
+        mask = np.asarray(mask)
+        queries = self.queries[mask].reset_index(drop=True)
         if queries.empty:
             raise LabError(
                 f"No query of the trace is in {what}; its splits are"
                 f" {sorted(set(self.queries['split']))}."
             )
-        outcomes = self.outcomes[self.outcomes["query_id"].isin(queries["query_id"])].reset_index(
-            drop=True
+        rows, columns = self._cells
+        inside = mask[rows]
+        part = self._with(inside, queries)
+        columns = columns[inside]
+        seen = pd.unique(columns)
+        numbers = np.empty(len(self.path_ids), dtype=columns.dtype)
+        numbers[seen] = np.arange(len(seen))
+        vars(part).update(
+            path_ids=[self.path_ids[i] for i in seen],
+            _cells=((np.cumsum(mask) - 1).astype(rows.dtype)[rows[inside]], numbers[columns]),
         )
-        return Trace(outcomes, queries, self.provenance)
+        return part
 
-    def summary(self) -> pd.DataFrame:
-        """Return one row per path.
+    def _with(self, inside: np.ndarray, queries: pd.DataFrame) -> Trace:
+        """Return some of the outcomes, under a mask, with their queries."""
+        return Trace(self.outcomes[inside].reset_index(drop=True), queries, self.provenance)
 
-        Mean quality, cost_usd and latency_s, the 95th percentile of latency, and n outcomes.
+    def summary(self, groups: np.ndarray | None = None) -> pd.DataFrame:
+        """Return one row per path, or one per group of queries and path.
+
+        Parameters
+        ----------
+        groups
+            A number >= 0 of each query, shape (queries,): its cluster, for example.
+
+        Returns
+        -------
+        Columns: group if there are groups, path_id, mean quality, cost_usd and latency_s, the 95th
+        percentile of latency, and n outcomes with a quality; rows without any outcome are left out.
+
         """
-        grouped = self.outcomes.groupby("path_id", sort=False)
-        return pd.DataFrame(
-            {
-                "quality": grouped["quality"].mean(),
-                "cost_usd": grouped["cost_usd"].mean(),
-                "latency_s": grouped["latency_s"].mean(),
-                "latency_p95_s": grouped["latency_s"].quantile(0.95),
-                "n": grouped["quality"].count(),
-            }
-        ).reset_index()
+        rows, columns = self._cells
+        n_paths = len(self.path_ids)
+        key = columns
+        if groups is not None:
+            key = np.asarray(groups, dtype=np.int64)[rows] * n_paths + columns
+        counts = np.bincount(key)
+        there = np.flatnonzero(counts)
+        frame = pd.DataFrame({"path_id": [self.path_ids[i] for i in there % n_paths]})
+        for name in COLUMNS[2:5]:
+            values = np.empty(len(key))
+            for part, block in self._blocks(name):
+                values[part] = block
+            frame[name] = intervals.grouped_means(values, key, len(counts))[there]
+            if name == "quality":
+                n = np.bincount(key[~np.isnan(values)], minlength=len(counts))[there]
+        frame["latency_p95_s"] = intervals.grouped_percentiles(values, key, counts, 0.95)[there]
+        frame["n"] = n
+        if groups is not None:
+            frame.insert(0, "group", there // n_paths)
+        return frame
 
     @property
     def source_line(self) -> str:
@@ -239,28 +276,8 @@ def require_trace(value: object, what: str = "trace") -> None:
     raise LabError(f"{what} must be a Trace, got {type(value).__name__}. {how}")
 
 
-def _described(
-    table: pa.Table, file: FilePath | str
-) -> tuple[pd.DataFrame | None, dict[str, Any] | None]:
-    """Return the queries and the provenance in the metadata of a trace's file."""
-    raw = (table.schema.metadata or {}).get(_METADATA)
-    if not raw:
-        return None, None
-    try:
-        meta = parse_json(raw.decode(), f"{file}: its description")
-        queries = pd.DataFrame(meta["queries"]) if meta.get("queries") else None
-        provenance = meta.get("provenance")
-        if provenance is not None and not isinstance(provenance, dict):
-            raise ValueError("the provenance is no table")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise LabError(
-            f"Cannot read the trace {file}: its description is damaged ({error}). Import or"
-            " measure it again."
-        ) from error
-    return queries, provenance
-
-
-def _beside(file: FilePath) -> str:
-    """Name the Parquet files beside one that is not there, if they are few."""
-    others = sorted(other.name for other in file.parent.glob("*.parquet"))
-    return f" In its folder: {', '.join(others)}." if 0 < len(others) <= 8 else ""
+def checked_provenance(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of a provenance, "recorded" if there is none; raise for another source."""
+    checked = dict(provenance or {"source": "recorded"})
+    require_choice("provenance source", checked.get("source"), ("measured", "recorded"))
+    return checked

@@ -47,3 +47,26 @@ def test_an_interval_holds_the_middle_and_counts_only_values():
     low, high = intervals.interval(patchy)
     np.testing.assert_allclose(low, [0.025, 2.0, NAN])
     np.testing.assert_allclose(high, [0.975, 2.0, NAN])
+
+
+def test_rows_drawn_in_blocks_are_those_drawn_at_once(monkeypatch):
+    monkeypatch.setattr(intervals, "_AT_ONCE", 23)
+    blocks = list(intervals.drawn_blocks(7, 10, 3))
+    assert [len(block) for block in blocks] == [3, 3, 3, 1]
+    np.testing.assert_array_equal(np.vstack(blocks), intervals.drawn_rows(7, 10, 3))
+
+
+def test_groups_have_the_means_and_percentiles_of_their_values():
+    rng = np.random.default_rng(2)
+    values = np.where(rng.random(200) < 0.3, np.nan, rng.random(200))
+    groups = rng.integers(0, 6, 200)
+    values[groups == 4] = np.nan
+    sizes = np.bincount(groups, minlength=7)
+    means = intervals.grouped_means(values, groups, 7)
+    tails = intervals.grouped_percentiles(values, groups, sizes, 0.95)
+    for group in range(7):
+        mine = values[groups == group][:, None]
+        assert means[group] == pytest.approx(*intervals.means(mine), nan_ok=True)
+        recorded = mine[~np.isnan(mine)]
+        tail = np.quantile(recorded, 0.95) if len(recorded) else np.nan
+        assert tails[group] == pytest.approx(tail, nan_ok=True)
