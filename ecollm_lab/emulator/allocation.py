@@ -45,11 +45,12 @@ def votes(draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     masks = np.array([is_on_front(draw) for draw in draws])
     front = (masks / masks.sum(axis=1, keepdims=True)).sum(axis=0)
-    by_limit = np.sort(draws[:, :, 1:], axis=1)
-    draw = np.arange(len(draws))[:, None]
-    at = rng.integers(draws.shape[1], size=(2, len(draws), N_BOXES))
-    kept = draws[:, None, :, 1] <= by_limit[draw, at[0], 0][:, :, None]
-    kept &= draws[:, None, :, 2] <= by_limit[draw, at[1], 1][:, :, None]
-    best = np.where(kept, draws[:, None, :, 0], -1.0).argmax(axis=2)[kept.any(axis=2)]
-    served = np.bincount(best, minlength=draws.shape[1])
+    served = np.zeros(draws.shape[1])
+    for draw, mask in zip(draws, masks, strict=True):
+        at = rng.integers(draws.shape[1], size=(2, N_BOXES))
+        limits = draw[at[0], 1], draw[at[1], 2]
+        best = np.flatnonzero(mask)  # what another path dominates serves no SLO best
+        kept = (draw[best, 1] <= limits[0][:, None]) & (draw[best, 2] <= limits[1][:, None])
+        picks = np.where(kept, draw[best, 0], -1.0).argmax(axis=1)[kept.any(axis=1)]
+        served += np.bincount(best[picks], minlength=len(served))
     return (front / front.sum() + served / max(served.sum(), 1)) / 2

@@ -15,6 +15,8 @@ from ecollm_lab.emulator.emulator import GROWTH, SMALLEST_BATCH, Emulator, Pair
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.traces import Trace
 
+COLUMNS = ("quality", "cost_usd", "latency_s", "tokens_in", "tokens_out")  # of a trace
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -145,7 +147,7 @@ def _batch(
 
 def _require_enough(emulator: Emulator, budget: Budget) -> int:
     """Return how many paths were never measured; raise if the budget has less than one for each."""
-    fresh = int((~emulator._asked.any(axis=0)).sum())
+    fresh = int((emulator._asked_of[1] == 0).sum())
     left = np.inf if budget.outcomes is None else budget.outcomes - emulator.n_told
     if 0 < left < fresh:
         raise LabError(
@@ -182,25 +184,22 @@ def replay_from(trace: Trace) -> Callable[[list[Pair]], list[Outcome]]:
         When a pair is asked for that the trace has no complete outcome for.
 
     """
-    known = {
-        (row.query_id, row.path_id): row
-        for row in trace.outcomes.itertuples()
-        if row.quality == row.quality
-    }
+    rows, columns = pd.Index(trace.query_ids), pd.Index(trace.path_ids)
+    tables = [trace.array(name) for name in COLUMNS]
 
     def run(pairs: list[Pair]) -> list[Outcome]:
-        missing = [pair for pair in pairs if pair not in known]
-        if missing:
+        query_ids, path_ids = zip(*pairs, strict=True) if pairs else ((), ())
+        at = rows.get_indexer(pd.Index(query_ids)), columns.get_indexer(pd.Index(path_ids))
+        found = np.array([table[at] for table in tables]).T
+        lost = (at[0] < 0) | (at[1] < 0) | np.isnan(found[:, 0])
+        if lost.any():
             raise LabError(
-                f"The trace has no outcome of {missing[0]}; exploring by replay needs one for every"
-                " pair that may be asked."
+                f"The trace has no outcome of {pairs[int(lost.argmax())]}; exploring by replay"
+                " needs one for every pair that may be asked."
             )
-        rows = (known[pair] for pair in pairs)
         return [
-            Outcome(
-                r.query_id, r.path_id, r.quality, r.cost_usd, r.latency_s, r.tokens_in, r.tokens_out
-            )
-            for r in rows
+            Outcome(*pair, *row[:3], *(n if np.isnan(n) else int(n) for n in row[3:]))
+            for pair, row in zip(pairs, found.tolist(), strict=True)
         ]
 
     return run

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy.sparse as sp
 
 from ecollm_lab.traces.path_ids import path_factors
 
@@ -20,8 +21,8 @@ class Design:
     Attributes
     ----------
     main
-        One-hot path features, shape (paths, effects): components, their names and numbers, pairs of
-        them, the path itself.
+        One-hot path features, sparse, shape (paths, effects): components, their names and numbers,
+        pairs of them, the path itself.
     group
         Which variance each column of `main` shares, shape (effects,); `kinds` names the variances.
     slopes, slope_group
@@ -33,10 +34,10 @@ class Design:
 
     """
 
-    main: np.ndarray
+    main: sp.csr_array
     group: np.ndarray
     kinds: tuple[str, ...]
-    slopes: np.ndarray
+    slopes: sp.csr_array
     slope_group: np.ndarray
     basis: np.ndarray
     basis_group: np.ndarray
@@ -66,28 +67,29 @@ class Design:
             if stage_a != stage_b:
                 columns.append(_one_hot([f"{x}\n{y}" for x, y in zip(a, b, strict=True)]))
                 kinds.append(("pair", 0))
-        alone = np.eye(len(path_ids))
+        alone = sp.eye_array(len(path_ids), format="csr")
         columns.append(alone)
         kinds.append(("path" if factors else "alone", 0))
         if not factors:
             slopes, stages = [alone], [0]
         groups = list(dict.fromkeys(kinds))
-        clusters = _one_hot(labels)
+        clusters = _one_hot(labels).toarray()
         basis = [clusters - clusters.mean(axis=0), _directions(embeddings)]
         return cls(
-            main=np.hstack(columns),
+            main=sp.hstack(columns, format="csr"),
             group=np.repeat([groups.index(kind) for kind in kinds], [c.shape[1] for c in columns]),
             kinds=tuple(kind for kind, _ in groups),
-            slopes=np.hstack(slopes),
+            slopes=sp.hstack(slopes, format="csr"),
             slope_group=np.repeat(stages, [s.shape[1] for s in slopes]),
             basis=np.hstack(basis),
             basis_group=np.repeat([0, 1], [b.shape[1] for b in basis]),
         )
 
 
-def _one_hot(levels: Sequence[object] | np.ndarray) -> np.ndarray:
+def _one_hot(levels: Sequence[object] | np.ndarray) -> sp.csr_array:
     known, index = np.unique(np.asarray(levels), return_inverse=True)
-    return np.eye(len(known))[index]
+    at = np.arange(len(index))
+    return sp.csr_array((np.ones(len(index)), (at, index)), shape=(len(index), len(known)))
 
 
 def _directions(embeddings: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ecollm_lab.domains import Domain, load_domain
@@ -170,7 +171,8 @@ class _Task:
 def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:
     """Load a trace to replay; refuse one of another domain, or without pairs that may be asked."""
     trace = Trace.load(file)
-    outcomes = trace.outcomes.assign(path_id=trace.outcomes["path_id"].map(full_id))
+    names = {path_id: full_id(path_id) for path_id in trace.path_ids}
+    outcomes = trace.outcomes.assign(path_id=trace.outcomes["path_id"].map(names))
     trace = replace(trace, outcomes=outcomes)
     about = trace.provenance
     if about["source"] == "measured" and about.get("domain", domain.name) != domain.name:
@@ -183,18 +185,18 @@ def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:
             f"{file} was measured on another edition of {domain.name!r}: passages, queries or"
             " grading differ. Sweep it anew."
         )
-    known = trace.outcomes[trace.outcomes["quality"].notna()]
-    there = set(zip(known["query_id"], known["path_id"], strict=True))
-    missing = [
-        (query.id, path.id)
-        for query in domain.split("train")
-        for path in space
-        if (query.id, path.id) not in there
-    ]
-    if missing:
+    queries = [query.id for query in domain.split("train")]
+    paths = [path.id for path in space]
+    rows = pd.Index(trace.query_ids).get_indexer(pd.Index(queries))
+    columns = pd.Index(trace.path_ids).get_indexer(pd.Index(paths))
+    there = ~np.isnan(trace.array("quality")[np.ix_(rows, columns)])
+    there &= (rows >= 0)[:, None] & (columns >= 0)
+    missing = np.argwhere(~there)
+    if len(missing):
+        query, path = missing[0]
         raise LabError(
             f"{file} has no outcome of {len(missing)} pairs that may be asked, first query"
-            f" {missing[0][0]} on path {missing[0][1]}. Explore only paths that it has for every"
+            f" {queries[query]} on path {paths[path]}. Explore only paths that it has for every"
             " training query, or name an exhaustive trace."
         )
     return trace

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
@@ -10,8 +9,11 @@ import pandas as pd
 
 from ecollm_lab.emulator.allocation import EVEN, share
 from ecollm_lab.emulator.estimates import Estimates, slo_regret
+from ecollm_lab.emulator.seen import seen_in
 from ecollm_lab.emulator.status import with_status
+from ecollm_lab.emulator.telling import require_new
 from ecollm_lab.records import LabError, Outcome, Path, Query
+from ecollm_lab.traces import require_memory
 
 # Paths asked together on one query: they are compared on the same question, and prefixes that they
 # share run once.
@@ -67,8 +69,14 @@ class Emulator:
         self._row = {query_id: i for i, query_id in enumerate(self.query_ids)}
         self._column = {path_id: i for i, path_id in enumerate(self.path_ids)}
         shape = (len(self.query_ids), len(self.path_ids))
-        self._tables = np.full((3, *shape), np.nan)
+        require_memory(
+            2 * shape[0] * shape[1],
+            f"A note of which of {shape[0]:,} queries × {shape[1]:,} paths were asked",
+            "Explore fewer queries: a sample of them tells paths apart as well.",
+        )
         self._asked, self._told = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        # of each query and of each path, as counting them anew for each question would take long
+        self._asked_of = [np.zeros(n, dtype=int) for n in shape]
         self._outcomes: list[Outcome] = []
         self._current = False
         self.cost_usd = 0.0
@@ -91,8 +99,11 @@ class Emulator:
     @property
     def given_up(self) -> np.ndarray:
         """Tell which paths only ever failed, shape (paths,)."""
-        good = ~np.isnan(self._tables[0])
-        return (self._told.sum(axis=0) >= FAILURES) & ~good.any(axis=0)
+        good = np.bincount(
+            [self._column[outcome.path_id] for outcome in self.outcomes],
+            minlength=len(self.path_ids),
+        )
+        return (self._told.sum(axis=0) >= FAILURES) & (good == 0)
 
     def ask(self, n: int, among: Collection[str] | None = None) -> list[Pair]:
         """Return up to `n` (query_id, path_id) pairs to measure next; none when all were asked.
@@ -111,10 +122,11 @@ class Emulator:
         if n < 1:
             raise LabError(f"n must be at least 1, got {n}.")
         within = self._among(among)
-        fresh = np.flatnonzero(~self._asked.any(axis=0) & within)
+        fresh = np.flatnonzero((self._asked_of[1] == 0) & within)
         if len(fresh):
             return self._first_questions(self._rng.permutation(fresh)[:n], within)
-        weights, given_up = self._weights(), self.given_up
+        given_up = self.given_up
+        weights = self._weights(given_up)
         pairs: list[Pair] = []
         while len(pairs) < n:
             before = len(pairs)
@@ -143,11 +155,11 @@ class Emulator:
         """Take back questions that will not be answered; told ones stay as they are."""
         for query_id, path_id in pairs:
             q, p = self._row[query_id], self._column[path_id]
-            self._asked[q, p] = self._told[q, p]
+            self._note_asked(q, np.array([p]), bool(self._told[q, p]))
 
     def _paths_for(self, left: np.ndarray, k: int, weights: np.ndarray) -> np.ndarray:
         """Return k of the paths left for a query: first those that are behind, others by weight."""
-        asked = self._asked.sum(axis=0)
+        asked = self._asked_of[1]
         least = self._rng.permutation(left[asked[left] < EVEN * asked.mean()])[:k]
         rest = np.setdiff1d(left, least)
         share = weights[rest] / weights[rest].sum() if len(rest) else None
@@ -164,33 +176,41 @@ class Emulator:
         ]
 
     def _take(self, q: int, columns: np.ndarray) -> list[Pair]:
-        self._asked[q, columns] = True
+        self._note_asked(q, columns)
         return [(self.query_ids[q], self.path_ids[p]) for p in columns]
+
+    def _note_asked(self, q: int, columns: np.ndarray, asked: bool = True) -> None:
+        new = columns[self._asked[q, columns] != asked]
+        self._asked[q, new] = asked
+        self._asked_of[0][q] += len(new) if asked else -len(new)
+        self._asked_of[1][new] += 1 if asked else -1
 
     def _least_asked(self, k: int, within: np.ndarray) -> list[int]:
         """Return up to k queries with something left to ask about the paths `within`.
 
         Those asked least come first, clusters by turns, chance among equals.
         """
-        count = self._asked.sum(axis=1)
+        count = self._asked_of[0]
         chance = self._rng.random(len(count))
         turn = np.empty(len(count))
         for label in np.unique(self.labels):
             rows = np.flatnonzero(self.labels == label)
             turn[rows[np.argsort(chance[rows])]] = (np.arange(len(rows)) + 0.5) / len(rows)
         order = np.lexsort((turn, count))
-        left = (~self._asked & within).any(axis=1)
+        left = count < len(self.path_ids)
+        if not within.all():
+            left = ~self._asked[:, within].all(axis=1)
         return [int(q) for q in order if left[q]][:k]
 
-    def _weights(self) -> np.ndarray:
+    def _weights(self, given_up: np.ndarray) -> np.ndarray:
         """Return each path's share of the questions per cluster, shape (clusters, paths)."""
         self.refresh()
-        overall = share(self.estimates.draws(), self.given_up, self._rng)
+        overall = share(self.estimates.draws(), given_up, self._rng)
         out = np.tile(overall, (int(self.labels.max()) + 1, 1))
         known = np.unique(self.labels)
         for label in known if len(known) > 1 else ():
             draws = self.estimates.draws(np.flatnonzero(self.labels == label))
-            out[label] = (overall + share(draws, self.given_up, self._rng)) / 2
+            out[label] = (overall + share(draws, given_up, self._rng)) / 2
         return np.maximum(out, 1e-12)
 
     def tell(self, outcomes: Iterable[Outcome]) -> None:
@@ -204,7 +224,7 @@ class Emulator:
 
         """
         told = list(outcomes)
-        self._check(told)
+        require_new(told, self._row, self._column, self._told)
         unasked = next(
             (o for o in told if not self._asked[self._row[o.query_id], self._column[o.path_id]]),
             None,
@@ -219,42 +239,14 @@ class Emulator:
     def recall(self, outcomes: Iterable[Outcome]) -> None:
         """Take in outcomes that are already there, from a store or a trace; raises as `tell`."""
         told = list(outcomes)
-        self._check(told)
+        require_new(told, self._row, self._column, self._told)
         self._add(told)
-
-    def _check(self, told: list[Outcome]) -> None:
-        twice = Counter((o.query_id, o.path_id) for o in told)
-        for o in told:
-            where = f"({o.query_id}, {o.path_id})"
-            if o.query_id not in self._row or o.path_id not in self._column:
-                kind = "query" if o.query_id not in self._row else "path"
-                raise LabError(f"{where} was told, but its {kind} is not among those explored.")
-            if (
-                self._told[self._row[o.query_id], self._column[o.path_id]]
-                or twice[o.query_id, o.path_id] > 1
-            ):
-                raise LabError(f"{where} was told twice; a pair has one outcome.")
-            if np.isnan(o.quality):
-                continue
-            if not 0 <= o.quality <= 1:
-                raise LabError(
-                    f"quality must be within [0, 1], or NaN for a failed attempt; got {o.quality}"
-                    f" for {where}."
-                )
-            for name in ("cost_usd", "latency_s"):
-                value = getattr(o, name)
-                if not (np.isnan(value) or 0 <= value < np.inf):
-                    raise LabError(
-                        f"{name} must be >= 0 and finite, or NaN where it was not recorded; got"
-                        f" {value} for {where}."
-                    )
 
     def _add(self, told: list[Outcome]) -> None:
         for o in told:
             q, p = self._row[o.query_id], self._column[o.path_id]
-            self._asked[q, p] = self._told[q, p] = True
-            if not np.isnan(o.quality):
-                self._tables[:, q, p] = o.quality, o.cost_usd, o.latency_s
+            self._note_asked(q, np.array([p]))
+            self._told[q, p] = True
             self.cost_usd += o.cost_usd if o.cost_usd > 0 else 0.0
         self._outcomes += told
         self._current = self._current and not told
@@ -262,7 +254,8 @@ class Emulator:
     def refresh(self, *, thorough: bool = False) -> Estimates:
         """Bring `estimates` up to date with the outcomes; `thorough` is for final results."""
         if thorough or not self._current:
-            if np.isnan(self._tables[0]).all():
+            outcomes = self.outcomes
+            if not outcomes:
                 raise LabError(
                     "There is nothing to estimate from: no outcome was told, or every attempt"
                     " failed."
@@ -273,7 +266,9 @@ class Emulator:
             # In a large space two steps: one would leave the spread of cost and latency as it was.
             if thorough:
                 steps = 20 if self._told.size <= LARGE else 2
-            self.estimates.update(*self._tables, iterations=steps, n_draws=256 if thorough else 64)
+            told = seen_in(outcomes, self._row, self._column)
+            n_draws = 256 if thorough else 64
+            self.estimates.update(*told, iterations=steps, n_draws=n_draws)
             self._current = True
         return self.estimates
 

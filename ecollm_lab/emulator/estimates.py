@@ -11,12 +11,15 @@ from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.mixed import MixedModel
 from ecollm_lab.emulator.positive import PositiveModel
+from ecollm_lab.emulator.seen import Seen
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front
 
 INTERVAL = (0.05, 0.95)
 LEAST_VARIANCE = 0.03 * 0.97  # of a quality near 0 or 1, where a few equal outcomes prove little
 MIN_QUERIES_TO_CLUSTER = 16
+# queries of a cluster, and how many clusters there may be: each has a front of its own to find
+SMALLEST_CLUSTER, MOST_CLUSTERS = 8, 64
 
 
 class Estimates:
@@ -68,8 +71,9 @@ class Estimates:
             )
         if labels is None:
             enough = len(self.query_ids) >= MIN_QUERIES_TO_CLUSTER
+            smallest = max(SMALLEST_CLUSTER, len(self.query_ids) // MOST_CLUSTERS)
             labels = (
-                find_clusters(self.embeddings).assign(self.embeddings)
+                find_clusters(self.embeddings, smallest).assign(self.embeddings)
                 if enough
                 else np.zeros(len(self.query_ids), dtype=int)
             )
@@ -103,9 +107,9 @@ class Estimates:
 
     def update(
         self,
-        quality: np.ndarray,
-        cost: np.ndarray,
-        latency: np.ndarray,
+        quality: np.ndarray | Seen,
+        cost: np.ndarray | Seen,
+        latency: np.ndarray | Seen,
         *,
         iterations: int = 3,
         n_draws: int = 64,
@@ -120,29 +124,25 @@ class Estimates:
             If no quality was seen.
 
         """
-        if np.isnan(quality).all():
+        quality = Seen.of(quality)
+        if not len(quality):
             raise LabError("There is no outcome with a quality to estimate from.")
+        self.n_outcomes = quality.of_path()
         for _ in range(iterations):
-            self._quality.fit(
-                quality,
-                rng=self._rng,
-                n_draws=n_draws,
-                weights=self._quality_precision(~np.isnan(quality)),
-            )
+            weights = self._quality_precision(self.n_outcomes)
+            self._quality.fit(quality, rng=self._rng, n_draws=n_draws, weights=weights)
         self._cost.fit(cost, rng=self._rng, n_draws=n_draws, iterations=iterations)
         self._latency.fit(latency, rng=self._rng, n_draws=n_draws, iterations=iterations)
-        self.n_outcomes = (~np.isnan(quality)).sum(axis=0)
 
-    def _quality_precision(self, seen: np.ndarray) -> np.ndarray | None:
+    def _quality_precision(self, n: np.ndarray) -> np.ndarray | None:
         """Return each path's precision relative to the average outcome, shape (paths,).
 
-        None before the first fit.
+        `n` are the outcomes of each path. None before the first fit.
         """
         if not self._quality.fitted:
             return None
-        level = np.clip(self._quality.cells().mean(axis=0), 0.0, 1.0)
+        level = np.clip(self._quality.mean_cells(), 0.0, 1.0)
         variance = np.maximum(level * (1 - level), LEAST_VARIANCE)
-        n = seen.sum(axis=0)
         return (n @ variance) / n.sum() / variance
 
     def draws(self, rows: np.ndarray | None = None) -> np.ndarray:

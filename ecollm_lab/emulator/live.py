@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import nan
 from threading import Event
 
@@ -45,18 +45,12 @@ class LiveRun:
 
     def recalled(self) -> list[Outcome]:
         """Return the outcomes that the store holds already."""
-        return self._stored(
-            {(query.id, path.id) for query in self._queries for path in self._space}
-        )
+        queries, paths = {query.id for query in self._queries}, {path.id for path in self._space}
+        return [one for one in self._stored() if one.query_id in queries and one.path_id in paths]
 
-    def _stored(self, pairs: set[Pair]) -> list[Outcome]:
-        marks = dict.fromkeys(self._marks.values())
-        return [
-            outcome
-            for mark in marks
-            for outcome in self._store.outcomes(mark)
-            if (outcome.query_id, outcome.path_id) in pairs
-        ]
+    def _stored(self) -> Iterator[Outcome]:
+        for mark in dict.fromkeys(self._marks.values()):
+            yield from self._store.outcomes(mark)
 
     def runner(
         self,
@@ -115,4 +109,5 @@ class LiveRun:
             for failure in self._store.failures(mark)
             if (failure.query_id, failure.path_id) in pairs
         ]
-        return self._stored(pairs) + failed
+        good = [one for one in self._stored() if (one.query_id, one.path_id) in pairs]
+        return good + failed

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.mixed import STEADY, MixedModel
+from ecollm_lab.emulator.seen import Seen
+from ecollm_lab.traces import require_memory
 
 FREEDOM = 1.0  # degrees of freedom of a path's spread beside those of its outcomes
 
@@ -23,37 +27,43 @@ class PositiveModel:
         )
 
     def fit(
-        self, values: np.ndarray, *, rng: np.random.Generator, n_draws: int, iterations: int
+        self,
+        table: np.ndarray | Seen,
+        *,
+        rng: np.random.Generator,
+        n_draws: int,
+        iterations: int,
     ) -> None:
         """Fit to values (queries, paths) >= 0, NaN where not seen.
 
         A single iteration leaves a spread that was learned before as it is.
         """
-        seen = ~np.isnan(values)
-        positive = seen & (values > 0)
-        n_seen = seen.sum(axis=0)
-        self._values, self._n_draws = values, n_draws
+        seen = Seen.of(table)
+        positive = seen.where(seen.values > 0)
+        n_seen = seen.of_path()
+        self._seen, self._n_draws = seen, n_draws
+        self._count, self._sum = seen.matrix(np.ones(len(seen))), seen.matrix(seen.values)
         self._share = np.where(
             n_seen > 0,
-            positive.sum(axis=0) / np.maximum(n_seen, 1),
-            float(2 * positive.sum() > seen.sum()),
+            positive.of_path() / np.maximum(n_seen, 1),
+            float(2 * len(positive) > len(seen)),
         )
-        self._any, self._recorded = bool(positive.any()), bool(seen.any())
+        self._any, self._recorded = len(positive) > 0, len(seen) > 0
         if not self._any:
             return
-        y = np.where(positive, np.log(np.where(positive, values, 1.0)), np.nan)
+        y = replace(positive, values=np.log(positive.values))
         self._level.fit(y, rng=rng, n_draws=n_draws, iterations=iterations)
+        self._typical = np.exp(self._level.level_draws()) * self._share[:, None]
+        self._query = np.exp(self._level.scale * self._level.query_effects)
         if self._spread.fitted and iterations == 1:
             return
-        deviation = y - self._level.levels()
-        floor = (
-            0.02 * np.nanstd(deviation) + 1e-9
-        )  # the logarithm of a deviation that happens to be zero
-        self._spread.fit(
-            np.log(np.abs(deviation) + floor), rng=rng, n_draws=n_draws, iterations=iterations
-        )
+        deviation = y.values - self._level.levels()[y.columns]
+        # the logarithm of a deviation that happens to be zero
+        floor = 0.02 * deviation.std() + 1e-9
+        widths = replace(y, values=np.log(np.abs(deviation) + floor))
+        self._spread.fit(widths, rng=rng, n_draws=n_draws, iterations=iterations)
         width = np.exp(self._spread.levels())
-        self._shape = np.quantile((deviation / width)[positive], (np.arange(200) + 0.5) / 200)
+        self._shape = np.quantile(deviation / width[y.columns], (np.arange(200) + 0.5) / 200)
         factors = np.exp(np.clip(width[:, None] * self._shape, -20, 20))
         self._factor, self._relative_sd = factors.mean(axis=1), factors.std(axis=1)
 
@@ -69,16 +79,8 @@ class PositiveModel:
         """
         if not self._any:
             return np.full((self._n_draws, len(self._share)), self._nothing)
-        values = self._values[rows]
-        seen = ~np.isnan(values)
-        left = (len(rows) - seen.sum(axis=0))[:, None]
-        query = np.exp(self._level.scale * self._level.query_effects)
-        typical = (
-            np.exp(self._level.level_draws())
-            * self._share[:, None]
-            * query[rows].mean(axis=0)
-            / query.mean(axis=0)
-        )
+        left = (len(rows) - np.asarray(self._count[rows].sum(axis=0)))[:, None]
+        typical = self._typical * (self._query[rows].mean(axis=0) / self._query.mean(axis=0))
         noise = (
             np.sqrt(left)
             * typical
@@ -86,7 +88,7 @@ class PositiveModel:
             * rng.standard_normal(typical.shape)
         )
         total = (
-            np.where(seen, values, 0.0).sum(axis=0)[:, None]
+            np.asarray(self._sum[rows].sum(axis=0))[:, None]
             + left * typical * self._factor[:, None]
             + noise
         )
@@ -102,13 +104,17 @@ class PositiveModel:
         levels, widths = self._level.level_draws(), np.exp(self._spread.level_draws())
         # A tail that few outcomes sampled may be far wider than the spread of what was seen: widths
         # follow a scaled inverse chi with as many degrees of freedom as there are outcomes.
-        freedom = FREEDOM + (~np.isnan(self._values)).sum(axis=0)
+        freedom = FREEDOM + self._seen.of_path()
         widths *= np.sqrt(freedom[:, None] / rng.chisquare(freedom[:, None], widths.shape))
-        out = np.empty((n_draws, len(self._share)))
+        out, seen = np.empty((n_draws, len(self._share))), self._seen
+        require_memory(
+            32 * seen.shape[0] * seen.shape[1],
+            f"Drawing what {seen.shape[0]:,} queries cost or take on {seen.shape[1]:,} paths",
+            "Fit the policy to fewer paths, those on the fronts, or to fewer queries.",
+        )
         for i in range(n_draws):
-            drawn = np.exp(
-                levels[:, i] + widths[:, i] * rng.choice(self._shape, self._values.shape)
-            )
+            drawn = np.exp(levels[:, i] + widths[:, i] * rng.choice(self._shape, seen.shape))
             drawn[rng.random(drawn.shape) >= self._share] = 0.0
-            out[i] = np.quantile(np.where(np.isnan(self._values), drawn, self._values), q, axis=0)
+            drawn[seen.rows, seen.columns] = seen.values
+            out[i] = np.quantile(drawn, q, axis=0)
         return out

@@ -1,0 +1,71 @@
+"""The cells of a table that were seen: few of many, so only these are held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from ecollm_lab.records import Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Values of some cells of a table of queries and paths.
+
+    Attributes
+    ----------
+    shape
+        How many queries and paths there are.
+    rows, columns
+        Query and path of each cell, shape (cells,); no cell twice.
+    values
+        Shape (cells,), never NaN.
+
+    """
+
+    shape: tuple[int, int]
+    rows: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, table: np.ndarray | Seen) -> Seen:
+        """Return the cells of a table (queries, paths) that are not NaN."""
+        if isinstance(table, Seen):
+            return table
+        rows, columns = np.nonzero(~np.isnan(table))
+        return cls((table.shape[0], table.shape[1]), rows, columns, table[rows, columns])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def where(self, mask: np.ndarray) -> Self:
+        """Return the cells under a mask, shape (cells,)."""
+        return type(self)(self.shape, self.rows[mask], self.columns[mask], self.values[mask])
+
+    def matrix(self, values: np.ndarray) -> sp.csr_array:
+        """Return a sparse matrix (queries, paths) with a value for each of the cells."""
+        return sp.csr_array((values, (self.rows, self.columns)), shape=self.shape)
+
+    def of_path(self) -> np.ndarray:
+        """Return how many cells of each path were seen, shape (paths,)."""
+        return np.bincount(self.columns, minlength=self.shape[1])
+
+
+def seen_in(
+    outcomes: Sequence[Outcome], row: Mapping[str, int], column: Mapping[str, int]
+) -> list[Seen]:
+    """Return the quality, cost and latency of outcomes, each where it was recorded.
+
+    `row` and `column` number all queries and all paths.
+    """
+    rows = np.array([row[one.query_id] for one in outcomes])
+    columns = np.array([column[one.path_id] for one in outcomes])
+    values = [(one.quality, one.cost_usd, one.latency_s) for one in outcomes]
+    shape = len(row), len(column)
+    cells = [Seen(shape, rows, columns, each) for each in np.array(values, dtype=float).T]
+    return [each.where(~np.isnan(each.values)) for each in cells]
