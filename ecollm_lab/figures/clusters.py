@@ -115,8 +115,12 @@ def compute_cluster_winners(
     quality = trace.array("quality")
     nearest = clusters.assign(embeddings)
     labels = [label for label in range(len(clusters)) if (nearest == label).any()]
-    overall = _best(trace, np.ones(len(quality), dtype=bool))
-    winners = {label: _best(trace, nearest == label) for label in labels}
+    spent = [
+        np.nan_to_num(trace.array(name), nan=np.inf).mean(axis=0)
+        for name in ("latency_s", "cost_usd")
+    ]
+    overall = _best(quality, spent)
+    winners = {label: _best(quality[nearest == label], spent) for label in labels}
     columns = list(dict.fromkeys([overall, *winners.values()]))
     paths = np.array(trace.path_ids)[columns]
     texts = trace.queries["text"].to_numpy()
@@ -146,14 +150,13 @@ def _regrets(quality: np.ndarray, winner: int, counts: np.ndarray) -> pd.DataFra
     return frame.assign(winner=np.arange(len(frame)) == winner)
 
 
-def _best(trace: Trace, rows: np.ndarray) -> int:
-    """Return the path of best mean quality on some queries; of equals the cheapest, fastest."""
-    means = resampled_means(trace.array("quality")[rows], np.ones((1, int(rows.sum()))))[0]
-    cost, latency = (
-        np.nan_to_num(trace.array(name), nan=np.inf).mean(axis=0)
-        for name in ("cost_usd", "latency_s")
-    )
-    return int(np.lexsort((latency, cost, -np.nan_to_num(means, nan=-1.0).round(12)))[0])
+def _best(quality: np.ndarray, spent: list[np.ndarray]) -> int:
+    """Return the path of best mean quality (queries, paths); of equals the cheapest, fastest.
+
+    `spent` has the mean latency and cost of each path, the latter counts first.
+    """
+    means = resampled_means(quality, np.ones((1, len(quality))))[0]
+    return int(np.lexsort((*spent, -np.nan_to_num(means, nan=-1.0).round(12)))[0])
 
 
 MOST_NUMBERS = 30  # columns that have room for a number in each cell

@@ -10,6 +10,7 @@ from ecollm_lab.policies.limits import TOLERANCE
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
+_AT_ONCE = 2**13  # queries looked at
 
 @dataclass(frozen=True, eq=False)
 class Decision:
@@ -66,8 +67,12 @@ def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:
         trace.array("cost_usd"),
         trace.array("latency_s"),
     )
-    kept = slo.keeps(cost, latency) & ~np.isnan(quality)
-    kept |= ~kept.any(axis=1, keepdims=True) & ~np.isnan(quality)
-    return np.array(trace.path_ids, dtype=object)[
-        choose(np.nan_to_num(quality), kept, cost, latency, slo)
-    ]
+    chosen = []
+    for start in range(0, len(quality), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        recorded = ~np.isnan(quality[part])
+        kept = slo.keeps(cost[part], latency[part]) & recorded
+        kept |= ~kept.any(axis=1, keepdims=True) & recorded
+        scores = np.nan_to_num(quality[part])
+        chosen.append(choose(scores, kept, cost[part], latency[part], slo))
+    return np.array(trace.path_ids, dtype=object)[np.concatenate(chosen)]

@@ -18,6 +18,7 @@ from ecollm_lab.policies.rules import Rule, RuleMaker
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
 
 Infeasible = Literal["raise", "least_violating"]
+_AT_ONCE = 2**13  # queries scored
 Asked = Sequence[Query] | Sequence[str] | np.ndarray
 
 
@@ -125,7 +126,9 @@ class Policy(RuleMaker):
             return rng.integers(len(rule.columns), size=len(embeddings))
         if self.order != "quality" or len(rule.columns) == 1:
             return np.zeros(len(embeddings), dtype=int)
-        return first_good(rule.scores(embeddings), slo, rule.tolerance)
+        parts = (embeddings[i : i + _AT_ONCE] for i in range(0, len(embeddings), _AT_ONCE))
+        chosen = [first_good(rule.scores(part), slo, rule.tolerance) for part in parts]
+        return np.concatenate(chosen) if chosen else np.zeros(0, dtype=int)
 
     def embed(self, queries: Asked) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""

@@ -16,7 +16,7 @@ from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
-from ecollm_lab.traces.intervals import drawn_rows, interval
+from ecollm_lab.traces.intervals import drawn_blocks, interval
 
 __all__ = ["METRICS", "Replay", "outcomes_of", "recorded_answers", "replay", "replay_all"]
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
@@ -170,7 +170,7 @@ def _require_arguments(
             f" {len(embeddings)}."
         )
     for limit in slo.limits:
-        if trace.outcomes[limit.column].isna().all():
+        if np.isnan(trace.array(limit.column)).all():
             raise LabError(
                 f"The trace has no {limit.column}, so an SLO cannot limit it; got {slo}."
             )
@@ -233,7 +233,8 @@ def _summarise(frame: pd.DataFrame, seed: int, n_resamples: int = 1000) -> pd.Da
         )
 
     n = len(columns)
-    low, high = interval(metrics(drawn_rows(n, n_resamples, seed)).T)
+    drawn = [metrics(rows) for rows in drawn_blocks(n, n_resamples, seed)]
+    low, high = interval(np.hstack(drawn).T)
     return pd.DataFrame(
         {"value": metrics(np.arange(n)), "low": low, "high": high}, index=list(METRICS)
     )

@@ -84,6 +84,10 @@ class Rule:
         return any_of([ndtr(one.predict(embeddings)) for one in self.excess])
 
 
+def _mean_square(wrong: np.ndarray) -> float:
+    return float(np.square(wrong, out=wrong).mean())
+
+
 def any_of(risks: list[np.ndarray]) -> np.ndarray:
     """Return how probably at least one of independent events happens."""
     out = risks[0]
@@ -157,7 +161,7 @@ class RuleMaker:
             return self._rule(columns, share, violation_rate=float(share[columns].mean()))
         by_path = self.training.broke_of_others(broke)
         by_query = self._risk(slo, by_path)
-        wrong = [np.square(risk - broke).mean() for risk in (by_query, by_path)]
+        wrong = [_mean_square(risk - broke) for risk in (by_query, by_path)]
         for risk in [by_query, by_path] if wrong[0] < wrong[1] else [by_path]:
             likely = share if risk is by_path else risk.min(axis=0)
             columns = self._ordered((likely < MOSTLY) & self.allowed, slo)

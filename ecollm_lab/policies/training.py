@@ -152,8 +152,10 @@ class Training:
     def broke_of_others(self, broke: np.ndarray) -> np.ndarray:
         """Return the share of each path's outcomes on the other queries that break the limits."""
         seen = ~np.isnan(self.quality)
-        others = (broke * seen).sum(axis=0) - broke * seen
-        return others / np.maximum(seen.sum(axis=0) - seen, 1)
+        others = -np.where(seen, broke, 0.0)
+        others -= others.sum(axis=0)
+        others /= np.maximum(seen.sum(axis=0) - seen, 1)
+        return others
 
     def tails_keep(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep an SLO's limits, shape (paths,)."""
@@ -192,11 +194,11 @@ def measured(trace: Trace) -> Training:
                 f"Path {trace.path_ids[int(empty.argmax())]} has no {column} in the trace; leave it"
                 " out or measure it."
             )
-    mean = np.nanmean(quality, axis=0)
+    mean, unseen = np.nanmean(quality, axis=0), np.isnan(quality)
     return Training(
         path_ids=np.array(trace.path_ids, dtype=object),
         quality=quality,
-        expected=np.where(np.isnan(quality), mean, quality),
+        expected=np.where(unseen, mean, quality) if unseen.any() else quality,
         mean=mean,
         cost=Spend.measured(cost),
         latency=Spend.measured(latency),
