@@ -138,7 +138,7 @@ def main() -> None:
     records += of_points(POINTS[:2] if args.quick else POINTS)
     records += of_spaces(SPACES[:1] if args.quick else SPACES)
     records.append(measured("encode", Path(), 100 if args.quick else 1000))
-    about = {"git_revision": git_revision(), "measured_at": date.today().isoformat()}
+    about: Record = {"git_revision": git_revision(), "measured_at": date.today().isoformat()}
     memory_gb = psutil.virtual_memory().total / 2**30
     about |= {"quick": args.quick, "cores": os.cpu_count(), "memory_gb": round(memory_gb, 1)}
     write(json.dumps([row | about for row in records], indent=1) + "\n", args.json)

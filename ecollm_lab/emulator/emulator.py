@@ -199,7 +199,7 @@ class Emulator:
         order = np.lexsort((turn, count))
         left = count < len(self.path_ids)
         if not within.all():
-            left = ~self._asked[:, within].all(axis=1)
+            left = np.asarray(~self._asked[:, within].all(axis=1))
         return [int(q) for q in order if left[q]][:k]
 
     def _weights(self, given_up: np.ndarray) -> np.ndarray:

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.emulator.emulator import Emulator, Pair
+from ecollm_lab.emulator.seen import Seen, seen_in
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Ended, Progress
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.intervals import grouped_means
 from ecollm_lab.traces.path_ids import full_id
 
 Run = Callable[[list[Pair]], Iterable[Outcome]]
@@ -165,10 +167,11 @@ class Measuring:
 
         """
         pairs = self.emulator.ask(n, among)
-        column = self.emulator._column
-        means = _means(self.emulator._tables[1:])[:, [column[path] for _, path in pairs]]
-        cost, seconds = means.sum(axis=1)
-        return Offer(pairs, float(cost), float(seconds))
+        row, column = self.emulator._row, self.emulator._column
+        at = [column[path] for _, path in pairs]
+        found = seen_in(self.emulator.outcomes, row, column)
+        cost, seconds = (float(_means(one)[at].sum()) for one in found[1:])
+        return Offer(pairs, cost, seconds)
 
     def run(
         self,
@@ -227,10 +230,8 @@ def _outcomes(trace: Trace, emulator: Emulator) -> Iterator[Outcome]:
         yield Outcome(row.query_id, row.path_id, row.quality, row.cost_usd, row.latency_s, 0, 0)
 
 
-def _means(tables: np.ndarray) -> np.ndarray:
-    """Return the mean of each path, (tables, paths), of paths without outcomes that of all."""
-    seen = ~np.isnan(tables)
-    means = np.nansum(tables, axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan)
+def _means(seen: Seen) -> np.ndarray:
+    """Return the mean of each path, (paths,), of paths without outcomes that of all paths."""
+    means = grouped_means(seen.values, seen.columns, seen.shape[1])
     known = ~np.isnan(means)
-    overall = np.nansum(means, axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
-    return np.where(known, means, overall[:, None])
+    return np.where(known, means, means[known].mean() if known.any() else np.nan)

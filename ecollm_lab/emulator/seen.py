@@ -63,9 +63,10 @@ def seen_in(
 
     `row` and `column` number all queries and all paths.
     """
-    rows = np.array([row[one.query_id] for one in outcomes])
-    columns = np.array([column[one.path_id] for one in outcomes])
+    rows = np.array([row[one.query_id] for one in outcomes], dtype=int)
+    columns = np.array([column[one.path_id] for one in outcomes], dtype=int)
     values = [(one.quality, one.cost_usd, one.latency_s) for one in outcomes]
     shape = len(row), len(column)
-    cells = [Seen(shape, rows, columns, each) for each in np.array(values, dtype=float).T]
+    tables = np.array(values, dtype=float).reshape(-1, 3).T
+    cells = [Seen(shape, rows, columns, each) for each in tables]
     return [each.where(~np.isnan(each.values)) for each in cells]

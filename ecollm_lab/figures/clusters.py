@@ -115,10 +115,8 @@ def compute_cluster_winners(
     quality = trace.array("quality")
     nearest = clusters.assign(embeddings)
     labels = [label for label in range(len(clusters)) if (nearest == label).any()]
-    spent = [
-        np.nan_to_num(trace.array(name), nan=np.inf).mean(axis=0)
-        for name in ("latency_s", "cost_usd")
-    ]
+    means = (np.nan_to_num(trace.array(f), nan=np.inf) for f in ("latency_s", "cost_usd"))
+    spent = [table.mean(axis=0) for table in means]
     overall = _best(quality, spent)
     winners = {label: _best(quality[nearest == label], spent) for label in labels}
     columns = list(dict.fromkeys([overall, *winners.values()]))

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecollm_lab.policies.limits import TOLERANCE
+from ecollm_lab.policies.limits import TOLERANCE, by_parts
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
-_AT_ONCE = 2**13  # queries looked at
 
 @dataclass(frozen=True, eq=False)
 class Decision:
@@ -67,12 +66,11 @@ def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:
         trace.array("cost_usd"),
         trace.array("latency_s"),
     )
-    chosen = []
-    for start in range(0, len(quality), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
+
+    def of(part: slice) -> np.ndarray:
         recorded = ~np.isnan(quality[part])
         kept = slo.keeps(cost[part], latency[part]) & recorded
         kept |= ~kept.any(axis=1, keepdims=True) & recorded
-        scores = np.nan_to_num(quality[part])
-        chosen.append(choose(scores, kept, cost[part], latency[part], slo))
-    return np.array(trace.path_ids, dtype=object)[np.concatenate(chosen)]
+        return choose(np.nan_to_num(quality[part]), kept, cost[part], latency[part], slo)
+
+    return np.array(trace.path_ids, dtype=object)[by_parts(len(quality), of)]

@@ -20,6 +20,7 @@ UNLIKELY = 0.05  # of estimates: what is less probable than this counts as impos
 PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
 PRICE = 1.0  # of a violation, in quality, up to which a margin of safety is worth it
 STEPS = 24  # of the bisection for that penalty
+_AT_ONCE = 2**13  # queries chosen for
 # widths tried, in expectations: these promise more than they keep
 WIDTHS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)
 
@@ -113,6 +114,12 @@ def first_good(scores: np.ndarray, slo: SLO, tolerance: float) -> np.ndarray:
     return (scores >= floor).argmax(axis=1)
 
 
+def by_parts(n: int, choose: Callable[[slice], np.ndarray]) -> np.ndarray:
+    """Return the choices for n queries, shape (n,), made for some at a time: tables stay small."""
+    starts = range(0, max(n, 1), _AT_ONCE)
+    return np.concatenate([choose(slice(start, start + _AT_ONCE)) for start in starts])
+
+
 def highest_rate(target: float, n_queries: int) -> float:
     """Return the rate on training queries that promises a target: (n × rate + 1) / (n + 1)."""
     return (target * (n_queries + 1) - 1) / n_queries
@@ -159,7 +166,10 @@ class Lookback:
         rows = np.arange(len(self.expected))
 
         def choices(penalty: float, width: float) -> np.ndarray:
-            return first_good(self.expected - penalty * self.risk, slo, width)
+            def of(part: slice) -> np.ndarray:
+                return first_good(self.expected[part] - penalty * self.risk[part], slo, width)
+
+            return by_parts(len(rows), of)
 
         def penalised(width: float) -> tuple[float, np.ndarray]:
             if terms.violation_cost is not None:

@@ -13,12 +13,11 @@ from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.policies.choosing import Decision
 from ecollm_lab.policies.explanations import Explanation, explained
 from ecollm_lab.policies.gates import Ask
-from ecollm_lab.policies.limits import first_good
+from ecollm_lab.policies.limits import by_parts, first_good
 from ecollm_lab.policies.rules import Rule, RuleMaker
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
 
 Infeasible = Literal["raise", "least_violating"]
-_AT_ONCE = 2**13  # queries scored
 Asked = Sequence[Query] | Sequence[str] | np.ndarray
 
 
@@ -126,9 +125,10 @@ class Policy(RuleMaker):
             return rng.integers(len(rule.columns), size=len(embeddings))
         if self.order != "quality" or len(rule.columns) == 1:
             return np.zeros(len(embeddings), dtype=int)
-        parts = (embeddings[i : i + _AT_ONCE] for i in range(0, len(embeddings), _AT_ONCE))
-        chosen = [first_good(rule.scores(part), slo, rule.tolerance) for part in parts]
-        return np.concatenate(chosen) if chosen else np.zeros(0, dtype=int)
+        return by_parts(
+            len(embeddings),
+            lambda part: first_good(rule.scores(embeddings[part]), slo, rule.tolerance),
+        )
 
     def embed(self, queries: Asked) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""

@@ -167,9 +167,11 @@ class RuleMaker:
             columns = self._ordered((likely < MOSTLY) & self.allowed, slo)
             if not len(columns):
                 continue
-            quality = np.where(
-                np.isnan(self.training.quality), self.left_out, self.training.quality
-            )
+            quality, unseen = self.training.quality, np.isnan(self.training.quality)
+            if unseen.any():
+                quality = np.where(unseen, self.left_out, quality)
+            else:
+                broke = broke > 0  # 0 or 1, as truths, which take an eighth of the memory
             tables = (self.left_out, risk, quality, broke)
             past = Lookback(*(table[:, columns] for table in tables))
             penalty, width, rate = past.calibrated(slo, self.terms)

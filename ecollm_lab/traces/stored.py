@@ -184,7 +184,9 @@ def read(file: FilePath | str) -> Trace:
     """Return the trace of a Parquet file; see `Trace.load`."""
     try:
         opened = pa.OSFile(str(resolved(file)))
-        source = pq.ParquetFile(opened, read_dictionary=["query_id", "path_id"])
+        ids = ["query_id", "path_id"]
+        # a buffer would keep the bytes of a whole column in memory
+        source = pq.ParquetFile(opened, read_dictionary=ids, pre_buffer=False)
     except FileNotFoundError as error:
         raise LabError(
             f"Cannot read the trace {file}: the file does not exist.{_beside(FilePath(file))}"

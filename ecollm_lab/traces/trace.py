@@ -226,8 +226,8 @@ class Trace:
         counts = np.bincount(key)
         there = np.flatnonzero(counts)
         frame = pd.DataFrame({"path_id": [self.path_ids[i] for i in there % n_paths]})
+        values = np.empty(len(key))
         for name in COLUMNS[2:5]:
-            values = np.empty(len(key))
             for part, block in self._blocks(name):
                 values[part] = block
             frame[name] = intervals.grouped_means(values, key, len(counts))[there]
