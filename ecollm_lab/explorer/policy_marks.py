@@ -28,7 +28,7 @@ WORDS = {
     "oracle": "oracle",
 }
 GRID = 12  # limits of latency, and as many of cost, that a page without a kernel takes along
-MOST_SLOS = 30  # that are kept for a selection of queries, the newest
+MOST_SLOS = 15  # that are kept for a selection of queries, the newest: under 20 kB in JSON
 
 
 class PolicyMarks:
