@@ -188,7 +188,8 @@ def add(
     new = list(entries)
     asked = [one for one, _ in new]
     kept = [entry for entry in before if entry[0] not in asked]
-    return {**marks, where: {"what": what, "table": [*kept, *new][-max(MOST_SLOS, len(new)) :]}}
+    most = MOST_SLOS - 1 + len(new)  # a course leaves room for what was asked before
+    return {**marks, where: {"what": what, "table": [*kept, *new][-most:]}}
 
 
 def as_json(slo: SLO) -> dict[str, Any]:
