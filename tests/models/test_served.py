@@ -15,6 +15,7 @@ from ecollm_lab.models import CallFailed, EndpointClosed, ModelPool, load_catalo
 from ecollm_lab.models.cloud import server as served
 from ecollm_lab.models.cloud.client import CloudModel
 from ecollm_lab.models.cloud.server import LoopbackServer
+from ecollm_lab.models.cloud.server_process import start_afresh
 from ecollm_lab.models.replies import CallState
 from ecollm_lab.records import LabError
 from tests.conftest import LARGE, SMALL
@@ -144,3 +145,23 @@ def test_a_model_whose_first_call_fails_is_closed_and_not_opened_again(monkeypat
                 pool["m"]
         assert len(started) == 1
         assert started[0]._connection._server._process.poll() is not None
+
+
+def test_a_served_model_reads_each_prompt_whole_whatever_was_asked_before():
+    began_at = []
+
+    class Model:  # as llama.cpp's: it goes on from the tokens that it has
+        n_tokens = 0
+
+        def reset(self):
+            self.n_tokens = 0
+
+        def generate(self, tokens, *, temp):
+            began_at.append(self.n_tokens)
+            self.n_tokens += len(tokens)
+            return iter(tokens)
+
+    start_afresh(Model)
+    model = Model()
+    assert [list(model.generate([1, 2], temp=0.0)) for _ in range(2)] == [[1, 2], [1, 2]]
+    assert began_at == [0, 0]
