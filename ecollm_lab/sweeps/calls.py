@@ -13,7 +13,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from ecollm_lab.models import Catalog, ModelPool, Reply
+from ecollm_lab.domains.judging import Models
+from ecollm_lab.models import Catalog, Reply
 from ecollm_lab.models.replies import MAX_TOKENS, Account, ChatModel, RemoteModel, most_usd
 from ecollm_lab.records import Prompt
 from ecollm_lab.sweeps.options import SweepOptions
@@ -60,7 +61,7 @@ class Calls:
         self,
         store: Store,
         catalog: Catalog,
-        models: ModelPool,
+        models: Models,
         sweep: str,
         options: SweepOptions,
     ) -> None:
@@ -85,9 +86,17 @@ class Calls:
     def affords(self, name: str, prompt: Prompt | str) -> bool:
         """Tell whether the cap leaves room for one such call, or it needs no money."""
         usd = most_usd(self._catalog[name], prompt)
-        if not usd or self._store.reply(self.key(name, prompt)) is not None:
+        if not usd or self.stored(name, prompt) is not None:
             return True
         return self._store.spending(self._sweep).charged_usd + usd <= self._cap_usd
+
+    def stored(self, name: str, prompt: Prompt | str) -> Reply | None:
+        """Return the reply that the store holds, None without one."""
+        return self._store.reply(self.key(name, prompt))
+
+    def keep(self, name: str, prompt: Prompt | str, reply: Reply) -> None:
+        """Store the reply of a call that an edge model answered elsewhere."""
+        self._store.record(self.key(name, prompt), name, reply)
 
     def get(self, name: str, prompt: Prompt | str) -> Future[Reply]:
         """Return the reply to come; on return it is there unless the model's calls may overlap.

@@ -21,6 +21,7 @@ from ecollm_lab.files import lines, require_distinct, require_parquet, require_w
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_space
 from ecollm_lab.records import LabError, Outcome
+from ecollm_lab.sweeps.benches import connected
 from ecollm_lab.sweeps.options import DomainOptions, SweepOptions
 from ecollm_lab.sweeps.pairs import fingerprints, setup_digest, sweep
 from ecollm_lab.sweeps.preflight import Estimate, estimate, first_calls, missing_pairs
@@ -67,20 +68,19 @@ def sweep_domain(
     loaded, catalog = load_domain(domain), load_catalog(catalog_file)
     space = _space(catalog, options)
     out = resolved(out or FilePath("build/traces") / f"{loaded.name}.parquet")
-    log = out.with_suffix(".log.jsonl")
-    _require_places(catalog_file, store_file, out, log)
-    with Store(store_file) as store, ModelPool(catalog, isolate=options.isolate) as models:
-        if options.limit != 0:
-            models.check(list(dict.fromkeys(n for path in space for n in called_on(catalog, path))))
-        encoder = default_encoder()
-        about = provenance(loaded, catalog, encoder.name)  # of the code that runs now
-        marks = fingerprints(loaded, catalog, encoder.name, space)
-        pipeline = Pipeline(loaded, catalog, encoder, models)
+    log = _require_places(catalog_file, store_file, out)
+    with (
+        connected(options) as options,
+        Store(store_file) as store,
+        ModelPool(catalog, isolate=options.isolate) as models,
+    ):
+        models.check(_opened_here(catalog, space, options))
+        pipeline = Pipeline(loaded, catalog, default_encoder(), models)
+        about = provenance(loaded, catalog, pipeline.encoder.name)  # of the code that runs now
+        marks = fingerprints(loaded, catalog, pipeline.encoder.name, space)
         began = time.monotonic()
         progress = _sweep(pipeline, space, store, marks, options, stop, on_progress, on_estimate)
-        run = _run_record(progress, pipeline, time.monotonic() - began)
-        run["git_revision"] = about["git_revision"]
-        run["setup"] = setup_digest(loaded, catalog, encoder.name)
+        run = _run_record(progress, pipeline, began, about["git_revision"])
         outcomes, about["sweep"] = _stored(store, space, marks, loaded.name, options)
         table = _queries_table(loaded, pipeline)
     if not outcomes:
@@ -103,16 +103,27 @@ def _space(catalog: Catalog, options: DomainOptions) -> PathSpace:
     return space.select(options.path_ids) if options.path_ids else space
 
 
-def _require_places(
-    catalog_file: FilePath, store_file: FilePath, out: FilePath, log: FilePath
-) -> None:
-    """Raise, before anything is measured, if the results could not be written side by side."""
+def _opened_here(catalog: Catalog, space: PathSpace, options: DomainOptions) -> list[str]:
+    """Return the models that this process will open; with an executor, workers have the others."""
+    if options.limit == 0:
+        return []
+    names = dict.fromkeys(name for path in space for name in called_on(catalog, path))
+    return [n for n in names if options.executor is None or catalog[n].placement == "cloud"]
+
+
+def _require_places(catalog_file: FilePath, store_file: FilePath, out: FilePath) -> FilePath:
+    """Raise, before anything is measured, if the results could not be written side by side.
+
+    Returns the place of the log.
+    """
+    log = out.with_suffix(".log.jsonl")
     require_parquet(out)
     require_distinct(
         {"--catalog": catalog_file, "--store": store_file, "--out": out, "the log of --out": log}
     )
     require_writable(out)
     require_writable(log)
+    return log
 
 
 def _sweep(
@@ -159,16 +170,21 @@ def _sweep(
     return progress
 
 
-def _run_record(progress: Progress, pipeline: Pipeline, seconds: float) -> dict[str, Any]:
+def _run_record(
+    progress: Progress, pipeline: Pipeline, began: float, git_revision: str
+) -> dict[str, Any]:
+    """Return what the log says of a run that `began` at this time of `time.monotonic`."""
     return {
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
+        "seconds": round(time.monotonic() - began, 1),
         "outcomes": progress.done,
         "failed": progress.failed,
         "reused": progress.reused,
         "notices": list(progress.notices),
         "stage_executions": dict(pipeline.executions),
         "stage_executions_without_sharing": dict(pipeline.requests),
+        "git_revision": git_revision,
+        "setup": setup_digest(pipeline.domain, pipeline.catalog, pipeline.encoder.name),
     }
 
 

@@ -28,8 +28,11 @@ class SweepOptions:
         Measure this share of the calls, within [0, 1], so many times, for a median latency and its
         spread. Each time of a paid call is paid.
     executor
-        Where the part of this machine runs; None = one thread. More of them blur each other's
-        latencies.
+        Where stages and edge models run, such as `Client.get_executor()` of a Dask cluster; None =
+        in one thread of this process. Each worker process does one thing at a time. Endpoints are
+        asked from this process in either case.
+    queries_at_once
+        With an executor, so many queries are under way: two for each worker keep all of them busy.
 
     Raises
     ------
@@ -44,10 +47,13 @@ class SweepOptions:
     repeats: int = 1
     repeat_share: float = 0.05
     executor: Executor | None = None
+    queries_at_once: int = 16
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 0:
             raise LabError(f"limit must be at least 0 or None, got {self.limit}.")
+        if self.queries_at_once < 1:
+            raise LabError(f"queries_at_once must be at least 1, got {self.queries_at_once}.")
         if self.repeats < 1 or not 0 <= self.repeat_share <= 1:
             raise LabError(
                 "repeats must be at least 1 and repeat_share within [0, 1], got"
@@ -62,7 +68,7 @@ class SweepOptions:
 
 @dataclass(frozen=True, slots=True)
 class DomainOptions(SweepOptions):
-    """The options of a sweep, and four more for the sweep of a whole domain.
+    """The options of a sweep, and five more for the sweep of a whole domain.
 
     Parameters
     ----------
@@ -75,6 +81,8 @@ class DomainOptions(SweepOptions):
         Run each edge model in a process of its own, so that a crash in native code costs one call.
     whole_queries
         Export only the queries that the store has on every path; of the others, nothing.
+    dask
+        The address of a Dask scheduler, whose workers are the `executor`.
 
     """
 
@@ -82,3 +90,4 @@ class DomainOptions(SweepOptions):
     path_ids: Sequence[str] | None = None
     isolate: bool = False
     whole_queries: bool = False
+    dask: str | None = None

@@ -15,6 +15,7 @@ from ecollm_lab.models.replies import BudgetSpent, CallState, most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.paths.components import own_digests
 from ecollm_lab.records import Path, Query
+from ecollm_lab.sweeps.benches import Here, Workers
 from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.lanes import Lane, choose_lanes
 from ecollm_lab.sweeps.options import SweepOptions
@@ -113,25 +114,31 @@ def sweep(
     """
     options = options or SweepOptions()
     plan, progress = _plan(queries, paths, store, fingerprints, options)
-    calls = Calls(store, pipeline.catalog, pipeline.models, pipeline.domain.name, options)
+    bench = Workers(options.executor, pipeline, paths) if options.executor else Here(pipeline)
+    calls = Calls(store, pipeline.catalog, bench.models, pipeline.domain.name, options)
+    lanes, calls.notices[:] = _lanes(pipeline.catalog, paths, away=options.executor is not None)
     pipeline.ask_through(calls)
     if options.max_cost_usd is not None:
         spent_usd = store.spending(pipeline.domain.name).charged_usd
         _require_one_call(pipeline, plan, calls, spent_usd, options.max_cost_usd)
-    lanes, calls.notices[:] = _lanes(pipeline.catalog, paths)
-    run = Run(pipeline, calls, store, fingerprints, lanes, progress, stop or Event(), on_progress)
-    pool = options.executor or ThreadPoolExecutor(1, thread_name_prefix="device")
+    run = Run(bench, calls, store, fingerprints, lanes, progress, stop or Event(), on_progress)
+    at_once = options.queries_at_once if options.executor else 1
     try:
-        run.go(pool, plan)
+        with ThreadPoolExecutor(at_once, thread_name_prefix="device") as pool:
+            run.go(pool, plan)
     finally:
-        if options.executor is None:
-            pool.shutdown()
         pipeline.ask_through(pipeline.models)  # the store of these calls may be closed by now
     return progress
 
 
-def _lanes(catalog: Catalog, paths: Sequence[Path]) -> tuple[dict[str, Lane], list[str]]:
-    return choose_lanes(catalog, [name for path in paths for name in called_on(catalog, path)])
+def _lanes(
+    catalog: Catalog, paths: Sequence[Path], *, away: bool
+) -> tuple[dict[str, Lane], list[str]]:
+    """Choose the lane of each model; with `away`, edge models take no core of this machine."""
+    names = dict.fromkeys(name for path in paths for name in called_on(catalog, path))
+    here = [name for name in names if not (away and catalog[name].placement == "edge")]
+    lanes, said = choose_lanes(catalog, here)
+    return dict.fromkeys(names, Lane.HERE) | lanes, said
 
 
 def _plan(

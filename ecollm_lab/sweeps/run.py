@@ -13,8 +13,9 @@ from threading import Event
 from ecollm_lab.domains.judging import build_judge_prompt
 from ecollm_lab.models import CallFailed, EndpointClosed, Reply
 from ecollm_lab.models.replies import BudgetSpent, CallState, Withdrawn
-from ecollm_lab.paths import Memo, Pipeline, Prepared
+from ecollm_lab.paths import Prepared
 from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
+from ecollm_lab.sweeps.benches import Bench, Stages
 from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.lanes import Lane
 from ecollm_lab.sweeps.progress import Ended, Progress
@@ -47,11 +48,11 @@ class _Result:
 
 
 class Run:
-    """One sweep: one thread runs stages and calls, the calling thread grades and commits."""
+    """One sweep: threads run stages and calls, the calling thread grades and commits."""
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        bench: Bench,
         calls: Calls,
         store: Store,
         fingerprints: Mapping[str, str],
@@ -60,7 +61,7 @@ class Run:
         stop: Event,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self.pipeline, self.calls = pipeline, calls
+        self.bench, self.pipeline, self.calls = bench, bench.pipeline, calls
         self.store, self.fingerprints, self.lanes = store, fingerprints, lanes
         self.progress, self.stop, self.on_progress = progress, stop, on_progress
         progress.notices = calls.notices
@@ -97,11 +98,11 @@ class Run:
             self.progress.ended = Ended.ENDPOINTS
             self.progress.stopped = " ".join(self.closed.values())
 
-    # -- in the thread that measures
+    # -- in a thread that measures, or lets a worker measure
 
     def _run_query(self, query: Query, todo: list[Path]) -> None:
-        memo: Memo = {}
         try:
+            stages = self.bench.begin(query, todo, self.calls)
             # Calls that are in flight while this machine works come first.
             for path in sorted(todo, key=lambda p: self.lanes[p.model]):
                 lane = self.lanes[path.model]
@@ -110,7 +111,7 @@ class Run:
                 if self.halted.is_set() or self.stop.is_set():
                     return
                 if path.model not in self.closed:
-                    self._run_pair(query, path, memo, lane)
+                    self._run_pair(query, path, stages, lane)
         except Exception as error:  # the calling thread raises it
             self.inbox.put(error)
 
@@ -120,9 +121,9 @@ class Run:
             return self.started - self.ended >= BACKLOG
         return lane is Lane.BESIDE and len(self.beside) >= self.most_beside
 
-    def _run_pair(self, query: Query, path: Path, memo: Memo, lane: Lane) -> None:
+    def _run_pair(self, query: Query, path: Path, stages: Stages, lane: Lane) -> None:
         try:
-            prepared = self.pipeline.prepare(query, path, memo)
+            prepared = stages(path)
         except CallFailed as error:  # the call that rewrites: it costs its pairs, not the sweep
             failed: Future[Reply] = Future()
             failed.set_exception(error)

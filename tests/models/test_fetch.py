@@ -7,9 +7,10 @@ from io import BytesIO
 
 import pytest
 
-from ecollm_lab.models.fetching import fetch_models
+from ecollm_lab.models.fetching import fetch_here, fetch_models
 from ecollm_lab.models.sources import WheelSource, models_folder
 from ecollm_lab.records import LabError
+from tests.support.rig import cloud
 from tests.support.sources import (
     DATA,
     HUB,
@@ -141,3 +142,23 @@ def test_the_folder_for_models_is_that_of_the_variable_or_one_in_the_users_cache
     monkeypatch.setenv("ECOLLM_MODELS", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert models_folder().parts[-2:] == ("ecollm_lab", "models")
+
+
+def test_a_model_of_another_machine_is_fetched_into_the_folder_of_this_one(
+    sources, tmp_path, monkeypatch
+):
+    sources.on_hub()
+    monkeypatch.setenv("ECOLLM_MODELS", str(tmp_path / "here"))
+    there = a_download(tmp_path / "of another machine")
+    model = cloud(
+        "m", None, file=there.file, bytes=there.size, sha256=there.sha256, sources=there.sources
+    )
+    here = fetch_here(model)
+    assert here.file == tmp_path / "here" / there.file.name
+    assert here.file.read_bytes() == DATA
+    assert not there.file.exists()
+    asked = len(sources.requests)
+    assert fetch_here(here) == here
+    assert len(sources.requests) == asked
+    own = cloud("own", None, file=there.file)
+    assert fetch_here(own) is own

