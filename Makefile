@@ -41,7 +41,7 @@ bench: .venv/dev  ## everything with a number, against its competitors (over an 
 	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
 	$(BIN)/python -m benchmarks.explorer --json build/benchmarks/explorer.json
 	$(BIN)/python -m benchmarks.serve --json build/benchmarks/serve.json
-	$(BIN)/python -m benchmarks.drift --json build/benchmarks/drift.json
+	$(BIN)/python -m benchmarks.drift --json data/benchmarks/drift.json
 	$(BIN)/python -m benchmarks.sweep --json build/benchmarks/sweep.json
 	$(BIN)/python -m benchmarks.routing --json build/benchmarks/routing.json --parquet data/benchmarks/routing.parquet
 	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet

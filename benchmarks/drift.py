@@ -99,6 +99,24 @@ def summarised(name: str, what: str, frames: list[pd.DataFrame]) -> list[dict[st
     ]
 
 
+def markdown(records: list[dict[str, Any]]) -> str:
+    """Return a row for each trace and drift, by decider: adaptive, frozen, oracle."""
+    names = " / ".join(DECIDERS)
+    lines = [
+        f"| trace | drift | questions | broken limits: {names} | bound | quality: {names} |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (trace, drift), part in pd.DataFrame(records).groupby(["trace", "drift"], sort=False):
+        by = part.set_index(["metric", "decider"])["value"]
+        broken = " / ".join(f"{by['violation_rate', one]:.1%}" for one in DECIDERS)
+        quality = " / ".join(f"{by['quality', one]:.3f}" for one in DECIDERS)
+        bound, n = by["bound", "adaptive"], part["questions"].iloc[0]
+        lines.append(
+            f"| {trace} | {drift} | {n} | {broken} | {round(bound, 6) + 0.0:.1%} | {quality} |"
+        )
+    return "\n".join(lines)
+
+
 def shown(records: list[dict[str, Any]]) -> str:
     """Return a table: a row for each trace and drift, violation rates and qualities by decider."""
     frame = pd.DataFrame(records).fillna({"decider": ""})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import claims, emulator_summary, routing_scores, testbed_tables
+from benchmarks import claims, drift, emulator_summary, routing_scores, testbed_tables
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
 
@@ -118,6 +118,11 @@ def testbed() -> str:
     return testbed_tables.markdown(json.loads(Path("data/benchmarks/testbed.json").read_text()))
 
 
+def drifting() -> str:
+    """Return how the Runtime's choices keep limits while the world drifts."""
+    return drift.markdown(json.loads(Path("data/benchmarks/drift.json").read_text()))
+
+
 TABLES = {
     "testbed": testbed,
     "study": study,
@@ -128,6 +133,7 @@ TABLES = {
     "kept": records("emulator", kept),
     "calls": records("emulator", emulator_summary.calls),
     "routing": records("routing", routing_scores.markdown),
+    "drift": drifting,
     "claims": records("claims", claims.markdown),
     "paper": records("claims", claims.short),
 }
