@@ -43,6 +43,7 @@ bench: .venv/dev  ## everything with a number, against its competitors (over an 
 	$(BIN)/python -m benchmarks.serve --json build/benchmarks/serve.json
 	$(BIN)/python -m benchmarks.drift --json data/benchmarks/drift.json
 	$(BIN)/python -m benchmarks.sweep --json build/benchmarks/sweep.json
+	$(BIN)/python -m benchmarks.scale --json data/benchmarks/scale.json
 	$(BIN)/python -m benchmarks.routing --json build/benchmarks/routing.json --parquet data/benchmarks/routing.parquet
 	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet
 

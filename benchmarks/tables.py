@@ -15,7 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import claims, drift, emulator_summary, routing_scores, testbed_tables
+from benchmarks import (
+    claims,
+    drift,
+    emulator_summary,
+    routing_scores,
+    scale_projection,
+    testbed_tables,
+)
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
 
@@ -123,6 +130,11 @@ def drifting() -> str:
     return drift.markdown(json.loads(Path("data/benchmarks/drift.json").read_text()))
 
 
+def scale(markdown: Callable[[list[scale_projection.Record]], str]) -> Callable[[], str]:
+    """Return a function that turns the records of `benchmarks.scale` into a table."""
+    return lambda: markdown(json.loads(Path("data/benchmarks/scale.json").read_text()))
+
+
 TABLES = {
     "testbed": testbed,
     "study": study,
@@ -136,6 +148,9 @@ TABLES = {
     "drift": drifting,
     "claims": records("claims", claims.markdown),
     "paper": records("claims", claims.short),
+    "scale": scale(scale_projection.markdown),
+    "scale_others": scale(scale_projection.others),
+    "projection": scale(scale_projection.projection),
 }
 
 
