@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ecollm_lab.models import Model, Reply
 from ecollm_lab.serving.results import Answer, Ended, Refused
+from ecollm_lab.traces.path_ids import model_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind, Tracer
@@ -123,7 +124,7 @@ def note_answer(span: Span | None, result: Answer | Refused) -> None:
         _fail(span, result.reason.name.lower())
     else:
         attributes |= {
-            "gen_ai.response.model": result.path_id.rpartition("/")[2],
+            "gen_ai.response.model": model_of(result.path_id),
             "gen_ai.usage.input_tokens": result.tokens_in,
             "gen_ai.usage.output_tokens": result.tokens_out,
             "gen_ai.response.finish_reasons": ["length" if result.truncated else "stop"],
