@@ -1,10 +1,10 @@
 """List prices of hosted models in August 2024, declared for a recorded trace that has none.
 
-US dollars per million tokens, read and written, as the providers' pages for on-demand use gave them
-on 11 August 2024, the date of the recording (anthropic.com/pricing, openai.com/api/pricing,
-ai.google.dev/pricing, cohere.com/pricing, mistral.ai/technology, fireworks.ai/pricing). They are
-declared, not measured: cached, batched or negotiated prices differ. Models without a published
-price of their own are left out.
+US dollars per million tokens, read and written, as the makers listed them for on-demand use around
+11 August 2024, the date of the recording. They were written down from memory of the makers' pages
+and not checked against an archived copy: correct them here if you have one. They are declared, not
+measured: cached, batched or negotiated prices differ. Models without a published price of their own
+are left out.
 """
 
 from __future__ import annotations
