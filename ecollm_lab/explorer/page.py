@@ -30,8 +30,9 @@ PURE = (
     "components.js",
     "table.js",
     "snapshots.js",
+    "panels.js",
 )
-SCREEN = ("groups.js", "panels.js", "picture.js", "overlay.js", "store.js", "screen.js")
+SCREEN = ("groups.js", "picture.js", "overlay.js", "store.js", "screen.js")
 MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 MOST_ROWS = 30
 _RENDER = """

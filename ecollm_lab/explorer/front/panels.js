@@ -56,6 +56,25 @@ function mixHtml(p, slo, within) {
     <div class="ecl-kinds">${rows.slice(0, 8).join("")}${rows.length > 8 ? `<span>and ${rows.length - 8} more kinds</span>` : ""}</div>`;
 }
 
+// Mean quality of a path on each kind of query that it has outcomes on, with the number of queries of that kind, worst first.
+function kindsOf(p, i) {
+  return p.kinds.map(({ name, share, means }) => ({ name, queries: Math.round(share * p.queries), quality: means[0][i] }))
+    .filter((one) => !Number.isNaN(one.quality)).sort((a, b) => a.quality - b.quality);
+}
+
+function kindsHtml(p, i) {
+  const rows = kindsOf(p, i).map((one) => `<tr><th scope="row">${cut(one.name, 40)}</th><td>${quality(one.quality)}</td><td>${grouped(one.queries)}</td></tr>`).join("");
+  const some = p.n[i] < p.queries ? ` It has outcomes on ${grouped(p.n[i])} of the ${plural(p.queries, "query", "queries")}.` : "";
+  return rows && `<table class="ecl-grid"><caption>Mean quality of ${cut(p.paths[i], 90)} by kind of query, worst first.${some}</caption>
+    <thead><tr><th>kind</th><th>mean quality</th><th>queries of this kind</th></tr></thead><tbody>${rows}</tbody></table>`;
+}
+
+// How many of the queries behind a path are listed, and in which order.
+function worstWords({ total = 0, rows = [] }) {
+  const all = plural(total, "query", "queries");
+  return `${rows.length < total ? `the ${grouped(rows.length)} worst of ${all}` : all}, worst regret first`;
+}
+
 const PER_PAGE = 4;
 function queriesHtml(answer, page) {
   if (answer.error) return `<p>${cut(answer.error)}</p>`;

@@ -417,14 +417,15 @@ function mount(root, store) {
       setHtml(panel, by + componentsHtml(p, slo, decision, colouring(s, p).slug, local.brushed));
       markComponents(panel, p, local.group ?? (local.lit === null ? [] : [local.lit]));
     },
-    queries({ s, decision }) {
+    queries({ p, s, decision }) {
       local.tabShown = "";
       const i = index.get(s.selected) ?? decision.chosen;
       if (i === null || i === undefined) return setHtml(panel, `<p class="ecl-dim">No path is selected and none is feasible.</p>`);
-      setHtml(panel, answered(`queries|${fixed.paths[i]}|${keyOf(s)}`, (answer) => {
+      const kinds = keyOf(s) === p.view ? kindsHtml(p, i) : "";
+      setHtml(panel, kinds + answered(`queries|${fixed.paths[i]}|${keyOf(s)}`, (answer) => {
         const pages = Math.max(Math.ceil((answer.rows ?? []).length / PER_PAGE), 1), page = Math.min(s.query_page, pages - 1);
         return `<div class="ecl-row"><button data-turn="-1" ${page ? "" : "disabled"}>◀ previous</button><button data-turn="1" ${page < pages - 1 ? "" : "disabled"}>next ▶</button>
-          <span><b>${cut(fixed.paths[i], 90)}</b> · ${plural(answer.total ?? 0, "query", "queries")}, worst regret first · page ${page + 1} of ${pages}</span></div>${queriesHtml(answer, page)}`;
+          <span><b>${cut(fixed.paths[i], 90)}</b> · ${worstWords(answer)} · page ${page + 1} of ${pages}</span></div>${queriesHtml(answer, page)}`;
       }));
     },
     policy({ p }) {
