@@ -27,6 +27,12 @@ WORDS = {
     ROUTER: "router",
     "oracle": "oracle",
 }
+HOW = {  # how the one path was chosen that serves every query
+    "best_single": "the path with the best mean on the training split among those that keep the"
+    " limits (or one nearly as good that costs or takes less, if you prefer that; the one that"
+    " breaks the limits least, if none keeps them)",
+    "cloud_only": "the same choice among the paths that run in the cloud",
+}
 GRID = 12  # limits of latency, and as many of cost, that a page without a kernel takes along
 MOST_SLOS = 15  # that are kept for a selection of queries, the newest: under 20 kB in JSON
 
@@ -56,7 +62,10 @@ class PolicyMarks:
         self._latest: tuple[View, np.ndarray, Trace] | None = None
 
     def looks(self) -> dict[str, dict[str, str]]:
-        """Return words, colour and symbol of everything that may be drawn, by name."""
+        """Return words, colour and symbol of everything that may be drawn, by name.
+
+        Where one path serves every query, also how it was chosen.
+        """
         names = dict.fromkeys([self.policy.name, *WORDS])
         found = {name: style.policy_look(name) for name in names}
         return {
@@ -64,6 +73,7 @@ class PolicyMarks:
                 "words": WORDS.get(name, f"policy {name}"),
                 "colour": look.colour,
                 "symbol": look.symbol,
+                **({"how": HOW[name]} if name in HOW else {}),
             }
             for name, look in found.items()
         }
@@ -152,7 +162,7 @@ class PolicyMarks:
         """Return the numbers of each mark under an SLO, by name.
 
         That is mean quality, cost and latency by statistic, and the share of queries over the SLO;
-        None where nothing was recorded.
+        None where nothing was recorded. A mark that sends every query down one path names it.
         """
         return {name: _numbers(frame) for name, frame in self.replayed(view, slo).items()}
 
@@ -216,4 +226,6 @@ def _numbers(frame: pd.DataFrame) -> dict[str, Any]:
         for name, column in (("cost", "cost_usd"), ("latency", "latency_s"))
     }
     over = float(1 - frame["kept"].mean())
-    return {"quality": number(frame["quality"].mean()), **spent, "over": over}
+    paths = frame["path_id"].unique()
+    single = {"path": str(paths[0])} if len(paths) == 1 else {}
+    return {"quality": number(frame["quality"].mean()), **spent, "over": over, **single}

@@ -56,6 +56,19 @@ def test_each_mark_lies_where_a_replay_on_held_out_queries_says(part, slo):
     assert json.dumps(found, allow_nan=False)
 
 
+def test_a_mark_that_sends_every_query_down_one_path_names_it_and_how_it_was_chosen(part):
+    trace, embeddings, policy = part
+    marks = PolicyMarks(Board(trace), policy, embeddings)
+    found = marks.at(marks.board.view(), SLO())
+    train = trace.split("train").array("quality").mean(axis=0)
+    assert train[trace.path_ids.index(found["best_single"]["path"])] == train.max()
+    assert "path" not in found["oracle"]
+    assert {name for name, look in marks.looks().items() if "how" in look} == {
+        "best_single",
+        "cloud_only",
+    }
+
+
 def test_competitors_learn_from_training_queries_and_a_router_varies_the_model_alone(part):
     trace, embeddings, policy = part
     marks = PolicyMarks(Board(trace), policy, embeddings)
@@ -164,6 +177,19 @@ def test_marks_are_described_by_the_statistic_that_the_limit_is_on():
     assert "policy ours 0.500" in line.replace("</span>", "")
     assert "quality on 30 held-out queries" in line
     assert "at latency limit 200 ms, the nearest SLO that was replayed" in line
+
+
+@needs_node
+def test_the_best_single_path_is_named_in_the_legend_and_its_choice_explained_to_who_points():
+    looks = {"best_single": {**LOOKS["ours"], "words": "best single path", "how": "best mean"}}
+    points = {"best_single": {**point(0.5), "path": "none/bm25/m"}}
+    found = {"asked": as_json(SLO(0.2)), "what": "30 queries", "exact": True, "points": points}
+    marks = node([["marksOf", found, looks, "mean"]])[0]
+    card, line = node(
+        [["markCard", marks[0], found, "mean"], ["marksHtml", found, marks, {}, "mean", None]]
+    )
+    assert card[:3] == ["best single path", "every query takes none/bm25/m:", "best mean"]
+    assert "best single path 0.500 (none/bm25/m)" in line
 
 
 @needs_node

@@ -19,7 +19,7 @@ function nearestMarks(found, slo) {
 // What is drawn of an entry: name, words, look, quality, cost and latency of each that has all three, the policy first.
 function marksOf(found, looks, statistic) {
   return Object.entries(found?.points ?? {}).filter(([name, one]) => looks[name] && [one.quality, one.cost[statistic], one.latency[statistic]].every((v) => v !== null))
-    .map(([name, one]) => ({ name, ...looks[name], glyph: GLYPHS[looks[name].symbol] ?? "●", quality: one.quality, cost: one.cost[statistic], latency: one.latency[statistic], over: one.over }));
+    .map(([name, one]) => ({ name, ...looks[name], glyph: GLYPHS[looks[name].symbol] ?? "●", quality: one.quality, cost: one.cost[statistic], latency: one.latency[statistic], over: one.over, path: one.path }));
 }
 
 const limited = (slo) => slo.max_latency_s !== null || slo.max_cost_usd !== null;
@@ -27,7 +27,8 @@ const limited = (slo) => slo.max_latency_s !== null || slo.max_cost_usd !== null
 // All numbers of a mark, for who points at it; lines as a list.
 function markCard(mark, found, statistic) {
   const which = statistic === "p95" ? "p95 " : "";
-  return [mark.words, `quality ${quality(mark.quality)} on ${found.what}`, `${which}${usd(mark.cost)}`, `${which || "mean "}latency ${seconds(mark.latency)}`,
+  const single = mark.path && mark.how ? [`every query takes ${mark.path}:`, mark.how] : [];
+  return [mark.words, ...single, `quality ${quality(mark.quality)} on ${found.what}`, `${which}${usd(mark.cost)}`, `${which || "mean "}latency ${seconds(mark.latency)}`,
     ...(limited(found.asked) ? [`${percent(mark.over)} of these queries over the SLO`] : []), `under ${spell(found.asked)}`];
 }
 
@@ -35,7 +36,7 @@ function markCard(mark, found, statistic) {
 function marksHtml(found, marks, slo, statistic, problem) {
   if (problem) return `<span class="ecl-warn">${cut(problem)}</span>`;
   if (!found) return `<span>Policy: asking the kernel …</span>`;
-  const names = marks.map((mark) => `<span class="ecl-mark" data-mark="${escaped(mark.name)}" title="${escaped(markCard(mark, found, statistic).join("\n"))}"><span style="color:${mark.colour}">${mark.glyph}</span> ${escaped(mark.words)} ${quality(mark.quality)}</span>`);
+  const names = marks.map((mark) => `<span class="ecl-mark" data-mark="${escaped(mark.name)}" title="${escaped(markCard(mark, found, statistic).join("\n"))}"><span style="color:${mark.colour}">${mark.glyph}</span> ${escaped(mark.words)} ${quality(mark.quality)}${mark.name === "best_single" && mark.path ? ` (${cut(mark.path, 90)})` : ""}</span>`);
   const where = found.exact ? "" : ` <span class="ecl-warn">at ${escaped(changes(slo, found.asked))}, the nearest SLO that was replayed</span>`;
   return `${names.join("")}<span>quality on ${escaped(found.what)}${where}</span>`;
 }
