@@ -58,6 +58,12 @@ def test_what_cannot_be_read_is_said_and_changes_nothing(seen):
     seen.type("max_latency_s", "fast")
     assert "type for example 50 ms" in seen.root.inner_text()
     assert seen.state == before
+    box = seen.root.locator("[data-limit=max_latency_s] .ecl-typed")
+    assert box.get_attribute("aria-invalid") == "true"
+    seen.click("start")
+    assert box.get_attribute("aria-invalid") == "false"
+    assert box.input_value() != "fast"
+    assert "type for example 50 ms" not in seen.root.inner_text()
 
 
 def test_arrow_keys_step_to_the_next_path_and_home_and_end_to_the_ends(seen, view):
@@ -237,6 +243,13 @@ def test_components_show_what_it_costs_to_insist_and_dropping_rethresholds(seen,
 def test_the_table_sorts_searches_and_marks_the_winner(seen, view):
     rows = seen.root.locator("tr[data-path]")
     assert rows.count() == len(view.path_ids)
+    seen.type("max_latency_s", "20 ms")
+    assert seen.chosen in rows.first.inner_text()
+    beyond = [
+        name == "ecl-beyond" for name in rows.evaluate_all("(all) => all.map((r) => r.className)")
+    ]
+    assert any(beyond)
+    assert beyond == sorted(beyond)
     seen.click("mean latency")
     fastest = view.path_ids[int(np.nanargmin(view.latency["mean"]))]
     assert fastest in rows.first.inner_text()

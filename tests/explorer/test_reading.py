@@ -42,3 +42,14 @@ def test_the_list_of_queries_says_how_many_of_them_it_holds():
         "3 queries, worst regret first",
         "0 queries, worst regret first",
     ]
+
+
+def test_until_the_reader_sorts_what_keeps_the_limits_comes_first_and_the_winner_on_top():
+    script = """((quality, decision) => {
+      const n = Uint8Array.from(quality, () => 9), every = quality.map(() => "edge");
+      const p = { n, quality, paths: every, placement: every, state: every, parts: [], stages: [] };
+      const order = { sort: "quality", down: true, search: "", decision };
+      return [tableRows(p, order), tableRows(p, { ...order, decision: null })]; })"""
+    decision = {"chosen": 1, "within": [0, 1, 1, 0]}
+    found = node([[script, [0.9, 0.5, 0.6, 0.95], decision]])[0]
+    assert found == [[1, 2, 3, 0], [3, 0, 2, 1]]

@@ -32,7 +32,7 @@ function skeleton(fixed) {
 
 function mount(root, store) {
   const fixed = decoded(store.get("fixed")), $ = (what) => root.querySelector(what), $$ = (what) => [...root.querySelectorAll(what)];
-  const local = { lit: null, group: null, brushed: null, brushedBy: "", sort: "quality", down: true, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], pointed: null, sr: "", more: { scope: "emulator", n: 20 } };
+  const local = { lit: null, group: null, brushed: null, brushedBy: "", sort: "quality", down: true, sorted: false, search: "", error: {}, step: null, view: null, tabShown: "", trail: [], pointed: null, sr: "", more: { scope: "emulator", n: 20 } };
   const problems = new Map();
   let theme = null, plotly = null, drawn = null, frame = 0, rest = 0, committing = 0, mouse = false;
   root.classList.add("ecl");
@@ -125,9 +125,16 @@ function mount(root, store) {
   }
   const commitSoon = (name) => { clearTimeout(committing); local.step = name; committing = setTimeout(() => commit(name), 500); };
   const finish = () => { if (local.step) commit(local.step); };
-  const applySlo = (slo) => change(sloOf(slo), spell(slo));
+  // What was typed and could not be read is forgotten once limits are set in another way.
+  function forgive() {
+    local.error = {};
+    for (const input of $$(".ecl-typed")) input.dirty = false;
+    schedule();
+  }
+  const applySlo = (slo) => { forgive(); change(sloOf(slo), spell(slo)); };
   function go(at) {
     finish();
+    forgive();
     const journey = store.get("journey");
     if (at < 0 || at >= journey.steps.length) return;
     store.set({ state: back(state(), stateAt(journey, at)), journey: { ...journey, at } });
@@ -135,7 +142,7 @@ function mount(root, store) {
   const select = (i) => change({ selected: i === null ? null : fixed.paths[i], query_page: 0 }, i === null ? "nothing selected" : `selected ${fixed.paths[i]}`);
   const acts = {
     undo: () => { finish(); go(store.get("journey").at - 1); }, redo: () => go(store.get("journey").at + 1),
-    reset: () => { finish(); change(back(state(), stateAt(store.get("journey"), 0)), "back to the start"); },
+    reset: () => { finish(); forgive(); change(back(state(), stateAt(store.get("journey"), 0)), "back to the start"); },
     pin: () => {
       const i = index.get(state().selected) ?? moment().decision.chosen, path = fixed.paths[i], pins = state().pins;
       if (path === undefined) return;
@@ -389,6 +396,8 @@ function mount(root, store) {
     }
   }
 
+  // Until the reader sorts the table, what is feasible comes first.
+  const ordered = (decision) => (local.sorted ? local : { ...local, decision });
   const answered = (key, html) => {
     const answer = store.get("answers")[key];
     if (answer) return html(answer);
@@ -396,17 +405,17 @@ function mount(root, store) {
     return `<p class="ecl-dim">${escaped(store.problem(key) ?? "Asking the kernel …")}</p>`;
   };
   const tabs = {
-    paths({ p, s }) {
-      const key = JSON.stringify([p.key, local.sort, local.down, local.search, s.columns, local.brushed && [...local.brushed]]);
+    paths({ p, s, decision }) {
+      const order = ordered(decision), key = JSON.stringify([p.key, local.sort, local.down, local.sorted || [decision.chosen, decision.paths], local.search, s.columns, local.brushed && [...local.brushed]]);
       if (local.tabShown === `paths${key}`) return;
       local.tabShown = `paths${key}`;
-      const [html, count, more] = tableHtml(p, local, s.columns), search = panel.querySelector(".ecl-search"), focused = search && document.activeElement === search;
-      const part = local.brushed ? ` ${escaped(local.brushedBy)}.${more} <button data-take="unbrush">all paths</button>` : `.${more}`;
+      const [html, count, more] = tableHtml(p, order, s.columns), search = panel.querySelector(".ecl-search"), focused = search && document.activeElement === search;
+      const part = local.brushed ? ` ${escaped(local.brushedBy)}.${more} <button data-take="unbrush">all paths</button>` : `.${more}`, first = local.sorted ? "" : " Those that keep the limits come first, until you sort.";
       if (!search) setHtml(panel, `<div class="ecl-row"><input class="ecl-search" type="search" placeholder="search paths" aria-label="search paths"><span class="ecl-count"></span>
         <button data-take="table" title="these rows and columns">CSV</button></div>${columnsHtml(fixed.columns, s.columns)}<div class="ecl-rows"></div>`);
       const box = panel.querySelector(".ecl-search");
       if (!focused) box.value = local.search;
-      panel.querySelector(".ecl-count").innerHTML = escaped(count) + part;
+      panel.querySelector(".ecl-count").innerHTML = escaped(count) + part + first;
       for (const node of panel.querySelectorAll("[data-shown]")) node.checked = s.columns.includes(node.dataset.shown);
       panel.querySelector(".ecl-rows").innerHTML = html;
       panel.cached = undefined;
@@ -463,7 +472,7 @@ function mount(root, store) {
     if (what === "unbrush") { plotly.relayout(plot, { selections: [] }); return brush([]); }
     if (what === "png") return toPng();
     if (what === "link") return copy(store.link ? store.link(state()) : `explore(trace, state=${pythonic(state())})`);
-    if (what === "table") return download(tableCsv(problem(), local, state().columns), "paths.csv");
+    if (what === "table") return download(tableCsv(problem(), ordered(moment().decision), state().columns), "paths.csv");
     const text = await store.file(what);
     if (text === null) return say("This needs a running kernel: run the cell again, then press the button.");
     if (what === "code") return copy(text);
@@ -518,10 +527,10 @@ function mount(root, store) {
     else if (tab) change({ tab });
     else if (turn) change({ query_page: Math.max(s.query_page + Number(turn), 0) });
     else if (step !== undefined) go(Number(step));
-    else if (column !== undefined) { local.down = local.sort === column ? !local.down : column === "quality"; local.sort = column; settle(); }
+    else if (column !== undefined) { local.down = local.sorted && local.sort === column ? !local.down : column === "quality"; local.sort = column; local.sorted = true; settle(); }
     else if (node.dataset.take) take(node.dataset.take);
     else if (snap) keep();
-    else if (restore !== undefined) change({ ...s.snapshots[restore], query_page: 0 }, `snapshot ${restore}`);
+    else if (restore !== undefined) { forgive(); change({ ...s.snapshots[restore], query_page: 0 }, `snapshot ${restore}`); }
     else if (forget !== undefined) change({ snapshots: withoutSnapshot(s, forget) });
     else if (node.dataset.scope) { local.more.scope = node.dataset.scope; if (s.tab !== "measure") change({ tab: "measure" }); measure("offer"); }
     else if (node.dataset.measure) measure(node.dataset.measure);

@@ -22,13 +22,15 @@ function columnOf(p, name) {
   return COLUMNS[name] ?? { value: (_, i) => p.parts[i][stage] ?? "" };
 }
 
-// The paths in the order of a column, those that a search finds and that are selected.
-function tableRows(p, { sort, down, search, brushed }) {
+// The paths in the order of a column, those that a search finds and that are selected. With a decision the feasible
+// ones come first, the winner on top.
+function tableRows(p, { sort, down, search, brushed, decision }) {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean), by = columnOf(p, sort).value;
   const rows = Array.from(p.n.keys()).filter((i) => (!brushed || brushed.has(i))
     && words.every((word) => `${p.paths[i]} ${p.placement[i]} ${STATE_WORDS[p.state[i]]}`.toLowerCase().includes(word)));
   const value = (i) => { const v = by(p, i); return Number.isNaN(v) ? (down ? -Infinity : Infinity) : v; };
-  return rows.sort((a, b) => { const [x, y] = [value(a), value(b)]; return (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1) || a - b; });
+  const rank = (i) => (decision ? (i === decision.chosen ? 2 : decision.within[i]) : 0);
+  return rows.sort((a, b) => { const [x, y] = [value(a), value(b)]; return rank(b) - rank(a) || (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1) || a - b; });
 }
 
 function tableHtml(p, order, columns) {
