@@ -269,6 +269,32 @@ def test_a_link_carries_the_state_and_the_page_says_what_needs_a_kernel(seen, fi
     again = SeenExplorer(seen.page)
     assert {key: again.state[key] for key in state} == state
     assert "from the link" in again.text("panel")
-    again.root.locator("select[data-key=kind]").select_option("lookup")
+    kinds = again.root.locator("select[data-key=kind]")
+    assert kinds.is_disabled()
+    assert "needs a kernel" in kinds.get_attribute("title")
+    seen.page.goto("about:blank")
+    seen.page.goto(f"{file.as_uri()}#{json.dumps({**state, 'kind': 'lookup'})}")
+    again = SeenExplorer(seen.page)
     again.calm()
     assert "no kernel runs to compute others" in again.text("sentence")
+    again.root.locator("select[data-key=kind]").select_option("all")
+    again.calm()
+    assert "no kernel runs" not in again.text("sentence")
+    assert again.root.locator("select[data-key=kind]").is_disabled()
+
+
+def test_a_page_writes_code_and_csv_by_itself_and_says_why_it_writes_nothing_else(seen, tmp_path):
+    seen.tab("take it with you")
+    seen.click("copy as code")
+    seen.page.wait_for_timeout(200)
+    said = seen.root.locator(".ecl-said").inner_text()
+    assert f'explorer.chosen == "{seen.chosen}"' in said
+    with seen.page.expect_download() as caught:
+        seen.click("CSV of the feasible paths")
+    caught.value.save_as(tmp_path / "explorer.csv")
+    rows = (tmp_path / "explorer.csv").read_text().splitlines()[1:]
+    assert {row.split(",")[0] for row in rows} == set(seen.drawn()["within"])
+    for what, why in (("toml", "where the numbers come from"), ("html", "This is the offline")):
+        button = seen.root.locator(f"[data-take={what}]")
+        assert button.is_disabled()
+        assert why in button.get_attribute("title")

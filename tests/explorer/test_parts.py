@@ -118,6 +118,17 @@ def test_a_state_as_a_line_of_code_is_read_back_by_python(measured):
 
 
 @needs_node
+@pytest.mark.parametrize("slo", [SLO(0.05, 1e-4, 0.1, prefer="cost"), SLO(1e-9), SLO()])
+def test_the_screen_writes_the_code_that_python_writes(measured, slo):
+    explorer = explore(measured)
+    explorer.apply(slo)
+    call = ["codeOf", as_json(slo), explorer.state, explorer.chosen]
+    written = node([call])[0]
+    exec(compile(written, "copied", "exec"), {"trace": measured})
+    assert ast.dump(ast.parse(written)) == ast.dump(ast.parse(explorer.code))
+
+
+@needs_node
 def test_a_snapshot_keeps_what_is_decided_and_nothing_else(measured):
     explorer = explore(measured)
     explorer.apply(SLO(0.05, prefer="cost"))

@@ -5,6 +5,9 @@ const TABS = { paths: "paths", components: "components", queries: "queries behin
 const CHOICES = { prefer: [["quality", "best quality"], ["cost", "cheapest of those nearly as good"], ["latency", "fastest of those nearly as good"]],
   statistic: [["mean", "limits hold for means"], ["p95", "limits hold for 95th percentiles"]] };
 const LABELS = { max_latency_s: "Latency limit", max_cost_usd: "Cost limit", min_quality: "Least quality" };
+// What a page without a kernel cannot hand out, and why.
+const NOT_IN_A_PAGE = { toml: "The file for serving says where the numbers come from, which this page does not hold: call explorer.to_toml(file) in Python.", html: "This is the offline page: keep its file.",
+  filter: "This page holds no other queries than these: choosing others needs a kernel. Open the trace in a notebook." };
 const MOST_PINS = 3, MOST_TRAIL = 20;
 
 function skeleton(fixed) {
@@ -384,7 +387,9 @@ function mount(root, store) {
       fixed.codes[name].forEach((code, q) => {
         if (filters.every((other) => other === name || !at[other] || fixed.codes[other][q] === at[other])) { counts[code]++; counts[0]++; }
       });
-      [...node.options].forEach((option, k) => { option.textContent = `${fixed.choices[name][k]} (${counts[k]})`; option.disabled = !counts[k]; });
+      [...node.options].forEach((option, k) => { option.textContent = `${fixed.choices[name][k]} (${counts[k]})`; option.disabled = !counts[k] || (store.offline && !store.get("views")[keyOf({ ...s, [name]: fixed.choices[name][k] })]); });
+      node.disabled = Boolean(store.offline) && [...node.options].every((option, k) => option.disabled || k === at[name]);
+      node.title = node.disabled ? NOT_IN_A_PAGE.filter : "";
     }
   }
 
@@ -456,7 +461,7 @@ function mount(root, store) {
     take() {
       local.tabShown = "";
       const buttons = [["code", "copy as code"], ["csv", "CSV of the feasible paths"], ["toml", "TOML for serving"], ["html", "offline page"], ["png", "PNG of the plots"], ["link", store.link ? "copy a link to this state" : "copy this state as a line of code"]];
-      setHtml(panel, `<div class="ecl-row">${buttons.map(([what, text]) => `<button data-take="${what}">${text}</button>`).join("")}</div><pre class="ecl-said">${escaped(local.said ?? "")}</pre>`);
+      setHtml(panel, `<div class="ecl-row">${buttons.map(([what, text]) => `<button data-take="${what}" ${store.offline && NOT_IN_A_PAGE[what] ? `disabled title="${NOT_IN_A_PAGE[what]}"` : ""}>${text}</button>`).join("")}</div><pre class="ecl-said">${escaped(local.said ?? "")}</pre>`);
     },
   };
 
@@ -468,13 +473,21 @@ function mount(root, store) {
     settle();
   }
 
+  // What the page can write by itself, for the queries that the picture shows; null: nothing.
+  function made(what) {
+    const { p, s, slo, decision } = moment();
+    if (keyOf(s) !== p.view) return null;
+    if (what === "code") return codeOf(slo, s, p.paths[decision.chosen] ?? null);
+    return what === "csv" ? tableCsv(p, { sort: "quality", down: true, search: "", brushed: new Set(decision.paths) }, fixed.columns) : null;
+  }
+
   async function take(what) {
     if (what === "unbrush") { plotly.relayout(plot, { selections: [] }); return brush([]); }
     if (what === "png") return toPng();
     if (what === "link") return copy(store.link ? store.link(state()) : `explore(trace, state=${pythonic(state())})`);
     if (what === "table") return download(tableCsv(problem(), ordered(moment().decision), state().columns), "paths.csv");
-    const text = await store.file(what);
-    if (text === null) return say("This needs a running kernel: run the cell again, then press the button.");
+    const text = (await store.file(what)) ?? made(what);
+    if (text === null) return say(store.offline ? "The queries that are chosen are not in this page: take the filters back first." : "This needs a running kernel: run the cell again, then press the button.");
     if (what === "code") return copy(text);
     download(text, `explorer.${what}`);
     say(`Written: explorer.${what}.`);

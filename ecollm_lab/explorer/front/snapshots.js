@@ -28,3 +28,10 @@ function pythonic(value) {
   if (typeof value === "object") return `{${Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${pythonic(one)}`).join(", ")}}`;
   return JSON.stringify(value);
 }
+
+// Lines of Python that give the same SLO, choice and explorer again; Python writes the same.
+function codeOf(slo, state, chosen) {
+  const limits = LIMITS.filter((name) => slo[name] !== null).map((name) => `${name}=${pythonic(slo[name])}`);
+  return ["from ecollm_lab import SLO, explore", `slo = SLO(${[...limits, `prefer=${pythonic(slo.prefer)}`].join(", ")})`, `explorer = explore(trace, state=${pythonic(state)})`,
+    `assert explorer.slo == slo and explorer.chosen == ${pythonic(chosen)}`, "selection = explorer.selection  # the feasible paths, as a DataFrame"].join("\n");
+}

@@ -91,6 +91,7 @@ function pageStore(data) {
     tell: () => {},
     problem: () => "This page holds the queries and answers it was written with, and no kernel runs to compute others. The filters it knows work; so does everything else.",
     file: () => Promise.resolve(null),
+    offline: true,
     link: (state) => `${location.href.split("#")[0]}#${encodeURIComponent(JSON.stringify(state))}`,
     watch(watcher) { watchers.add(watcher); return () => watchers.delete(watcher); },
     plotly: () => loadPlotly(decoded({ source: data.library }).source),
