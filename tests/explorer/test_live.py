@@ -122,7 +122,7 @@ def test_an_exploration_reports_and_hands_over_its_report(options):
     ("domain", "changes", "says"),
     [
         ("data/nowhere", {}, "data/nowhere"),
-        ("data/smart_home", {"limit": 0}, "limit must be"),
+        ("data/smart_home", {"limit": -1}, "limit must be"),
         ("data/smart_home", {"limt": 3}, "limt"),
     ],
 )
