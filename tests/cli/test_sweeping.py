@@ -122,7 +122,7 @@ def test_hyde_runs_isolated_and_another_model_that_rewrites_measures_its_paths_a
         ),
         (None, {"out": "t.csv"}, "ends in .parquet, got t.csv"),
         (None, {"paths": " , "}, "--paths names nothing"),
-        (None, {"limit": 0}, "limit must be at least 1"),
+        (None, {"limit": -1}, "limit must be at least 0"),
     ],
 )
 def test_bad_input_is_one_clear_message_and_loses_nothing(place, spoil, changes, says):

@@ -128,6 +128,7 @@ def test_edge_and_served_models_load_without_amx(monkeypatch):
         raise ValueError("seen")
 
     monkeypatch.setattr(lib, "llama_print_system_info", lambda: b"AMX_INT8 = 1")
+    loading.generate = None
     monkeypatch.setattr(llama_cpp, "Llama", loading)
     with pytest.raises(LabError, match="seen"):
         EdgeModel(EDGE)
