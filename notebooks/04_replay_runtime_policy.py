@@ -140,16 +140,19 @@ figures.comparisons.plot_equal(equal, sources["smart_home"])
 #
 # Does the query's text say anything about which path to take? `trust` is the factor on the
 # predicted deviations from the path means with which choices for left-out training queries were
-# best: with 0.1 the policy is nearly the best single path. The printed error compares the candidate
-# with the smallest left-out error with the least flexible candidate.
+# best: with 0.1 the policy is nearly the best single path. `reads` is how many numbers about
+# the query the chosen regression looks at, `rank` how many directions the paths share (None: each
+# has its own). The printed error compares the candidate with the smallest left-out error with the
+# best of those that are regularised most.
 
 # %%
 for name in traces:
     learned = next(policy for policy in fitted[name] if policy.name == "ours").details
-    errors, stiff = learned["errors"], max(ridge for _, ridge in learned["errors"])
-    gain = 1 - min(errors.values()) / min(errors[key] for key in errors if key[1] == stiff)
-    print(f"{name}: bandwidth {learned['bandwidth']}, trust {learned['trust']};", end=" ")
-    print(f"left-out error {gain:.1%} below that of the stiffest candidate")
+    errors = learned["errors"]  # by (numbers read, bandwidth, ridge, rank)
+    stiff = max(ridge for _, _, ridge, _ in errors)
+    gain = 1 - min(errors.values()) / min(errors[key] for key in errors if key[2] == stiff)
+    chosen = ", ".join(f"{key} {learned[key]}" for key in ("reads", "ridge", "rank", "trust"))
+    print(f"{name}: {chosen}; left-out error {gain:.1%} below that of the stiffest candidates")
 
 # %% [markdown]
 # A small improvement of the error can improve the choices much, where two paths are nearly equally
