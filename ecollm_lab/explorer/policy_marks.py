@@ -162,7 +162,8 @@ class PolicyMarks:
         """Return the numbers of each mark under an SLO, by name.
 
         That is mean quality, cost and latency by statistic, and the share of queries over the SLO;
-        None where nothing was recorded. A mark that sends every query down one path names it.
+        None where nothing was recorded. A mark that sends every query down one path names it; where
+        some outcomes were not recorded, the numbers are over the others, which are counted.
         """
         return {name: _numbers(frame) for name, frame in self.replayed(view, slo).items()}
 
@@ -225,7 +226,9 @@ def _numbers(frame: pd.DataFrame) -> dict[str, Any]:
         name: {s: number(statistics[s](frame[[column]].to_numpy().T)[0]) for s in STATISTICS}
         for name, column in (("cost", "cost_usd"), ("latency", "latency_s"))
     }
-    over = float(1 - frame["kept"].mean())
+    seen = frame[frame["quality"].notna()]
+    some = {"recorded": len(seen)} if len(seen) < len(frame) else {}
+    over = number(1 - seen["kept"].mean())
     paths = frame["path_id"].unique()
     single = {"path": str(paths[0])} if len(paths) == 1 else {}
-    return {"quality": number(frame["quality"].mean()), **spent, "over": over, **single}
+    return {"quality": number(frame["quality"].mean()), **spent, "over": over, **single, **some}

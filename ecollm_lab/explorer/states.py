@@ -69,7 +69,7 @@ def check(state: Mapping[str, Any]) -> dict[str, Any]:
             " load JSON first."
         )
     try:
-        return State(**state).model_dump(exclude_unset=True)
+        found = State(**state)
     except ValidationError as error:
         faults = [
             f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r}"
@@ -79,6 +79,10 @@ def check(state: Mapping[str, Any]) -> dict[str, Any]:
             f"This is no state of the explorer: {'; '.join(faults)}. Its keys are"
             f" {', '.join(State.model_fields)}; take states from explorer.state."
         ) from error
+    said = found.model_dump(exclude_unset=True)
+    if "snapshots" in said:  # each says everything, so that it can be gone back to
+        said["snapshots"] = {name: one.model_dump() for name, one in found.snapshots.items()}
+    return said
 
 
 def fitting(board: Board, state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

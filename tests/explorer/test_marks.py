@@ -13,7 +13,7 @@ from ecollm_lab.explorer.policy_marks import PolicyMarks
 from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO
 from tests.conftest import make_trace, thinned
-from tests.explorer.support import as_json, needs_node, node
+from tests.explorer.support import as_json, needs_node, node, without
 
 WHERE = "all|all|all"
 
@@ -190,6 +190,38 @@ def test_the_best_single_path_is_named_in_the_legend_and_its_choice_explained_to
     )
     assert card[:3] == ["best single path", "every query takes none/bm25/m:", "best mean"]
     assert "best single path 0.500 (none/bm25/m)" in line
+
+
+@needs_node
+def test_a_mark_that_does_not_keep_the_limits_that_are_set_says_so():
+    points = {"ours": point(0.5, latency=0.15), "oracle": point(0.75, latency=0.1)}
+    found = {"asked": as_json(SLO(0.2)), "what": "30 queries", "exact": False, "points": points}
+    marks = node([["marksOf", found, LOOKS, "mean"]])[0]
+    line = node([["marksHtml", found, marks, as_json(SLO(0.1)), "mean", None]])[0]
+    ours, oracle = line.split('data-mark="')[1:]
+    assert "beyond a limit" in ours
+    assert "beyond a limit" not in oracle
+    outside = node([["outside", marks[0], as_json(slo)] for slo in (SLO(), SLO(None, 1e-7))])
+    assert outside == [False, True]
+    assert node([["outside", marks[0], as_json(SLO(min_quality=0.6))]]) == [True]
+
+
+def test_a_mark_is_the_mean_of_what_was_recorded_and_says_of_how_many_queries():
+    part = without(make_trace(np.eye(4), 1e-6, 0.1), [(1, 0), (2, 0)])
+    alone = fit_policy(make_trace(np.eye(4), 1e-6, 0.1), "best_single")
+    marks = PolicyMarks(Board(part), alone, unit(4))
+    path = marks.at(marks.board.view(), SLO(0.2))["best_single"]
+    assert path["path"] == part.path_ids[0]
+    assert (path["quality"], path["recorded"], path["over"]) == (0.5, 2, 0.0)
+
+
+@needs_node
+def test_a_card_says_how_many_outcomes_were_recorded():
+    points = {"ours": {**point(0.5), "recorded": 12}}
+    found = {"asked": as_json(SLO(0.2)), "what": "30 queries", "exact": True, "points": points}
+    marks = node([["marksOf", found, LOOKS, "mean"]])[0]
+    card = node([["markCard", marks[0], found, "mean"]])[0]
+    assert "quality 0.500 on 12 recorded of 30 queries" in card
 
 
 @needs_node

@@ -66,6 +66,21 @@ def test_what_dropped_components_cost_is_said_in_a_sentence(slo, dropped, said):
 
 
 @needs_node
+def test_insisting_names_the_other_stages_at_which_the_path_differs():
+    script = """((p, slo) => { const decision = decide(p, slo);
+      return componentsOf(p, slo, decision).flatMap(({ stage, list }) =>
+        list.map((one) => [stage, one.slug, insisting(p, decision, stage, one)])); })"""
+    problem = problem_of(Board(three_paths()).view())
+    found = node([[script, {"problem": 0}, as_json(SLO())]], [problem])[0]
+    assert {(stage, slug): said for stage, slug, said in found} == {
+        (0, "hyde"): "the winner has it",
+        (0, "none"): "quality −0.300; cost −50 %; latency −50 %",
+        (1, "bm25-1"): "the winner has it",
+        (1, "none"): "quality −0.800; cost −75 %; latency −75 %; that path also has none (stage 0)",
+    }
+
+
+@needs_node
 def test_the_mean_of_a_group_of_paths_has_the_interval_of_the_resampled_means():
     rng = np.random.default_rng(0)
     view = Board(make_trace(rng.random((60, 6)), 1e-6, 0.1)).view()
@@ -146,6 +161,8 @@ def test_a_snapshot_keeps_what_is_decided_and_nothing_else(measured):
     lost = explore(measured, state={"snapshots": gone, "columns": ["quality", "mood"]})
     assert lost.forgotten == ["column 'mood'", "path 'gone/path' in the snapshot 'cheap'"]
     assert lost.state["snapshots"]["cheap"]["pins"] == []
+    by_hand = explore(measured, state={"snapshots": {"quick": {"max_latency_s": 0.05}}})
+    assert by_hand.state["snapshots"]["quick"] == states.Snapshot(max_latency_s=0.05).model_dump()
     assert lost.state["columns"] == ["quality"]
 
 

@@ -47,12 +47,14 @@ function trade(p, from, to) {
   return parts.join("; ");
 }
 
-// What insisting on a component costs, against the winner, in words.
-function insisting(p, decision, { best, kept }) {
+// What insisting on a component costs, against the winner, in words. Where the path that then wins differs at other
+// stages as well, they are named: the loss is not the component's alone.
+function insisting(p, decision, stage, { best, kept }) {
   if (!kept) return "dropped";
   if (best === null) return "no feasible path has it";
   if (best === decision.chosen) return "the winner has it";
-  return trade(p, decision.chosen, best);
+  const also = p.stages.flatMap((name, k) => (k !== stage && p.parts[best][k] !== p.parts[decision.chosen][k] ? [`${p.parts[best][k]} (${name})`] : []));
+  return `${trade(p, decision.chosen, best)}${also.length ? `; that path also has ${also.join(", ")}` : ""}`;
 }
 
 // What the dropped components cost, in a sentence: the winner now against the one that would win with them.
@@ -84,7 +86,7 @@ function componentsHtml(p, slo, decision, colourOf, brushed) {
       <th scope="row"><button class="ecl-keep" aria-pressed="${c.kept}" title="${c.kept ? "drop" : "take back"} ${slug}">${c.kept ? "✓" : "✕"} ${mark}${cut(c.slug, 26)}</button></th>
       <td><button class="ecl-brush" title="select the paths with ${slug}: ringed in the plots, listed in the table">${bar(c.feasible, "of the feasible paths")}</button></td>
       <td>${bar(c.front, "of the front")}</td>${brushed ? `<td>${bar(ofBrushed(one.stage, c.slug), "of the selected paths")}</td>` : ""}
-      <td>${mean}</td><td>${escaped(insisting(p, decision, c))}${alone ? ` <button class="ecl-only" aria-label="only ${slug}" title="drop all others of this stage">only</button>` : ""}</td></tr>`;
+      <td>${mean}</td><td>${escaped(insisting(p, decision, one.stage, c))}${alone ? ` <button class="ecl-only" aria-label="only ${slug}" title="drop all others of this stage">only</button>` : ""}</td></tr>`;
   }).join("");
   return `<div class="ecl-stages">${stages.map((one) => `<table class="ecl-grid"><caption>${escaped(one.name)}</caption><thead><tr><th>component</th>
     <th>of feasible</th><th>of front</th>${brushed ? "<th>of selection</th>" : ""}<th>mean quality</th><th>to insist on it</th></tr></thead><tbody>${rows(one)}</tbody></table>`).join("")}</div>

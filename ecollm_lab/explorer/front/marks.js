@@ -19,8 +19,11 @@ function nearestMarks(found, slo) {
 // What is drawn of an entry: name, words, look, quality, cost and latency of each that has all three, the policy first.
 function marksOf(found, looks, statistic) {
   return Object.entries(found?.points ?? {}).filter(([name, one]) => looks[name] && [one.quality, one.cost[statistic], one.latency[statistic]].every((v) => v !== null))
-    .map(([name, one]) => ({ name, ...looks[name], glyph: GLYPHS[looks[name].symbol] ?? "●", quality: one.quality, cost: one.cost[statistic], latency: one.latency[statistic], over: one.over, path: one.path }));
+    .map(([name, one]) => ({ name, ...looks[name], glyph: GLYPHS[looks[name].symbol] ?? "●", quality: one.quality, cost: one.cost[statistic], latency: one.latency[statistic], over: one.over, path: one.path, recorded: one.recorded }));
 }
+
+// Whether a mark does not keep the limits that are set: the policy misses them, or was replayed under others.
+const outside = (mark, slo) => mark.latency > (slo.max_latency_s ?? Infinity) || mark.cost > (slo.max_cost_usd ?? Infinity) || mark.quality < (slo.min_quality ?? 0);
 
 const limited = (slo) => slo.max_latency_s !== null || slo.max_cost_usd !== null;
 
@@ -28,7 +31,7 @@ const limited = (slo) => slo.max_latency_s !== null || slo.max_cost_usd !== null
 function markCard(mark, found, statistic) {
   const which = statistic === "p95" ? "p95 " : "";
   const single = mark.path && mark.how ? [`every query takes ${mark.path}:`, mark.how] : [];
-  return [mark.words, ...single, `quality ${quality(mark.quality)} on ${found.what}`, `${which}${usd(mark.cost)}`, `${which || "mean "}latency ${seconds(mark.latency)}`,
+  return [mark.words, ...single, `quality ${quality(mark.quality)} on ${mark.recorded === undefined ? "" : `${mark.recorded} recorded of `}${found.what}`, `${which}${usd(mark.cost)}`, `${which || "mean "}latency ${seconds(mark.latency)}`,
     ...(limited(found.asked) ? [`${percent(mark.over)} of these queries over the SLO`] : []), `under ${spell(found.asked)}`];
 }
 
@@ -36,7 +39,7 @@ function markCard(mark, found, statistic) {
 function marksHtml(found, marks, slo, statistic, problem) {
   if (problem) return `<span class="ecl-warn">${cut(problem)}</span>`;
   if (!found) return `<span>Policy: asking the kernel …</span>`;
-  const names = marks.map((mark) => `<span class="ecl-mark" data-mark="${escaped(mark.name)}" title="${escaped(markCard(mark, found, statistic).join("\n"))}"><span style="color:${mark.colour}">${mark.glyph}</span> ${escaped(mark.words)} ${quality(mark.quality)}${mark.name === "best_single" && mark.path ? ` (${cut(mark.path, 90)})` : ""}</span>`);
+  const names = marks.map((mark) => `<span class="ecl-mark" data-mark="${escaped(mark.name)}" title="${escaped(markCard(mark, found, statistic).join("\n"))}"><span style="color:${mark.colour}">${mark.glyph}</span> ${escaped(mark.words)} ${quality(mark.quality)}${mark.name === "best_single" && mark.path ? ` (${cut(mark.path, 90)})` : ""}${outside(mark, slo) ? ` <span class="ecl-warn">beyond a limit</span>` : ""}</span>`);
   const where = found.exact ? "" : ` <span class="ecl-warn">at ${escaped(changes(slo, found.asked))}, the nearest SLO that was replayed</span>`;
   return `${names.join("")}<span>quality on ${escaped(found.what)}${where}</span>`;
 }
@@ -70,7 +73,7 @@ function pinned([x, y], [left, top, wide, tall], margin = 9) {
 }
 
 // Returns where the marks were drawn and what is said of each, for who points at it.
-function paintMarks(context, { marks, trail, pointed, found: entry, statistic }, places, panel, theme, line) {
+function paintMarks(context, { marks, trail, pointed, found: entry, statistic, slo }, places, panel, theme, line) {
   const box = places.boxes[panel], axis = places.axes[panel], { yaxis } = places;
   const pixel = (one) => [axis._offset + axis.d2p(Math.max(panel ? one.latency : 1000 * one.cost, 1e-300)), yaxis._offset + yaxis.d2p(one.quality)];
   const steps = trail.map((one) => pinned(pixel(one), box).at), taken = [];
@@ -80,11 +83,13 @@ function paintMarks(context, { marks, trail, pointed, found: entry, statistic },
   const found = marks.map((mark) => ({ mark, ...pinned(pixel(mark), box) }));
   for (const { mark, at: [x, y] } of [...found].reverse()) {
     if (mark.name === pointed) ring(context, x, y, 13, theme.lit, 3);
+    context.globalAlpha = outside(mark, slo) ? 0.45 : 1;
     outline(context, mark.symbol, x, y, 8, mark.colour, theme.paper);
+    context.globalAlpha = 1;
   }
   Object.assign(context, { font: "11px system-ui, sans-serif", textBaseline: "middle", lineWidth: 3, lineJoin: "round" });
   for (const { mark, at: [x, y], out } of found) {
-    const text = out ? `${mark.words} ${out} ${quality(mark.quality)}` : mark.words, wide = 6 * text.length;
+    const text = `${mark.words}${out ? ` ${out} ${quality(mark.quality)}` : ""}${outside(mark, slo) ? " (beyond a limit)" : ""}`, wide = 6 * text.length;
     for (const [a, b] of [[x + 12, y], [x - 12 - wide, y], [x - wide / 2, y - 16], [x - wide / 2, y + 16]]) {
       const label = [a, b - 7, a + wide, b + 7];
       if (a < box[0] || label[2] > box[0] + box[2] || label[1] < box[1] || label[3] > box[1] + box[3]) continue;

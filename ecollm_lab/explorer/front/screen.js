@@ -56,7 +56,7 @@ function mount(root, store) {
   function problem() {
     const s = state(), wanted = keyOf(s), views = store.get("views");
     if (views[wanted]) local.view = wanted; else store.ask(`view|${wanted}`);
-    local.view ??= "all|all|all";
+    if (!views[local.view]) local.view = "all|all|all";  // at first, or where the kernel made room for others
     const key = JSON.stringify([local.view, views[local.view].outcomes, s.statistic, s.dropped]);
     if (!problems.has(key)) {
       if (problems.size > 30) problems.clear();
@@ -297,7 +297,7 @@ function mount(root, store) {
     if (local.trailAt !== at) { local.trailAt = at; local.trail = []; }
     if (own && !sameValue(own, local.trail.at(-1))) local.trail = [...local.trail, own].slice(-MOST_TRAIL);
     setHtml($(".ecl-policies"), marksHtml(found, marks, slo, p.statistic, problem(keyAt(slo)) ?? (found ? null : store.problem(keyAt(slo)))));
-    return { marks, trail: local.trail, pointed: local.pointed, found, statistic: p.statistic };
+    return { marks, trail: local.trail, pointed: local.pointed, found, statistic: p.statistic, slo };
   }
 
   // What is painted above the plots has no hover of Plotly's: a box with its numbers beside the mark under the mouse.
