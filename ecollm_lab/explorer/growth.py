@@ -161,14 +161,16 @@ class Growth:
         self._say(job={"state": job.state, **numbers}, error=error)
 
     def grow(self, outcomes: list[Outcome], *, whole: bool) -> None:
-        """Add outcomes to the explorer's trace and draw it anew; `whole`: single ones as well."""
+        """Add outcomes to the trace and draw it anew; `whole`: single ones and replays as well."""
         explorer = self.explorer
         explorer.trace = self.source.grown(explorer.trace, outcomes)
         explorer.board.grow(explorer.trace)
         where = "|".join(explorer.state[name] for name in FILTERS)
         keys = dict.fromkeys((WHOLE, where))
         explorer.views = {key: explorer.tables(key) for key in keys}
+        stale = ("queries|", "replay|") if whole else ("queries|",)
         kept = explorer.answers.items()
-        explorer.answers = {k: v for k, v in kept if not k.startswith("queries|")}
+        explorer.answers = {k: v for k, v in kept if not k.startswith(stale)}
         if whole:
+            explorer.marks = {}  # the screen asks again
             explorer.fixed = {**explorer.fixed, **explorer.board.fixed()}

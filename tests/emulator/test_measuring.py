@@ -16,6 +16,7 @@ from ecollm_lab.sweeps import Ended, Store
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.traces import Trace
 from tests.conftest import SMALL, LetterEncoder, make_trace
+from tests.support.exploration import breaking_down, emulator_of
 
 N, PATHS = 30, 4
 
@@ -35,11 +36,6 @@ def first(trace, n_queries, n_paths=PATHS):
     outcomes = trace.outcomes
     kept = outcomes["query_id"].isin(queries) & outcomes["path_id"].isin(paths)
     return Trace.from_frame(outcomes[kept], trace.queries, trace.provenance)
-
-
-def emulator_of(trace):
-    embeddings = LetterEncoder().encode([f"query {i} {'abc'[i % 3] * 5}" for i in range(N)])
-    return Emulator(trace.path_ids, trace.query_ids, embeddings)
 
 
 @pytest.fixture
@@ -115,14 +111,7 @@ def test_a_stop_keeps_what_was_measured_and_the_rest_may_be_asked_again(whole, s
 
 
 def test_an_error_keeps_what_was_measured_before_it(whole):
-    look_up, calls = replay_from(whole), []
-
-    def run(pairs):
-        calls.append(pairs)
-        if len(calls) == 3:
-            raise LabError("the endpoint is gone")
-        return look_up(pairs)
-
+    run, calls = breaking_down(replay_from(whole))
     source, found = Measuring(emulator_of(whole), run, queries=whole.queries), []
     source.prepared(first(whole, 5))
     with pytest.raises(LabError, match="the endpoint is gone"):

@@ -3,13 +3,15 @@ agree with.
 """
 
 import importlib.util
+from contextlib import contextmanager
 
+import nbformat
 import numpy as np
 import pytest
 
 from ecollm_lab.explorer.decision import decide
 from ecollm_lab.records import SLO
-from scripts.browser import find_chromium
+from scripts.browser import find_chromium, jupyter_lab, run_all_cells
 
 in_browser = [
     pytest.mark.browser,
@@ -18,6 +20,23 @@ in_browser = [
         importlib.util.find_spec("playwright") is None, reason="this test needs playwright"
     ),
 ]
+
+
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+@contextmanager
+def run_notebook(browser, file, sources):
+    """A page of JupyterLab with a new notebook, whose cells were run."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, file)
+    page = browser.context.browser.new_page(viewport={"width": 1440, "height": 1100})
+    page.set_default_timeout(60_000)
+    with jupyter_lab(file.parent) as address:
+        run_all_cells(page, address.format(file.name))
+        yield page
+        page.close()
 
 
 def slo_on(seen):

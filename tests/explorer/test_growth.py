@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ecollm_lab import explore
-from ecollm_lab.emulator import Emulator, Measuring, replay_from
+from ecollm_lab.emulator import Measuring, replay_from
 from ecollm_lab.explorer.decision import decide
 from ecollm_lab.explorer.resampling import AMBIGUOUS, UNKNOWN
 from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO, LabError
-from tests.conftest import LetterEncoder
 from tests.explorer.support import as_json, needs_node, node, noisy, problem_of, some, without
+from tests.support.exploration import breaking_down, emulator_of
 
 N = 60
 
@@ -20,11 +20,6 @@ N = 60
 @pytest.fixture
 def whole():
     return noisy([0.5, 0.6, 0.4], cost=[1e-6, 2e-6, 3e-6], latency=[0.1, 0.2, 0.3], n=N)
-
-
-def emulator_of(trace):
-    embeddings = LetterEncoder().encode([f"query {i} {'abc'[i % 3] * 5}" for i in range(N)])
-    return Emulator(trace.path_ids, trace.query_ids, embeddings)
 
 
 def opened(trace, run=None, known=25):
@@ -37,7 +32,8 @@ def opened(trace, run=None, known=25):
 def test_the_picture_tightens_as_outcomes_come(whole):
     explorer = opened(whole)
     explorer.apply(SLO())
-    explorer.answers = {"queries|x|all|all|all": {"rows": []}, "replay|y": {}}
+    explorer.answers = {"queries|x|all|all|all": {"rows": []}, "replay|y": {}, "other|z": {}}
+    explorer.marks = {"all|all|all": {"what": "60 queries", "table": []}}
     before, width = explorer.view, explorer.view.high - explorer.view.low
     shown = explorer.views["all|all|all"]["outcomes"]
     job = explorer.measure(60)
@@ -46,7 +42,9 @@ def test_the_picture_tightens_as_outcomes_come(whole):
     assert after.n.sum() == before.n.sum() + 60 == explorer.views["all|all|all"]["outcomes"]
     assert shown == before.n.sum()
     assert (after.high - after.low).sum() < width.sum()
-    assert list(explorer.answers) == ["replay|y"]  # queries behind a path may be others now
+    # queries behind a path, and what a policy delivers on them, may be others now
+    assert list(explorer.answers) == ["other|z"]
+    assert explorer.marks == {}
     told = explorer.measuring["job"]
     assert (told["state"], told["done"], told["total"]) == ("done", 60, 60)
     board = Board(explorer.trace)
@@ -124,14 +122,7 @@ def test_a_stop_loses_nothing_and_one_can_go_on(whole):
 
 
 def test_an_error_is_said_and_what_was_measured_is_kept(whole):
-    look_up, calls = replay_from(whole), []
-
-    def run(pairs):
-        calls.append(pairs)
-        if len(calls) == 3:
-            raise LabError("the endpoint is gone")
-        return look_up(pairs)
-
+    run, calls = breaking_down(replay_from(whole))
     explorer = opened(whole, run)
     job = explorer.measure(30)
     job.join(60)

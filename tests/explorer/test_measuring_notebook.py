@@ -3,13 +3,11 @@ stop, go on; and a policy's marks that follow a limit while the kernel runs.
 """
 
 import re
-from pathlib import Path
 
-import nbformat
 import pytest
 
-from scripts.browser import ROOT, SeenExplorer, jupyter_lab, run_all_cells
-from tests.explorer.browsing import in_browser
+from scripts.browser import ROOT, SeenExplorer
+from tests.explorer.browsing import in_browser, run_notebook
 from tests.explorer.test_accessible import issues
 
 pytestmark = in_browser
@@ -40,23 +38,14 @@ part = Trace.from_frame(known, whole.queries, whole.provenance)
 measure = Measuring(emulator, run, queries=whole.queries)
 explorer = explore(part, fit_policy(part, "best_single"), measure=measure, embeddings=None)
 explorer"""
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 OUTCOMES = "(root) => root.explorer.moment().p.outcomes"
 
 
 @pytest.fixture(scope="module")
 def seen(browser, tmp_path_factory):
     """The explorer in a notebook whose cells were run."""
-    root = Path(tmp_path_factory.mktemp("lab"))
-    cells = [nbformat.v4.new_code_cell(CELL)]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-    nbformat.write(notebook, root / "n.ipynb")
-    page = browser.context.browser.new_page(viewport={"width": 1440, "height": 1100})
-    page.set_default_timeout(60_000)
-    with jupyter_lab(root) as address:
-        run_all_cells(page, address.format("n.ipynb"))
+    with run_notebook(browser, tmp_path_factory.mktemp("lab") / "n.ipynb", [CELL]) as page:
         yield SeenExplorer(page)
-        page.close()
 
 
 def said(seen, words):

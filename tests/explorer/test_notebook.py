@@ -5,13 +5,11 @@ that is gone.
 import json
 import re
 import tomllib
-from pathlib import Path
 
-import nbformat
 import pytest
 
-from scripts.browser import ROOT, SeenExplorer, jupyter_lab, run_all_cells
-from tests.explorer.browsing import in_browser
+from scripts.browser import ROOT, SeenExplorer
+from tests.explorer.browsing import in_browser, run_notebook
 
 pytestmark = in_browser
 CELLS = (
@@ -22,23 +20,15 @@ explorer""",
     "print('said', explorer.state['max_latency_s'], explorer.slo.max_cost_usd, explorer.chosen)",
     "explorer.apply(SLO(0.0345678901234, prefer='cost'))",
 )
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 @pytest.fixture(scope="module")
 def lab(browser, tmp_path_factory):
     """A page with the notebook, all cells run; the tests below follow one another in it."""
-    root = Path(tmp_path_factory.mktemp("lab"))
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS[:2]]
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-    nbformat.write(notebook, root / "n.ipynb")
-    page = browser.context.browser.new_page(viewport={"width": 1440, "height": 1100})
-    page.set_default_timeout(60_000)
-    with jupyter_lab(root) as address:
-        run_all_cells(page, address.format("n.ipynb"))
-        page.file = root / "n.ipynb"
+    file = tmp_path_factory.mktemp("lab") / "n.ipynb"
+    with run_notebook(browser, file, CELLS[:2]) as page:
+        page.file = file
         yield page
-        page.close()
 
 
 def run_cell(page, source, number=1):

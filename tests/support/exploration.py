@@ -1,9 +1,10 @@
-"""A small trace with structure, and an Emulator on it."""
+"""A small trace with structure, an Emulator on it, and a source of outcomes that breaks down."""
 
 import numpy as np
 
 from ecollm_lab.emulator import Emulator
-from tests.conftest import make_trace
+from ecollm_lab.records import LabError
+from tests.conftest import LetterEncoder, make_trace
 
 N, P = 40, 12
 
@@ -38,3 +39,22 @@ def an_emulator(trace, seed=0, **changes):
         }
         | changes
     )
+
+
+def emulator_of(trace):
+    """An Emulator whose embeddings tell three sorts of queries apart."""
+    texts = [f"query {i} {'abc'[i % 3] * 5}" for i in range(len(trace.query_ids))]
+    return Emulator(trace.path_ids, trace.query_ids, LetterEncoder().encode(texts))
+
+
+def breaking_down(look_up):
+    """A source that fails when it is called for the third time, and what it was asked for."""
+    calls = []
+
+    def run(pairs):
+        calls.append(pairs)
+        if len(calls) == 3:
+            raise LabError("the endpoint is gone")
+        return look_up(pairs)
+
+    return run, calls
