@@ -45,12 +45,6 @@ class Answering(anywidget.AnyWidget):
             self._answer(str(content["ask"]))
         elif "measure" in content and self.growth is not None:
             self.growth.hear(content["measure"])
-        elif "file" in content:
-            try:
-                text = self.written(content["file"].split("#")[0])
-            except LabError as error:
-                text = str(error)
-            self.send({"file": content["file"], "text": text})
 
     def _answer(self, key: str) -> None:
         """Compute what a key names and hand it to the screen: tables of queries, or an answer."""
@@ -75,7 +69,8 @@ class Answering(anywidget.AnyWidget):
     def _keep_view(self, key: str) -> None:
         new = self.tables(key)
         room = MOST_BYTES // max(len(new["replicates"]) * 2, 1)
-        others = [k for k in self.views if k not in (WHOLE, key)][-max(room - 2, 0) :]
+        others = [k for k in self.views if k not in (WHOLE, key)]
+        others = others[max(len(others) - max(room - 2, 0), 0) :]
         self.views = {k: self.views[k] for k in (WHOLE, *others)} | {key: new}
 
     def _keep_marks(self, key: str) -> None:
@@ -85,7 +80,3 @@ class Answering(anywidget.AnyWidget):
         view, slo = self.board.view(*where), from_json(asked)
         entry = [json.loads(asked), self.policy_marks.at(view, slo)]
         self.marks = add(self.marks, "|".join(where), self.policy_marks.rows(view)[1], [entry])
-
-    def written(self, what: str) -> str:
-        """Return what leaves the explorer as text: "csv", "code", "toml" or "html"."""
-        raise NotImplementedError

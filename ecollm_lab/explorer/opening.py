@@ -9,7 +9,7 @@ import numpy as np
 
 from ecollm_lab.explorer.widget import Explorer
 from ecollm_lab.policies import Policy
-from ecollm_lab.records import SLO
+from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
 
 if TYPE_CHECKING:
@@ -51,13 +51,18 @@ def explore(
     Raises
     ------
     LabError
-        If `trace` is no Trace, `other` is none of these or has no path in common with it, the state
-        is no such state, or embeddings do not match the trace.
+        If `trace` is no Trace, `other` is none of these or has no path in common with it, two
+        policies are given, the state is no such state, or embeddings do not match the trace.
 
     """
     require_trace(trace)
     against = None
     if isinstance(other, Policy):
+        if policy is not None:
+            raise LabError(
+                f"Only one policy can be shown, got {other.name} and, as policy=, {policy.name};"
+                " leave one out."
+            )
         policy = other
     else:
         against = other

@@ -226,19 +226,25 @@ class Explorer(Answering):
 
     def to_csv(self, file: FilePath | str) -> FilePath:
         """Write `selection` as CSV."""
-        return files.write(self.written("csv"), file)
+        return files.write(exports.written(self, "csv"), file)
 
     def to_toml(self, file: FilePath | str) -> FilePath:
         """Write SLO, chosen path, what is expected of it and provenance as TOML, for serving."""
-        return files.write(self.written("toml"), file)
+        return files.write(exports.written(self, "toml"), file)
 
     def to_html(self, file: FilePath | str) -> FilePath:
         """Write one file that works offline: the same screen, with what was computed so far."""
-        return files.write(self.written("html"), file)
+        return files.write(exports.written(self, "html"), file)
 
-    def written(self, what: str) -> str:
-        """Return what leaves the explorer as text: "csv", "code", "toml" or "html"."""
-        return exports.written(self, what)
+    def _hear(self, content: dict[str, Any]) -> None:
+        if "file" not in content:
+            super()._hear(content)
+            return
+        try:
+            text = exports.written(self, content["file"].split("#")[0])
+        except LabError as error:
+            text = str(error)
+        self.send({"file": content["file"], "text": text})
 
     def fallback(self) -> str:
         """Return the moment as HTML without scripts."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ecollm_lab import explore
+from ecollm_lab import explore, fit_policy
 from ecollm_lab.explorer.decision import decide
 from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO, LabError
@@ -68,6 +68,13 @@ def test_traces_without_a_common_path_are_refused_and_so_is_anything_else():
         explore(some(30, 3), Trace.from_frame(renamed))
     with pytest.raises(LabError, match="a fitted policy, another Trace or an SLO; got str"):
         explore(some(30, 3), "trace.parquet")
+
+
+def test_two_policies_at_once_are_refused():
+    trace = some(30, 3)
+    one = fit_policy(trace, "best_single")
+    with pytest.raises(LabError, match="Only one policy can be shown"):
+        explore(trace, one, policy=one)
 
 
 def test_a_page_takes_both_sides_along(tmp_path):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ecollm_lab import explore, fit_policy
-from ecollm_lab.explorer import answers
+from ecollm_lab.explorer import answering, answers
 from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
@@ -197,6 +197,14 @@ def test_other_queries_are_computed_when_asked_for_and_kept(explorer):
     )
     explorer._answer("view|heldout|song|all")
     assert "kind must be one of" in explorer.answers["view|heldout|song|all"]["error"]
+
+
+def test_of_large_tables_only_all_queries_and_the_newest_are_kept(measured, monkeypatch):
+    explorer = explore(measured)
+    monkeypatch.setattr(answering, "MOST_BYTES", 1)
+    for split in ("train", "heldout"):
+        explorer._answer(f"view|{split}|all|all")
+    assert list(explorer.views) == ["all|all|all", "heldout|all|all"]
 
 
 def test_a_policy_is_replayed_on_held_out_queries_beside_the_oracle(measured):
