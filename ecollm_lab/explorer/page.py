@@ -145,12 +145,13 @@ def _usd(value: float) -> str:
 
 def _numbers(view: View, i: int) -> list[str]:
     name = view.path_ids[i]
-    mean, tail = (_seconds(view.latency[s][i]) for s in ("mean", "p95"))
+    latency, cost = view.latency, view.cost["mean"][i]
+    mean, tail = (_seconds(latency[s][i]) for s in ("mean", "p95"))
     return [
         escape(name if len(name) <= 90 else f"{name[:89]}…"),
         f"{view.quality[i]:.3f} [{view.low[i]:.3f}, {view.high[i]:.3f}]",
-        _usd(view.cost["mean"][i]),
-        f"{mean} mean, {tail} p95",
+        "cost not recorded" if np.isnan(cost) else _usd(cost),
+        "latency not recorded" if np.isnan(latency["mean"][i]) else f"{mean} mean, {tail} p95",
     ]
 
 

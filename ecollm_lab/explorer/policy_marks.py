@@ -106,7 +106,8 @@ class PolicyMarks:
         """Return the held-out queries of a view, else all of it, as indices and in words."""
         held = view.rows[self.board.labels["split"][view.rows] == "heldout"]
         rows = held if len(held) else view.rows
-        return rows, f"{len(rows)} {'held-out ' if len(held) else ''}queries"
+        noun = "query" if len(rows) == 1 else "queries"
+        return rows, f"{len(rows)} {'held-out ' if len(held) else ''}{noun}"
 
     def replayed(self, view: View, slo: SLO) -> dict[str, pd.DataFrame]:
         """Return what each would have delivered on `rows`, by name; the policy first.

@@ -227,7 +227,15 @@ def test_a_card_says_how_many_outcomes_were_recorded():
 @needs_node
 def test_what_was_not_recorded_is_not_drawn():
     free = {**point(0.5), "cost": {"mean": None, "p95": None}}
-    assert node([["marksOf", {"points": {"ours": free}}, LOOKS, "mean"]]) == [[]]
+    found = {"points": {"ours": free}, "what": "1 query", "asked": as_json(SLO())}
+    marks, line = node(
+        [
+            ["marksOf", found, LOOKS, "mean"],
+            ["marksHtml", found, [], as_json(SLO()), "mean", None],
+        ]
+    )
+    assert marks == []
+    assert "no mark, as quality, cost or latency was not recorded for 1 query" in line
 
 
 @needs_node

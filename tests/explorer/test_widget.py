@@ -3,6 +3,7 @@ browser.
 """
 
 import json
+import re
 import tomllib
 
 import numpy as np
@@ -247,11 +248,10 @@ def test_a_column_that_was_not_recorded_breaks_nothing(column, tmp_path):
     assert (explorer.chosen is None) == (column == "quality")
     assert json.dumps(explorer.state, allow_nan=False)
     assert explorer.to_html(tmp_path / "page.html").stat().st_size > 1_000_000
+    assert not re.search(r"\bnan\b", explorer.fallback())
 
 
 def test_the_page_is_one_offline_file_and_hostile_text_does_not_run_in_it(tmp_path):
-    import re
-
     hostile = "<img src=x onerror=alert(1)><script>alert(2)</script>"
     trace = some(30, 4)
     trace.queries["text"] = trace.queries["kind"] = hostile

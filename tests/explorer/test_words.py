@@ -125,6 +125,8 @@ def test_what_was_not_recorded_or_has_few_queries_is_said():
     assert why(view, SLO(max_latency_s=10), 0)[0] == "no latency recorded"
     assert why(view, SLO(), 1)[0] == "too few queries"
     assert "19 of 60 queries" in why(view, SLO(), 1)[1]
+    said = sentence(Board(make_trace(np.eye(30), 1e-6, np.nan)).view(), SLO())
+    assert ", latency not recorded; " in said
 
 
 def test_easier_queries_are_not_taken_for_higher_quality():

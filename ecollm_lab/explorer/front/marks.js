@@ -39,6 +39,7 @@ function markCard(mark, found, statistic) {
 function marksHtml(found, marks, slo, statistic, problem) {
   if (problem) return `<span class="ecl-warn">${cut(problem)}</span>`;
   if (!found) return `<span>Policy: asking the kernel …</span>`;
+  if (!marks.length) return `<span>Policy: no mark, as quality, cost or latency was not recorded for ${escaped(found.what)}.</span>`;
   const names = marks.map((mark) => `<span class="ecl-mark" data-mark="${escaped(mark.name)}" title="${escaped(markCard(mark, found, statistic).join("\n"))}"><span style="color:${mark.colour}">${mark.glyph}</span> ${escaped(mark.words)} ${quality(mark.quality)}${mark.name === "best_single" && mark.path ? ` (${cut(mark.path, 90)})` : ""}${outside(mark, slo) ? ` <span class="ecl-warn">beyond a limit</span>` : ""}</span>`);
   const where = found.exact ? "" : ` <span class="ecl-warn">at ${escaped(changes(slo, found.asked))}, the nearest SLO that was replayed</span>`;
   return `${names.join("")}<span>quality on ${escaped(found.what)}${where}</span>`;

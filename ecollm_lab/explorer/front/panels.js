@@ -9,7 +9,7 @@ function cardHtml(p, slo, decision, i, pins, share, change) {
     ...pins.map((pin, k) => (pin === i ? "" : compared(p, i, pin, `pin ${k + 1}`)))].filter(Boolean);
   return `<div><span style="color:${look.colour}">${look.mark}</span> ${escaped(p.placement[i])} · ${STATE_WORDS[p.state[i]]}${few}</div>
     <div class="ecl-chips">${chips}</div>
-    <div>quality <b>${quality(p.quality[i])}</b> ${span(p.low[i], p.high[i])}<br>${usd(p.costs.mean[i])}<br>${seconds(p.latencies.mean[i])} mean, ${seconds(p.latencies.p95[i])} p95</div>
+    <div>quality <b>${quality(p.quality[i])}</b> ${span(p.low[i], p.high[i])}<br>${usd(p.costs.mean[i])}<br>${latencyWords(p, i)}</div>
     <div class="ecl-why"><b>${i === decision.chosen ? "Why this one?" : `Why not this one?</b> ${escaped(reason[0].toUpperCase() + reason.slice(1))}.<b>`}</b> ${cut(because)}</div>
     ${change ? `<button class="ecl-win">Wins with ${escaped(changes(slo, change))}</button>` : ""}
     ${against.map((text) => `<p class="ecl-dim">${cut(text)}</p>`).join("")}`;

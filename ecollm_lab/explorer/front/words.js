@@ -19,6 +19,9 @@ function seconds(value) {
   return value < 0.9995 ? `${number(1000 * value)} ms` : `${number(value)} s`;
 }
 
+// Mean and tail of a path's latency.
+const latencyWords = (p, i) => (Number.isNaN(p.latencies.mean[i]) ? seconds(NaN) : `${seconds(p.latencies.mean[i])} mean, ${seconds(p.latencies.p95[i])} p95`);
+
 function usd(value) {
   if (Number.isNaN(value)) return "cost not recorded";
   return `${number(1000 * value)} USD per 1,000 queries`;
@@ -160,7 +163,7 @@ function beaten(p, slo, tied, chosen, i) {
 function sentence(p, slo, decision, over, pins) {
   const { chosen, tied, paths } = decision;
   if (chosen === null) return infeasible(p, slo);
-  const latency = p.statistic === "p95" ? `p95 latency ${seconds(p.latencies.p95[chosen])}`
+  const latency = Number.isNaN(p.latencies.mean[chosen]) ? seconds(NaN) : p.statistic === "p95" ? `p95 latency ${seconds(p.latencies.p95[chosen])}`
     : `mean latency ${seconds(p.latencies.mean[chosen])}, p95 latency ${seconds(p.latencies.p95[chosen])}`;
   const cost = p.statistic === "p95" ? `p95 cost ${usd(p.costs.p95[chosen])}` : usd(p.costs.mean[chosen]);
   const parts = [`<b class="ecl-path">${cut(p.paths[chosen], 90)}</b> wins: quality ${quality(p.quality[chosen])} `
@@ -191,7 +194,7 @@ function infeasible(p, slo) {
 function hoverCard(p, i, ranks, source) {
   const place = (k) => (ranks[k][i] ? ` · ${ordinal(ranks[k][i])} of ${p.n.length}` : "");
   return [`<b>${cut(p.paths[i], 60)}</b>`, `quality ${quality(p.quality[i])} ${span(p.low[i], p.high[i])}${place(0)}`,
-    `${usd(p.costs.mean[i])}${place(1)}`, `${seconds(p.latencies.mean[i])} mean, ${seconds(p.latencies.p95[i])} p95${place(2)}`,
+    `${usd(p.costs.mean[i])}${place(1)}`, `${latencyWords(p, i)}${place(2)}`,
     `${p.n[i]} of ${p.queries} queries · ${STATE_WORDS[p.state[i]]}`, cut(source, 60)].join("<br>");
 }
 
