@@ -14,6 +14,7 @@ from ecollm_lab.figures.style import FAINT, GREY, SMALL
 
 # a quarter of eight values or more may stand apart, below a gap of two fifths of the whole range
 _APART, _ENOUGH, _GAP = 0.25, 8, 0.4
+PER_1K = "USD per 1,000 queries"  # the one unit of cost, here as in the explorer
 _STEPS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
 
 
@@ -65,24 +66,6 @@ def time_unit(seconds: Iterable[float]) -> tuple[float, str]:
     found = np.asarray(list(seconds), dtype=float)
     found = found[np.isfinite(found)]
     return (1000.0, "ms") if len(found) and np.median(found) < 1 else (1.0, "s")
-
-
-def cost_unit(usd: Iterable[float]) -> tuple[float, str]:
-    """Return what to multiply US dollars per query by, and the unit.
-
-    Costs are per million queries where the median is below a thousandth of a dollar per 1,000.
-
-    Examples
-    --------
-    >>> cost_unit([2e-6, 5e-3]), cost_unit([1e-7, 2e-7])
-    ((1000.0, 'USD per 1,000 queries'), (1000000.0, 'USD per million queries'))
-
-    """
-    found = np.asarray(list(usd), dtype=float)
-    found = found[np.isfinite(found)]
-    if len(found) and 0 < 1000 * np.median(found) < 0.001:
-        return 1e6, "USD per million queries"
-    return 1000.0, "USD per 1,000 queries"
 
 
 def quality_range(*values: pd.Series | np.ndarray) -> list[float]:

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.axes import (
-    cost_unit,
+    PER_1K,
     error_bars,
     lifted,
     log_axis,
@@ -123,13 +123,13 @@ def plot_samples(fronts: pd.DataFrame, source: str) -> go.Figure:
         ("failed", whole["status"] == "failed", RED, "square"),
     )
     figure = make_subplots(1, 1)
-    factor, unit = cost_unit(whole["cost_usd"])
-    costs, zero = lifted(factor * whole["cost_usd"])
+    spent = 1000 * whole["cost_usd"]
+    costs, zero = lifted(spent)
     if zero is not None:
         mark_zero(figure, zero, 1)
-    whole = whole.assign(spent=factor * whole["cost_usd"], at=costs)
+    whole = whole.assign(spent=spent, at=costs)
     card = (
-        f"<b>%{{customdata[0]}}</b><br>quality %{{y:.3f}}<br>%{{customdata[4]:.4g}} {unit}"
+        f"<b>%{{customdata[0]}}</b><br>quality %{{y:.3f}}<br>%{{customdata[4]:.4g}} {PER_1K}"
         "<br>%{customdata[1]} outcomes<br>on the front with probability"
         " %{customdata[2]:.2f}<br>%{customdata[3]}<extra></extra>"
     )
@@ -149,7 +149,7 @@ def plot_samples(fronts: pd.DataFrame, source: str) -> go.Figure:
             customdata=part[columns].to_numpy(),
             hovertemplate=card,
         )
-    figure.update_xaxes(log_axis(costs, f"cost ({unit}, log)"))
+    figure.update_xaxes(log_axis(costs, f"cost ({PER_1K}, log)"))
     shown = quality_range(whole["quality"], whole["quality_low"], whole["quality_high"])
     figure.update_yaxes(title="estimated quality, 90 % interval", range=shown)
     return finish(figure, "Where did the outcomes go? (larger = more)", source)

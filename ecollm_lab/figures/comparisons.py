@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.axes import least_of_most, lifted, log_axis, mark_zero
+from ecollm_lab.figures.axes import PER_1K, least_of_most, lifted, log_axis, mark_zero
 from ecollm_lab.figures.policies import BOUNDS
 from ecollm_lab.figures.slos import delivered, policy_name
 from ecollm_lab.figures.style import (
@@ -294,7 +294,7 @@ def _gain_cards(part: pd.DataFrame) -> list[str]:
         cards.append(
             f"<b>{r.policy}</b> at {r.comparison} to"
             f" {r.reference}<br>{'quality gained' if equal else 'times the cost'}: {r.gain:.3g}"
-            f" [{r.gain_low:.3g}, {high}]<br>quality {r.quality:.3f}, {1000 * r.cost_usd:.4g} USD"
-            f" per 1,000 queries<br>{r.n} queries"
+            f" [{r.gain_low:.3g}, {high}]<br>quality {r.quality:.3f}, {1000 * r.cost_usd:.4g}"
+            f" {PER_1K}<br>{r.n} queries"
         )
     return cards

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.axes import (
+    PER_1K,
     QualityAxis,
-    cost_unit,
     error_bars,
     lifted,
     log_axis,
@@ -110,10 +110,8 @@ def plot_front(
     heights = axis.placed(frame)
     factor, unit = time_unit(frame["latency_s"])
     cost, latency = _slo_limits(slo)
-    priced, usd = cost_unit(frame["cost_usd"])
-    per_1k = priced / 1000
     axes = [
-        ("usd_per_1k", f"cost ({usd}, log)", per_1k, per_1k * cost),
+        ("usd_per_1k", f"cost ({PER_1K}, log)", 1.0, cost),
         ("latency_s", f"mean latency ({unit}, log)", factor, factor * latency),
     ]
     for column, (x, title, scale, limit) in enumerate(axes, start=1):
@@ -255,7 +253,7 @@ def _markers(frame: pd.DataFrame, slo: SLO | None) -> dict[str, np.ndarray]:
 
 def _cards(part: pd.DataFrame) -> list[str]:
     """Return one card per path, with units and the number of queries."""
-    cards, (factor, unit) = [], cost_unit(part["cost_usd"])
+    cards = []
     for r in part.itertuples():
         quality = f"{r.quality:.3f}"
         if "quality_low" in part:
@@ -264,7 +262,7 @@ def _cards(part: pd.DataFrame) -> list[str]:
         lines = [
             f"<b>{plain(r.path_id)}</b>",
             f"quality {quality} on {r.n} queries",
-            f"{factor * r.cost_usd:.4g} {unit}",
+            f"{r.usd_per_1k:.4g} {PER_1K}",
             f"{1000 * r.latency_s:.0f} ms mean, {1000 * r.latency_p95_s:.0f} ms p95",
             f"{'on the front' if r.on_front else 'dominated'}{sure}",
         ]

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.axes import (
+    PER_1K,
     QualityAxis,
-    cost_unit,
     error_bars,
     lifted,
     log_axis,
@@ -42,9 +42,8 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
         1, len(names), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles
     )
     axis = QualityAxis.over(frame["quality"], frame["quality_low"], frame["quality_high"])
-    factor, unit = cost_unit(frame["cost_usd"])
-    spent = factor * frame["cost_usd"]
-    said = spent.map("{:.4g} ".format) + unit
+    spent = 1000 * frame["cost_usd"]
+    said = spent.map("{:.4g} ".format) + PER_1K
     heights = axis.placed(frame).assign(delivered=frame["quality"], spent=spent, said=said)
     for column, name in enumerate(names, start=1):
         panel = heights[heights["prefer"] == name].set_index("policy", drop=False)
@@ -56,7 +55,7 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
             _add_bound(figure, panel, policy, column)
         for policy in panel.index[~panel.index.isin(BOUNDS)]:
             _add_policy(figure, panel[panel["policy"] == policy], policy, column)
-        figure.update_xaxes(log_axis(costs, f"cost ({unit}, log)"), row=1, col=column)
+        figure.update_xaxes(log_axis(costs, f"cost ({PER_1K}, log)"), row=1, col=column)
     axis.set(figure, frame, QUALITY, columns=len(names))
     title = "What does each policy deliver on queries it has not seen?"
     return legend_aside(finish(figure, title, source))

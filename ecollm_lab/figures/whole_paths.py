@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ecollm_lab.figures.axes import cost_unit, log_axis, quality_range, time_unit
+from ecollm_lab.figures.axes import PER_1K, log_axis, quality_range, time_unit
 from ecollm_lab.figures.choices import BY_KIND, GREEDY, MODEL_ONLY, SINGLE, WHOLE, Choices
 from ecollm_lab.figures.style import (
     FAINT,
@@ -139,9 +139,7 @@ def plot_whole_paths(frame: pd.DataFrame, source: str) -> go.Figure:
     kinds = list(dict.fromkeys(frame["kind"]))
     for column, limit in enumerate(limits, start=1):
         part = frame[frame["limit"] == limit]
-        factor, unit = time_unit(part["budget"])
-        if limit == "cost_usd":
-            factor, unit = cost_unit(part["budget"])
+        factor, unit = (1000.0, PER_1K) if limit == "cost_usd" else time_unit(part["budget"])
         part = part.assign(budget=factor * part["budget"], unit=unit)
         _add_choices(figure, part, column)
         _add_gains(figure, part, kinds, column)
@@ -153,7 +151,9 @@ def plot_whole_paths(frame: pd.DataFrame, source: str) -> go.Figure:
     low = frame.loc[frame["equal"], "quality"].min() - 0.04
     tenths = {"tickvals": np.arange(0, 11) / 10, "zeroline": False}
     figure.update_xaxes(title=QUALITY, range=[low, 1.12], **tenths, row=2)
-    figure.update_yaxes(categoryorder="array", categoryarray=kinds[::-1], automargin=True, row=2)
+    whole = [-0.6, len(kinds) - 0.4]  # left to itself, plotly cuts off the rows at the top
+    order = {"categoryorder": "array", "categoryarray": kinds[::-1]}
+    figure.update_yaxes(range=whole, automargin=True, row=2, **order)
     title = "What does choosing whole paths buy?"
     return finish(figure, title, source, height=520 + 34 * len(kinds))
 

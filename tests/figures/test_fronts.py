@@ -73,9 +73,9 @@ def test_the_front_figure_shows_every_path_in_both_panels(measured):
         t for t in figure.data if t.name in ("edge", "mixed", "cloud") and t.customdata is not None
     ]
     assert sorted(p for t in points for p in t.customdata) == sorted([*frame["path_id"]] * 2)
-    assert "USD per million queries" in figure.layout.xaxis.title.text  # 0.1, not 0.0001
+    assert "USD per 1,000 queries" in figure.layout.xaxis.title.text
     assert "(ms" in figure.layout.xaxis2.title.text
-    assert [s.x0 for s in figure.layout.shapes if s.type == "line"] == pytest.approx([10, 100])
+    assert [s.x0 for s in figure.layout.shapes if s.type == "line"] == pytest.approx([0.01, 100])
     assert "measured" in source_of(figure)
     filled = sum(
         (

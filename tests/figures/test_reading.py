@@ -171,11 +171,11 @@ def test_a_cluster_has_one_number_everywhere():
     assert "cluster 00" in hovered.data[0].customdata[0][0]
 
 
-def test_costs_are_per_million_queries_where_a_thousand_cost_next_to_nothing():
-    for cost, unit, shown in ((1e-3, "1,000", 1.0), (1e-7, "million", 0.1)):
+def test_costs_are_per_1_000_queries_however_small():
+    for cost, shown in ((1e-3, "1"), (1e-7, "0.0001")):
         trace = make_trace(np.full((30, 9), 0.5), cost, 0.1)
         front = figures.fronts.plot_front(figures.fronts.compute_front(trace), "here")
         points = [t for t in front.data if t.customdata is not None and t.xaxis == "x"]
-        assert points[0].x[0] == pytest.approx(shown)
-        assert f"USD per {unit} queries" in front.layout.xaxis.title.text
-        assert f"{shown:g} USD per {unit} queries" in points[0].text[0]
+        assert points[0].x[0] == pytest.approx(float(shown))
+        assert "USD per 1,000 queries" in front.layout.xaxis.title.text
+        assert f"{shown} USD per 1,000 queries" in points[0].text[0]

@@ -136,3 +136,14 @@ def test_the_figure_shows_every_kind_and_what_the_oracle_gains():
     }
     curve = next(t for t in figure.data if t.name == SINGLE and t.mode == "lines")
     assert curve.x[0] == pytest.approx(1e-3)  # USD per 1,000 queries
+
+
+def test_no_kind_stands_outside_its_panel():
+    kinds = ["compare", "diagnose", "general", "lookup", "personal"]
+    trace = stage_trace([[0, 0, 1, 0]] * len(kinds), [[1e-6, 2e-6, 3e-6, 9e-6]] * len(kinds))
+    trace = replace(trace, queries=trace.queries.assign(kind=kinds))
+    frame = figures.whole_paths.compute_whole_paths(trace)
+    layout = figures.whole_paths.plot_whole_paths(frame, "here").layout
+    for axis in (layout.yaxis3, layout.yaxis4):  # a kind's place is its number from below
+        assert list(axis.categoryarray) == [*kinds[::-1], "all queries"]
+        assert axis.range == (-0.6, len(kinds) + 0.6)
