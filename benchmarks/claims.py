@@ -58,9 +58,9 @@ ROWS = (
 SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Best cloud path: quality", ("best_cloud_quality",)),
     ("Best path per query: quality", ("oracle_quality",)),
-    ("its cost, latency", ("oracle_cost_share", "oracle_latency_share")),
+    ("its cost, latency (quality)", ("oracle_cost_share", "oracle_latency_share")),
     (
-        "Unseen queries, policy against router: cost, latency",
+        "Unseen queries, policy against router: cost, latency (quality)",
         ("cost_share_of_router", "latency_share_of_router"),
     ),
 )
@@ -122,14 +122,17 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def cell(metric: str, row: pd.Series, *, short: bool = False) -> str:
-    """Return one value with its interval, and the change in quality that goes with it."""
+    """Return one value with its interval, and the change in quality that goes with a saving.
+
+    `short`: without intervals.
+    """
     value, low, high = row["value"], row["low"], row["high"]
     if metric == "kinds_on_the_edge":
         return f"{value:.0f} of {row['n']:.0f} [{low:.0f}, {high:.0f}]"
     if metric.endswith("_share") or metric.endswith("_share_of_router"):
         change = percent(value)
         if short:
-            return change
+            return f"{change} ({signed(row['quality_over'], 2)})"
         quality = f"quality {signed(row['quality_over'])}"
         near = f"[{signed(row['quality_over_low'])}, {signed(row['quality_over_high'])}]"
         return f"{change} [{percent(low)}, {percent(high)}]; {quality} {near}"
@@ -146,18 +149,22 @@ def percent(share: float) -> str:
     )
 
 
-def signed(value: float) -> str:
+def signed(value: float, digits: int = 3) -> str:
     """Return a difference with its sign."""
-    return f"{value:+.3f}".replace("-", "−")
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def count(row: pd.Series, of: str = "of") -> str:
+    """Say on how many queries a trace's rows rest, and, where it is a domain's, of how many."""
+    every = f" {of} {row['n_domain']:.0f}" if pd.notna(row["n_domain"]) else ""
+    return f"{row['n_queries']}{every} queries"
 
 
 def covered(frame: pd.DataFrame) -> str:
     """Say how much of a domain or system a column rests on, and what it cannot show."""
     row = frame.iloc[0]
-    of = f" of the domain's {row['n_domain']:.0f}" if pd.notna(row["n_domain"]) else ""
-    said = (
-        f"{row['trace']}, {row['source']}: {row['n_queries']}{of} queries on {row['n_paths']} paths"
-    )
+    queries = count(row, "of the domain's")
+    said = f"{row['trace']}, {row['source']}: {queries} on {row['n_paths']} paths"
     router = frame.loc[frame["metric"] == "router_quality", "policy"]
     said += "".join(f"; the best router is `{name}`" for name in router)
     quick = " (quick: fewer queries than there are)" if row["quick"] else ""
@@ -189,7 +196,8 @@ def short(frame: pd.DataFrame) -> str:
         if all((name, metric) in value.index for metric in asked)
     ]
     papers = {metric: paper for _, paper, metric in ROWS}
-    lines = [f"| | Paper | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
+    heads = [f"{name}, {count(value.loc[name].iloc[0])}" for name in names]
+    lines = [f"| | Paper | {' | '.join(heads)} |", f"|---|---|{'---|' * len(names)}"]
     for label, metrics in SHORT:
         cells = [[papers[metric] for metric in metrics]]
         cells += [
