@@ -129,7 +129,10 @@ def _about_facts(query: _QueryRow) -> Iterator[str]:
     if not query.facts and query.action is None:
         yield "field 'facts' is empty; give at least one, or an 'action'"
     elif query.action is None and all(fact.startswith(CHOICE) for fact in query.facts):
-        yield f"field 'facts' has nothing but {CHOICE}; a choice counts only beside another fact"
+        yield (
+            f"field 'facts' has nothing but {CHOICE}, which counts only in an answer that states"
+            " all other facts; give at least one other fact, or an 'action'"
+        )
     for name, texts in (("facts", query.facts), ("refutes", query.refutes)):
         for text in texts:
             wordings = alternatives(text.removeprefix(CHOICE))

@@ -54,7 +54,11 @@ def test_a_sound_domain_loads(tmp_path):
             "field 'split' should be 'train' or 'heldout'; got 'test'",
         ),
         ([PASSAGE], [{**QUERY, "facts": []}], "queries.jsonl:1: field 'facts' is empty"),
-        ([PASSAGE], [{**QUERY, "facts": ["<choice> y"]}], "has nothing but <choice>"),
+        (
+            [PASSAGE],
+            [{**QUERY, "facts": ["<choice> y"]}],
+            "has nothing but <choice>, which counts only",
+        ),
         ([PASSAGE], [{**QUERY, "text": 3}], "field 'text' should be a valid string; got 3"),
         ([PASSAGE], [{**QUERY, "colour": "red"}], "unknown field 'colour'"),
         ([PASSAGE], [], "queries.jsonl is empty"),
