@@ -65,7 +65,6 @@ ROUTERS = ("ours", "knn", "threshold", "best_single")  # also fitted as routers 
 # further forms of ours, by the terms they are fitted on
 FORMS: dict[str, dict[str, Any]] = {
     "ours_giving_up_nothing": {"tolerance": 0.0},
-    "ours_without_margin": {"margin": 0.0},
     "ours_where_violations_cost": {"violation_cost": 0.7},
 }
 READ_ANSWERS, PRICED = ("cascade", "raser"), ("bfcl",)

@@ -178,7 +178,7 @@ def _violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return how often limits break where there are any, over all queries and in the worst kind."""
     limited = frame[frame["limited"]]
     out: list[dict[str, Any]] = []
-    for policy in ("ours", "ours_without_margin", "best_single"):
+    for policy in ("ours", "best_single"):
         part = limited[limited["policy"] == policy]
         if part.empty:
             continue

@@ -138,20 +138,18 @@ figures.comparisons.plot_equal(equal, sources["smart_home"])
 # %% [markdown]
 # ## What was learned?
 #
-# Does the query's text say anything about which path to take? `trust` is the factor on the
-# predicted deviations from the path means with which choices for left-out training queries were
-# best: with 0.1 the policy is nearly the best single path. `reads` is how many numbers about
-# the query the chosen regression looks at, `rank` how many directions the paths share (None: each
-# has its own). The printed error compares the candidate with the smallest left-out error with the
-# best of those that are regularised most.
+# Does the query's text say anything about which path to take? `reads` is how many numbers about
+# the query the chosen regression looks at: those of the embedding alone, or the answers to yes/no
+# questions beside them. The printed error compares the candidate with the smallest left-out error
+# with the best of those that are regularised most.
 
 # %%
 for name in traces:
     learned = next(policy for policy in fitted[name] if policy.name == "ours").details
-    errors = learned["errors"]  # by (numbers read, bandwidth, ridge, rank)
-    stiff = max(ridge for _, _, ridge, _ in errors)
-    gain = 1 - min(errors.values()) / min(errors[key] for key in errors if key[2] == stiff)
-    chosen = ", ".join(f"{key} {learned[key]}" for key in ("reads", "ridge", "rank", "trust"))
+    errors = learned["errors"]  # by (numbers read, ridge, rank)
+    stiff = max(ridge for _, ridge, _ in errors)
+    gain = 1 - min(errors.values()) / min(errors[key] for key in errors if key[1] == stiff)
+    chosen = ", ".join(f"{key} {learned[key]}" for key in ("reads", "ridge"))
     print(f"{name}: {chosen}; left-out error {gain:.1%} below that of the stiffest candidates")
 
 # %% [markdown]

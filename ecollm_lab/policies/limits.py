@@ -14,12 +14,12 @@ from ecollm_lab.policies.predictors import Predictor
 from ecollm_lab.records import SLO, LabError
 
 TOLERANCE = 0.02  # of quality, given up on average for being cheaper or faster
-MARGIN = 1.0  # standard errors between the rate on training queries and the target
 MOSTLY = 0.5  # a path that breaks a limit at least this probably is not considered
 UNLIKELY = 0.05  # of estimates: what is less probable than this counts as impossible
-PENALTIES = (1e-3, 1e3)  # range of what a certain violation costs, in quality
-PRICE = 1.0  # of a violation, in quality, up to which a margin of safety is worth it
-STEPS = 24  # of the bisection for that penalty
+PENALTIES = (0.5, 1e3)  # range of what a certain violation costs, in quality
+PRICE = 3.0  # right answers for one violation: to pay more, the target must be missed for sure,
+SURE = 1.645  # by so many standard errors, which chance exceeds in 5 %
+STEPS = 12  # of the bisection for the penalty
 _AT_ONCE = 2**13  # queries chosen for
 # widths tried, in expectations: these promise more than they keep
 WIDTHS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)
@@ -30,7 +30,6 @@ class TermsOptions(TypedDict, total=False):
 
     violation_rate: float | None
     tolerance: float
-    margin: float
     violation_cost: float | None
 
 
@@ -46,9 +45,6 @@ class Terms:
     tolerance
         How much quality prefer="cost" or "latency" may give up, on average over queries, for being
         cheaper or faster.
-    margin
-        By how many standard errors the rate of broken limits stays below `violation_rate` on the
-        training queries, whose choices look a little better than those for new ones.
     violation_cost
         What a broken limit is worth, in quality: the policy then weighs it against the quality
         gained, query by query, instead of meeting a rate. None: the rate decides.
@@ -57,7 +53,6 @@ class Terms:
 
     violation_rate: float | None = 0.05
     tolerance: float = TOLERANCE
-    margin: float = MARGIN
     violation_cost: float | None = None
 
     def __post_init__(self) -> None:
@@ -66,8 +61,6 @@ class Terms:
             raise LabError(f"violation_rate must be within (0, 1) or None, got {rate!r}.")
         if not 0 <= self.tolerance <= 1:
             raise LabError(f"tolerance must be within [0, 1], got {self.tolerance!r}.")
-        if not self.margin >= 0:
-            raise LabError(f"margin must be a number >= 0, got {self.margin!r}.")
         if cost is not None and not cost >= 0:
             raise LabError(f"violation_cost must be a number >= 0 or None, got {cost!r}.")
         if cost is not None and rate is None:
@@ -120,17 +113,6 @@ def by_parts(n: int, choose: Callable[[slice], np.ndarray]) -> np.ndarray:
     return np.concatenate([choose(slice(start, start + _AT_ONCE)) for start in starts])
 
 
-def highest_rate(target: float, n_queries: int) -> float:
-    """Return the rate on training queries that promises a target: (n × rate + 1) / (n + 1)."""
-    return (target * (n_queries + 1) - 1) / n_queries
-
-
-def careful_rate(broke: np.ndarray, margin: float) -> np.ndarray:
-    """Return the share of queries that broke limits plus `margin` standard errors."""
-    rate = broke.mean(axis=-1)
-    return np.asarray(rate + margin * np.sqrt(rate * (1 - rate) / broke.shape[-1]))
-
-
 @dataclass(frozen=True, eq=False)
 class Lookback:
     """The training queries as a policy that has not seen them would have met them.
@@ -150,13 +132,17 @@ class Lookback:
     quality: np.ndarray
     broke: np.ndarray
 
+    def least_rate(self) -> float:
+        """Return how often limits break where nothing but that decides."""
+        return float(self.broke[np.arange(len(self.risk)), self.risk.argmin(axis=1)].mean())
+
     def calibrated(self, slo: SLO, terms: Terms) -> tuple[float, float, float]:
         """Return the penalty of a violation, the width of `first_good`, and the rate of violations.
 
-        The penalty is the least for which choices break limits at no more than the target rate,
-        taken `margin` standard errors higher, (n × rate + 1) / (n + 1) <= target, as in conformal
-        risk control (Angelopoulos et al. 2024); or what a violation is worth. The margin is given
-        up where a penalty of `PRICE` does not buy it.
+        The penalty is what a violation is worth; or, within `PENALTIES`, the least for which the
+        choices break limits at no more than the target rate. Above `PRICE` it only rises while the
+        rate exceeds the target by more than `SURE` standard errors: where limits are broken by
+        chance on every path, quality would be paid for nothing.
 
         The best of many expectations promises more than it keeps, so staying near it gives up
         little and saves little. With prefer="cost" or "latency" and no `min_quality`, a path may
@@ -187,22 +173,22 @@ class Lookback:
         return penalty, width, float(self.broke[rows, chosen].mean())
 
     def _least_penalty(self, choices: Callable[[float], np.ndarray], terms: Terms) -> float:
-        """Return the least penalty that keeps the rate; its margin costs at most `PRICE`."""
+        """Return the least penalty within `PENALTIES` that keeps the rate; see `calibrated`."""
         rows = np.arange(len(self.expected))
         assert terms.violation_rate is not None
-        highest = highest_rate(terms.violation_rate, len(rows))
+        target = terms.violation_rate
+        surely = target + SURE * (target * (1 - target) / len(rows)) ** 0.5
 
-        def too_often(penalty: float, margin: float) -> bool:
-            broke = self.broke[rows, choices(penalty)]
-            return bool(careful_rate(broke, margin) > highest)
+        def too_often(penalty: float) -> bool:
+            rate = self.broke[rows, choices(penalty)].mean()
+            return bool(rate > (target if penalty <= PRICE else surely))
 
-        margin = 0.0 if too_often(PRICE, terms.margin) else terms.margin
-        if not too_often(0.0, margin):
-            return 0.0
         low, high = PENALTIES
+        if not too_often(low):
+            return low
         for _ in range(STEPS):
             middle = (low * high) ** 0.5
-            low, high = (middle, high) if too_often(middle, margin) else (low, middle)
+            low, high = (middle, high) if too_often(middle) else (low, middle)
         return high
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ecollm_lab.models import default_encoder
 from ecollm_lab.policies.choosing import Decision
 from ecollm_lab.policies.gates import Ask, Gate
-from ecollm_lab.policies.limits import MOSTLY, highest_rate
+from ecollm_lab.policies.limits import MOSTLY
 from ecollm_lab.policies.policy import Asked, Infeasible, Policy
 from ecollm_lab.policies.rules import Rule
 from ecollm_lab.records import SLO, LabError
@@ -170,9 +170,8 @@ class PairPolicy(Policy):
         target = self.terms.violation_rate
         assert target is not None
         share = self.training.broke(slo).mean(axis=0)
-        rate, careful = self._rates(slo)
-        highest = max(highest_rate(target, len(self.left_out)), 0.0)
-        may = (careful <= highest) & self._among(self.allowed)
+        rate = _mean(self.options.unsure, *self._broke(slo))
+        may = (rate <= target) & self._among(self.allowed)
         if not may.any():
             rule = self._refused(share, slo)
             meets = bool(share[rule.columns[0]] <= target)  # as of all policies
@@ -201,12 +200,6 @@ class PairPolicy(Policy):
         pair = dict.fromkeys([int(options.first[at[0]]), int(options.second[at[0]])])
         columns, threshold = self.candidates[list(pair)], float(options.threshold[at])
         return self._rule(columns, share, violation_rate=float(rate[at]), threshold=threshold)
-
-    def _rates(self, slo: SLO) -> tuple[np.ndarray, np.ndarray]:
-        """Return how often each option breaks limits, plain and with the margin."""
-        rate = _mean(self.options.unsure, *self._broke(slo))
-        spread = np.sqrt(np.maximum(rate * (1 - rate), 0.0) / len(self.left_out))
-        return rate, rate + self.terms.margin * spread
 
     def _broke(self, slo: SLO) -> tuple[np.ndarray, np.ndarray]:
         """Return whether limits break by the first and by the second, shape (queries, pairs).

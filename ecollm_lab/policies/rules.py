@@ -175,8 +175,8 @@ class RuleMaker:
             tables = (self.left_out, risk, quality, broke)
             past = Lookback(*(table[:, columns] for table in tables))
             penalty, width, rate = past.calibrated(slo, self.terms)
-            least = min(rate, float(share[columns].min())) if risk is by_path else rate
-            if self.terms.violation_cost is None and least > target:
+            least = float(share[columns].min()) if risk is by_path else past.least_rate()
+            if self.terms.violation_cost is None and min(rate, least) > target:
                 continue
             more: dict[str, Any] = {"violation_rate": rate, "tolerance": width}
             if risk is by_path:

@@ -187,7 +187,7 @@ def _reader(name: str, encoder: Encoder | None) -> Encoder | None:
 def _upgrade(header: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Turn what a file of version 2 holds into what one of version 3 holds."""
     header["forecasts"] = {}
-    header["terms"] = {key: header[key] for key in ("violation_rate", "tolerance", "margin")}
+    header["terms"] = {key: header[key] for key in ("violation_rate", "tolerance")}
     header["best_effort"] = header["name"].removesuffix("_router") == "cloud_only"
     header["reads_text"] = False
     header["gate"] = {"numbers": {}} if _under(arrays, "gate") else None
@@ -233,7 +233,9 @@ def _put_together(
         left_out=left_out,
         allowed=arrays["allowed"],
         forecasts=forecasts,
-        terms=Terms(**header["terms"]),
+        terms=Terms(
+            **{k: v for k, v in header["terms"].items() if k != "margin"}
+        ),  # no longer used
         encoder=encoder,
         details=header["details"],
         **{word: header[word] for word in _WORDS},

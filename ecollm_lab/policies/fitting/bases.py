@@ -1,4 +1,4 @@
-"""Features of an embedding that ridge regressions stand on: linear ones, or radial ones."""
+"""Directions of an embedding, and ridge regressions on them."""
 
 from __future__ import annotations
 
@@ -11,66 +11,36 @@ from ecollm_lab.policies.predictors import Blend
 
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 RANKS = (1, 2, 4, 8)
-MOST = 128  # landmarks and directions, for decision time
+MOST = 128  # directions, for decision time
 _SMALL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Orthogonal directions of the centred features of training queries.
-
-    Linear features are the embedding itself. Radial ones are exp((cosine - 1) / bandwidth) to
-    landmarks, of which there are at most `MOST` (Nyström, chosen by pivoted Cholesky); a ridge
-    regression on them is kernel ridge regression.
+    """The directions in which the embeddings of training queries vary most, at most `MOST`.
 
     Attributes
     ----------
-    bandwidth
-        Of the radial features; None for the linear ones.
     projections
-        What embeddings are multiplied with first, shape (dimension, features).
-    lift, centre
-        From directions to weights of the features, shape (features, directions), and the features'
-        means.
+        From embeddings to coordinates, shape (dimension, directions).
     coordinates
         Of the training queries along the directions, shape (queries, directions).
 
     """
 
-    bandwidth: float | None
     projections: np.ndarray
-    lift: np.ndarray
-    centre: np.ndarray
     coordinates: np.ndarray
 
     @classmethod
-    def of(cls, embeddings: np.ndarray, bandwidth: float | None) -> Basis:
-        """Return the basis of unit rows of shape (queries, dimension)."""
+    def of(cls, embeddings: np.ndarray) -> Basis:
+        """Return the basis of rows of shape (queries, dimension)."""
         x = embeddings.astype(np.float64)
-        if bandwidth is None:
-            turn = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:MOST].T
-            near, root, projections = x @ turn, np.eye(turn.shape[1]), turn
-        else:
-            landmarks = x if len(x) <= MOST else x[_spread(x, bandwidth)]
-            values, vectors = np.linalg.eigh(_radial(landmarks, landmarks, bandwidth))
-            keep = values > _SMALL * values[-1]
-            root = vectors[:, keep] / np.sqrt(values[keep])
-            near, projections = _radial(x, landmarks, bandwidth), landmarks.T
-        centre = near.mean(axis=0)
-        plain = np.ascontiguousarray(projections, dtype=np.float32)
-        return cls(bandwidth, plain, root, centre, (near - centre) @ root)
-
-    @property
-    def kind(self) -> tuple[int, float | None]:
-        """The width of what it reads, and the bandwidth."""
-        return len(self.projections), self.bandwidth
+        turn = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:MOST].T
+        return cls(np.ascontiguousarray(turn, dtype=np.float32), x @ turn)
 
     def predictor(self, mean: np.ndarray, weights: np.ndarray) -> Blend:
         """Return the predictor of coordinates @ weights + mean."""
-        slopes = self.lift @ weights
-        radial = 0 if self.bandwidth is None else self.projections.shape[1]
-        less = mean - self.centre @ slopes
-        return Blend(less, self.projections, slopes, self.bandwidth or 1.0, radial)
+        return Blend(mean, self.projections, weights, bandwidth=1.0, n_landmarks=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,22 +91,3 @@ class Moments:
                     kept = (some @ (some.T @ fitted)) / np.sqrt(squares)[:, None]
                 slopes = turn @ kept
                 yield (ridge, rank), mean - centre @ slopes, slopes
-
-
-def _radial(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Return exp((cosine - 1) / bandwidth) between unit rows, shape (len(a), len(b))."""
-    return np.exp((a @ b.T - 1.0) / bandwidth)
-
-
-def _spread(embeddings: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Return rows that represent the rest best, one after the other: pivoted Cholesky."""
-    left = np.ones(len(embeddings))
-    factor = np.zeros((len(embeddings), MOST))
-    rows = []
-    for i in range(MOST):
-        row = int(left.argmax())
-        rows.append(row)
-        column = _radial(embeddings, embeddings[[row]], bandwidth)[:, 0] - factor @ factor[row]
-        factor[:, i] = column / np.sqrt(max(left[row], _SMALL))
-        left = np.maximum(left - factor[:, i] ** 2, 0.0)
-    return np.array(rows)

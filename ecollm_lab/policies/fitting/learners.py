@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,8 +15,6 @@ from ecollm_lab.policies.predictors import ClusterMeans, Neighbours, Predictor
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 CLUSTERS = (2, 4, 8, 16, 32, 64)
-BANDWIDTHS = (None, 0.1, 0.2, 0.4, 0.8)  # of radial features; None: linear ones
-TRUSTED = (0.75, 0.5, 0.25, 0.1)
 N_FOLDS = 10  # of the inner validation, by group of queries
 
 
@@ -45,12 +43,11 @@ class Queries:
     wide: np.ndarray | None = None
     basis: Basis | None = None
 
-    def bases(self, bandwidths: Sequence[float | None]) -> list[Basis]:
-        """Return a basis for each bandwidth, and a linear one of all that may be looked at."""
+    def bases(self) -> list[Basis]:
+        """Return the bases that a regression may stand on."""
         if self.basis:
             return [self.basis]
-        wide = [] if self.wide is None else [Basis.of(self.wide, None)]
-        return [Basis.of(self.embeddings, h) for h in bandwidths] + wide
+        return [Basis.of(one) for one in (self.embeddings, self.wide) if one is not None]
 
     @cached_property
     def rest(self) -> list[np.ndarray]:
@@ -103,47 +100,21 @@ def squares_of(wrong: np.ndarray, between: bool) -> float:
     return float(np.square(wrong - wrong.mean(axis=1, keepdims=True) * between).sum())
 
 
-def best_ridge(queries: Queries, table: np.ndarray, between: bool) -> Fit:
-    """Fit the ridge regression with the least error: linear or radial, of few directions or all.
-
-    Of quality, the deviations from the path means are trusted only as far as that serves choices.
-    """
-    fit = _ridge(queries, table, between, BANDWIDTHS, (None,))
-    basis = fit.basis
-    if not between or basis is None or not queries.rest:
-        return fit
-    few = _ridge(replace(queries, basis=basis), table, between, (), RANKS)
-    errors = fit.details["errors"] | few.details["errors"]
-    if min(few.details["errors"].values()) < min(fit.details["errors"].values()):
-        fit = few
-    flat = queries.left_out(table)
-    trust = trusted(fit.left_out, flat, table)
-    details = fit.details | {"trust": trust, "errors": errors}
-    which = (details["ridge"],), (details["rank"],)
-    _, mean, weights = next(Moments.of(basis.coordinates, table).fits(*which))
-    predictor = basis.predictor(mean, trust * weights)
-    return Fit(predictor, flat + trust * (fit.left_out - flat), details, basis)
-
-
 def linear(queries: Queries, table: np.ndarray, between: bool) -> Fit:
-    """Fit a linear function of the embedding."""
-    return _ridge(queries, table, between, (None,), (None,))
+    """Fit a linear function of what is known of the query."""
+    return _ridge(queries, table, between, (None,))
 
 
 def factors(queries: Queries, table: np.ndarray, between: bool) -> Fit:
     """Fit a linear function of the embedding through few directions."""
-    return _ridge(queries, table, between, (None,), RANKS)
+    return _ridge(queries, table, between, RANKS)
 
 
 def _ridge(
-    queries: Queries,
-    table: np.ndarray,
-    between: bool,
-    bandwidths: Sequence[float | None],
-    ranks: tuple[int | None, ...],
+    queries: Queries, table: np.ndarray, between: bool, ranks: tuple[int | None, ...]
 ) -> Fit:
     """Fit the ridge regression that has the least left-out error."""
-    bases = queries.bases(bandwidths)
+    bases = queries.bases()
     errors: dict[tuple[Any, ...], float] = {}
     for i, basis in enumerate(bases):
         for _, wrong, found in _left_out(queries, basis, table, RIDGES, ranks):
@@ -154,9 +125,9 @@ def _ridge(
     for rest, wrong, _ in _left_out(queries, basis, table, (ridge,), (rank,)):
         left_out[~rest] = table[~rest] + wrong
     _, mean, weights = next(Moments.of(basis.coordinates, table).fits((ridge,), (rank,)))
-    named = {(*bases[i].kind, *found): error for (i, *found), error in errors.items()}
-    names = ("reads", "bandwidth", "ridge", "rank")
-    details = dict(zip(names, (*basis.kind, ridge, rank), strict=True)) | {"errors": named}
+    reads = [len(one.projections) for one in bases]
+    named = {(reads[i], *found): error for (i, *found), error in errors.items()}
+    details = {"reads": reads[at], "ridge": ridge, "rank": rank, "errors": named}
     return Fit(basis.predictor(mean, weights), left_out, details, basis)
 
 
@@ -173,22 +144,6 @@ def _left_out(
         x, y = basis.coordinates[~rest], table[~rest]
         for found, mean, weights in (everything - Moments.of(x, y)).fits(ridges, ranks):
             yield rest, x @ weights + mean - y, found
-
-
-def trusted(left_out: np.ndarray, flat: np.ndarray, table: np.ndarray) -> float:
-    """Return which share of the predicted deviations from the path means to trust.
-
-    The ridge with the least error over all paths can be too bold among the few best ones, which
-    differ less. Less is trusted where the choices for queries left out are then better, by more
-    than two standard errors. The means, `flat`, leave the query out as well.
-    """
-    rows = np.arange(len(table))
-    plain, best, most = table[rows, left_out.argmax(axis=1)], 1.0, 0.0
-    for share in TRUSTED:
-        gain = table[rows, (flat + share * (left_out - flat)).argmax(axis=1)] - plain
-        if gain.mean() > max(most, 2 * gain.std() / len(gain) ** 0.5):
-            best, most = share, float(gain.mean())
-    return best
 
 
 def neighbours(queries: Queries, table: np.ndarray, between: bool) -> Fit:
