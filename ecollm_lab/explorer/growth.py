@@ -81,8 +81,11 @@ class Growth:
         """
         if self.running:
             raise LabError("Outcomes are being measured; wait for the end, or stop it first.")
-        if not 1 <= n <= MOST_AT_ONCE:
-            raise LabError(f"n must be within 1 and {MOST_AT_ONCE}, got {n}.")
+        if not isinstance(n, int) or not 1 <= n <= MOST_AT_ONCE:
+            raise LabError(
+                f"n, how many outcomes to measure, must be a whole number within 1 and"
+                f" {MOST_AT_ONCE}, got {n!r}. Choose another number."
+            )
         among = self.among(scope)
         if self._offer is not None:
             self.source.emulator.withdraw(self._offer.pairs)
@@ -116,7 +119,7 @@ class Growth:
         said: dict[str, Any] = {}
         try:
             if what == "offer":
-                scope, n = str(asked["scope"]), int(asked["n"])
+                scope, n = asked["scope"], asked["n"]
                 offer = self.offer(n, scope)
                 paths = len({path for _, path in offer.pairs})
                 numbers = {"cost_usd": number(offer.cost_usd), "seconds": number(offer.seconds)}
@@ -172,5 +175,7 @@ class Growth:
         kept = explorer.answers.items()
         explorer.answers = {k: v for k, v in kept if not k.startswith(stale)}
         if whole:
+            if explorer.policy_marks is not None:
+                explorer.policy_marks.forget()
             explorer.marks = {}  # the screen asks again
             explorer.fixed = {**explorer.fixed, **explorer.board.fixed()}

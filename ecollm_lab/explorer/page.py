@@ -31,8 +31,21 @@ PURE = (
     "table.js",
     "snapshots.js",
     "panels.js",
+    "skeleton.js",
+    "link.js",
 )
-SCREEN = ("groups.js", "picture.js", "overlay.js", "store.js", "screen.js")
+SCREEN = (
+    "groups.js",
+    "picture.js",
+    "overlay.js",
+    "store.js",
+    "problem.js",
+    "steps.js",
+    "plots.js",
+    "tabs.js",
+    "hands.js",
+    "screen.js",
+)
 MARKS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 MOST_ROWS = 30
 _RENDER = """

@@ -102,6 +102,10 @@ class PolicyMarks:
                 continue
         return fitted
 
+    def forget(self) -> None:
+        """Let the competitors be fitted anew, to what the trace holds now."""
+        self.__dict__.pop("competitors", None)
+
     def rows(self, view: View) -> tuple[np.ndarray, str]:
         """Return the held-out queries of a view, else all of it, as indices and in words."""
         held = view.rows[self.board.labels["split"][view.rows] == "heldout"]

@@ -1,17 +1,19 @@
 """Measuring from an explorer: where to, at what cost, and how the picture tightens."""
 
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
 import pytest
 
-from ecollm_lab import explore
+from ecollm_lab import explore, fit_policy
 from ecollm_lab.emulator import Measuring, replay_from
 from ecollm_lab.explorer.decision import decide
 from ecollm_lab.explorer.resampling import AMBIGUOUS, UNKNOWN
 from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO, LabError
 from tests.explorer.support import as_json, needs_node, node, noisy, problem_of, some, without
+from tests.explorer.test_marks import unit
 from tests.support.exploration import breaking_down, emulator_of
 
 N = 60
@@ -71,7 +73,10 @@ def test_the_screen_asks_what_it_would_cost_then_starts(whole):
     ask({"measure": {"do": "start"}})
     assert "Nothing was offered" in explorer.measuring["error"]
     ask({"measure": {"do": "offer", "n": 0, "scope": "emulator"}})
-    assert "n must be within 1 and" in explorer.measuring["error"]
+    assert "must be a whole number within 1 and 1000, got 0" in explorer.measuring["error"]
+    for n in (None, 2.5):  # typed by hand; the screen sends null for what is no number
+        ask({"measure": {"do": "offer", "n": n, "scope": "emulator"}})
+        assert f"got {n}" in explorer.measuring["error"]
     ask({"measure": {"do": "offer", "n": 300, "scope": "emulator"}})
     assert explorer.measuring["offer"]["pairs"] == 3 * N - 80
     assert explorer.measuring["error"] == ""
@@ -119,6 +124,18 @@ def test_a_stop_loses_nothing_and_one_can_go_on(whole):
     assert explorer.measuring["job"]["state"] == "stopped"
     assert explorer.view.n.sum() == 75 + done == explorer.trace.outcomes["quality"].notna().sum()
     assert explorer.measure(30).result(60).done == 30
+
+
+def test_competitors_are_fitted_anew_once_a_measurement_ends(whole):
+    split = np.where(np.arange(N) % 3 == 0, "heldout", "train")
+    trace = replace(whole, queries=whole.queries.assign(split=split))
+    part = without(trace, [(q, p) for q in range(25, N) for p in range(3)])
+    policy = fit_policy(part.split("train"), "best_single")
+    measure = Measuring(emulator_of(trace), replay_from(trace), queries=trace.queries)
+    explorer = explore(part, policy, measure=measure, embeddings=unit(N))
+    before = explorer.policy_marks.competitors["cloud_only"]
+    explorer.measure(20).result(60)
+    assert explorer.policy_marks.competitors["cloud_only"] is not before
 
 
 def test_an_error_is_said_and_what_was_measured_is_kept(whole):

@@ -104,6 +104,23 @@ def test_a_copied_link_leads_to_the_same_state(seen, view, file):
     assert again.state["max_latency_s"] == 0.0612345678901  # the page is open already
 
 
+@pytest.mark.parametrize(
+    "damaged", ['{"max_latency_s": 0.05', '{"max_latency_s": "soon"}', '{"pins": null}', "%"]
+)
+def test_a_link_that_cannot_be_used_says_so_and_the_page_is_as_it_was_written(seen, file, damaged):
+    own = seen.state
+    seen.page.goto("about:blank")
+    seen.page.goto(f"{file.as_uri()}#{damaged}")
+    again = SeenExplorer(seen.page)
+    assert again.state == own
+    assert "This link cannot be used" in again.text("sentence")
+    again.tab("take it with you")
+    assert "This link cannot be used" not in again.text("sentence")
+    again.page.evaluate("(link) => { location.hash = link; }", damaged)  # the page is open already
+    again.calm()
+    assert again.state == own
+
+
 def test_the_plots_leave_as_a_png(seen, tmp_path):
     seen.tab("take it with you")
     with seen.page.expect_download() as caught:

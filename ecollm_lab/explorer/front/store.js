@@ -74,18 +74,20 @@ function widgetStore(model) {
 }
 
 function pageStore(data) {
-  const watchers = new Set();
+  const watchers = new Set(), own = data.state;
   const follow = () => {
     if (location.hash.length < 2) return;
-    try { data.state = { ...data.state, ...JSON.parse(decodeURIComponent(location.hash.slice(1))) }; } catch { /* a link that is cut short: the page as it is */ }
-    data.journey = addStep(data.journey, data.state, "from the link");
+    const [said, fault] = fromLink(location.hash.slice(1), data.fixed);
+    data.state = { ...own, ...said };
+    data.linked = fault && `This link cannot be used: ${fault}. The page shows the state it was written with.`;
+    data.journey = addStep(data.journey, data.state, fault ? "as the page was written" : "from the link");
     watchers.forEach((watcher) => watcher());
   };
   follow();
   window.addEventListener("hashchange", follow);
   return {
     get: (name) => data[name],
-    set(values) { Object.assign(data, values); watchers.forEach((watcher) => watcher()); },
+    set(values) { Object.assign(data, values, { linked: null }); watchers.forEach((watcher) => watcher()); },
     ask: () => {},
     alive: () => false,
     tell: () => {},

@@ -1,0 +1,73 @@
+// From the state to the problem that `decide` is about; and limits as places along their sliders.
+
+function problemsOf(screen) {
+  const { root, store, fixed, local, state, keyOf } = screen;
+  const problems = new Map();
+  const themed = () => (screen.theme ??= themeOf(root));
+  function looks() {
+    const { seen } = themed();
+    return Object.fromEntries(Object.entries(fixed.looks).map(([place, look]) => [place, { ...look, colour: seen(look.colour) }]));
+  }
+
+  function problem() {
+    const s = state(), wanted = keyOf(s), views = store.get("views");
+    if (views[wanted]) local.view = wanted; else store.ask(`view|${wanted}`);
+    if (!views[local.view]) local.view = "all|all|all";  // at first, or where the kernel made room for others
+    const key = JSON.stringify([local.view, views[local.view].outcomes, s.statistic, s.dropped]);
+    if (!problems.has(key)) {
+      if (problems.size > 30) problems.clear();
+      const view = decoded(views[local.view]), p = problemOf(fixed, view, s);
+      if (fixed.other) p.other = problemOf({ ...fixed, ...fixed.other }, view.other, { ...s, dropped: sameValue(fixed.stages, fixed.other.stages) ? s.dropped : {} });
+      problems.set(key, { ...p, key, view: local.view });
+    }
+    return problems.get(key);
+  }
+
+  function problemOf(from, view, { statistic, dropped }) {
+    const of = (table) => table[statistic];
+    return { ...from.constants, paths: from.paths, placement: from.placement, parts: from.parts, stages: from.stages, source: from.source, name: from.name, slo: from.slo, unknown: view.unknown, looks: looks(),
+      dropped, allowed: Uint8Array.from(from.parts, (part) => (Object.entries(dropped).some(([k, slugs]) => slugs.includes(part[k])) ? 0 : 1)),
+      statistic, queries: view.queries, outcomes: view.outcomes, n: view.n, quality: view.quality, low: view.low, high: view.high, replicates: view.replicates,
+      costs: view.cost, latencies: view.latency, cost: of(view.cost), latency: of(view.latency), kinds: view.kinds,
+      state: Array.from(of(view.state), (k) => from.states[k]), dominator: of(view.dominator) };
+  }
+
+  const base = decoded(store.get("views")["all|all|all"] ?? Object.values(store.get("views"))[0]);
+  const scales = Object.fromEntries([["max_latency_s", base.latency], ["max_cost_usd", base.cost]].map(([name, table]) => {
+    const values = [...table.mean, ...table.p95].filter((v) => v > 0), [low, high] = values.length ? extent(values) : [0.1, 1];
+    return [name, { low: Math.log(low * 0.97), high: Math.log(high * 1.03), none: !values.length }];
+  }));
+  const clamp = (x) => Math.min(Math.max(x, 0), 1);
+  const place = (name) => (value) => (name === "min_quality" ? clamp(value ?? 0) : value === null ? 1
+    : clamp((Math.log(value) - scales[name].low) / (scales[name].high - scales[name].low)));
+  function valueAt(name, at) {
+    if (name === "min_quality") return Number(at.toFixed(3)) || null;
+    return at > 0.999 ? null : Number(Math.exp(scales[name].low + at * (scales[name].high - scales[name].low)).toPrecision(3));
+  }
+
+  // The share of a path's outcomes that break the SLO: on held-out queries, or on the selected ones where none are held out.
+  function overShare(i, slo, which, heldout = true) {
+    const at = fixed.outcomes.paths.indexOf(i), s = state(), n = fixed.codes.kind.length;
+    if (at < 0) return null;
+    const code = (name, value) => fixed.choices[name].indexOf(value), held = code("split", "heldout");
+    const inside = (q, split) => ["kind", "cluster"].every((name) => s[name] === "all" || fixed.codes[name][q] === code(name, s[name]))
+      && (split === null || fixed.codes.split[q] === split);
+    const count = (split) => {
+      let over = 0, seen = 0, all = 0;
+      for (let q = 0; q < n; q++) {
+        if (!inside(q, split)) continue;
+        const [cost, latency] = [fixed.outcomes.cost[at * n + q], fixed.outcomes.latency[at * n + q]];
+        all++;
+        if (!(cost >= 0) && !(latency >= 0)) continue;
+        seen++;
+        if (latency > (slo.max_latency_s ?? Infinity) || (which === "both" && cost > (slo.max_cost_usd ?? Infinity))) over++;
+      }
+      return { share: seen ? over / seen : 0, n: all, seen };
+    };
+    const own = s.split === "all" ? null : code("split", s.split);
+    if (heldout && held > 0) { const found = count(held); if (found.n) return { ...found, where: "held-out " }; }
+    return { ...count(own), where: "" };
+  }
+
+  return { themed, problem, forget: () => problems.clear(), scales, place, valueAt, overShare };
+}
