@@ -171,11 +171,13 @@ class Calls:
         self._flying.pop(key, None)
         error = done.exception()
         attempts = getattr(error, "attempts", 1) if error else done.result().attempts
-        with self._guard:  # each model's calls end in a thread of its own
-            self.retried += max(0, attempts - 1)
-            if not error:
-                self._watch(name, done.result())
-        future.set_exception(error) if error else future.set_result(done.result())
+        try:
+            with self._guard:  # each model's calls end in a thread of its own
+                self.retried += max(0, attempts - 1)
+                if not error:
+                    self._watch(name, done.result())
+        finally:  # a sweep waits for it for ever
+            future.set_exception(error) if error else future.set_result(done.result())
 
     def _run_here(
         self, model: ChatModel, name: str, prompt: Prompt | str, key: str, future: Future[Reply]

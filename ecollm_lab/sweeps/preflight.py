@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,7 +97,7 @@ def estimate(counts: Mapping[str, int], store: Store) -> list[Estimate]:
     from scipy.stats import t
 
     found = []
-    for name, n in Counter(counts).items():
+    for name, n in counts.items():
         prices = np.array(store.prices_paid(name))
         if not n or not len(prices):
             continue

@@ -23,12 +23,24 @@ def live_check(
 
 
 def measure_again(trace: Trace, domain: Domain, catalog: Catalog, n: int, seed: int) -> Trace:
-    """Measure `n` random outcomes of a trace anew, and return them as a trace of their own."""
+    """Measure `n` random outcomes of a trace anew, and return them as a trace of their own.
+
+    Raises
+    ------
+    LabError
+        If the domain lacks a query of the trace.
+
+    """
     rng = np.random.default_rng(seed)
     then = trace.outcomes.iloc[
         np.sort(rng.choice(len(trace.outcomes), min(n, len(trace.outcomes)), replace=False))
     ]
     queries = {query.id: query for query in domain.queries}
+    if strange := set(then["query_id"]) - set(queries):
+        raise LabError(
+            f"trace has {len(strange)} queries that the domain {domain.name!r} lacks, such as"
+            f" {min(strange)!r}; give the domain that it was measured on."
+        )
     encoder = default_encoder()
     with ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)

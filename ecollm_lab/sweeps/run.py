@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Event
+from threading import Event, Lock
 
 from ecollm_lab.domains.judging import build_judge_prompt
 from ecollm_lab.models import CallFailed, EndpointClosed, Reply
@@ -66,11 +66,13 @@ class Run:
         self.progress, self.stop, self.on_progress = progress, stop, on_progress
         progress.notices = calls.notices
         self.inbox: SimpleQueue[_Result | Exception | None] = SimpleQueue()
+        self.taken: list[_Result | Exception | None] = []  # out of the inbox, and not yet written
         self.tasks: list[Future[None]] = []
         self.closed: dict[str, str] = {}
         self.fatal: BaseException | None = None
         self.halted = Event()
         self.tasks_ended = self.started = self.ended = 0
+        self.starting = Lock()  # with an executor, several threads start pairs
         self.most_beside, self.beside = 1, set[Future[Reply]]()
 
     def go(self, pool: Executor, plan: Plan) -> None:
@@ -127,18 +129,18 @@ class Run:
         except CallFailed as error:  # the call that rewrites: it costs its pairs, not the sweep
             failed: Future[Reply] = Future()
             failed.set_exception(error)
-            self.started += 1
+            self._start(1)
             self.inbox.put(_Result(Prepared(query, path, Prompt(""), ()), "", failed))
             return
         except LabError as error:
             raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
         key = self.calls.key(path.model, prepared.prompt)
-        self.started += 1
+        self._start(1)
         self.pipeline.requests["generate"] += 1
         try:
             future = self.calls.get(path.model, prepared.prompt)
         except BaseException:
-            self.started -= 1  # it never will end
+            self._start(-1)  # it never will end
             raise
         future.add_done_callback(lambda done: self._on_reply(prepared, key, done))
         if lane is Lane.BESIDE:
@@ -146,6 +148,10 @@ class Run:
             future.add_done_callback(self.beside.discard)
         elif lane is Lane.HERE:
             future.exception()  # waits: whatever runs on this machine runs alone
+
+    def _start(self, n: int) -> None:
+        with self.starting:
+            self.started += n
 
     def _on_reply(self, prepared: Prepared, key: str, done: Future[Reply]) -> None:
         """Hand a reply over, once the judge of the domain, if it has one, has replied too."""
@@ -164,24 +170,30 @@ class Run:
     # -- in the calling thread
 
     def _collect(self) -> None:
-        while self.tasks_ended < len(self.tasks) or self.ended < self.started:
+        """Take in what ends until nothing is in flight; called again, it goes on from there."""
+        while self.taken or self.tasks_ended < len(self.tasks) or self.ended < self.started:
             if self.stop.is_set() or self.fatal:
                 self._halt(Ended.REQUEST, "stopped on request")
             with suppress(Empty):
-                items = [self.inbox.get(timeout=0.05)]
-                time.sleep(GATHER_S)
+                if not self.taken:
+                    self.taken.append(self.inbox.get(timeout=0.05))
+                    time.sleep(GATHER_S)
                 while not self.inbox.empty():
-                    items.append(self.inbox.get())
-                self._take(items)
+                    self.taken.append(self.inbox.get())
+                self._take()
 
-    def _take(self, items: list[_Result | Exception | None]) -> None:
-        """Write what has come in, wait until all of it is on disk, and only then count it."""
-        self.tasks_ended += items.count(None)
-        results = [item for item in items if isinstance(item, _Result)]
-        self.ended += len(results)
-        errors = (item for item in items if isinstance(item, Exception))
+    def _take(self) -> None:
+        """Write what has come in, wait until all of it is on disk, and only then count it.
+
+        An interrupt before the writer has all of it leaves it to the next time.
+        """
+        results = [item for item in self.taken if isinstance(item, _Result)]
+        errors = (item for item in self.taken if isinstance(item, Exception))
         self.fatal = self.fatal or next(errors, None)
         written = [pair for pair in map(self._write, results) if pair]
+        self.tasks_ended += self.taken.count(None)
+        self.ended += len(results)
+        self.taken = []
         for what, future in written:
             try:
                 future.result()

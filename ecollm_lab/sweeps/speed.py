@@ -54,7 +54,8 @@ class SpeedWatch:
 def times_slower(usual: list[Timing], block: list[Timing]) -> float:
     """Return how many times as long the calls of a block took as the usual ones let expect.
 
-    The median over the block; 1 if its calls are too short to tell.
+    The median over the block; 1 if its calls are too short to tell, or nothing can be fitted to the
+    usual ones.
 
     Examples
     --------
@@ -69,7 +70,10 @@ def times_slower(usual: list[Timing], block: list[Timing]) -> float:
     if np.median(now[:, 2]) < SHORTEST_S:
         return 1.0
     columns = [np.column_stack([np.ones(len(rows)), rows[:, :2]]) for rows in (before, now)]
-    seconds = nnls(columns[0], before[:, 2])[0]  # of a call, a token read, and a token written
+    try:
+        seconds = nnls(columns[0], before[:, 2])[0]  # of a call, a token read, and a token written
+    except RuntimeError:  # it did not converge
+        return 1.0
     expected = np.maximum(columns[1] @ seconds, 1e-6)
     return float(np.median(now[:, 2] / expected))
 

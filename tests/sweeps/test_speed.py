@@ -1,6 +1,7 @@
 """A model that has become much slower is noticed; a long prompt or a short call is not."""
 
 import dataclasses
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ecollm_lab.models import Reply
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.sweeps import Store, SweepOptions, sweep
+from ecollm_lab.sweeps.calls import Calls
 from ecollm_lab.sweeps.speed import SpeedWatch, times_slower
 from tests.paths.test_pipeline import CATALOG, Echo
 
@@ -27,6 +29,30 @@ def test_the_factor_is_that_of_the_time_which_the_tokens_would_usually_take():
     one_hiccup = [timing(100, 10), timing(100, 10, 90.0), timing(100, 10)]
     assert times_slower(usual, one_hiccup) == pytest.approx(1.0)
     assert times_slower(usual, [(1, 1, 0.04)] * 3) == 1.0  # too short to tell
+
+
+def test_a_fit_that_does_not_converge_raises_no_alarm(monkeypatch):
+    def endless(*_):
+        raise RuntimeError("Maximum number of iterations reached.")
+
+    monkeypatch.setattr("scipy.optimize.nnls", endless)
+    assert times_slower([timing(100, 10)] * 5, [timing(100, 10, 50.0)] * 3) == 1.0
+
+
+def test_a_reply_arrives_even_if_nothing_can_be_said_of_its_speed(tmp_path, monkeypatch):
+    class Remote:
+        def submit(self, prompt, account):
+            done = Future()
+            done.set_result(reply(100, 10))
+            return done
+
+    def broken(*_):
+        raise OSError("the load of this machine is not known")
+
+    monkeypatch.setattr(SpeedWatch, "add", broken)
+    with Store(tmp_path / "s.sqlite") as store:
+        calls = Calls(store, CATALOG, {"c": Remote()}, "tiny", SweepOptions())
+        assert calls.get("c", "how long?").result(10).text == "text"
 
 
 def watch(tmp_path, replies):

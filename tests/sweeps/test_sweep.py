@@ -1,5 +1,7 @@
 import dataclasses
 import re
+import time
+from itertools import count
 from threading import Event
 
 import pytest
@@ -7,7 +9,8 @@ import pytest
 from ecollm_lab.models import CallFailed
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import Ended, Store, SweepOptions, fingerprints, sweep
+from ecollm_lab.sweeps import Ended, Store, SweepOptions, fingerprints, run, sweep
+from ecollm_lab.sweeps.job import Job
 from ecollm_lab.sweeps.provenance import queries_frame
 from ecollm_lab.traces import Trace
 from tests.paths.test_pipeline import CATALOG, PLAIN, Echo
@@ -63,6 +66,25 @@ def test_an_interrupt_keeps_every_outcome_that_was_finished(rig):
     stored = len(store.pairs("fs")) + len(store.pairs("fc"))
     assert stored >= 5
     assert sweep(pipeline, queries, SPACE.paths, store, MARKS).done == 2 * len(SPACE) - stored
+
+
+def test_an_interrupt_while_results_are_gathered_loses_none_of_them(rig, monkeypatch):
+    queries, pipeline, _, store = rig
+    sleep, gathered = time.sleep, count()
+
+    def interrupted(seconds):
+        if seconds == run.GATHER_S and next(gathered) == 3:
+            raise KeyboardInterrupt
+        sleep(seconds)
+
+    monkeypatch.setattr(run, "GATHER_S", 0.0123)
+    monkeypatch.setattr(time, "sleep", interrupted)
+    job = Job(lambda stop, report: sweep(pipeline, queries, SPACE.paths, store, MARKS))
+    job.join(20)
+    assert isinstance(job.error, KeyboardInterrupt)  # None: it waits for what it has lost
+    stored = len(store.pairs("fs")) + len(store.pairs("fc"))
+    assert 0 < stored < 2 * len(SPACE)
+    assert stored == pipeline.requests["generate"]
 
 
 def test_a_failure_keeps_what_was_measured_before(rig):
