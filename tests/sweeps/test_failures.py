@@ -1,12 +1,16 @@
 """Faults 17 to 19 of docs/faults.md: what is asked anew, and pairs that fail for good."""
 
 import dataclasses
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 
 import llama_cpp
+import pytest
 
-from ecollm_lab.models import ModelPool, load_catalog
+from ecollm_lab.models import ModelPool, Reply, load_catalog
 from ecollm_lab.models.edge.isolated import IsolatedModel
 from ecollm_lab.paths import PathSpace, Pipeline
+from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Store, fingerprints, sweep
 from ecollm_lab.sweeps.calls import call_key
 from tests.conftest import SMALL, LetterEncoder
@@ -136,3 +140,33 @@ def test_19_an_isolated_model_answers_as_one_in_this_process_and_ends_quietly(ca
         other.tokens_out,
     )
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_worker_that_could_not_be_replaced_is_tried_again_at_the_next_call():
+    class Pool:
+        def __init__(self, outcome):
+            self.future = Future()
+            good = isinstance(outcome, Reply)
+            (self.future.set_result if good else self.future.set_exception)(outcome)
+
+        def submit(self, *_):
+            return self.future
+
+        def shutdown(self, wait):
+            pass
+
+    class Mended(IsolatedModel):
+        coming = iter(
+            (BrokenProcessPool("killed"), LabError("no memory is left"), Reply("yes", 1, 1, 0.1))
+        )
+
+        def _new_pool(self):
+            outcome = next(self.coming)
+            if isinstance(outcome, LabError):
+                raise outcome
+            return Pool(outcome)
+
+    with Mended(load_catalog("data/models.toml")[SMALL]) as model:
+        with pytest.raises(LabError, match="no memory is left"):
+            model.reply("does it answer?")
+        assert model.reply("does it answer?").text == "yes"

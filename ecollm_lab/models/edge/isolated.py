@@ -50,7 +50,7 @@ class IsolatedModel:
         check_file(model)  # in this process, where the message reaches the user
         self.model, self.name = model, model.name
         self._lock = threading.Lock()
-        self._pool = self._new_pool()
+        self._pool: ProcessPoolExecutor | None = self._new_pool()
 
     def _new_pool(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
@@ -59,10 +59,12 @@ class IsolatedModel:
         )
         try:  # no outcome should carry a cold start
             pool.submit(_reply, "Question: warm up").result()
-        except CallFailed as error:
-            if not error.answered:
+        except BaseException as error:
+            if isinstance(error, CallFailed) and error.answered:
+                return pool
+            pool.shutdown(wait=True)
+            if not isinstance(error, BrokenProcessPool):
                 raise
-        except BrokenProcessPool as error:
             raise LabError(
                 f"Model {self.name!r}: its worker process ended while it loaded. Try without"
                 " isolation to see why."
@@ -72,15 +74,16 @@ class IsolatedModel:
     def reply(self, prompt: Prompt | str) -> Reply:
         """Answer greedily; the latency is measured in the worker.
 
-        Raises `CallFailed`, quarantined, if two workers died of the prompt.
+        Raises `CallFailed`, quarantined, if two workers died of the prompt; `LabError` if no new
+        one can be started, which is tried again at the next call.
         """
         with self._lock:
             for _ in range(DEATHS):
+                self._pool = self._pool or self._new_pool()
                 try:
                     return self._ask(prompt)
                 except BrokenProcessPool:
-                    self._pool.shutdown(wait=True)
-                    self._pool = self._new_pool()
+                    self._close()
         raise CallFailed(
             f"Model {self.name!r}: {DEATHS} worker processes died on this prompt; the pair is"
             " quarantined and no sweep tries it again.",
@@ -89,7 +92,13 @@ class IsolatedModel:
         )
 
     def _ask(self, prompt: Prompt | str) -> Reply:
+        assert self._pool is not None
         return self._pool.submit(_reply, prompt).result()
+
+    def _close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True)
 
     def __enter__(self) -> IsolatedModel:
         return self
@@ -100,4 +109,4 @@ class IsolatedModel:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(wait=True)
+        self._close()
