@@ -160,3 +160,28 @@ def checked_queries(queries: pd.DataFrame, query_ids: Sequence[str] | np.ndarray
         )
     rows = queries[queries["query_id"].isin(query_ids)]
     return rows.drop_duplicates("query_id").reset_index(drop=True)
+
+
+def checked_mask(mask: pd.Series | np.ndarray, n: int) -> np.ndarray:
+    """Return a mask over `n` queries; raise a `LabError` for what is none."""
+    given = np.asarray(mask)
+    checked = given.astype(bool)
+    if given.shape != (n,) or given.dtype.kind not in "bO" or not np.array_equal(given, checked):
+        raise LabError(
+            f"mask must have one True or False for each of the {n} queries, got {given.dtype} of"
+            f" shape {given.shape}. Compare a column of trace.queries, as in"
+            " trace.where(trace.queries['kind'] == 'lookup')."
+        )
+    return checked
+
+
+def checked_groups(groups: np.ndarray, n: int) -> np.ndarray:
+    """Return the number of each of `n` queries' group; raise a `LabError` for what is none."""
+    given = np.asarray(groups)
+    if given.shape != (n,) or given.dtype.kind not in "iu" or (n and given.min() < 0):
+        raise LabError(
+            f"groups must have a whole number >= 0 for each of the {n} queries, got {given.dtype}"
+            f" of shape {given.shape}, such as {given.ravel()[:5].tolist()}. Queries of no cluster"
+            " (-1) belong to the nearest one: clusters.assign(embeddings)."
+        )
+    return given.astype(np.int64)

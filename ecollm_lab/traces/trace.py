@@ -179,8 +179,12 @@ class Trace:
         return self.where(self.queries["split"] == name, f"split {name!r}")
 
     def where(self, mask: pd.Series | np.ndarray, what: str = "this selection") -> Trace:
-        """Return the part whose queries a boolean mask over `queries` selects."""
-        mask = np.asarray(mask)
+        """Return the part whose queries a boolean mask over `queries` selects.
+
+        Raises `LabError` if it has not one True or False for each query, or selects none; `what`
+        names the selection then.
+        """
+        mask = tables.checked_mask(mask, len(self.queries))
         queries = self.queries[mask].reset_index(drop=True)
         if queries.empty:
             raise LabError(
@@ -210,19 +214,24 @@ class Trace:
         Parameters
         ----------
         groups
-            A number >= 0 of each query, shape (queries,): its cluster, for example.
+            A whole number >= 0 of each query, shape (queries,): its cluster, for example.
 
         Returns
         -------
         Columns: group if there are groups, path_id, mean quality, cost_usd and latency_s, the 95th
         percentile of latency, and n outcomes with a quality; rows without any outcome are left out.
 
+        Raises
+        ------
+        LabError
+            If `groups` has another shape or other numbers.
+
         """
         rows, columns = self._cells
         n_paths = len(self.path_ids)
         key = columns
         if groups is not None:
-            key = np.asarray(groups, dtype=np.int64)[rows] * n_paths + columns
+            key = tables.checked_groups(groups, len(self.queries))[rows] * n_paths + columns
         counts = np.bincount(key)
         there = np.flatnonzero(counts)
         frame = pd.DataFrame({"path_id": [self.path_ids[i] for i in there % n_paths]})

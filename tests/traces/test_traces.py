@@ -207,3 +207,17 @@ def test_what_parquet_cannot_hold_is_a_message_and_leaves_the_old_file(tmp_path)
             trace.save(file)
     assert file.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["t.parquet"]
+
+
+@pytest.mark.parametrize("mask", [[True], [0, 2], ["a", "b"], np.ones((2, 1), dtype=bool), [1, 0]])
+def test_a_mask_that_is_none_is_refused(mask):
+    trace = Trace.from_frame(FRAME)
+    with pytest.raises(LabError, match="True or False for each of the 2 queries"):
+        trace.where(mask)
+    assert trace.where(np.array([True, False], dtype=object)).query_ids == ["a"]
+
+
+@pytest.mark.parametrize("groups", [[0], [0, -1], [0.0, 1.0], [[0, 1]]])
+def test_groups_that_are_none_are_refused(groups):
+    with pytest.raises(LabError, match="whole number >= 0 for each of the 2 queries"):
+        Trace.from_frame(FRAME).summary(groups)
