@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
 
 from ecollm_lab.models.catalog import Catalog, Model
-from ecollm_lab.models.replies import CallFailed, ChatModel, EndpointClosed, Reply
-from ecollm_lab.records import LabError, Prompt
+from ecollm_lab.models.replies import CallFailed, ChatModel, EndpointClosed
+from ecollm_lab.records import LabError
 
 
 class ModelPool:
@@ -108,23 +107,3 @@ class ModelPool:
     ) -> None:
         self._open.clear()
         self._exits.close()
-
-
-@dataclass
-class ScriptedModel:
-    """A model for tests: it replies from a table and counts its calls.
-
-    A prompt that is not in the table is an error.
-    """
-
-    answers: dict[str, str]
-    calls: int = 0
-
-    def reply(self, prompt: Prompt | str) -> Reply:
-        """Look the user message up."""
-        asked = Prompt.of(prompt).user
-        self.calls += 1
-        if asked not in self.answers:
-            raise LabError(f"The scripted model has no answer for {asked!r}.")
-        text = self.answers[asked]
-        return Reply(text, len(asked.split()), len(text.split()), 0.001)

@@ -8,8 +8,8 @@ from sklearn.metrics import cohen_kappa_score
 from ecollm_lab.domains import Grading
 from ecollm_lab.domains.grader_agreement import compare_graders, compute_agreement, read_labels
 from ecollm_lab.domains.judging import build_judge_prompt
-from ecollm_lab.models.pool import ScriptedModel
 from ecollm_lab.records import LabError
+from tests.support.scripted_model import ScriptedModel
 
 
 def test_agreement_by_hand_and_against_its_definitions():

@@ -6,10 +6,10 @@ import pytest
 from ecollm_lab.domains import Grading, grade
 from ecollm_lab.domains.grading import embedding_similarity, token_f1
 from ecollm_lab.models import load_catalog
-from ecollm_lab.models.pool import ScriptedModel
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError, Query
 from tests.conftest import LARGE, SMALL
+from tests.support.scripted_model import ScriptedModel
 
 
 def ask(*facts):

@@ -2,8 +2,8 @@ import pytest
 
 from ecollm_lab.domains import Grading, make_grader
 from ecollm_lab.domains.judging import build_judge_prompt, read_score
-from ecollm_lab.models.pool import ScriptedModel
 from ecollm_lab.records import LabError, Query
+from tests.support.scripted_model import ScriptedModel
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import pytest
 
-from ecollm_lab.models.pool import ScriptedModel
 from ecollm_lab.paths import PathSpace, Pipeline, component, read_space
 from ecollm_lab.paths.components import find, forget, own_digests, registered
 from ecollm_lab.paths.stages import build_prompt
@@ -10,6 +9,7 @@ from ecollm_lab.paths.stages.instruct import BRIEF, MARKER, THINKING_TOKENS
 from ecollm_lab.records import Component, LabError, Prompt
 from ecollm_lab.sweeps import fingerprints
 from tests.paths.test_pipeline import CATALOG, PLAIN, Echo
+from tests.support.scripted_model import ScriptedModel
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import time
 import pytest
 
 from ecollm_lab.models import Catalog, Model
-from ecollm_lab.models.pool import ScriptedModel
 from ecollm_lab.paths import PathSpace, Pipeline, read_path
 from ecollm_lab.paths.stages import build_prompt
 from ecollm_lab.records import Component, LabError, Prompt
+from tests.support.scripted_model import ScriptedModel
 
 
 def model(name, placement):

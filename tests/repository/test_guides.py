@@ -16,12 +16,12 @@ from ecollm_lab.domains.grader_agreement import compare_graders, read_labels
 from ecollm_lab.domains.new_domain import write_new_domain
 from ecollm_lab.domains.review import find_gaps
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
-from ecollm_lab.models.pool import ScriptedModel
 from ecollm_lab.paths import Pipeline, read_space
 from ecollm_lab.paths.components import forget
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, MODELS, SMALL
+from tests.support.scripted_model import ScriptedModel
 
 GUIDES = ("docs/models.md", "docs/own_components.md", "docs/own_domain.md", "docs/own_models.md")
 HUT = Path("docs/hiking_hut")
