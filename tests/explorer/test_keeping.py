@@ -116,9 +116,10 @@ def test_a_link_that_cannot_be_used_says_so_and_the_page_is_as_it_was_written(se
     assert "This link cannot be used" in again.text("sentence")
     again.tab("take it with you")
     assert "This link cannot be used" not in again.text("sentence")
-    again.page.evaluate("(link) => { location.hash = link; }", damaged)  # the page is open already
+    again.page.evaluate("(link) => { location.hash = `${link}%`; }", damaged)  # it is open already
     again.calm()
     assert again.state == own
+    assert "This link cannot be used" in again.text("sentence")
 
 
 def test_the_plots_leave_as_a_png(seen, tmp_path):
