@@ -40,7 +40,7 @@ texts: .venv/study  ## the .ipynb files, which git ignores, from their reviewed 
 bench: .venv/dev  ## everything with a number, against its competitors (over an hour on two cores)
 	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
 	$(BIN)/python -m benchmarks.explorer --json build/benchmarks/explorer.json
-	$(BIN)/python -m benchmarks.serve --json build/benchmarks/serve.json
+	$(BIN)/python -m benchmarks.serve --json data/benchmarks/serve.json
 	$(BIN)/python -m benchmarks.drift --json data/benchmarks/drift.json
 	$(BIN)/python -m benchmarks.sweep --json build/benchmarks/sweep.json
 	$(BIN)/python -m benchmarks.scale --json data/benchmarks/scale.json

@@ -36,6 +36,8 @@ import httpx
 import numpy as np
 
 from benchmarks.servers import CLIENTS, EDGE, HOSTED, PATH, Address, cpu_s, resident_mb, server
+from benchmarks.spaces import made_now
+from benchmarks.testbed_tables import verdict
 from ecollm_lab.files import write
 from tests.support.scripted_server import Judge
 
@@ -175,6 +177,21 @@ def in_turns(ours: Address, others: dict[str, Address], direct_url: str, n: int)
     return turns
 
 
+def markdown(records: list[dict[str, Any]]) -> str:
+    """Return a row for each record: the server, the value and the aim."""
+    lines = ["| figure | server | value | aim | met |", "|---|---|---|---|---|"]
+    for row in records:
+        digits = 0 if row["metric"] in ("lost", "sent_twice") else 3
+        aim = f"≤ {row['at_most']:g}" if "at_most" in row else ""
+        cells = [f"`{row['metric']}`", row.get("server", ""), f"{row['value']:.{digits}f}", aim]
+        lines.append(f"| {' | '.join(cells)} | {verdict(row)} |")
+    first = records[0]
+    made = f"Measured {first['measured_at']}, revision {first['git_revision']}"
+    return "\n".join(
+        [*lines, "", f"{made}: {first['requests']:,} requests, {first['clients']} clients at once."]
+    )
+
+
 def main() -> None:
     """Run, write the records, print a table."""
     parser = argparse.ArgumentParser(
@@ -184,7 +201,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer requests")
     args = parser.parse_args()
     n = 500 if args.quick else 10_000
-    records = [{**row, "quick": args.quick} for row in load(n)]
+    records = [{**row, "quick": args.quick, **made_now()} for row in load(n)]
     write(json.dumps(records, indent=1) + "\n", args.json)
     for row in records:
         row["metric"] += f" {row['server']}" if "server" in row else ""

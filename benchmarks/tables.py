@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,15 +20,19 @@ from benchmarks import (
     claims,
     drift,
     emulator_summary,
+    live,
     routing_scores,
     scale_projection,
+    serve,
     testbed_tables,
 )
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
 
+NOT_YET = "Not measured yet."
 STUDY = Path("data/benchmarks/study.json")  # what `make record` copies from figures/summary.json
 PAGES = (Path("README.md"), *sorted(Path("docs").glob("*.md")))
+Record = dict[str, Any]
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -120,23 +125,18 @@ def kept(frame: pd.DataFrame) -> str:
     return emulator_summary.kept(frame[frame["trace"].isin(DOMAINS)])
 
 
-def testbed() -> str:
-    """Return the testbed's figures and aims, and where judge and grader differ."""
-    return testbed_tables.markdown(json.loads(Path("data/benchmarks/testbed.json").read_text()))
+def listed(name: str, markdown: Callable[[list[Record]], str]) -> Callable[[], str]:
+    """Return a function that turns the JSON of a benchmark into a table, or says there is none."""
 
+    def table() -> str:
+        file = Path(f"data/benchmarks/{name}.json")
+        return markdown(json.loads(file.read_text())) if file.exists() else NOT_YET
 
-def drifting() -> str:
-    """Return how the Runtime's choices keep limits while the world drifts."""
-    return drift.markdown(json.loads(Path("data/benchmarks/drift.json").read_text()))
-
-
-def scale(markdown: Callable[[list[scale_projection.Record]], str]) -> Callable[[], str]:
-    """Return a function that turns the records of `benchmarks.scale` into a table."""
-    return lambda: markdown(json.loads(Path("data/benchmarks/scale.json").read_text()))
+    return table
 
 
 TABLES = {
-    "testbed": testbed,
+    "testbed": listed("testbed", testbed_tables.markdown),
     "study": study,
     "gains": gains,
     "kinds": kinds,
@@ -145,12 +145,14 @@ TABLES = {
     "kept": records("emulator", kept),
     "calls": records("emulator", emulator_summary.calls),
     "routing": records("routing", routing_scores.markdown),
-    "drift": drifting,
+    "drift": listed("drift", drift.markdown),
+    "serve": listed("serve", serve.markdown),
+    "live": listed("live", live.markdown),
     "claims": records("claims", claims.markdown),
     "paper": records("claims", claims.short),
-    "scale": scale(scale_projection.markdown),
-    "scale_others": scale(scale_projection.others),
-    "projection": scale(scale_projection.projection),
+    "scale": listed("scale", scale_projection.markdown),
+    "scale_others": listed("scale", scale_projection.others),
+    "projection": listed("scale", scale_projection.projection),
 }
 
 

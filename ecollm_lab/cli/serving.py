@@ -38,7 +38,7 @@ def serve(
         int, typer.Option(help="Questions answered at once; further ones get status 429.")
     ] = 64,
     log_questions: Annotated[
-        bool, typer.Option(help="Write the texts of questions to the log.")
+        bool, typer.Option(help="Write the texts of questions and of models' errors to the log.")
     ] = False,
     isolate: Annotated[
         bool, typer.Option(help="Run each edge model in a process of its own.")

@@ -19,6 +19,11 @@ a { color: #0072B2; }
 """
 
 
+def write_figure(figure: go.Figure, file: Path) -> None:
+    """Write a figure as an HTML file that opens alone and offline."""
+    write(figure.to_html(include_plotlyjs=True, config=CONFIG), file)
+
+
 def write_pages(drawn: Mapping[str, Mapping[str, go.Figure]], out: Path) -> list[Path]:
     """Write each figure as `<group>_<name>.html` and all of them as `index.html`.
 
@@ -41,7 +46,7 @@ def write_pages(drawn: Mapping[str, Mapping[str, go.Figure]], out: Path) -> list
         sections: list[str] = []
         for name, figure in figures.items():
             file = out / f"{group}_{name}.html"
-            write(figure.to_html(include_plotlyjs=True, config=CONFIG), file)
+            write_figure(figure, file)
             files.append(file)
             plot = figure.to_html(
                 full_html=False,

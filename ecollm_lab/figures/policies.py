@@ -1,9 +1,10 @@
-"""Policies: what each delivers on queries it has not seen."""
+"""Policies: what each delivers on queries it has not seen, and what comes of its forecasts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -16,7 +17,17 @@ from ecollm_lab.figures.axes import (
     log_axis,
     mark_zero,
 )
-from ecollm_lab.figures.style import QUALITY, finish, legend_aside, policy_look
+from ecollm_lab.figures.style import (
+    GREY,
+    PALETTE,
+    QUALITY,
+    SYMBOLS,
+    finish,
+    legend_aside,
+    plain,
+    policy_look,
+    require_rows,
+)
 
 BOUNDS = ("oracle", "random")  # policies that bound the others: drawn as lines across
 
@@ -98,3 +109,61 @@ def _add_policy(figure: go.Figure, part: pd.DataFrame, policy: str, column: int)
         row=1,
         col=column,
     )
+
+
+def plot_predictions(answers: pd.DataFrame, source: str) -> go.Figure:
+    """Draw actual against predicted quality and latency of answers; on the dotted line they agree.
+
+    Latency is drawn answer by answer. A grade is often 0 or 1 where a mean is predicted, so quality
+    is drawn as the mean over all answers whose prediction rounds to the same tenth.
+
+    Parameters
+    ----------
+    answers
+        A row an answer: `slo`, `path_id`, `quality`, `predicted_quality`, `latency_s` and
+        `predicted_latency_s`; refused questions, which have no path, are left out.
+    source
+        Where the answers come from.
+
+    """
+    given = answers[answers["path_id"].notna()]
+    require_rows(given, "no question was answered")
+    titles = ["quality (mean)", "latency"]
+    figure = make_subplots(1, 2, horizontal_spacing=0.09, subplot_titles=titles)
+    tenth = (given["predicted_quality"].astype(float) * 10).round().rename("tenth")
+    means = given.groupby(tenth)[["predicted_quality", "quality"]].mean()
+    sizes = given.groupby(tenth).size()
+    figure.add_scatter(
+        x=means["predicted_quality"],
+        y=means["quality"],
+        text=sizes.map("{:,} answers".format),
+        mode="markers",
+        marker={"size": 7 + np.sqrt(sizes), "color": GREY},
+        name="answers of like prediction",
+        hovertemplate="predicted %{x:.3f}<br>actual %{y:.3f}<br>%{text}<extra></extra>",
+        row=1,
+        col=1,
+    )
+    for i, (name, part) in enumerate(given.groupby("slo", sort=False)):
+        figure.add_scatter(
+            x=part["predicted_latency_s"],
+            y=part["latency_s"],
+            text=part["path_id"],
+            mode="markers",
+            marker={"color": PALETTE[i], "symbol": SYMBOLS[i + 1], "size": 7, "opacity": 0.7},
+            name=plain(name),
+            hovertemplate="%{text}<br>predicted %{x:.3g} s<br>actual %{y:.3g} s<extra></extra>",
+            row=1,
+            col=2,
+        )
+    seconds = given[["predicted_latency_s", "latency_s"]].to_numpy(dtype=float)
+    for col, ends in ((1, [0.0, 1.0]), (2, [seconds.min(), seconds.max()])):
+        line = {"dash": "dot", "color": GREY}
+        shown = {"mode": "lines", "line": line, "name": "as predicted", "showlegend": col == 1}
+        figure.add_scatter(x=ends, y=ends, hoverinfo="skip", **shown, row=1, col=col)
+    figure.update_xaxes(title="predicted", range=[0, 1], col=1)
+    figure.update_yaxes(title="actual", range=[0, 1], col=1)
+    axis = log_axis(seconds.ravel(), "predicted (s, log)")
+    figure.update_xaxes(axis, col=2)
+    figure.update_yaxes(axis | {"title": "actual (s, log)"}, col=2)
+    return finish(figure, "Do live answers come as they were predicted?", source)

@@ -124,7 +124,8 @@ class Question:
         """Try a path; return its outcome, or None after noting why there is none."""
         runtime, began = self.runtime, self.runtime.clock()
         prepared, error, most = None, "", 0.0
-        runtime.admit(path)
+        if not runtime.admit(path):  # another question was just sent to find out
+            return None
         try:
             prepared = runtime.pipeline.prepare(self.wish.query, runtime.paths[path], self.memo)
             model = runtime.model(path)
@@ -167,7 +168,7 @@ class Question:
         last = self.began + (PATIENCE_S if limit is None else limit - delay)
         if limit is None or self.wish.path_id is not None:
             return last
-        others = usable & ~self.runtime.same_model(path)
+        others = usable & ~self.runtime.in_turn(path)
         if not others.any():
             return last
         needs = np.exp(outlook.log_latency + outlook.latency_sd) + outlook.wait_s

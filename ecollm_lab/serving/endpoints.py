@@ -1,4 +1,4 @@
-"""Where models answer: one question at a time on the edge, and no question where nobody answers."""
+"""Where models answer: one question at a time on this machine, none where nobody answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from ecollm_lab.models import Catalog, Model, ModelPool, Reply
 from ecollm_lab.records import Prompt
@@ -45,10 +45,13 @@ class Circuit:
         """Tell whether a question may be sent."""
         return self.closed or now >= self.open_until
 
-    def admit(self, now: float) -> None:
-        """Note that a question is sent: while the circuit is open, it is the only one."""
+    def admit(self, now: float) -> bool:
+        """Return whether a question may be sent; while the circuit is open, it is the only one."""
+        if not self.usable(now):
+            return False
         if not self.closed:
             self.probing, self.open_until = True, now + self.pause_s
+        return True
 
     def answered(self) -> None:
         """Close the circuit."""
@@ -75,11 +78,12 @@ class Circuit:
 
 @dataclass(eq=False)
 class Queue:
-    """A device that answers one question at a time, and how long a further one would wait."""
+    """A device that answers one question at a time, and how long a further one would wait.
 
-    _expected_s: dict[int, float] = field(
-        default_factory=dict
-    )  # of the calls on their way, in order
+    A call that has begun is answered to its end, whether or not somebody still waits for it.
+    """
+
+    _expected_s: dict[int, float] = field(default_factory=dict)  # by call, the first one answered
     _since: float = 0.0  # when the first of them began to be answered
     _number: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -88,21 +92,20 @@ class Queue:
     )
 
     def wait_s(self, now: float) -> float:
-        """Return the predicted wait of one more question, in seconds."""
+        """Return the predicted wait of one more question, in seconds.
+
+        A call that is late is expected to take as long again as it is late: the later an answer,
+        the longer it usually takes.
+        """
         with self._lock:
             expected = list(self._expected_s.values())
             since = self._since
-        return sum(expected[1:]) + max(0.0, expected[0] - (now - since)) if expected else 0.0
+        return sum(expected[1:]) + abs(expected[0] - (now - since)) if expected else 0.0
 
     def submit(self, work: Callable[[], Reply], expected_s: float) -> tuple[Future[Reply], Stop]:
         """Queue a call; return its future and what withdraws it while it waits."""
-        future = self._worker.submit(work)
-        self.follow(future, expected_s)
-        return future, lambda: void(future.cancel())
-
-    def follow(self, future: Future[Reply], expected_s: float) -> None:
-        """Count a call among those on their way until it is done."""
         with self._lock:
+            future = self._worker.submit(work)
             self._number += 1
             number = self._number
             if not self._expected_s:
@@ -111,10 +114,12 @@ class Queue:
 
         def done(_: Future[Reply]) -> None:
             with self._lock:
-                self._expected_s.pop(number, None)
-                self._since = time.monotonic()
+                if next(iter(self._expected_s)) == number:
+                    self._since = time.monotonic()
+                del self._expected_s[number]
 
         future.add_done_callback(done)
+        return future, lambda: void(future.cancel())
 
     def close(self) -> None:
         """Withdraw what waits."""
@@ -137,7 +142,6 @@ class Endpoints:
             for model in catalog.models.values()
             if one_at_a_time(model)
         }
-        self._hosted = ThreadPoolExecutor(64, thread_name_prefix="endpoint")
 
     def __getitem__(self, name: str) -> QueuedModel:
         return QueuedModel(self, name)
@@ -152,21 +156,19 @@ class Endpoints:
     ) -> tuple[Future[Reply], Stop]:
         """Ask a model; return the future of its reply and what gives the question up."""
         queue, model = self._queues.get(name), self._pool[name]
-        if isinstance(model, Interruptible):
-            future, stop = model.begin(prompt)
-            if queue is not None:
-                queue.follow(future, expected_s)
-            return future, stop
         if queue is not None:
             return queue.submit(lambda: model.reply(prompt), expected_s)
-        future = self._hosted.submit(model.reply, prompt)
-        return future, lambda: void(future.cancel())
+        return cast("Interruptible", model).begin(prompt)
+
+    def in_turn(self, name: str, other: str) -> bool:
+        """Tell whether two models answer in turns, or are the same one."""
+        queue = self._queues.get(name)
+        return name == other or (queue is not None and queue is self._queues.get(other))
 
     def close(self) -> None:
         """End the threads; the pool of models is its owner's to close."""
         for queue in {id(queue): queue for queue in self._queues.values()}.values():
             queue.close()
-        self._hosted.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,10 +189,15 @@ class Runtime:
         """Return the circuit of a path's model."""
         return self.endpoints.circuits[self._models[path].name]
 
-    def admit(self, path: int) -> None:
-        """Note that a path is tried."""
+    def in_turn(self, path: int) -> np.ndarray:
+        """Return the paths that wait until a path's model has answered, shape (paths,)."""
+        model = self._models[path].name
+        return np.array([self.endpoints.in_turn(model, one.name) for one in self._models])
+
+    def admit(self, path: int) -> bool:
+        """Return whether a path may be tried: of many questions at once, one finds out."""
         with self.learning:
-            self.circuit(path).admit(self.clock())
+            return self.circuit(path).admit(self.clock())
 
     def reprice(self, catalog: Catalog, tokens: np.ndarray | None = None) -> None:
         """Use the prices of another catalog from now on, without fitting anew.

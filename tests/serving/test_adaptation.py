@@ -164,9 +164,9 @@ def test_a_circuit_opens_at_one_failure_and_waits_longer_each_time():
     assert not circuit.usable(1.5)  # one question at a time finds out
     circuit.failed(1.2)
     assert (circuit.usable(3.1), circuit.usable(3.3)) == (False, True)
-    for _ in range(10):
-        circuit.admit(10.0)
-        circuit.failed(10.0)
+    for minute in range(1, 11):
+        circuit.admit(60.0 * minute)
+        circuit.failed(60.0 * minute)
     assert circuit.pause_s == 16.0
     circuit.answered()
     assert circuit.usable(10.0)

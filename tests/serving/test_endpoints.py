@@ -8,9 +8,9 @@ import pytest
 
 from ecollm_lab.models import CallFailed, EndpointClosed, ModelPool
 from ecollm_lab.records import LabError
-from ecollm_lab.serving.endpoints import Interruptible
+from ecollm_lab.serving.endpoints import Circuit, Endpoints, Interruptible, Queue
 from tests.support.endpoint import Endpoint
-from tests.support.serving import catalog_of, model
+from tests.support.serving import Cloud, catalog_of, model
 
 
 class Silent:
@@ -82,3 +82,49 @@ def test_a_persistent_pool_asks_again_after_many_failures_and_another_gives_up()
                     time.sleep(0.2)
             else:
                 pytest.fail("the endpoint was not asked again")
+
+
+def test_a_call_that_is_late_is_expected_to_take_as_long_again():
+    queue, release = Queue(), threading.Event()
+    future, _ = queue.submit(release.wait, expected_s=2.0)
+    began = queue._since
+    assert queue.wait_s(began + 0.5) == pytest.approx(1.5)
+    assert queue.wait_s(began + 5.0) == pytest.approx(3.0)
+    release.set()
+    future.result(5)
+    queue.close()
+    assert queue.wait_s(began + 5.0) == 0.0
+
+
+def test_a_waiting_call_that_is_withdrawn_says_nothing_about_the_one_being_answered():
+    queue, release = Queue(), threading.Event()
+    queue.submit(release.wait, expected_s=2.0)
+    began = queue._since
+    _, withdraw = queue.submit(release.wait, expected_s=7.0)
+    withdraw()
+    assert queue._since == began
+    assert queue.wait_s(began + 0.5) == pytest.approx(1.5)
+    release.set()
+    queue.close()
+
+
+def test_a_model_served_from_a_file_keeps_others_waiting_after_its_asker_is_gone():
+    """Its server answers to the end whatever becomes of the request."""
+    big = Cloud("big", delay_s=0.5)
+    catalog = catalog_of(model("big", "cloud", file="x.gguf"))
+    endpoints = Endpoints(catalog, {"big": big})
+    _, stop = endpoints.begin("big", "how heavy?", 3.0)
+    stop()
+    assert endpoints.wait_s("big", time.monotonic()) > 1.0
+    endpoints.close()
+    assert big.broken_off == 0
+
+
+def test_of_many_questions_at_once_one_finds_out_whether_an_endpoint_is_back():
+    circuit = Circuit()
+    assert [circuit.admit(0.0) for _ in range(3)] == [True] * 3
+    circuit.failed(0.0)
+    assert not circuit.admit(0.5)
+    assert [circuit.admit(1.5) for _ in range(3)] == [True, False, False]
+    circuit.answered()
+    assert [circuit.admit(1.5) for _ in range(3)] == [True] * 3

@@ -111,6 +111,32 @@ def test_a_slow_answer_is_broken_off_in_time_for_another_path(runtime, big):
     assert big.broken_off == 1
 
 
+def test_an_edge_answer_is_not_cut_for_another_model_that_would_wait_for_it(domain, encoder):
+    """Both answer in turns on one device: to cut the first early would help nobody."""
+    slow, other = Scripted("big", delay_s=0.85), Scripted("small")
+    paths = {EDGE: (0.6, 1e-6, 0.5), CLOUD: (0.9, 1e-6, 0.3)}
+    with runtime_of(domain, encoder, [slow, other], Given(paths)) as runtime:
+        answer = runtime.answer(QUESTION, SLO(max_latency_s=1.2))  # time for the other till 0.65
+    assert (answer.path_id, len(answer.attempts), other.calls) == (CLOUD, 1, 0)
+
+
+def test_while_another_question_finds_out_about_an_endpoint_the_next_path_answers(
+    runtime, big, monkeypatch
+):
+    """A question that is chosen for the endpoint a moment too late is not sent there."""
+    admit = runtime.admit
+
+    def another_came_first(path):
+        circuit = runtime.circuit(path)
+        if runtime.path_ids[path] == CLOUD and circuit.closed:
+            circuit.failed(runtime.clock())
+        return admit(path)
+
+    monkeypatch.setattr(runtime, "admit", another_came_first)
+    answer = runtime.answer(QUESTION)
+    assert (answer.path_id, len(answer.attempts), big.calls) == (EDGE, 1, 0)
+
+
 def test_without_another_path_the_deadline_is_a_refusal_within_fifty_milliseconds(
     domain, encoder, big
 ):

@@ -134,7 +134,10 @@ def test_metrics_count_answers_refusals_attempts_and_open_circuits(open_address,
 
 
 @pytest.mark.parametrize("shown", [False, True])
-def test_the_log_holds_a_line_for_each_question_and_its_text_only_if_wished(runtime, caplog, shown):
+def test_the_log_holds_a_line_for_each_question_and_its_text_only_if_wished(
+    runtime, caplog, shown, big
+):
+    big.down = True
     with (
         caplog.at_level(logging.INFO, "ecollm_lab.serving"),
         served(runtime, log_questions=shown) as address,
@@ -142,8 +145,10 @@ def test_the_log_holds_a_line_for_each_question_and_its_text_only_if_wished(runt
         httpx.post(f"{address}/v1/chat/completions", json=BODY)
     lines = [one.message for one in caplog.records if one.name == "ecollm_lab.serving"]
     line = json.loads(lines[0])
-    assert (line["event"], line["path_id"], line["kept"]) == ("answered", CLOUD, True)
+    assert (line["event"], line["path_id"], line["kept"]) == ("answered", EDGE, True)
+    assert line["attempts"] == [f"{CLOUD} failed", f"{EDGE} answered"]
     assert (QUESTION in lines[0]) is shown
+    assert ("Model 'big' is down." in lines[0]) is shown
     assert len(lines) == 1
 
 

@@ -153,8 +153,8 @@ class Server:
             line |= {"path_id": result.path_id, "kept": result.kept, "bound": result.bound}
         else:
             line |= {"reason": result.reason}
-        if self.settings.log_questions:
-            line["question"] = question
+        if self.settings.log_questions:  # an endpoint's error may quote the question
+            line |= {"question": question, "errors": [one.error for one in result.attempts]}
         log.info(json.dumps(line))
 
     def close(self) -> None:

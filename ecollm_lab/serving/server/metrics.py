@@ -63,7 +63,8 @@ class Metrics:
     def text(self) -> bytes:
         """Return all counters as text."""
         adaptation = self._runtime.adaptation
-        values = (adaptation.violation_rate, adaptation.bound, adaptation.price)
+        with self._runtime.learning:
+            values = (adaptation.violation_rate, adaptation.bound, adaptation.price)
         for gauge, value in zip(self._gauges.values(), values, strict=True):
             gauge.set(value)
         for name, circuit in self._runtime.endpoints.circuits.items():

@@ -24,7 +24,7 @@ class Settings:
     max_concurrent
         Questions that are answered at once; further ones get status 429.
     log_questions
-        Whether the log holds the texts of questions.
+        Whether the log holds the texts of questions, and of errors, which may quote them.
     drain_s
         How long questions in flight may take when the server is asked to stop.
 
