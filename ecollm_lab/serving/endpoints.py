@@ -26,6 +26,15 @@ class Interruptible(Protocol):
         ...
 
 
+@runtime_checkable
+class Stoppable(Protocol):
+    """A model of this process that stops within a token when its answer is not wanted any more."""
+
+    def reply_unless(self, stopped: threading.Event, prompt: Prompt | str) -> Reply:
+        """Answer, unless the event is set before the end; then raise `CallFailed`."""
+        ...
+
+
 @dataclass(slots=True)
 class Circuit:
     """Keeps questions away from a model that does not answer.
@@ -80,7 +89,8 @@ class Circuit:
 class Queue:
     """A device that answers one question at a time, and how long a further one would wait.
 
-    A call that has begun is answered to its end, whether or not somebody still waits for it.
+    A call that has begun is answered to its end, whether or not somebody still waits for it, unless
+    it can be stopped.
     """
 
     _expected_s: dict[int, float] = field(default_factory=dict)  # by call, the first one answered
@@ -102,8 +112,16 @@ class Queue:
             since = self._since
         return sum(expected[1:]) + abs(expected[0] - (now - since)) if expected else 0.0
 
-    def submit(self, work: Callable[[], Reply], expected_s: float) -> tuple[Future[Reply], Stop]:
-        """Queue a call; return its future and what withdraws it while it waits."""
+    def submit(
+        self,
+        work: Callable[[], Reply],
+        expected_s: float,
+        stopped: threading.Event | None = None,
+    ) -> tuple[Future[Reply], Stop]:
+        """Queue a call; return its future and what withdraws it while it waits.
+
+        Once it is being answered, that sets `stopped`, if the work heeds such an event.
+        """
         with self._lock:
             future = self._worker.submit(work)
             self._number += 1
@@ -118,16 +136,19 @@ class Queue:
                     self._since = time.monotonic()
                 del self._expected_s[number]
 
+        def stop() -> None:
+            if not future.cancel() and stopped is not None:
+                stopped.set()
+                with self._lock:
+                    if number in self._expected_s:  # it is being answered, and about to end
+                        self._expected_s[number], self._since = 0.0, time.monotonic()
+
         future.add_done_callback(done)
-        return future, lambda: void(future.cancel())
+        return future, stop
 
     def close(self) -> None:
         """Withdraw what waits."""
         self._worker.shutdown(wait=True, cancel_futures=True)
-
-
-def void(_: object) -> None:
-    """Return nothing."""
 
 
 class Endpoints:
@@ -156,14 +177,18 @@ class Endpoints:
     ) -> tuple[Future[Reply], Stop]:
         """Ask a model; return the future of its reply and what gives the question up."""
         queue, model = self._queues.get(name), self._pool[name]
+        if queue is not None and isinstance(model, Stoppable):
+            stopped = threading.Event()
+            return queue.submit(lambda: model.reply_unless(stopped, prompt), expected_s, stopped)
         if queue is not None:
             return queue.submit(lambda: model.reply(prompt), expected_s)
         return cast("Interruptible", model).begin(prompt)
 
     def in_turn(self, name: str, other: str) -> bool:
-        """Tell whether two models answer in turns, or are the same one."""
+        """Tell whether another model must wait for one's whole answer, or is the same one."""
         queue = self._queues.get(name)
-        return name == other or (queue is not None and queue is self._queues.get(other))
+        shared = queue is not None and queue is self._queues.get(other)
+        return name == other or (shared and not isinstance(self._pool[name], Stoppable))
 
     def close(self) -> None:
         """End the threads; the pool of models is its owner's to close."""

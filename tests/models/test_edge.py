@@ -1,6 +1,7 @@
 """An edge model: log-probabilities, its context, thoughts, and templates that fail."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_the_mean_log_probability_is_that_of_a_run_that_keeps_all_logits():
 
 
 def test_logits_pass_unchanged_and_the_best_one_is_noted():
-    greedy = _GreedyLogprobs()
+    greedy = _GreedyLogprobs(threading.Event(), 0)
     logits = np.log(np.array([0.5, 0.25, 0.25], dtype=np.float32))
     before = logits.copy()
     assert greedy(np.array([1]), logits) is logits
@@ -64,6 +65,18 @@ def test_logits_pass_unchanged_and_the_best_one_is_noted():
     greedy(np.array([1]), np.array([0.0, -1e9], dtype=np.float32))  # ends the answer
     assert greedy.mean(2) == pytest.approx((np.log(0.5) + np.log(0.25)) / 2)
     assert greedy.mean(0) is None
+
+
+def test_an_answer_that_nobody_waits_for_ends_at_the_next_token():
+    stopped = threading.Event()
+    with EdgeModel(EDGE) as model:
+        whole = model.reply(PROMPT)
+        read_and_written = model._llama.n_tokens
+        stopped.set()
+        with pytest.raises(CallFailed, match="stopped while it answered"):
+            model.reply_unless(stopped, PROMPT)
+        assert model._llama.n_tokens <= read_and_written - whole.tokens_out + 1
+        assert model.reply(PROMPT).text == whole.text
 
 
 def test_a_worker_process_hands_the_log_probability_over():
@@ -112,10 +125,12 @@ def test_thoughts_are_no_answer():
         choice = {"message": {"content": text}, "finish_reason": "stop"}
         return {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 0}}
 
-    read = model._read(raw("<think>Hm.</think> 9 hours"), 1.0, _GreedyLogprobs())
+    read = model._read(
+        raw("<think>Hm.</think> 9 hours"), 1.0, _GreedyLogprobs(threading.Event(), 0)
+    )
     assert (read.text, read.logprob) == ("9 hours", None)
     with pytest.raises(CallFailed, match=r"cut while it thought.*Raise max_tokens") as caught:
-        model._read(raw("<think>Hm."), 1.0, _GreedyLogprobs())
+        model._read(raw("<think>Hm."), 1.0, _GreedyLogprobs(threading.Event(), 0))
     assert caught.value.answered
 
 

@@ -10,7 +10,7 @@ from ecollm_lab.models import CallFailed, EndpointClosed, ModelPool
 from ecollm_lab.records import LabError
 from ecollm_lab.serving.endpoints import Circuit, Endpoints, Interruptible, Queue
 from tests.support.endpoint import Endpoint
-from tests.support.serving import Cloud, catalog_of, model
+from tests.support.serving import Cloud, Stops, catalog_of, model
 
 
 class Silent:
@@ -118,6 +118,20 @@ def test_a_model_served_from_a_file_keeps_others_waiting_after_its_asker_is_gone
     assert endpoints.wait_s("big", time.monotonic()) > 1.0
     endpoints.close()
     assert big.broken_off == 0
+
+
+def test_an_edge_model_that_stops_frees_the_device_for_the_next_question():
+    catalog = catalog_of(model("slow", "edge"), model("quick", "edge"))
+    endpoints = Endpoints(catalog, {"slow": Stops("slow", delay_s=30.0), "quick": Stops("quick")})
+    given_up, stop = endpoints.begin("slow", "how heavy?", 30.0)
+    while not given_up.running():
+        time.sleep(0.001)
+    assert endpoints.wait_s("quick", time.monotonic()) > 20.0
+    stop()
+    assert endpoints.wait_s("quick", time.monotonic()) < 1.0
+    assert endpoints.begin("quick", "how heavy?", 0.1)[0].result(timeout=5).text == "90 grams"
+    assert given_up.exception(timeout=5).answered
+    endpoints.close()
 
 
 def test_of_many_questions_at_once_one_finds_out_whether_an_endpoint_is_back():

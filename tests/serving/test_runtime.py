@@ -8,7 +8,7 @@ import pytest
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving import Answer, Reason, Refused
 from ecollm_lab.serving.results import Ended
-from tests.support.serving import Cloud, Given, Scripted, catalog_of, model, runtime_of
+from tests.support.serving import Cloud, Given, Scripted, Stops, catalog_of, model, runtime_of
 
 EDGE, CLOUD = "none/none/none/small", "none/bm25-1/none/big"
 PATHS = {EDGE: (0.6, 1e-6, 0.1), CLOUD: (0.9, 1.4e-4, 0.3)}
@@ -118,6 +118,15 @@ def test_an_edge_answer_is_not_cut_for_another_model_that_would_wait_for_it(doma
     with runtime_of(domain, encoder, [slow, other], Given(paths)) as runtime:
         answer = runtime.answer(QUESTION, SLO(max_latency_s=1.2))  # time for the other till 0.65
     assert (answer.path_id, len(answer.attempts), other.calls) == (CLOUD, 1, 0)
+
+
+def test_an_edge_answer_that_can_be_stopped_is_cut_while_there_is_time_for_another(domain, encoder):
+    slow, other = Stops("big", delay_s=30.0), Stops("small")
+    paths = {EDGE: (0.6, 1e-6, 0.5), CLOUD: (0.9, 1e-6, 0.3)}
+    with runtime_of(domain, encoder, [slow, other], Given(paths)) as runtime:
+        answer = runtime.answer(QUESTION, SLO(max_latency_s=1.2))  # time for the other till 0.65
+    assert (answer.path_id, answer.kept) == (EDGE, True)
+    assert [one.ended for one in answer.attempts] == [Ended.CUT, Ended.ANSWERED]
 
 
 def test_while_another_question_finds_out_about_an_endpoint_the_next_path_answers(

@@ -47,6 +47,17 @@ class Scripted:
                 self._now -= 1
 
 
+class Stops(Scripted):
+    """The same on the edge, and it stops when its answer is not wanted any more."""
+
+    def reply_unless(self, stopped, prompt):
+        with self._lock:
+            self.calls += 1
+        if stopped.wait(self.delay_s):
+            raise CallFailed("stopped", answered=True)
+        return Reply(self.text, 100, 10, self.delay_s or 1e-3)
+
+
 class Cloud(Scripted):
     """The same in the cloud: many at once, and a call can be broken off."""
 

@@ -64,10 +64,21 @@ class EdgeModel:
 
     def reply(self, prompt: Prompt | str) -> Reply:
         """Answer greedily; the latency covers prompt and answer, not the wait for other callers."""
+        return self.reply_unless(threading.Event(), prompt)
+
+    def reply_unless(self, stopped: threading.Event, prompt: Prompt | str) -> Reply:
+        """Answer like `reply`, but end at the next token once `stopped` is set.
+
+        Raises
+        ------
+        CallFailed
+            If it was stopped. The prompt is always read to its end.
+
+        """
         from jinja2 import TemplateError
         from llama_cpp import LogitsProcessorList
 
-        greedy = _GreedyLogprobs()
+        greedy = _GreedyLogprobs(stopped, self._llama.token_eos())
         with self._lock:
             self._llama.reset()
             started = time.perf_counter()
@@ -84,6 +95,12 @@ class EdgeModel:
                     " less."
                 ) from error
             latency = time.perf_counter() - started
+        if stopped.is_set():
+            raise CallFailed(
+                f"Model {self.name!r} was stopped while it answered, because nobody waits for the"
+                " answer any more.",
+                answered=True,
+            )
         return self._read(cast("dict[str, Any]", raw), latency, greedy)
 
     def _read(self, raw: dict[str, Any], latency_s: float, greedy: _GreedyLogprobs) -> Reply:
@@ -117,15 +134,21 @@ class EdgeModel:
 
 
 class _GreedyLogprobs:
-    """A logits processor that changes nothing and notes the log-probability of the best token.
+    """A logits processor that notes the log-probability of the best token.
 
     It sees the logits of one position at a time, so llama.cpp need not keep those of the prompt.
+    It changes nothing, until `stopped` is set: then only the token that ends an answer is left.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: threading.Event, last_token: int) -> None:
+        self._stopped, self._last = stopped, last_token
         self._noted: list[float] = []
 
     def __call__(self, tokens: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        if self._stopped.is_set():
+            logits = np.full_like(logits, -np.inf)
+            logits[self._last] = 0.0
+            return logits
         best = logits.max()
         self._noted.append(-float(np.log(np.exp(logits - best).sum(dtype=np.float64))))
         return logits
