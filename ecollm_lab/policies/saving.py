@@ -233,9 +233,8 @@ def _put_together(
         left_out=left_out,
         allowed=arrays["allowed"],
         forecasts=forecasts,
-        terms=Terms(
-            **{k: v for k, v in header["terms"].items() if k != "margin"}
-        ),  # no longer used
+        # files of before hold a margin as well, which nothing reads any more
+        terms=Terms(**{key: one for key, one in header["terms"].items() if key != "margin"}),
         encoder=encoder,
         details=header["details"],
         **{word: header[word] for word in _WORDS},
