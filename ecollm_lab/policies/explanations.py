@@ -87,12 +87,12 @@ def explained(
     if slo.min_quality is not None and one["quality"] < slo.min_quality - 1e-9:
         bound += ("min_quality",)
     best = float(np.nanmax(paths["score"]))
+    good = best - rule.tolerance if slo.min_quality is None else min(best, slo.min_quality)
     reasons = [
         (
             "chosen"
             if i == chosen
-            else other_reasons.get(row["path_id"])
-            or _reason(row, float(one["quality"]), best - rule.tolerance, slo)
+            else other_reasons.get(row["path_id"]) or _reason(row, float(one["quality"]), good, slo)
         )
         for i, row in enumerate(paths.to_dict("records"))
     ]
@@ -131,4 +131,8 @@ def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) 
             if slo.prefer == "cost"
             else "good enough, but not the fastest"
         )
-    return f"expected quality {path['quality']:.3f}, the chosen path's {chosen_quality:.3f}"
+    dearer = path["quality"] > chosen_quality and slo.prefer != "quality"
+    return (
+        f"expected quality {path['quality']:.3f}, the chosen path's {chosen_quality:.3f}"
+        + f": not worth the {slo.prefer}" * dearer
+    )

@@ -17,12 +17,15 @@ TOLERANCE = 0.02  # of quality, given up on average for being cheaper or faster
 MOSTLY = 0.5  # a path that breaks a limit at least this probably is not considered
 UNLIKELY = 0.05  # of estimates: what is less probable than this counts as impossible
 PENALTIES = (0.5, 1e3)  # range of what a certain violation costs, in quality
-PRICE = 3.0  # right answers for one violation: to pay more, the target must be missed for sure,
+MOST_WORTH = (
+    3.0  # right answers for one violation: to pay more, the target must be missed for sure,
+)
 SURE = 1.645  # by so many standard errors, which chance exceeds in 5 %
 STEPS = 12  # of the bisection for the penalty
 _AT_ONCE = 2**13  # queries chosen for
-# widths tried, in expectations: these promise more than they keep
-WIDTHS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 0.36)
+# of the mean spend over paths, in quality; the highest is tried first
+PRICES = 2.0 ** np.arange(6, -15, -1)
+CAREFUL = 1.0  # standard errors by which a saving must keep what it may give up
 
 
 class TermsOptions(TypedDict, total=False):
@@ -43,8 +46,8 @@ class Terms:
         Target share in (0, 1) of choices that may break a limit. None: every path must keep the
         limits with its 95th percentiles.
     tolerance
-        How much quality prefer="cost" or "latency" may give up, on average over queries, for being
-        cheaper or faster.
+        How much quality prefer="cost" or "latency" may give up for being cheaper or faster, on
+        average over queries, against prefer="quality" and against the best single path.
     violation_cost
         What a broken limit is worth, in quality: the policy then weighs it against the quality
         gained, query by query, instead of meeting a rate. None: the rate decides.
@@ -124,6 +127,8 @@ class Lookback:
         (queries, columns).
     quality, broke
         What was delivered, and whether it broke a limit; same shape.
+    spend
+        What columns cost on average, or how long they take if that is preferred; shape (columns,).
 
     """
 
@@ -131,65 +136,95 @@ class Lookback:
     risk: np.ndarray
     quality: np.ndarray
     broke: np.ndarray
+    spend: np.ndarray
 
     def least_rate(self) -> float:
         """Return how often limits break where nothing but that decides."""
-        return float(self.broke[np.arange(len(self.risk)), self.risk.argmin(axis=1)].mean())
+        return self._rate(self.risk.argmin(axis=1))
 
-    def calibrated(self, slo: SLO, terms: Terms) -> tuple[float, float, float]:
-        """Return the penalty of a violation, the width of `first_good`, and the rate of violations.
+    def calibrated(self, slo: SLO, terms: Terms) -> tuple[float, np.ndarray, np.ndarray, float]:
+        """Return the penalty of a violation, and what `saving` returns under it.
 
         The penalty is what a violation is worth; or, within `PENALTIES`, the least for which the
-        choices break limits at no more than the target rate. Above `PRICE` it only rises while the
-        rate exceeds the target by more than `SURE` standard errors: where limits are broken by
-        chance on every path, quality would be paid for nothing.
-
-        The best of many expectations promises more than it keeps, so staying near it gives up
-        little and saves little. With prefer="cost" or "latency" and no `min_quality`, a path may
-        therefore be as far below the best expectation as costs the choices at most `tolerance` of
-        their actual quality, against always taking the best.
+        choices break limits at no more than the target rate. Above `MOST_WORTH` it only rises
+        while the rate exceeds the target by more than `SURE` standard errors: where limits are
+        broken by chance on every path, quality would be paid for nothing.
         """
-        rows = np.arange(len(self.expected))
-
-        def choices(penalty: float, width: float) -> np.ndarray:
-            def of(part: slice) -> np.ndarray:
-                return first_good(self.expected[part] - penalty * self.risk[part], slo, width)
-
-            return by_parts(len(rows), of)
-
-        def penalised(width: float) -> tuple[float, np.ndarray]:
-            if terms.violation_cost is not None:
-                return terms.violation_cost, choices(terms.violation_cost, width)
-            penalty = self._least_penalty(lambda penalty: choices(penalty, width), terms)
-            return penalty, choices(penalty, width)
-
-        width, (penalty, chosen) = 0.0, penalised(0.0)
-        if slo.prefer != "quality" and slo.min_quality is None:
-            least = self.quality[rows, chosen].mean() - terms.tolerance
-            for wider in WIDTHS:
-                candidate = penalised(wider)
-                if self.quality[rows, candidate[1]].mean() >= least:
-                    width, (penalty, chosen) = wider, candidate
-        return penalty, width, float(self.broke[rows, chosen].mean())
-
-    def _least_penalty(self, choices: Callable[[float], np.ndarray], terms: Terms) -> float:
-        """Return the least penalty within `PENALTIES` that keeps the rate; see `calibrated`."""
-        rows = np.arange(len(self.expected))
+        if terms.violation_cost is not None:
+            worth = terms.violation_cost
+            return worth, *self.saving(slo, terms.tolerance, worth)
         assert terms.violation_rate is not None
         target = terms.violation_rate
-        surely = target + SURE * (target * (1 - target) / len(rows)) ** 0.5
+        surely = target + SURE * (target * (1 - target) / len(self.risk)) ** 0.5
 
         def too_often(penalty: float) -> bool:
-            rate = self.broke[rows, choices(penalty)].mean()
-            return bool(rate > (target if penalty <= PRICE else surely))
+            rate = self._rate(self._choices(slo, penalty))
+            return rate > (target if penalty <= MOST_WORTH else surely)
 
         low, high = PENALTIES
         if not too_often(low):
-            return low
+            return low, *self.saving(slo, terms.tolerance, low, target)
         for _ in range(STEPS):
             middle = (low * high) ** 0.5
             low, high = (middle, high) if too_often(middle) else (low, middle)
-        return high
+        return high, *self.saving(slo, terms.tolerance, high, target)
+
+    def saving(
+        self, slo: SLO, tolerance: float, penalty: float = 0.0, target: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return how to choose so that what is preferred is saved.
+
+        A path's score is its expected quality less a price for what it spends. The best of many
+        expectations promises more than it keeps, so the price is the highest at which the choices
+        surely (by `CAREFUL` standard errors) lose at most `tolerance`, in quality − penalty ×
+        broken limits: against the choices without a price or, if it served better, the best single
+        path. If no price does, that is what is taken. Nothing is saved with prefer="quality"; with
+        `min_quality`, the threshold saves.
+
+        Parameters
+        ----------
+        slo, tolerance
+            What is preferred, and how much quality may be lost for it.
+        penalty, target
+            What a broken limit is worth, in quality, and how often limits may break.
+
+        Returns
+        -------
+        What each column spends, in quality, shape (columns,); the positions of the columns to
+        choose from; how often the choices break a limit.
+
+        """
+        free, every = np.zeros(len(self.spend)), np.arange(len(self.spend))
+        chosen, rows = self._choices(slo, penalty), np.arange(len(self.quality))
+        rate = self._rate(chosen)
+        if slo.prefer == "quality" or slo.min_quality is not None:
+            return free, every, rate
+        worth, most = self.quality - penalty * self.broke, max(rate, target) + 1e-12
+        kept, reference, spent = every, worth[rows, chosen], self.spend[chosen].mean()
+        singles = np.where(self.broke.mean(axis=0) <= most, worth.mean(axis=0), -np.inf)
+        if singles.max() >= reference.mean() - 1e-12:
+            kept = np.array([singles.argmax()])
+            reference, spent = worth[:, kept[0]], self.spend[kept[0]]
+            rate = float(self.broke[:, kept[0]].mean())
+        for price in PRICES[:, None] * self.spend / (self.spend.mean() or 1.0):
+            chosen = self._choices(slo, penalty, price)
+            gained = worth[rows, chosen] - reference
+            surely = gained.mean() - CAREFUL * gained.std() / len(rows) ** 0.5
+            cheaper = self.spend[chosen].mean() < spent
+            if cheaper and surely >= -tolerance and self._rate(chosen) <= most:
+                return price, every, self._rate(chosen)
+        return free, kept, rate
+
+    def _choices(self, slo: SLO, penalty: float, price: np.ndarray | float = 0.0) -> np.ndarray:
+        """Return the column chosen for each query, shape (queries,)."""
+
+        def of(part: slice) -> np.ndarray:
+            return first_good(self.expected[part] - penalty * self.risk[part] - price, slo, 0.0)
+
+        return by_parts(len(self.expected), of)
+
+    def _rate(self, chosen: np.ndarray) -> float:
+        return float(self.broke[np.arange(len(chosen)), chosen].mean())
 
 
 def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:

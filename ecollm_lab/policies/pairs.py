@@ -105,12 +105,6 @@ class PairPolicy(Policy):
         path_ids = np.where(unsure, second, firsts).astype(object)
         return Decision(path_ids, np.stack([firsts, np.where(unsure, second, None)], axis=1))
 
-    def select(
-        self, queries: Asked, slo: SLO, *, infeasible: Infeasible = "raise", ask: Ask | None = None
-    ) -> np.ndarray:
-        """Choose the path that answers each query, shape (queries,); see `decide`."""
-        return self.decide(queries, slo, ask=ask, infeasible=infeasible).path_ids
-
     def _positions(self, embeddings: np.ndarray, rule: Rule, slo: SLO) -> np.ndarray:
         del slo
         if self.gate is not None or len(rule.columns) == 1:  # it starts with the first
@@ -118,7 +112,8 @@ class PairPolicy(Policy):
         scores = rule.scores(embeddings)
         return (scores[:, 0] - scores[:, 1] < rule.threshold).astype(int)
 
-    def _other_reasons(self, rule: Rule) -> dict[str, str]:
+    def _other_reasons(self, rule: Rule, slo: SLO) -> dict[str, str]:
+        del slo
         first, second = self.path_ids[rule.columns[[0, -1]]]
         aside = self.allowed & (rule.violation_share < MOSTLY)
         reasons = dict.fromkeys(

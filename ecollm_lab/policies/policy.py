@@ -13,7 +13,7 @@ from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.policies.choosing import Decision
 from ecollm_lab.policies.explanations import Explanation, explained
 from ecollm_lab.policies.gates import Ask
-from ecollm_lab.policies.limits import by_parts, first_good
+from ecollm_lab.policies.limits import MOSTLY, by_parts, first_good
 from ecollm_lab.policies.rules import Rule, RuleMaker
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
 
@@ -67,8 +67,10 @@ class Policy(RuleMaker):
         """Return expected quality, shape (queries, paths)."""
         return self.predictor.predict(embeddings)
 
-    def select(self, queries: Asked, slo: SLO, *, infeasible: Infeasible = "raise") -> np.ndarray:
-        """Choose a path id for each query, shape (queries,).
+    def select(
+        self, queries: Asked, slo: SLO, *, infeasible: Infeasible = "raise", ask: Ask | None = None
+    ) -> np.ndarray:
+        """Choose the path that answers each query, shape (queries,).
 
         Parameters
         ----------
@@ -77,13 +79,15 @@ class Policy(RuleMaker):
         slo
             Limits and preference. With prefer="quality" the best expected quality wins; with "cost"
             or "latency" the cheapest or fastest path whose expected quality is at least
-            `slo.min_quality` or, without one, so near the best that the choices give up at most
-            `tolerance` (0.02) on average; if none reaches `min_quality`, the best. What breaks
-            limits counts less: see `rule`.
+            `slo.min_quality` or, if none is, the best. Without `min_quality`, as much is saved as
+            surely gives up at most `tolerance` (0.02) on average, against prefer="quality" or, if
+            that served better, the best single path. What breaks limits counts less: see `rule`.
         infeasible
             What to do if no choice keeps the limits often enough: raise, or take the
             least-violating path and warn: the one that breaks them least often, of equals the one
             least far beyond them.
+        ask
+            See `decide`.
 
         Raises
         ------
@@ -93,9 +97,7 @@ class Policy(RuleMaker):
             If there is no query, or `slo` is not an SLO.
 
         """
-        embeddings = self.embed(queries)
-        rule = self._feasible_rule(slo, infeasible)
-        return self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
+        return self.decide(queries, slo, ask=ask, infeasible=infeasible).path_ids
 
     def decide(
         self, queries: Asked, slo: SLO, *, ask: Ask | None = None, infeasible: Infeasible = "raise"
@@ -105,7 +107,9 @@ class Policy(RuleMaker):
         Only a cascade looks at answers with `ask`.
         """
         del ask
-        path_ids = self.select(queries, slo, infeasible=infeasible)
+        embeddings = self.embed(queries)
+        rule = self._feasible_rule(slo, infeasible)
+        path_ids = self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
         return Decision(path_ids, path_ids[:, None])
 
     def _feasible_rule(self, slo: SLO, infeasible: Infeasible) -> Rule:
@@ -115,7 +119,7 @@ class Policy(RuleMaker):
             if infeasible == "raise":
                 raise InfeasibleSLO(self._why_infeasible(slo))
             warnings.warn(
-                f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=3
+                f"{self._why_infeasible(slo)} Taking the least-violating path.", stacklevel=4
             )
         return rule
 
@@ -217,11 +221,15 @@ class Policy(RuleMaker):
             slo,
             rule,
             quality_sd=float(np.nanstd(error)) if np.isfinite(error).any() else float("nan"),
-            other_reasons=self._other_reasons(rule),
+            other_reasons=self._other_reasons(rule, slo),
         )
 
-    def _other_reasons(self, rule: Rule) -> dict[str, str]:
+    def _other_reasons(self, rule: Rule, slo: SLO) -> dict[str, str]:
         """Return why paths are not chosen, where neither limits nor expected quality decide."""
+        alone = slo.prefer != "quality" and rule.feasible and len(rule.columns) == 1
+        if self.order == "quality" and alone:
+            aside = self.path_ids[self.allowed & (rule.violation_share < MOSTLY)]
+            return dict.fromkeys(aside, "no choice among paths surely saves without losing quality")
         reason = {
             "quality": "",
             "cost_usd": "not the cheapest",

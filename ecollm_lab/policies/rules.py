@@ -40,7 +40,7 @@ class Rule:
         Share of training queries whose choice, made without knowing them, broke a limit; NaN where
         outcomes were estimated.
     tolerance
-        With prefer="cost" or "latency": how far below the best score a path may be.
+        Where outcomes were estimated: how far below the best score a preferred path may be.
     feasible
         Whether the target is met; if not, this is the least-violating path.
     threshold
@@ -167,26 +167,37 @@ class RuleMaker:
             columns = self._ordered((likely < MOSTLY) & self.allowed, slo)
             if not len(columns):
                 continue
-            quality, unseen = self.training.quality, np.isnan(self.training.quality)
-            if unseen.any():
-                quality = np.where(unseen, self.left_out, quality)
-            else:
-                broke = broke > 0  # 0 or 1, as truths, which take an eighth of the memory
-            tables = (self.left_out, risk, quality, broke)
-            past = Lookback(*(table[:, columns] for table in tables))
-            penalty, width, rate = past.calibrated(slo, self.terms)
+            past = self._lookback(slo, columns, risk, broke)
+            penalty, price, kept, rate = past.calibrated(slo, self.terms)
             least = float(share[columns].min()) if risk is by_path else past.least_rate()
             if self.terms.violation_cost is None and min(rate, least) > target:
                 continue
-            more: dict[str, Any] = {"violation_rate": rate, "tolerance": width}
+            columns, price = columns[kept], price[kept]
             if risk is by_path:
-                return self._rule(columns, share, penalty * share[columns], **more)
+                less = penalty * share[columns] + price
+                return self._rule(columns, share, less, violation_rate=rate)
             excess = tuple(
                 self.forecasts[limit.column].restricted(columns, limit.value)
                 for limit in slo.limits
             )
-            return self._rule(columns, share, excess=excess, penalty=penalty, **more)
+            more: dict[str, Any] = {"excess": excess, "penalty": penalty}
+            return self._rule(columns, share, price, violation_rate=rate, **more)
         return self._refused(share, slo)
+
+    def _lookback(
+        self, slo: SLO, columns: np.ndarray, risk: np.ndarray, broke: np.ndarray
+    ) -> Lookback:
+        """Return the training queries on some paths; what was not seen is as expected."""
+        quality, unseen = self.training.quality, np.isnan(self.training.quality)
+        if unseen.any():
+            quality = np.where(unseen, self.left_out, quality)
+        else:
+            broke = broke > 0  # 0 or 1, as truths, which take an eighth of the memory
+        expected, risk, quality, broke = (
+            table[:, columns] for table in (self.left_out, risk, quality, broke)
+        )
+        spend = self.training.latency if slo.prefer == "latency" else self.training.cost
+        return Lookback(expected, risk, quality, broke, spend.mean[columns])
 
     def _risk(self, slo: SLO, by_path: np.ndarray) -> np.ndarray:
         """Return the probability that limits break, training queries × paths."""
@@ -200,8 +211,13 @@ class RuleMaker:
         columns = self._ordered((keeps >= least) & self.allowed, slo)
         if not len(columns):
             return self._refused(1 - keeps, slo)
-        tolerance = self.terms.tolerance
-        return self._rule(columns, 1 - keeps, scale=keeps[columns], tolerance=tolerance)
+        if self.training.estimated or self.order != "quality":
+            more = {"scale": keeps[columns], "tolerance": self.terms.tolerance}
+            return self._rule(columns, 1 - keeps, **more)
+        never = np.broadcast_to(0.0, self.left_out.shape)
+        past = self._lookback(slo, columns, never, never)
+        price, kept, _ = past.saving(slo, self.terms.tolerance)
+        return self._rule(columns[kept], 1 - keeps, price[kept])
 
     def _refused(self, share: np.ndarray, slo: SLO) -> Rule:
         """Return the rule that takes the least-violating path."""

@@ -78,7 +78,8 @@ def compute_claims(
 
     - `kind_…`, `cluster_…`: the best path for each kind of query, and for each cluster of texts,
       cross-validated. `…_quality`; `…_cost_share` and `…_latency_share` of the best cloud path, for
-      the cheapest and the fastest path within `policies.limits.TOLERANCE` of the best quality.
+      the cheapest and the fastest path of a kind within `policies.limits.TOLERANCE` of the best
+      quality, and for clusters, where cost or latency is preferred as by every policy.
     - `router_quality`: the router that proves best on these queries, of `ROUTERS`, cross-validated.
       Where paths combine pipelines with models, routers choose a model for the pipeline of the best
       path; both choices are made in hindsight, in their favour.
