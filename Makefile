@@ -7,7 +7,8 @@ export TOKENIZERS_PARALLELISM := false
 
 .PHONY: reproduce record claims test check lab bench sweep notebooks pictures texts
 
-reproduce: .venv/study  ## the study: live check, clusters, fronts, policies, replay; git ignores what it writes
+reproduce: .venv/study  ## fetch the models and run the study: live check, clusters, fronts, policies, replay
+	$(BIN)/ecollm-lab models fetch || echo "The study goes on without the models, and measures nothing anew."
 	$(BIN)/ecollm-lab study --figures figures
 
 record: .venv/dev reproduce  ## renew what is committed of the study: its summary, the tables of the docs, the pictures
@@ -20,7 +21,8 @@ claims: .venv/dev  ## renew the figures of the testbed and the paper's claims, a
 	$(BIN)/python -m benchmarks.claims --json build/benchmarks/claims.json --parquet data/benchmarks/claims.parquet
 	$(BIN)/python -m benchmarks.tables
 
-test: .venv/dev texts  ## every test, notebooks included
+test: .venv/dev texts  ## every test, notebooks included, which ask the models
+	$(BIN)/ecollm-lab models fetch
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 	$(BIN)/pytest -o addopts= --numprocesses 2 --nbmake --nbmake-timeout=300 notebooks
 

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.claims --json OUT.json [--parquet FILE] [--quick] [--traces NAME,NAME]`
 
-Measured: the third edition of the domains, `data/next/traces/<domain>.parquet`, as many of their
-queries as there are; a domain without a trace is left out. Recorded: homeassistant and bfcl, where
+Measured: the lab's domains, `data/traces/<domain>.parquet`, as many of their queries as there are.
+A domain without a trace is left out. Recorded: homeassistant and bfcl, where
 they are at hand. What the rows mean stands in `ecollm_lab.study.compute_claims`; what a trace does
 not record has no row. `--parquet` keeps the rows of other traces.
 """
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.routing import load_recorded
-from benchmarks.spaces import NEXT, RECORDED, digest, next_file, next_trace, recorded, renewed
+from benchmarks.spaces import RECORDED, digest, domain_trace, recorded, renewed, trace_file
 from ecollm_lab.domains import load_domain
 from ecollm_lab.files import write
 from ecollm_lab.study import DOMAINS, complete, compute_claims
@@ -69,18 +69,16 @@ DIFFERENCES = ("cloud_over_edge", "oracle_over_best_path")
 
 def available() -> list[str]:
     """Return the names of the traces that are at hand."""
-    return [name for name in DOMAINS if next_file(name).exists()] + [
-        name for name in SYSTEMS if (RECORDED / f"{name}.parquet").exists()
-    ]
+    return [name for name in (*DOMAINS, *SYSTEMS) if trace_file(name).exists()]
 
 
 def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
     """Return the claims of one trace, with what it covers and what it lacks."""
     if name in SYSTEMS:
-        trace, covers, file = load_recorded(name), None, RECORDED / f"{name}.parquet"
+        trace, covers = load_recorded(name), None
     else:
-        domain, file = load_domain(NEXT / name), next_file(name)
-        found = next_trace(domain)
+        domain = load_domain(name)
+        found = domain_trace(domain)
         assert found is not None
         trace, covers = found, len(domain.queries)
     whole = complete(trace)
@@ -88,7 +86,7 @@ def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
     frame = compute_claims(part, folds=2 if quick else 5, n_resamples=200 if quick else 1000)
     return frame.assign(
         trace=name,
-        edition=digest(file),
+        edition=digest(trace_file(name)),
         source=trace.provenance["source"],
         n_queries=len(part.query_ids),
         n_paths=len(part.path_ids),
@@ -220,7 +218,7 @@ def main() -> None:
     parser.add_argument("--traces", help="names separated by commas; default: all at hand")
     args = parser.parse_args()
     if not (names := args.traces.split(",") if args.traces else available()):
-        raise SystemExit(f"No trace is at hand, in {next_file('NAME')} or {RECORDED}.")
+        raise SystemExit(f"No trace is at hand, in {trace_file(DOMAINS[0]).parent} or {RECORDED}.")
     parts = []
     for name in names:
         started = time.perf_counter()

@@ -27,14 +27,16 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.routing import Fold, available, encoder, folds
+from benchmarks.spaces import POCKET
 from ecollm_lab.files import write
 from ecollm_lab.policies import Policy, fit_policy
 from ecollm_lab.records import SLO
 from ecollm_lab.serving import Drift, drift_summary, replay_drift
+from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import model_of
 
-TRACES = ("smart_home", "automotive", "homeassistant", "bfcl")
+TRACES = (*DOMAINS, *POCKET, "homeassistant", "bfcl")
 ADDED_S, PRICE_FACTOR = 2.0, 10.0
 DECIDERS = ("adaptive", "frozen", "oracle")
 

@@ -210,7 +210,7 @@ def _run(options: argparse.Namespace) -> list[dict[str, Any]]:
     baselines: tuple[str, ...] = BASELINES
     if options.quick:
         traces, seeds, shares, baselines = (
-            ["smart_home", "synthetic_300"],
+            ["pocket_smart_home", "synthetic_300"],
             2,
             (0.01, 0.05),
             ("uniform", "path_first", "racing", "tpe_20"),

@@ -7,24 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces import (
-    SIZES,
-    recorded,
-)
+from benchmarks.spaces import POCKET, SIZES, recorded
 
-DOMAINS, SYNTHETIC, HOME = ("smart_home", "automotive"), tuple(SIZES), ("homeassistant",)
+LARGE, SYNTHETIC, HOME = POCKET, tuple(SIZES), ("homeassistant",)
 
 
 AIMS = (  # traces, budget share, metric, at_least or at_most, bound: medians over seeds of ours
-    (DOMAINS, 0.05, "hypervolume_ratio", "at_least", 0.97),
-    (DOMAINS, 0.05, "slo_loss", "at_most", 0.03),
-    (DOMAINS, 0.05, "heldout_kept", "at_least", 0.97),
-    (DOMAINS, 0.01, "hypervolume_ratio", "at_least", 0.94),
-    (DOMAINS, 0.01, "slo_loss", "at_most", 0.08),
-    (DOMAINS, 0.01, "heldout_kept", "at_least", 0.90),
-    (DOMAINS, 0.05, "optimism", "at_most", 0.02),
-    (DOMAINS, 0.05, "coverage", "at_least", 0.85),
-    (DOMAINS, 0.05, "coverage", "at_most", 0.95),
+    (LARGE, 0.05, "hypervolume_ratio", "at_least", 0.97),
+    (LARGE, 0.05, "slo_loss", "at_most", 0.03),
+    (LARGE, 0.05, "heldout_kept", "at_least", 0.97),
+    (LARGE, 0.01, "hypervolume_ratio", "at_least", 0.94),
+    (LARGE, 0.01, "slo_loss", "at_most", 0.08),
+    (LARGE, 0.01, "heldout_kept", "at_least", 0.90),
+    (LARGE, 0.05, "optimism", "at_most", 0.02),
+    (LARGE, 0.05, "coverage", "at_least", 0.85),
+    (LARGE, 0.05, "coverage", "at_most", 0.95),
     (SYNTHETIC, 0.05, "hypervolume_ratio", "at_least", 0.98),
     (SYNTHETIC, 0.05, "slo_loss", "at_most", 0.025),
     (HOME, 0.05, "hypervolume_ratio", "at_least", 0.96),
@@ -34,7 +31,7 @@ AIMS = (  # traces, budget share, metric, at_least or at_most, bound: medians ov
 )
 
 
-CALLS_RATIO = {"smart_home": 4.0, "automotive": 4.0, "homeassistant": 2.0}
+CALLS_RATIO = {**dict.fromkeys(POCKET, 4.0), "homeassistant": 2.0}
 
 
 DIRECTIONS = {"hypervolume_ratio": 1, "slo_loss": -1, "heldout_kept": 1}
@@ -247,7 +244,7 @@ def timing(frame: pd.DataFrame) -> list[dict[str, Any]]:
     for trace, part in ours.groupby("trace"):
         share = float((part["deciding_s"] / part["outcomes_s"]).median())
         record = {"metric": "deciding_share_of_sweep_time", "trace": trace, "value": share}
-        out.append(record | ({"at_most": 0.05} if trace in ("smart_home", "automotive") else {}))
+        out.append(record | ({"at_most": 0.05} if trace in POCKET else {}))
         out.append(
             {
                 "metric": "deciding_s_per_batch",

@@ -35,7 +35,7 @@ from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 from scripts.browser import SeenExplorer, chromium_page, find_chromium
 
-TRACE = Path("data/traces/smart_home.parquet")
+TRACE = Path("data/benchmarks/pocket_smart_home.parquet")
 Record = dict[str, Any]
 
 

@@ -1,10 +1,10 @@
 """Draw answers of the measured traces for a person to judge, and write the judgements down.
 
     python -m benchmarks.judging draw [--n 300] [--seed 0]
-    python -m benchmarks.judging show data/next/smart_home/labels.jsonl
-    python -m benchmarks.judging set data/next/smart_home/labels.jsonl 1 1 0 0.5
+    python -m benchmarks.judging show data/smart_home/labels.jsonl
+    python -m benchmarks.judging set data/smart_home/labels.jsonl 1 1 0 0.5
 
-`draw` writes data/next/<domain>/labels.jsonl with all labels open, for each domain that has a
+`draw` writes data/<domain>/labels.jsonl with all labels open, for each domain that has a
 trace; `show` prints the open ones with their numbers; `set` fills the first open ones in this
 order.
 
@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces import NEXT, next_trace
+from benchmarks.spaces import domain_trace
 from ecollm_lab import files
 from ecollm_lab.domains import Domain, grade, load_domain
 from ecollm_lab.domains.grader_agreement import compute_agreement, disagreements, read_labels
-from ecollm_lab.records import LabError
+from ecollm_lab.records import DATA, LabError
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import model_of
@@ -187,9 +187,9 @@ def main() -> None:
         print(f"{sum(row['label'] is None for row in rows)} of {len(rows)} labels are open.")
         return
     for name in DOMAINS:
-        file = NEXT / name / "labels.jsonl"
+        file = DATA / name / "labels.jsonl"
         domain = load_domain(file.parent)
-        if (trace := next_trace(domain)) is None:
+        if (trace := domain_trace(domain)) is None:
             print(f"{name} is not measured yet: nothing to judge.")
             continue
         if file.exists() and any(row["label"] is not None for row in read(file)):

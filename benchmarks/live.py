@@ -2,11 +2,11 @@
 
 `python -m benchmarks.live --json OUT.json [--catalog FILE] [--domain NAME] [--questions N]`
 
-A policy is fitted to the training split of what is measured of a domain's third edition. A Runtime
-then answers held-out questions with the real models of a catalog, one after another, under a tight,
-a middle and a loose limit on latency, which the training split sets. OUT.json is renewed after each
-limit, and so are OUT.parquet with all answers and a figure of predicted against actual quality and
-latency. `--quick` asks three questions.
+A policy is fitted to the training split of what is measured of a domain. A Runtime then answers
+held-out questions with the real models of a catalog, one after another, under a tight, a middle and
+a loose limit on latency, which the training split sets. OUT.json is renewed after each limit, and
+so are OUT.parquet with all answers and a figure of predicted against actual quality and latency.
+`--quick` asks three questions.
 
 - `kept_share`: the share of questions whose limit was kept, of those that a path was tried for: an
   answer that comes late, or is cut at its limit, breaks it. Its bound is 0.95 less the margin by
@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces import NEXT, made_now, next_trace
+from benchmarks.spaces import domain_trace, made_now
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.figures.pages import write_figure
 from ecollm_lab.figures.policies import plot_predictions
@@ -163,10 +163,10 @@ class Part:
 
 def run(catalog_file: Path, name: str, n: int) -> Iterator[Part]:
     """Answer n held-out questions under each limit; yield what there is after each."""
-    domain = load_domain(NEXT / name)
-    trace = next_trace(domain)
+    domain = load_domain(name)
+    trace = domain_trace(domain)
     if trace is None:
-        raise LabError(f"Nothing is measured of {NEXT / name} yet; {NEXT}/README.md says how.")
+        raise LabError(f"Nothing is measured of {name} yet; data/traces/README.md says how.")
     train, heldout = trace.split("train"), trace.split("heldout")
     questions, slos = heldout_questions(domain, trace, n), limits(train)
     cloud, encoder, parts = cloud_outcomes(train, heldout), default_encoder(), []
@@ -223,7 +223,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--catalog", type=Path, default=Path("data/models_real.toml"))
+    parser.add_argument("--catalog", type=Path, default=Path("data/models.toml"))
     parser.add_argument("--domain", default="smart_home")
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--figure", type=Path, default=FIGURE)

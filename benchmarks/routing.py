@@ -27,9 +27,7 @@ import pandas as pd
 
 from benchmarks.list_prices import priced
 from benchmarks.routing_scores import METRICS, markdown, records
-from benchmarks.spaces import MEASURED, RECORDED, renewed
-from ecollm_lab.domains import load_domain
-from ecollm_lab.domains.clusters import products
+from benchmarks.spaces import POCKET, RECORDED, renewed, trace_file
 from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
@@ -37,10 +35,10 @@ from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.policies.replays import outcomes_of, recorded_answers
 from ecollm_lab.policies.training import related
 from ecollm_lab.records import SLO, InfeasibleSLO
+from ecollm_lab.study import DOMAINS, complete
 from ecollm_lab.traces import Trace, import_outcomes
 from ecollm_lab.traces.path_ids import have_pipelines
 
-DOMAINS = ("smart_home", "automotive")
 LONG: dict[str, dict[str, Any]] = {
     "homeassistant": {
         "columns": {"query_id": "query_unit", "cost_usd": "cost_usd_est", "kind": "category"},
@@ -80,9 +78,7 @@ class Fold:
 
 def available() -> list[str]:
     """Return the names of the traces that can be loaded here."""
-    return [n for n in DOMAINS if (MEASURED / f"{n}.parquet").exists()] + [
-        n for n in LONG if (RECORDED / f"{n}.parquet").exists()
-    ]
+    return [name for name in (*DOMAINS, *POCKET, *LONG) if trace_file(name).exists()]
 
 
 @cache
@@ -93,7 +89,8 @@ def encoder() -> CachedEncoder:
 
 def folds(name: str, seed: int, *, quick: bool = False) -> Iterator[Fold]:
     """Yield the folds of a trace; queries of one text are always on one side."""
-    trace = _measured(name) if name in DOMAINS else load_recorded(name, 120 if quick else SAMPLE)
+    measured = name in (*DOMAINS, *POCKET)
+    trace = _measured(name) if measured else load_recorded(name, 120 if quick else SAMPLE)
     if set(trace.queries["split"]) == {"train", "heldout"}:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
@@ -105,13 +102,8 @@ def folds(name: str, seed: int, *, quick: bool = False) -> Iterator[Fold]:
 
 @cache
 def _measured(name: str) -> Trace:
-    """Return a domain's trace, with the product that each query asks about."""
-    trace, domain = Trace.load(MEASURED / f"{name}.parquet"), load_domain(MEASURED.parent / name)
-    if "product" in trace.queries or trace.provenance.get("domain_digest") != domain.digest:
-        return trace
-    product = dict(zip((q.id for q in domain.queries), products(domain), strict=True))
-    queries = trace.queries.assign(product=trace.queries["query_id"].map(product))
-    return Trace(trace.outcomes, queries, trace.provenance)
+    """Return the queries of a measured trace with a grade on every path."""
+    return complete(Trace.load(trace_file(name)))
 
 
 @cache

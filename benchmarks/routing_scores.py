@@ -23,7 +23,7 @@ from ecollm_lab.traces import intervals
 
 METRICS = ("quality", "cost_usd", "latency_s")
 N_RESAMPLES = 2000
-DOMAINS, COMPARED = ("smart_home", "automotive"), ("best_single", "gpt-4.1", "best_router")
+COMPARED = ("best_single", "gpt-4.1", "best_router")
 # at most this share of the choices on limited SLOs may be in violation; 11.2 % before on smart_home
 MOST_BROKEN = {"smart_home": 0.06}
 # quality gained and share of money or time spent, at least and at most

@@ -26,14 +26,14 @@ from ecollm_lab.policies import fit_policy
 from ecollm_lab.traces import Trace
 from tests.support.rig import cloud
 
-HOSTED, EDGE = ("ok:500", "ok:500~other"), "pocket-s-f16"
+HOSTED, EDGE = ("ok:500", "ok:500~other"), "pocket-s"
 PATH = "none/none/none/plain/"
 CLIENTS = 50
 
 
 def catalog_of(base_url: str) -> Catalog:
     """Return a catalog of the scripted endpoints and one real edge model."""
-    edge = load_catalog("data/models.toml")[EDGE]
+    edge = load_catalog("tests/data/models.toml")[EDGE]
     hosted = [cloud(name, base_url, max_in_flight=256, timeout_s=60.0) for name in HOSTED]
     models = {model.name: model for model in (*hosted, edge)}
     return Catalog(models, 0.0159, "2026-01-01", "scripted", "serve")

@@ -16,6 +16,7 @@ import pandas as pd
 from ecollm_lab.domains import Domain
 from ecollm_lab.models import default_encoder
 from ecollm_lab.records import LabError
+from ecollm_lab.study import DOMAINS, complete
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
 
@@ -23,7 +24,9 @@ MEASURED, RECORDED = (
     Path("data/traces"),
     Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces")),
 )
-NEXT = Path("data/next")  # the third edition of the domains, and what is measured of it
+# Large spaces with the whole truth, measured with very small models that this project trained: the
+# tag pocket-testbed has them and their domains.
+POCKET = ("pocket_smart_home", "pocket_automotive")
 SIZES = {"synthetic_300": (3, 4, 5, 5), "synthetic_2000": (4, 10, 5, 10)}
 N_QUERIES, N_HELDOUT = 400, 200  # synthetic and hotpotqa_rag
 
@@ -65,15 +68,15 @@ class Space:
 
 def available() -> list[str]:
     """Return the names of the spaces that can be loaded here."""
-    names = [
-        name for name in ("smart_home", "automotive") if (MEASURED / f"{name}.parquet").exists()
-    ]
-    names += [
-        name
-        for name in ("homeassistant", "hotpotqa_rag", "bfcl", "llmrouter_9models")
-        if (RECORDED / f"{name}.parquet").exists()
-    ]
-    return names + list(SIZES)
+    names = (*DOMAINS, *POCKET, "homeassistant", "hotpotqa_rag", "bfcl", "llmrouter_9models")
+    return [name for name in names if trace_file(name).exists()] + list(SIZES)
+
+
+def trace_file(name: str) -> Path:
+    """Return where a trace lies if it is at hand: of a domain, of pocket models, or recorded."""
+    if name in POCKET:
+        return Path("data/benchmarks") / f"{name}.parquet"
+    return (MEASURED if name in DOMAINS else RECORDED) / f"{name}.parquet"
 
 
 def renewed(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
@@ -110,8 +113,7 @@ def edition(name: str) -> str:
 
     Records of another edition are not of this trace.
     """
-    file = (MEASURED if name in ("smart_home", "automotive") else RECORDED) / f"{name}.parquet"
-    return "" if name in SIZES else digest(file)
+    return "" if name in SIZES else digest(trace_file(name))
 
 
 def digest(file: Path) -> str:
@@ -119,13 +121,8 @@ def digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
-def next_file(name: str) -> Path:
-    """Return where the trace of the third edition of a domain is kept once there is one."""
-    return NEXT / "traces" / f"{name}.parquet"
-
-
-def next_trace(domain: Domain) -> Trace | None:
-    """Return the trace of the third edition of a domain, None while there is none.
+def domain_trace(domain: Domain) -> Trace | None:
+    """Return the trace of one of the lab's domains, None where there is none.
 
     Raises
     ------
@@ -133,14 +130,14 @@ def next_trace(domain: Domain) -> Trace | None:
         If it was measured on another edition of the domain.
 
     """
-    file = next_file(domain.name)
+    file = trace_file(domain.name)
     if not file.exists():
         return None
     trace = Trace.load(file)
     if trace.provenance.get("domain_digest") != domain.digest:
         raise LabError(
-            f"{file} was measured on another edition of {NEXT / domain.name}; measure it again with"
-            f" the commands in {NEXT}/README.md."
+            f"{file} was measured on another edition of the domain {domain.name}; measure it again"
+            f" with the commands in {MEASURED}/README.md."
         )
     return trace
 
@@ -152,14 +149,14 @@ def load(name: str, seed: int) -> Space:
     """
     if name in SIZES:
         return synthetic(name, seed).permuted(seed)
-    if name in ("smart_home", "automotive"):
+    if name in (*DOMAINS, *POCKET):
         return _measured(name).permuted(seed)
     return _recorded(name, seed).permuted(seed)
 
 
 @cache
 def _measured(name: str) -> Space:
-    trace = Trace.load(MEASURED / f"{name}.parquet")
+    trace = complete(Trace.load(trace_file(name)))
     train, heldout = trace.split("train"), trace.split("heldout")
     seen, unseen = (
         default_encoder().encode(part.queries["text"].tolist()) for part in (train, heldout)
@@ -174,7 +171,7 @@ def _tables(trace: Trace) -> np.ndarray:
 @cache
 def _recorded_frame(name: str) -> tuple[np.ndarray, list[str], list[str], np.ndarray]:
     """Return tables (3, queries, paths) with all qualities, path ids, texts, embeddings."""
-    frame = pd.read_parquet(RECORDED / f"{name}.parquet")
+    frame = pd.read_parquet(trace_file(name))
     if name == "homeassistant":
         # Repeats of a unit are averaged; paths without latency or run on few units are left out.
         short = ["qwen3-4b", "qwen3-4b-instruct-2507-iq4-nl"]

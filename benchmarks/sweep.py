@@ -46,7 +46,7 @@ IN_FLIGHT, DELAY_S = 16, 0.2
 
 def overhead(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
     """Compare sweeps of a bare path on two edge models with a loop of calls on the same prompts."""
-    catalog, records = load_catalog("data/models.toml"), []
+    catalog, records = load_catalog("tests/data/models.toml"), []
     encoder = default_encoder()
     with ModelPool(catalog) as models:
         pipeline = Pipeline(domain, catalog, encoder, models)
@@ -200,8 +200,8 @@ def writes(place: Path, quick: bool) -> list[dict[str, Any]]:
 
 
 def reuse(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
-    """Sweep the whole space of the pocket testbed on a few queries and count what sharing saved."""
-    catalog = load_catalog("data/models.toml")
+    """Sweep a whole space of paths on a few queries and count what sharing saved."""
+    catalog = load_catalog("tests/data/models.toml")
     space = PathSpace.of(catalog)
     some = domain.queries[:: len(domain.queries) // (2 if quick else 8)][: 2 if quick else 8]
     with Store(place / "reuse.sqlite") as store, ModelPool(catalog) as models:
@@ -226,7 +226,7 @@ def reuse(place: Path, domain: Domain, quick: bool) -> list[dict[str, Any]]:
 
 def isolation(domain: Domain, quick: bool) -> list[dict[str, Any]]:
     """Compare a call's round trip with and without a process of its own."""
-    catalog, n = load_catalog("data/models.toml"), 60 if quick else 300
+    catalog, n = load_catalog("tests/data/models.toml"), 60 if quick else 300
     prompts = [f"Question: {query.text}" for query in domain.queries[:n]]
     medians = []
     for isolate in (False, True):

@@ -26,6 +26,7 @@ from benchmarks import (
     serve,
     testbed_tables,
 )
+from benchmarks.spaces import POCKET
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
 
@@ -122,7 +123,7 @@ def records(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], 
 
 def kept(frame: pd.DataFrame) -> str:
     """Return what a policy keeps of its held-out quality on the lab's own domains."""
-    return emulator_summary.kept(frame[frame["trace"].isin(DOMAINS)])
+    return emulator_summary.kept(frame[frame["trace"].isin([*DOMAINS, *POCKET])])
 
 
 def listed(name: str, markdown: Callable[[list[Record]], str]) -> Callable[[], str]:

@@ -1,4 +1,4 @@
-"""What the third edition of the domains is worth: its text, its grading, and what was measured.
+"""What the domains are worth: its text, its grading, and what was measured.
 
 `python -m benchmarks.testbed --json OUT.json [--quick] [--again N]`
 
@@ -6,18 +6,18 @@ Quality is the share of a query's facts that an answer states, mean over queries
 the lab. A figure has an aim where one was set; it is reported whether it meets it or not.
 
 - `passages`, `queries`, `kinds`, `heldout_share`, `unique_5gram_share` (share of the word 5-grams
-  of the passages that occur once): the text, `data/next/<domain>`.
+  of the passages that occur once): the text, `data/<domain>`.
 - `wide_paths`: paths that the catalog of real models and all components make.
 - `queries_measured`, `paths`: how many of the domain's queries the trace covers, each on all its
-  paths, `data/next/traces/<domain>.parquet`. What was not measured has no further records.
+  paths, `data/traces/<domain>.parquet`. What was not measured has no further records.
 - `cloud_over_edge`, `kinds_on_the_edge`, `oracle_over_best_path`, `oracle_cost_share`,
   `oracle_latency_share`: see `ecollm_lab.study.compute_hindsight`.
-- `grading_agreement_rate`: share of judged answers (`data/next/<domain>/labels.jsonl`, drawn by
+- `grading_agreement_rate`: share of judged answers (`data/<domain>/labels.jsonl`, drawn by
   `benchmarks.judging`) that grader and judge both call right or both call wrong; `disagreements`
   lists the others, and those that are apart by more than 1/4.
 - `same_answer_share`, `latency_rank_correlation` (Spearman's, of the paths' mean latency): outcomes
   of the trace that were measured again. `--again N` measures N of them, with real models, and
-  writes `data/next/traces/<domain>_again.parquet` first.
+  writes `data/traces/<domain>_again.parquet` first.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.judging import graded
-from benchmarks.spaces import NEXT, digest, next_file, next_trace
+from benchmarks.spaces import digest, domain_trace, trace_file
 from benchmarks.testbed_tables import markdown
 from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.domains.review import unique_5gram_share
 from ecollm_lab.files import write
 from ecollm_lab.models import load_catalog
 from ecollm_lab.paths import PathSpace
+from ecollm_lab.records import DATA
 from ecollm_lab.study import DOMAINS, complete, compute_hindsight
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.sweeps.recheck import compare_outcomes, measure_again
 from ecollm_lab.traces import Trace
 
 LEAST_QUERIES = 320  # of a domain, and measured of it
-CATALOG = Path("data/models_real.toml")
+CATALOG = Path("data/models.toml")
 EXPECTED: dict[str, dict[str, float]] = {
     "cloud_over_edge": {"at_least": 0.10},
     "kinds_on_the_edge": {"at_least": 3},
@@ -100,27 +101,27 @@ def again(domain: Domain, trace: Trace) -> Iterator[Record]:
 
 def again_file(name: str) -> Path:
     """Return where outcomes of a domain that were measured again are kept."""
-    return next_file(name).with_name(f"{name}_again.parquet")
+    return trace_file(name).with_name(f"{name}_again.parquet")
 
 
 def run(quick: bool, n_again: int = 0) -> list[Record]:
     """Return all records; measure outcomes of each trace again before, if there are to be any."""
     catalog, records = load_catalog(CATALOG), []
-    domains = [load_domain(NEXT / name) for name in DOMAINS]
+    domains = [load_domain(name) for name in DOMAINS]
     for domain in domains:
         records += list(written(domain))
-        if (trace := next_trace(domain)) is None:
+        if (trace := domain_trace(domain)) is None:
             none = {"domain": domain.name, "metric": "queries_measured", "value": 0}
             records.append({**none, "at_least": LEAST_QUERIES})
             continue
         if n_again:
             measure_again(trace, domain, catalog, n_again, seed=0).save(again_file(domain.name))
-        edition = {"edition": digest(next_file(domain.name))}
+        edition = {"edition": digest(trace_file(domain.name))}
         found = [*measured(domain, trace, 200 if quick else 1000), *again(domain, trace)]
         records += [record | edition for record in found]
     wide = len(PathSpace.of(catalog).paths)
     records.append({"domain": "both", "metric": "wide_paths", "value": wide, "at_least": 300})
-    records += graded(domains, NEXT)
+    records += graded(domains, DATA)
     about = {
         "git_revision": git_revision(),
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),

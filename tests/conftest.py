@@ -15,7 +15,7 @@ from ecollm_lab.traces import Trace
 
 ROOT = Path(__file__).parent.parent
 MODELS = list(
-    load_catalog(ROOT / "data/models.toml").models
+    load_catalog(ROOT / "tests/data/models.toml").models
 )  # the edge models by size, then the one that plays the cloud
 SMALL, MEDIUM, LARGE = MODELS[0], MODELS[len(MODELS) // 2], MODELS[-1]
 
@@ -125,7 +125,7 @@ def make_trace(quality, cost, latency, *, split="train", models=(SMALL, LARGE)):
 @pytest.fixture(scope="session")
 def measured():
     """The committed exhaustive trace of the smart home."""
-    return Trace.load(ROOT / "data/traces/smart_home.parquet")
+    return Trace.load(ROOT / "data/benchmarks/pocket_smart_home.parquet")
 
 
 def thinned(trace, n_queries, n_paths):

@@ -171,7 +171,7 @@ class Catalog:
 def load_catalog(file: FilePath | str) -> Catalog:
     """Load a catalog; relative model files are looked up beside it, `~` is the home folder.
 
-    With `pocket_models = true` at its top, the lab's own models are in it too, at the lab's own
+    With `lab_models = true` at its top, the lab's own models are in it too, at the lab's own
     prices.
 
     Raises

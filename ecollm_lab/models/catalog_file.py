@@ -38,14 +38,15 @@ def read_catalog(file: FilePath) -> Catalog:
     shown, rows = table.get("models"), {}
     if isinstance(shown, dict) and all(isinstance(row, dict) for row in shown.values()):
         rows = shown
-    own = load_pocket_models() if table.get("pocket_models") is True else {}
+    own = load_own_models() if table.get("lab_models") is True else {}
     models = dict(own)
     for name, row in rows.items():
         model, wrong = _model(name, row, file, top)
         faults += wrong
         if name in own:
             faults.append(
-                f"[models.{name}] has the name of a pocket model; rename it or drop 'pocket_models'"
+                f"[models.{name}] has the name of one of the lab's models; rename it or drop"
+                " 'lab_models'"
             )
         if model:
             models[name] = model
@@ -64,7 +65,7 @@ def read_catalog(file: FilePath) -> Catalog:
     )
 
 
-def load_pocket_models() -> dict[str, Model]:
+def load_own_models() -> dict[str, Model]:
     """Return the models of the lab's own catalog, at the lab's own prices."""
     return read_catalog(DATA / "models.toml").models
 

@@ -126,7 +126,7 @@ class PricesTable(Table):
 class CatalogFile(Table):
     """The whole file; the tables of its models are checked one by one."""
 
-    pocket_models: bool = False
+    lab_models: bool = False
     hyde_model: str | None = None
     prices: PricesTable
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)

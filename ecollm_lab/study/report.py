@@ -15,13 +15,14 @@ from ecollm_lab import figures
 from ecollm_lab.domains import load_domain
 from ecollm_lab.domains.clusters import NOISE, Clusters, find_clusters
 from ecollm_lab.files import require_writable, write
-from ecollm_lab.models import CachedEncoder, default_encoder, load_catalog
+from ecollm_lab.models import CachedEncoder, Catalog, default_encoder, load_catalog
 from ecollm_lab.policies import POLICIES, Policy, fit_policy, replay_all
 from ecollm_lab.policies.slos import slo_grid, study_slos
 from ecollm_lab.records import DATA, SLO, LabError
 from ecollm_lab.sweeps import live_check
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace, pareto_front
+from ecollm_lab.traces.path_ids import model_of
 
 DOMAINS = ("smart_home", "automotive")
 
@@ -66,8 +67,16 @@ def run(
                 f" ecollm-lab sweep --domain {name}"
             )
         study = _fitted(trace, encoder, seed)
-        check = live_check(trace, domain, catalog, live_outcomes, seed) if live_outcomes else None
-        about = {"n_passages": len(domain.passages), "live_check": check}
+        absent = _not_here(trace, catalog) if live_outcomes else []
+        check = None
+        if live_outcomes and not absent:
+            check = live_check(trace, domain, catalog, live_outcomes, seed)
+        about = {
+            "n_passages": len(domain.passages),
+            "n_domain": len(domain.queries),
+            "live_check": check,
+            "models_not_here": absent,
+        }
         summary["domains"][name] = _summary(study) | about
         drawn[name] = _figures(study)
     drawn["emulator"] = _budget_figures(DATA / "benchmarks/emulator.parquet")
@@ -77,6 +86,13 @@ def run(
         f"{headline(summary)}\n\nFigures and summary.json are in {out}/; {out}/index.html shows"
         " them all."
     )
+
+
+def _not_here(trace: Trace, catalog: Catalog) -> list[str]:
+    """Return the models of a trace whose files are not on this machine."""
+    models = [catalog[model_of(path_id)] for path_id in trace.path_ids]
+    missing = [one.name for one in models if one.file and not one.file.is_file()]
+    return list(dict.fromkeys(missing))
 
 
 def _fitted(trace: Trace, encoder: CachedEncoder, seed: int) -> _Study:
@@ -234,19 +250,20 @@ def headline(summary: dict[str, Any]) -> str:
 
 
 def _headline(name: str, one: dict[str, Any]) -> str:
-    check = one["live_check"]
+    check, absent = one["live_check"], one["models_not_here"]
+    why = f": {', '.join(absent)} not here; ecollm-lab models fetch brings them" if absent else ""
     lines = [
         (
-            f"{name}: {one['n_queries']} queries ({one['n_heldout']} held out) × {one['n_paths']}"
-            f" paths, {one['n_clusters']} clusters, {len(one['front'])} paths on the front. Source:"
-            f" {one['source_line']}."
+            f"{name}: {one['n_queries']} of {one['n_domain']} queries ({one['n_heldout']} held out)"
+            f" × {one['n_paths']} paths, {one['n_clusters']} clusters, {len(one['front'])} paths on"
+            f" the front. Source: {one['source_line']}."
         ),
         (
             f"Live check: {check['n_outcomes']} outcomes measured anew, quality agrees in"
             f" {check['quality_agreement_rate']:.1%}; latency {check['latency_ratio_median']:.2f} ×"
             " the trace's (another machine or load differs here)."
             if check
-            else "Live check: not run."
+            else f"Live check: not run{why}."
         ),
         (
             f"{'held-out queries':16} {'policy':20} {'quality':>16} {'USD/1k':>9} {'mean s':>7}"

@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture
 def place(tmp_path):
     """A writable copy of the catalog, which names the lab's own models, and of a small domain."""
-    catalog = Path("data/models.toml").read_text()
+    catalog = Path("tests/data/models.toml").read_text()
     (tmp_path / "models.toml").write_text(
         catalog.replace('"models/', f'"{Path("data/models").resolve()}/')
     )

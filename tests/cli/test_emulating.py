@@ -68,7 +68,7 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
         "--budget-share",
         0.02,
         "--replay",
-        "data/traces/smart_home.parquet",
+        "data/benchmarks/pocket_smart_home.parquet",
         "--paths",
         ",".join(TWENTY),
         "--store",
@@ -77,7 +77,7 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
         tmp_path / "e.parquet",
         code=0,
     )
-    whole = Trace.load("data/traces/smart_home.parquet")
+    whole = Trace.load("data/benchmarks/pocket_smart_home.parquet")
     n_pairs = len(whole.split("train").query_ids) * len(TWENTY)
     budget = round(0.02 * n_pairs)
     assert f"{budget} of {n_pairs} outcomes (2.0%" in text
@@ -100,7 +100,7 @@ def test_an_exploration_that_is_interrupted_prints_its_report(tmp_path, monkeypa
         monkeypatch.setattr(Emulator, "tell", tell)
 
     monkeypatch.setattr(Emulator, "tell", interrupted)
-    replay, out = "data/traces/smart_home.parquet", tmp_path / "e.parquet"
+    replay, out = "data/benchmarks/pocket_smart_home.parquet", tmp_path / "e.parquet"
     options = ["--budget-share", 0.5, "--replay", replay, "--paths", ",".join(TWENTY)]
     text = call("emulate", "--domain", "smart_home", *options, "--out", out, code=130)
     assert "Ended because: run stopped early" in text
@@ -155,7 +155,7 @@ def test_emulate_says_what_is_wrong(place, changes, says):
     ],
 )
 def test_a_trace_of_something_else_is_not_replayed(tmp_path, spoil, says):
-    trace = Trace.load("data/traces/smart_home.parquet").split("train")
+    trace = Trace.load("data/benchmarks/pocket_smart_home.parquet").split("train")
     spoil(trace)
     trace.save(tmp_path / "t.parquet")
     text = call(

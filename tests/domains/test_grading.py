@@ -99,7 +99,7 @@ def test_embedding_similarity_is_the_cosine_to_the_nearest_reference(encoder):
 
 def test_the_pipeline_grades_as_the_domain_says(domain, encoder):
     catalog, path = (
-        load_catalog("data/models.toml"),
+        load_catalog("tests/data/models.toml"),
         PathSpace.over([SMALL]).select([f"none/none/none/plain/{SMALL}"]).paths,
     )
     models = {

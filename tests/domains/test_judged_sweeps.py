@@ -130,7 +130,7 @@ def test_a_judge_is_asked_once_where_calls_are_repeated_and_is_no_generation(
 def test_a_hosted_judge_grades_what_the_edge_answers(domain, encoder, tmp_path):
     with Endpoint({"judge": '{"score": 0.5}'}) as server:
         (tmp_path / "models.toml").write_text(
-            "pocket_models = true" + JUDGED + hosted("judge", server.base_url, 1.0)
+            "lab_models = true" + JUDGED + hosted("judge", server.base_url, 1.0)
         )
         catalog = load_catalog(tmp_path / "models.toml")
         domain = dataclasses.replace(domain, grading=Grading("judge", "judge"))
@@ -159,7 +159,7 @@ def test_the_judges_calls_count_towards_the_cap(judged, encoder, tmp_path):
 
 
 def test_a_judge_on_the_edge_device_is_refused_before_anything_runs(domain, encoder):
-    catalog = load_catalog("data/models.toml")
+    catalog = load_catalog("tests/data/models.toml")
     with pytest.raises(LabError, match=f"'{SMALL}' runs on the edge device"):
         Pipeline(dataclasses.replace(domain, grading=Grading("judge", SMALL)), catalog, encoder, {})
 

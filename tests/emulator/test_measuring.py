@@ -157,7 +157,10 @@ def where(tmp_path, monkeypatch):
     for room in ("measured_domains", "live"):
         module = importlib.import_module(f"ecollm_lab.emulator.{room}")
         monkeypatch.setattr(module, "default_encoder", lambda: encoder)
-    files = {"catalog_file": Path("data/models.toml"), "store_file": tmp_path / "outcomes.sqlite"}
+    files = {
+        "catalog_file": Path("tests/data/models.toml"),
+        "store_file": tmp_path / "outcomes.sqlite",
+    }
     loaded, catalog = load_domain("data/smart_home"), load_catalog(files["catalog_file"])
     paths = [f"none/none/none/{SMALL}", f"none/bm25-1/none/{SMALL}"]
     queries = loaded.split("train")[:3]

@@ -21,7 +21,7 @@ TABS = (
     "take it with you",
 )
 CELL = f"""from ecollm_lab import Trace, explore
-explore(Trace.load({str(ROOT / "data/traces/smart_home.parquet")!r}))"""
+explore(Trace.load({str(ROOT / "data/benchmarks/pocket_smart_home.parquet")!r}))"""
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 

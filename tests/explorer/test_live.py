@@ -18,7 +18,7 @@ PATHS = [f"none/none/none/{SMALL}", f"none/bm25-1/none/{SMALL}"]
 @pytest.fixture
 def options(tmp_path):
     return {
-        "catalog_file": Path("data/models.toml"),
+        "catalog_file": Path("tests/data/models.toml"),
         "store_file": tmp_path / "outcomes.sqlite",
         "out": tmp_path / "trace.parquet",
         "path_ids": PATHS,
@@ -113,7 +113,7 @@ def test_an_exploration_reports_and_hands_over_its_report(options):
     emulate_live(
         "data/smart_home",
         budget=Budget(share=0.05),
-        replay=Path("data/traces/smart_home.parquet"),
+        replay=Path("data/benchmarks/pocket_smart_home.parquet"),
         **options,
     ).result(60)
 

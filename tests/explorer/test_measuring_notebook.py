@@ -16,7 +16,7 @@ import numpy as np
 from ecollm_lab import Emulator, Trace, explore, fit_policy
 from ecollm_lab.emulator import Measuring, replay_from
 
-whole = Trace.load({str(ROOT / "data/traces/smart_home.parquet")!r}).split("train")
+whole = Trace.load({str(ROOT / "data/benchmarks/pocket_smart_home.parquet")!r}).split("train")
 paths, queries = whole.path_ids[::40], whole.query_ids[:90]
 outcomes = whole.outcomes
 outcomes = outcomes[outcomes["path_id"].isin(paths) & outcomes["query_id"].isin(queries)]

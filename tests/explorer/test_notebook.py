@@ -14,7 +14,7 @@ from tests.explorer.browsing import in_browser, run_notebook
 pytestmark = in_browser
 CELLS = (
     f"""from ecollm_lab import SLO, Trace, explore
-trace = Trace.load({str(ROOT / "data/traces/smart_home.parquet")!r})
+trace = Trace.load({str(ROOT / "data/benchmarks/pocket_smart_home.parquet")!r})
 explorer = explore(trace)
 explorer""",
     "print('said', explorer.state['max_latency_s'], explorer.slo.max_cost_usd, explorer.chosen)",

@@ -84,7 +84,7 @@ def test_a_logarithmic_axis_has_three_labels_or_more():
 @pytest.fixture(scope="module")
 def drawn():
     """Every compute/plot pair on a part of the measured trace: name → (frame, plot)."""
-    trace = thinned(Trace.load("data/traces/smart_home.parquet"), 70, 100)
+    trace = thinned(Trace.load("data/benchmarks/pocket_smart_home.parquet"), 70, 100)
     embeddings = np.random.default_rng(0).normal(size=(len(trace.query_ids), 6)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     clusters = find_clusters(embeddings)

@@ -111,12 +111,12 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
         ),
         ("hyde_model = 3\n" + HEAD + EDGE, "hyde_model must name an edge model"),
         (
-            "pocket_model = true\n" + HEAD + EDGE,
-            "top-level key must be one of .*pocket_models.*got 'pocket_model'",
+            "lab_model = true\n" + HEAD + EDGE,
+            "top-level key must be one of .*lab_models.*got 'lab_model'",
         ),
         (
-            "pocket_models = true\n" + HEAD + EDGE.replace("models.s", f"models.{SMALL}"),
-            "has the name of a pocket model",
+            "lab_models = true\n" + HEAD + EDGE.replace("models.s", f"models.{SMALL}"),
+            "has the name of one of the lab's models",
         ),
         (HEAD + EDGE + "sha256 = 3\n", "sha256 must be a valid string, got 3"),
         (HEAD + EDGE + "gpu_layers = -2\n", "gpu_layers must be greater than or equal to -1"),
@@ -148,10 +148,10 @@ def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_pat
     assert called_on(catalog, path) == ("s", "c")
     (path,) = PathSpace.of(catalog).select(["none/dense-1/none/plain/c"])
     assert called_on(catalog, path) == ("c",)
-    borrowed = load(tmp_path, f"hyde_model = '{SMALL}'\npocket_models = true\n" + HEAD + CLOUD)
+    borrowed = load(tmp_path, f"hyde_model = '{SMALL}'\nlab_models = true\n" + HEAD + CLOUD)
     assert (
         borrowed.hyde_model,
-        load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD).hyde_model,
+        load(tmp_path, "lab_models = true\n" + HEAD + CLOUD).hyde_model,
     ) == (SMALL, None)
 
 
@@ -163,7 +163,7 @@ def test_unknown_model_and_missing_file(tmp_path):
 
 
 def test_the_shipped_catalog_has_edge_models_by_size_and_a_cloud_model():
-    models = load_catalog("data/models.toml").models
+    models = load_catalog("tests/data/models.toml").models
     assert [name for name, model in models.items() if model.placement == "cloud"] == [LARGE]
     assert len({model.sha256 for model in models.values()} - {None}) == len(models) >= 3
     size = {name: models[name].file.stat().st_size for name in (SMALL, MEDIUM, LARGE)}
@@ -206,15 +206,15 @@ def test_a_model_has_its_own_price_date_and_source_or_the_tables(tmp_path):
     ]
 
 
-def test_the_pocket_models_join_an_own_catalog_at_their_own_prices(tmp_path, monkeypatch):
-    shipped = load_catalog("data/models.toml")
+def test_the_lab_models_join_an_own_catalog_at_their_own_prices(tmp_path, monkeypatch):
+    shipped = load_catalog("tests/data/models.toml")
     monkeypatch.chdir(tmp_path)
-    catalog = load(tmp_path, "pocket_models = true\n" + HEAD + CLOUD)
+    catalog = load(tmp_path, "lab_models = true\n" + HEAD + CLOUD)
     assert list(catalog.models) == [*shipped.models, "c"]
     assert catalog[SMALL] == shipped[SMALL]
     assert catalog[SMALL].file.is_file()
     assert catalog.edge_price_usd_per_hour == 0.36
-    assert load(tmp_path, "pocket_models = true\n" + HEAD).models == shipped.models
+    assert load(tmp_path, "lab_models = true\n" + HEAD).models == shipped.models
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_key_in_the_catalog_is_refused_and_not_shown(tmp_path, line):
 
 
 def test_the_examples_in_the_shipped_catalog_load_once_filled_in_and_not_before(tmp_path):
-    text = Path("data/models.toml").read_text()
+    text = Path("tests/data/models.toml").read_text()
     head, examples = text.split("# ---- Examples")
     tables = re.findall(r"^# (\[models\..*?)(?=^#$|\Z)", examples, re.DOTALL | re.MULTILINE)
     assert len(tables) == 3

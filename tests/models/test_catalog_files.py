@@ -58,7 +58,7 @@ def test_a_catalog_that_cannot_be_opened_is_named(tmp_path, name):
 
 def test_all_faults_are_told_at_once_each_with_its_key(tmp_path):
     text = (
-        "pocket_model = true\nhyde_model = 'c'\n"
+        "lab_model = true\nhyde_model = 'c'\n"
         + HEAD.replace("2026-01-01", "soon").replace("0.36", "nan")
         + EDGE.replace("s.gguf", "~nosuchuser/s.gguf")
         + "threads = 0\ncontext = 99999999999\n"

@@ -16,7 +16,7 @@ from ecollm_lab.records import LabError, Prompt
 from tests.conftest import SMALL
 from tests.models.test_templates import copy_gguf
 
-CATALOG = load_catalog("data/models.toml")
+CATALOG = load_catalog("tests/data/models.toml")
 EDGE = CATALOG[SMALL]
 PROMPT = (
     "Passages:\n- The weight of the Trub lamp is 45 grams.\nQuestion: how heavy is the Trub lamp?"

@@ -7,7 +7,7 @@ from ecollm_lab.models.fetching import Download, is_here, list_models
 from ecollm_lab.models.sources import HubSource, WheelSource
 from ecollm_lab.records import LabError
 
-REAL = Path("data/models_real.toml")
+REAL = Path("data/models.toml")
 CATALOG = """
 [prices]
 date = "2026-11-28"

@@ -15,7 +15,7 @@ from ecollm_lab.paths.stages import build_prompt
 from ecollm_lab.records import LabError
 from tests.conftest import LARGE, SMALL
 
-CATALOG = load_catalog("data/models.toml")
+CATALOG = load_catalog("tests/data/models.toml")
 EDGE = CATALOG[SMALL]
 
 LEAST = (0.8, 0.8)  # of lookups answered from the one right passage: on the edge, in the cloud

@@ -35,7 +35,9 @@ KEY = "sk-PLANTED/7+key=with&odd~chars-0123456789"
 @pytest.fixture
 def model(monkeypatch):
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    return dataclasses.replace(load_catalog("data/models.toml")[LARGE], api_key_env="PLANTED_KEY")
+    return dataclasses.replace(
+        load_catalog("tests/data/models.toml")[LARGE], api_key_env="PLANTED_KEY"
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tests.conftest import LARGE, SMALL
 from tests.support.endpoint import Journal
 from tests.support.rig import FAST
 
-CATALOG = load_catalog("data/models.toml")
+CATALOG = load_catalog("tests/data/models.toml")
 SERVED = dataclasses.replace(
     CATALOG[LARGE], file=CATALOG[SMALL].file, sha256=CATALOG[SMALL].sha256, context=512
 )

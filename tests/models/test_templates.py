@@ -47,7 +47,7 @@ def copy_gguf(source, target, template):
 
 @pytest.fixture(scope="module")
 def pocket():
-    return load_catalog("data/models.toml")[SMALL]
+    return load_catalog("tests/data/models.toml")[SMALL]
 
 
 def with_file(model, file, **changes):
@@ -108,7 +108,7 @@ def test_no_template_or_a_broken_one_is_an_error_not_a_guess(pocket, tmp_path, t
 
 def test_a_served_gguf_uses_its_own_template_or_a_named_one(pocket, tmp_path):
     served = dataclasses.replace(
-        load_catalog("data/models.toml")[LARGE],
+        load_catalog("tests/data/models.toml")[LARGE],
         file=copy_gguf(pocket.file, tmp_path / "loud.gguf", LOUD),
         sha256=None,
     )

@@ -63,7 +63,7 @@ def test_every_link_in_a_guide_leads_somewhere(guide):
 
 def test_the_catalog_in_the_guide_loads(tmp_path):
     (text,) = re.findall(
-        r"```toml\n(pocket_models.*?)```", Path("docs/own_models.md").read_text(), re.DOTALL
+        r"```toml\n(lab_models.*?)```", Path("docs/own_models.md").read_text(), re.DOTALL
     )
     assert "models" in tomllib.loads(text)
     (tmp_path / "models.toml").write_text(text)
@@ -101,7 +101,7 @@ def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
 
 def test_the_pocket_model_is_no_judge_and_says_so(hut):
     labels = read_labels(HUT / "labels.jsonl", hut).head(6)
-    with ModelPool(load_catalog("data/models.toml")) as models:
+    with ModelPool(load_catalog("tests/data/models.toml")) as models:
         table = compare_graders(hut, labels, [Grading("judge", LARGE)], default_encoder(), models)
     assert table[["n", "n_failed"]].values.tolist() == [[0, 6]]
     assert "did not reply with" in table["failure"][0]
@@ -138,7 +138,7 @@ def test_the_components_and_the_space_in_the_guide_give_the_paths_it_says(
     assert all(len(block.rstrip().splitlines()) <= 10 for block in code)
     (tmp_path / "my_components.py").write_text("\n".join(code))
     (tmp_path / "my_space.toml").write_text(re.search(r"```toml\n(.*?)```", guide, re.DOTALL)[1])
-    catalog = load_catalog("data/models.toml")
+    catalog = load_catalog("tests/data/models.toml")
     models = dict.fromkeys(("smollm2-135m", "qwen2.5-0.5b"), catalog[SMALL])
     catalog = dataclasses.replace(catalog, models=models)
     try:

@@ -11,7 +11,7 @@ from tests.conftest import SMALL, LetterEncoder
 from tests.support.rig import cloud
 
 HOME = load_domain("data/smart_home")
-CATALOG = load_catalog("data/models.toml")
+CATALOG = load_catalog("tests/data/models.toml")
 # One model under four names: paths that differ in the name alone share a call, so that many
 # outcomes take little time.
 MODEL = replace(CATALOG[SMALL], max_tokens=8)

@@ -85,7 +85,7 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
     with pytest.raises(LabError, match="dask must be the address of a running Dask scheduler"):
         sweep_domain(
             "data/smart_home",
-            catalog_file=Path("data/models.toml"),
+            catalog_file=Path("tests/data/models.toml"),
             store_file=tmp_path / "s.sqlite",
             out=tmp_path / "t.parquet",
             options=DomainOptions(dask="tcp://127.0.0.1:9"),

@@ -68,7 +68,7 @@ def test_a_model_that_answers_is_reported_with_what_it_would_cost(tmp_path, endp
 
 
 def test_the_shipped_models_answer_and_name_their_template():
-    n = len(load_catalog("data/models.toml").models)
+    n = len(load_catalog("tests/data/models.toml").models)
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 0, done.output
     assert f"{n} of {n} models answer" in done.output
@@ -142,7 +142,7 @@ def test_each_fault_of_an_endpoint_is_named_with_its_mend_and_the_others_are_sti
 def test_each_fault_of_a_file_is_named(tmp_path, endpoint, damage, problem):
     file, digest = tmp_path / "m.gguf", ""
     if damage != "missing":
-        data = load_catalog("data/models.toml")[SMALL].file.read_bytes()
+        data = load_catalog("tests/data/models.toml")[SMALL].file.read_bytes()
         file.write_bytes(b"<html>" if damage == "text" else data[: len(data) // 2])
     if damage == "sha256":
         digest = f'sha256 = "{"74623c2f" * 8}"\n'

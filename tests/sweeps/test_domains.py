@@ -52,7 +52,7 @@ def test_runs_add_up_only_with_the_same_domain_models_and_prices(tmp_path):
     assert logged("a", 4) == [1, 4]
     assert logged("b", 0) == [2]  # a run that measured nothing is not added
     assert logged("b", 0, failed=1) == [2, 0]
-    catalog = load_catalog("data/models.toml")
+    catalog = load_catalog("tests/data/models.toml")
     digest = setup_digest(HOME, catalog, "letters")
     assert digest == setup_digest(HOME, catalog, "letters")
     dearer = replace(

@@ -104,7 +104,7 @@ def _crash():
 
 
 def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
-    catalog = load_catalog("data/models.toml")
+    catalog = load_catalog("tests/data/models.toml")
     home = domain(6)
 
     class Fragile(IsolatedModel):
@@ -129,7 +129,7 @@ def test_19_a_pair_that_kills_two_workers_in_llama_cpp_is_quarantined(tmp_path):
 
 
 def test_19_an_isolated_model_answers_as_one_in_this_process_and_ends_quietly(capfd):
-    catalog = load_catalog("data/models.toml")
+    catalog = load_catalog("tests/data/models.toml")
     with ModelPool(catalog) as here, ModelPool(catalog, isolate=True) as apart:
         one, other = (
             pool[SMALL].reply("Question: how heavy is the Halo bulb?") for pool in (here, apart)
@@ -166,7 +166,7 @@ def test_a_worker_that_could_not_be_replaced_is_tried_again_at_the_next_call():
                 raise outcome
             return Pool(outcome)
 
-    with Mended(load_catalog("data/models.toml")[SMALL]) as model:
+    with Mended(load_catalog("tests/data/models.toml")[SMALL]) as model:
         with pytest.raises(LabError, match="no memory is left"):
             model.reply("does it answer?")
         assert model.reply("does it answer?").text == "yes"

@@ -125,7 +125,7 @@ def test_threads_that_will_wait_for_a_core_are_warned_of(
 
 
 def test_a_model_of_this_machine_is_reported_with_its_speed():
-    catalog = load_catalog("data/models.toml")
+    catalog = load_catalog("tests/data/models.toml")
     name = next(iter(catalog.models))
     with ModelPool(catalog) as models:
         (found,) = diagnose(catalog, [name], models, TODAY)

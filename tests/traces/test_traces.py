@@ -115,7 +115,7 @@ def test_the_committed_traces_are_exhaustive_measured_and_of_the_shipped_domains
     assert trace.provenance["source"] == "measured"
     assert trace.provenance["domain_digest"] == domain.digest
     assert not np.isnan(trace.array("quality")).any()
-    space = PathSpace.of(load_catalog("data/models.toml"))
+    space = PathSpace.of(load_catalog("tests/data/models.toml"))
     plain = [path.id for path in space if path.components[3].name == "plain"]
     assert [full_id(path_id) for path_id in trace.path_ids] == plain
     assert trace.query_ids == [query.id for query in domain.queries]
