@@ -40,7 +40,7 @@ def emulate(
     ] = None,
     replay: Annotated[
         FilePath | None,
-        typer.Option(help="Look outcomes up in this exhaustive trace instead of measuring them."),
+        typer.Option(help="Look outcomes up in this trace instead of measuring them."),
     ] = None,
     paths: PathIds = None,
     catalog: CatalogFile = DATA / "models.toml",

@@ -19,7 +19,7 @@ from ecollm_lab.emulator.report import report
 from ecollm_lab.files import csv_text, require_distinct, require_parquet, require_writable, write
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, called_on, read_path
-from ecollm_lab.records import LabError, Outcome
+from ecollm_lab.records import LabError, Outcome, Query
 from ecollm_lab.sweeps import Progress, Store
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.traces import Trace
@@ -33,8 +33,8 @@ class ExplorationOptions:
     Parameters
     ----------
     replay
-        A trace of the domain with every pair that may be asked, to look outcomes up in instead of
-        measuring them; the store is left alone then.
+        A trace of the domain to look outcomes up in instead of measuring them: of those training
+        queries that it has, each on every path that may be asked. The store is left alone then.
     path_ids
         The paths to explore; None = the whole space of the catalog.
     stop_at_regret
@@ -86,17 +86,17 @@ def emulate_domain(
     """
     options = options or ExplorationOptions()
     loaded, catalog = load_domain(domain), load_catalog(catalog_file)
-    space = _space(catalog, options)
     out = out or FilePath("build/emulated") / f"{loaded.name}.parquet"
     require_parquet(out)
     require_writable(out)
     require_distinct({"--catalog": catalog_file, "--store": store_file, "--out": out})
-    queries, encoder = loaded.split("train"), default_encoder()
+    space = _space(catalog, options)
+    trace = _recorded(options.replay, loaded, space) if options.replay else None
+    queries, encoder = _queries(loaded, trace), default_encoder()
     embeddings = encoder.encode([query.text for query in queries])
     emulator = Emulator(space, queries, embeddings, seed=options.seed)
     task = _Task(emulator, budget.of(emulator.n_pairs), options, stop, on_progress)
-    if options.replay:
-        trace = _recorded(options.replay, loaded, space)
+    if trace:
         # these outcomes are the trace's, not of this machine and day
         about = trace.provenance | {"replayed_from": trace.source_line}
         history = task.replayed(trace)
@@ -118,6 +118,12 @@ def _space(catalog: Catalog, options: ExplorationOptions) -> PathSpace:
     if options.replay is not None:
         space = PathSpace(tuple(map(read_path, Trace.load(options.replay).path_ids)))
     return space.select(options.path_ids) if options.path_ids else space
+
+
+def _queries(domain: Domain, trace: Trace | None) -> list[Query]:
+    """Return the training queries of a domain, of these only what a trace has."""
+    there = set(trace.query_ids) if trace else None
+    return [query for query in domain.split("train") if there is None or query.id in there]
 
 
 def _models(catalog: Catalog, space: PathSpace) -> list[str]:
@@ -185,12 +191,15 @@ def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:
             f"{file} was measured on another edition of {domain.name!r}: passages, queries or"
             " grading differ. Sweep it anew."
         )
-    queries = [query.id for query in domain.split("train")]
+    queries = [query.id for query in _queries(domain, trace)]
+    if not queries:
+        raise LabError(
+            f"{file} has none of the training queries of {domain.name!r}. Name another trace."
+        )
     paths = [path.id for path in space]
     rows = pd.Index(trace.query_ids).get_indexer(pd.Index(queries))
     columns = pd.Index(trace.path_ids).get_indexer(pd.Index(paths))
-    there = ~np.isnan(trace.array("quality")[np.ix_(rows, columns)])
-    there &= (rows >= 0)[:, None] & (columns >= 0)
+    there = ~np.isnan(trace.array("quality")[np.ix_(rows, columns)]) & (columns >= 0)
     missing = np.argwhere(~there)
     if len(missing):
         query, path = missing[0]

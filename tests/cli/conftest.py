@@ -7,10 +7,10 @@ import pytest
 
 @pytest.fixture
 def place(tmp_path):
-    """A writable copy of the catalog, which names the lab's own models, and of a small domain."""
+    """A writable copy of the catalog, which names the tests' models, and of a small domain."""
     catalog = Path("tests/data/models.toml").read_text()
     (tmp_path / "models.toml").write_text(
-        catalog.replace('"models/', f'"{Path("data/models").resolve()}/')
+        catalog.replace('"pocket-s.gguf', f'"{Path("tests/data").resolve()}/pocket-s.gguf')
     )
     (tmp_path / "home").mkdir()
     shutil.copy("data/smart_home/passages.jsonl", tmp_path / "home")

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 from ecollm_lab.emulator import Emulator
+from ecollm_lab.models import load_catalog
 from ecollm_lab.traces import Trace
-from tests.conftest import MODELS
 from tests.support.commands import FOUR, call, stored
 
-TWENTY = [
+NINE = [
     f"none/{found}/none/plain/{model}"
-    for found in ("bm25-1", "bm25-3", "hybrid-1", "hybrid-3")
-    for model in MODELS[:5]
+    for found in ("dense-1", "hybrid-1", "hybrid-3")
+    for model in load_catalog("data/models.toml").models
 ]
 
 
@@ -66,21 +66,21 @@ def test_emulate_replays_an_exhaustive_trace_and_leaves_the_store_alone(tmp_path
         "--domain",
         "smart_home",
         "--budget-share",
-        0.02,
+        0.05,
         "--replay",
-        "data/benchmarks/pocket_smart_home.parquet",
+        "data/traces/smart_home.parquet",
         "--paths",
-        ",".join(TWENTY),
+        ",".join(NINE),
         "--store",
         tmp_path / "s.sqlite",
         "--out",
         tmp_path / "e.parquet",
         code=0,
     )
-    whole = Trace.load("data/benchmarks/pocket_smart_home.parquet")
-    n_pairs = len(whole.split("train").query_ids) * len(TWENTY)
-    budget = round(0.02 * n_pairs)
-    assert f"{budget} of {n_pairs} outcomes (2.0%" in text
+    whole = Trace.load("data/traces/smart_home.parquet")
+    n_pairs = len(whole.split("train").query_ids) * len(NINE)
+    budget = round(0.05 * n_pairs)
+    assert f"{budget} of {n_pairs} outcomes (5.0%" in text
     assert not (tmp_path / "s.sqlite").exists()
     trace = Trace.load(tmp_path / "e.parquet")
     assert len(trace.outcomes) == budget
@@ -100,8 +100,8 @@ def test_an_exploration_that_is_interrupted_prints_its_report(tmp_path, monkeypa
         monkeypatch.setattr(Emulator, "tell", tell)
 
     monkeypatch.setattr(Emulator, "tell", interrupted)
-    replay, out = "data/benchmarks/pocket_smart_home.parquet", tmp_path / "e.parquet"
-    options = ["--budget-share", 0.5, "--replay", replay, "--paths", ",".join(TWENTY)]
+    replay, out = "data/traces/smart_home.parquet", tmp_path / "e.parquet"
+    options = ["--budget-share", 0.5, "--replay", replay, "--paths", ",".join(NINE)]
     text = call("emulate", "--domain", "smart_home", *options, "--out", out, code=130)
     assert "Ended because: run stopped early" in text
     assert "90 % credible intervals" in text
@@ -155,7 +155,7 @@ def test_emulate_says_what_is_wrong(place, changes, says):
     ],
 )
 def test_a_trace_of_something_else_is_not_replayed(tmp_path, spoil, says):
-    trace = Trace.load("data/benchmarks/pocket_smart_home.parquet").split("train")
+    trace = Trace.load("data/traces/smart_home.parquet").split("train")
     spoil(trace)
     trace.save(tmp_path / "t.parquet")
     text = call(

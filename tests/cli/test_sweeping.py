@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -143,7 +142,11 @@ def _elsewhere(place, model):
     """Let the catalog name another file for a model, one that is not there yet, and return it."""
     file, listed = place / f"{model}.gguf", place / "models.toml"
     listed.write_text(
-        listed.read_text().replace(f'"{Path(f"data/models/{model}.gguf").resolve()}"', f'"{file}"')
+        re.sub(
+            rf'(models.{model}\]\nplacement = "edge"\nfile = )".*"',
+            rf'\1"{file}"',
+            listed.read_text(),
+        )
     )
     return file
 

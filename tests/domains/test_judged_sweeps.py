@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,10 @@ date = "2026-01-01"
 source = "test"
 edge_usd_per_hour = 0.0
 """
+POCKET = (
+    f'[models.{SMALL}]\nplacement = "edge"\nfile = "{Path("tests/data/pocket-s.gguf").resolve()}"\n'
+    "context = 1024\n"
+)
 
 
 def hosted(name, base_url, usd=0.0):
@@ -130,7 +135,7 @@ def test_a_judge_is_asked_once_where_calls_are_repeated_and_is_no_generation(
 def test_a_hosted_judge_grades_what_the_edge_answers(domain, encoder, tmp_path):
     with Endpoint({"judge": '{"score": 0.5}'}) as server:
         (tmp_path / "models.toml").write_text(
-            "lab_models = true" + JUDGED + hosted("judge", server.base_url, 1.0)
+            JUDGED + POCKET + hosted("judge", server.base_url, 1.0)
         )
         catalog = load_catalog(tmp_path / "models.toml")
         domain = dataclasses.replace(domain, grading=Grading("judge", "judge"))

@@ -1,4 +1,4 @@
-"""Sweeps and explorations beside the notebook, with the real pocket models."""
+"""Sweeps and explorations beside the notebook, with a real small model."""
 
 import threading
 import time

@@ -52,13 +52,13 @@ def test_what_stages_do_only_together_is_told_apart():
 def test_the_interplay_figure_averages_by_kind_model_and_passages(measured):
     frame = figures.stages.compute_passages(measured)
     row = frame[
-        (frame["kind"] == "lookup") & (frame["model"] == SMALL) & (frame["passages"] == 3)
+        (frame["kind"] == "lookup") & (frame["model"] == "pocket-s-f16") & (frame["passages"] == 3)
     ].iloc[0]
     lookup = measured.where(measured.queries["kind"] == "lookup")
     columns = [
         i
         for i, p in enumerate(lookup.path_ids)
-        if p in {f"none/{found}-3/none/{SMALL}" for found in ("bm25", "dense", "hybrid")}
+        if p in {f"none/{found}-3/none/pocket-s-f16" for found in ("bm25", "dense", "hybrid")}
     ]
     assert len(columns) == 3  # not those that rewrite
     assert row["mean"] == pytest.approx(lookup.array("quality")[:, columns].mean())

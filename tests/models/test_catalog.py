@@ -6,7 +6,9 @@ import pytest
 from ecollm_lab.models import load_catalog
 from ecollm_lab.paths import PathSpace, called_on
 from ecollm_lab.records import LabError
-from tests.conftest import LARGE, MEDIUM, SMALL
+
+LAB = load_catalog("data/models.toml").models
+SMALLEST = next(iter(LAB))
 
 HEAD = '[prices]\ndate = "2026-01-01"\nsource = "test"\nedge_usd_per_hour = 0.36\n'
 EDGE = '[models.s]\nplacement = "edge"\nfile = "s.gguf"\n'
@@ -115,7 +117,7 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
             "top-level key must be one of .*lab_models.*got 'lab_model'",
         ),
         (
-            "lab_models = true\n" + HEAD + EDGE.replace("models.s", f"models.{SMALL}"),
+            "lab_models = true\n" + HEAD + EDGE.replace("models.s", f"models.'{SMALLEST}'"),
             "has the name of one of the lab's models",
         ),
         (HEAD + EDGE + "sha256 = 3\n", "sha256 must be a valid string, got 3"),
@@ -148,11 +150,11 @@ def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_pat
     assert called_on(catalog, path) == ("s", "c")
     (path,) = PathSpace.of(catalog).select(["none/dense-1/none/plain/c"])
     assert called_on(catalog, path) == ("c",)
-    borrowed = load(tmp_path, f"hyde_model = '{SMALL}'\nlab_models = true\n" + HEAD + CLOUD)
+    borrowed = load(tmp_path, f"hyde_model = '{SMALLEST}'\nlab_models = true\n" + HEAD + CLOUD)
     assert (
         borrowed.hyde_model,
         load(tmp_path, "lab_models = true\n" + HEAD + CLOUD).hyde_model,
-    ) == (SMALL, None)
+    ) == (SMALLEST, None)
 
 
 def test_unknown_model_and_missing_file(tmp_path):
@@ -162,12 +164,12 @@ def test_unknown_model_and_missing_file(tmp_path):
         load_catalog(tmp_path / "none.toml")
 
 
-def test_the_shipped_catalog_has_edge_models_by_size_and_a_cloud_model():
-    models = load_catalog("tests/data/models.toml").models
-    assert [name for name, model in models.items() if model.placement == "cloud"] == [LARGE]
-    assert len({model.sha256 for model in models.values()} - {None}) == len(models) >= 3
-    size = {name: models[name].file.stat().st_size for name in (SMALL, MEDIUM, LARGE)}
-    assert size[SMALL] < size[LARGE] > size[MEDIUM]
+def test_the_shipped_catalog_has_edge_models_by_size_and_a_cloud_model_all_to_be_fetched():
+    assert [model.placement for model in LAB.values()] == ["edge", "edge", "cloud"]
+    sizes = [model.bytes for model in LAB.values()]
+    assert sizes == sorted(sizes)
+    assert len({model.sha256 for model in LAB.values()}) == 3
+    assert all(model.sources and model.licence for model in LAB.values())
 
 
 def test_a_path_may_be_relative_absolute_or_in_the_home_folder(tmp_path, monkeypatch):
@@ -206,13 +208,12 @@ def test_a_model_has_its_own_price_date_and_source_or_the_tables(tmp_path):
     ]
 
 
-def test_the_lab_models_join_an_own_catalog_at_their_own_prices(tmp_path, monkeypatch):
-    shipped = load_catalog("tests/data/models.toml")
+def test_the_labs_own_models_join_an_own_catalog_at_their_own_prices(tmp_path, monkeypatch):
+    shipped = load_catalog("data/models.toml")
     monkeypatch.chdir(tmp_path)
     catalog = load(tmp_path, "lab_models = true\n" + HEAD + CLOUD)
     assert list(catalog.models) == [*shipped.models, "c"]
-    assert catalog[SMALL] == shipped[SMALL]
-    assert catalog[SMALL].file.is_file()
+    assert catalog[SMALLEST] == shipped[SMALLEST]
     assert catalog.edge_price_usd_per_hour == 0.36
     assert load(tmp_path, "lab_models = true\n" + HEAD).models == shipped.models
 
@@ -237,7 +238,7 @@ def test_a_key_in_the_catalog_is_refused_and_not_shown(tmp_path, line):
 
 
 def test_the_examples_in_the_shipped_catalog_load_once_filled_in_and_not_before(tmp_path):
-    text = Path("tests/data/models.toml").read_text()
+    text = Path("data/models.toml").read_text()
     head, examples = text.split("# ---- Examples")
     tables = re.findall(r"^# (\[models\..*?)(?=^#$|\Z)", examples, re.DOTALL | re.MULTILINE)
     assert len(tables) == 3

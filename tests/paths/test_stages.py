@@ -116,14 +116,14 @@ def test_rerank_brings_the_passage_with_the_best_sentence_to_the_front(search):
 def home():
     """The training queries of the smart home, and its passages with all texts embedded once."""
     encoder, domain = default_encoder(), load_domain("data/smart_home")
-    queries = [query for query in domain.split("train") if query.gold][::4]
+    queries = [query for query in domain.split("train") if query.gold][::2]
     texts = [q.text for q in queries] + [rewrite("keywords", q.text) for q in queries]
     vectors = dict(zip(texts, encoder.encode(texts), strict=True))
     return queries, Sources(Indexes(domain.passages, encoder), vectors.__getitem__)
 
 
 def test_what_the_path_space_leaves_out_it_leaves_out_for_a_reason(home):
-    """Keywords help BM25 and harm the encoder; six passages nearly always suffice."""
+    """Keywords help BM25 and harm the encoder, and both together find more than either."""
     queries, sources = home
 
     def found(retrieve, rewriting, k):
@@ -133,22 +133,10 @@ def test_what_the_path_space_leaves_out_it_leaves_out_for_a_reason(home):
             shares.append(np.mean([gold in {p.id for p in best} for gold in query.gold]))
         return np.mean(shares)
 
-    assert found("bm25", "keywords", 1) > found("bm25", "none", 1)
-    assert found("dense", "keywords", 1) < found("dense", "none", 1)
+    assert found("bm25", "keywords", 3) > found("bm25", "none", 3)
+    assert found("dense", "keywords", 3) < found("dense", "none", 3)
+    assert found("hybrid", "none", 1) > max(found(one, "none", 1) for one in ("bm25", "dense"))
     assert found("hybrid", "none", 6) > 0.95
-
-
-def test_reranking_finds_more_gold_passages_than_each_retriever_alone(home):
-    queries, sources = home
-    texts = {passage.id: passage.text for passage in sources.passages}
-    for name in ("bm25", "dense", "hybrid"):
-        hits = {"none": 0, "rerank": 0}
-        for query in queries:
-            ranking = rank(name, sources, query.text)
-            for way in hits:
-                (read,) = refine(Component("refine", way), sources, query.text, ranking, 1)
-                hits[way] += read in {texts[gold] for gold in query.gold}
-        assert hits["rerank"] > hits["none"], (name, hits)
 
 
 def test_unknown_components_are_named():

@@ -88,7 +88,7 @@ def some_records():
     return pd.DataFrame(
         [
             {
-                "trace": "smart_home",
+                "trace": "pocket_smart_home",
                 "method": method,
                 "budget_share": share,
                 "seed": seed,
@@ -116,7 +116,7 @@ def test_calls_ratios_and_competitors_that_win_are_counted():
     frame["heldout_kept"] += 1e-3 * frame["seed"]
     frame.loc[(frame["method"] == "tpe") & (frame["budget_share"] == 0.05), "heldout_kept"] += 0.5
     assert len(beaten_by(frame)) == 1
-    assert "smart_home 0.05 heldout_kept: tpe by 0.1" in beaten_by(frame)[0]
+    assert "pocket_smart_home 0.05 heldout_kept: tpe by 0.1" in beaten_by(frame)[0]
 
 
 def test_aims_carry_their_bound():
@@ -124,7 +124,7 @@ def test_aims_carry_their_bound():
     one = next(r for r in records if r["metric"] == "heldout_kept_at_0.05")
     assert one == {
         "metric": "heldout_kept_at_0.05",
-        "trace": "smart_home",
+        "trace": "pocket_smart_home",
         "value": pytest.approx(0.9),
         "at_least": 0.97,
     }

@@ -84,7 +84,7 @@ def committed():
 def test_the_committed_claims_are_of_the_committed_trace(name):
     """After a trace has grown: make claims."""
     found = set(committed().loc[committed()["trace"] == name, "edition"])
-    file = spaces.next_file(name)
+    file = spaces.trace_file(name)
     assert found == ({spaces.digest(file)} if file.exists() else set())
 
 

@@ -44,7 +44,7 @@ def test_the_committed_figures_of_the_testbed_are_of_the_committed_traces():
     records = json.loads(Path("data/benchmarks/testbed.json").read_text())
     assert not any(record["quick"] for record in records)
     found = {(r["domain"], r["edition"]) for r in records if "edition" in r}
-    files = {name: spaces.next_file(name) for name in tables.DOMAINS}
+    files = {name: spaces.trace_file(name) for name in tables.DOMAINS}
     assert found == {(name, spaces.digest(f)) for name, f in files.items() if f.exists()}
 
 

@@ -17,6 +17,7 @@ from benchmarks.live import (
 from ecollm_lab.domains import load_domain
 from ecollm_lab.figures.policies import plot_predictions
 from ecollm_lab.records import SLO, LabError
+from ecollm_lab.traces import Trace
 from tests.support.serving import Cloud, Given, Scripted, runtime_of
 
 EDGE, FAR = "none/none/none/small", "none/bm25-1/none/big"
@@ -107,8 +108,8 @@ def test_the_cloud_is_asked_by_its_best_path(measured):
     assert len(set(outcomes["path_id"])) == 1
 
 
-def test_questions_are_held_out_and_those_that_are_recorded_come_first(measured):
-    domain = load_domain("smart_home")
+def test_questions_are_held_out_and_those_that_are_recorded_come_first():
+    domain, measured = load_domain("smart_home"), Trace.load("data/traces/smart_home.parquet")
     part = measured.where(np.arange(len(measured.query_ids)) % 10 == 0)
     recorded = set(part.split("heldout").query_ids)
     asked = [query.id for query in heldout_questions(domain, part, len(recorded) + 5)]

@@ -56,8 +56,7 @@ def test_a_trace_is_reported_with_what_it_covers_and_misses():
 
 
 def test_outcomes_measured_again_are_compared_one_by_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(spaces, "NEXT", tmp_path)
-    (tmp_path / "traces").mkdir()
+    monkeypatch.setattr(spaces, "RECORDED", tmp_path)
     trace = of_lamps([[1, 1], [1, 0], [0, 1], [0, 1]])
     assert list(testbed.again(a_domain(), trace)) == []
     now = trace.outcomes.iloc[::2].assign(answer=["100 grams", "100 grams", "no", "100 grams"])
@@ -81,17 +80,16 @@ def test_the_latencies_of_paths_measured_again_are_compared_by_rank():
 
 
 def test_a_trace_of_another_edition_of_the_domain_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(spaces, "NEXT", tmp_path)
-    assert spaces.next_trace(a_domain()) is None
-    (tmp_path / "traces").mkdir()
+    monkeypatch.setattr(spaces, "RECORDED", tmp_path)
+    assert spaces.domain_trace(a_domain()) is None
     trace = of_lamps([[1, 1]])
-    trace.save(spaces.next_file("tiny"))
-    assert spaces.next_trace(a_domain()).query_ids == ["q0"]
+    trace.save(spaces.trace_file("tiny"))
+    assert spaces.domain_trace(a_domain()).query_ids == ["q0"]
     Trace(trace.outcomes, trace.queries, {**trace.provenance, "domain_digest": "old"}).save(
-        spaces.next_file("tiny")
+        spaces.trace_file("tiny")
     )
     with pytest.raises(LabError, match="another edition"):
-        spaces.next_trace(a_domain())
+        spaces.domain_trace(a_domain())
 
 
 def test_what_is_not_a_number_meets_no_aim():

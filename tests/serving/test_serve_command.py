@@ -9,16 +9,15 @@ import httpx
 import pytest
 
 from ecollm_lab.policies import fit_policy, save_policy
+from tests.conftest import SMALL
 from tests.support.commands import call
-
-MODEL = "pocket-s-f16"
 
 
 @pytest.fixture(scope="module")
 def policy_file(measured, tmp_path_factory):
     file = tmp_path_factory.mktemp("policy") / "policy.npz"
-    paths = [f"none/{found}/none/{MODEL}" for found in ("none", "bm25-1")]
-    rows = measured.outcomes[measured.outcomes["path_id"].isin(paths)]
+    names = {f"none/{x}/none/pocket-s-f16": f"none/{x}/none/{SMALL}" for x in ("none", "bm25-1")}
+    rows = measured.outcomes.assign(path_id=measured.outcomes["path_id"].map(names)).dropna()
     part = type(measured).from_frame(rows, measured.queries, measured.provenance)
     save_policy(fit_policy(part, "best_single"), file)
     return file
@@ -30,6 +29,7 @@ def test_the_command_serves_a_real_model_and_ends_in_order_on_sigterm(policy_fil
         port = free.getsockname()[1]
     command = [sys.executable, "-c", "from ecollm_lab.cli import app; app()", "serve"]
     command += ["--policy", str(policy_file), "--domain", "smart_home", "--port", str(port)]
+    command += ["--catalog", "tests/data/models.toml"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stderr:
@@ -41,7 +41,7 @@ def test_the_command_serves_a_real_model_and_ends_in_order_on_sigterm(policy_fil
             reply = client.post(
                 "/v1/chat/completions", json={"model": "ecollm", "messages": question}, timeout=30
             ).json()
-        assert reply["ecollm"]["path_id"].endswith(MODEL)
+        assert reply["ecollm"]["path_id"].endswith(SMALL)
         assert reply["usage"]["completion_tokens"] > 0
         assert 0 < reply["ecollm"]["actual"]["latency_s"] < 5
         assert 0 < reply["ecollm"]["actual"]["cost_usd"] < 1e-4

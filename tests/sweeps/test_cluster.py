@@ -76,6 +76,7 @@ def test_the_command_line_sweeps_on_a_cluster(cluster, client, tmp_path, monkeyp
     monkeypatch.setattr("ecollm_lab.sweeps.domains.default_encoder", LetterEncoder)
     files = ("--store", tmp_path / "s.sqlite", "--out", tmp_path / "t.parquet")
     asked = ("--domain", "smart_home", "--paths", f"none/none/none/plain/{SMALL}", "--limit", 5)
+    files += ("--catalog", "tests/data/models.toml")
     said = call("sweep", *asked, *files, "--dask", cluster.scheduler_address, code=0)
     assert "5 outcomes measured" in said
 

@@ -13,7 +13,7 @@ from ecollm_lab.sweeps.domains import _log
 from ecollm_lab.sweeps.pairs import setup_digest
 from ecollm_lab.sweeps.preflight import FIRST
 from ecollm_lab.traces import Trace
-from tests.conftest import LetterEncoder
+from tests.conftest import LARGE, LetterEncoder
 from tests.support.rig import HOSTED_CATALOG
 
 HOME = load_domain("data/smart_home")
@@ -59,7 +59,7 @@ def test_runs_add_up_only_with_the_same_domain_models_and_prices(tmp_path):
         catalog,
         models={
             **catalog.models,
-            "pocket-xl": replace(catalog["pocket-xl"], price_in_usd_per_mtok=9.0),
+            LARGE: replace(catalog[LARGE], price_in_usd_per_mtok=9.0),
         },
     )
     assert (

@@ -144,6 +144,8 @@ def test_the_real_server_and_llama_cpp_survive_kill_9(tmp_path):
         "sweep",
         "--domain",
         "data/smart_home",
+        "--catalog",
+        "tests/data/models.toml",
         "--store",
         str(tmp_path / "s.sqlite"),
         "--out",

@@ -4,10 +4,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ecollm_lab.paths import PathSpace
+from ecollm_lab.paths import read_space
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
-from ecollm_lab.traces.path_ids import full_id
 from tests.conftest import make_trace
 
 FRAME = pd.DataFrame(
@@ -107,7 +106,7 @@ def test_the_input_frame_is_not_changed():
 
 
 @pytest.mark.parametrize("name", ["smart_home", "automotive"])
-def test_the_committed_traces_are_exhaustive_measured_and_of_the_shipped_domains(name):
+def test_the_committed_traces_are_measured_and_hold_whole_queries_of_the_shipped_domains(name):
     from ecollm_lab.domains import load_domain
     from ecollm_lab.models import load_catalog
 
@@ -115,10 +114,11 @@ def test_the_committed_traces_are_exhaustive_measured_and_of_the_shipped_domains
     assert trace.provenance["source"] == "measured"
     assert trace.provenance["domain_digest"] == domain.digest
     assert not np.isnan(trace.array("quality")).any()
-    space = PathSpace.of(load_catalog("tests/data/models.toml"))
-    plain = [path.id for path in space if path.components[3].name == "plain"]
-    assert [full_id(path_id) for path_id in trace.path_ids] == plain
-    assert trace.query_ids == [query.id for query in domain.queries]
+    space = read_space("data/space.toml", load_catalog("data/models.toml"))
+    assert set(trace.path_ids) <= {path.id for path in space}
+    assert len(trace.path_ids) >= 36
+    assert set(trace.query_ids) <= {query.id for query in domain.queries}
+    assert set(trace.queries["kind"]) == {query.kind for query in domain.queries}
 
 
 @pytest.mark.parametrize("name", ["smart_home", "automotive"])
@@ -136,7 +136,7 @@ def test_quality_in_the_committed_traces_is_what_grading_says(name):
     from ecollm_lab.domains import grade, load_domain
 
     queries = {query.id: query for query in load_domain(f"data/{name}").queries}
-    sample = Trace.load(f"data/traces/{name}.parquet").outcomes.sample(2000, random_state=0)
+    sample = Trace.load(f"data/traces/{name}.parquet").outcomes.sample(1000, random_state=0)
     assert [grade(queries[r.query_id], r.answer) for r in sample.itertuples()] == sample[
         "quality"
     ].tolist()
