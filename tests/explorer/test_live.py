@@ -13,6 +13,7 @@ from ecollm_lab.sweeps import Progress, Store
 from tests.conftest import SMALL
 
 PATHS = [f"none/none/none/{SMALL}", f"none/bm25-1/none/{SMALL}"]
+RECORDED = [f"none/{found}/none/plain/smollm2-135m" for found in ("dense-1", "hybrid-1")]
 
 
 @pytest.fixture
@@ -113,8 +114,8 @@ def test_an_exploration_reports_and_hands_over_its_report(options):
     emulate_live(
         "data/smart_home",
         budget=Budget(share=0.05),
-        replay=Path("data/benchmarks/pocket_smart_home.parquet"),
-        **options,
+        replay=Path("data/traces/smart_home.parquet"),
+        **options | {"path_ids": RECORDED},
     ).result(60)
 
 

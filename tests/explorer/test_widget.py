@@ -136,7 +136,7 @@ def test_the_selection_leaves_as_frame_code_csv_and_toml(explorer, measured, tmp
     assert SLO(**toml["slo"]) == explorer.slo
     assert toml["choice"]["path_id"] == explorer.chosen
     assert toml["choice"]["quality"] == chosen_row(explorer)["quality"]
-    assert toml["provenance"]["domain"] == "smart_home"
+    assert toml["provenance"]["domain"] == "pocket_smart_home"
     with pytest.raises(LabError, match="Cannot write"):
         explorer.to_csv("/dev/null/a.csv")
     explorer.apply(SLO(1e-9))

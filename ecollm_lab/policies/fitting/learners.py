@@ -148,7 +148,8 @@ def _left_out(
 
 def neighbours(queries: Queries, table: np.ndarray, between: bool) -> Fit:
     """Take the mean over the nearest queries."""
-    candidates = [{"k": k} for k in NEIGHBOURS if k < 0.8 * len(table)] or [{"k": 1}]
+    fewest = min((int(rest.sum()) for rest in queries.rest), default=len(table))
+    candidates = [{"k": k} for k in NEIGHBOURS if k <= fewest] or [{"k": 1}]
 
     def fit(x: np.ndarray, y: np.ndarray, k: int) -> Neighbours:
         return Neighbours(quality=y, embeddings=x, k=k)
