@@ -63,6 +63,8 @@ ROUTERS = ("ours", "knn", "threshold", "best_single")  # also fitted as routers 
 # further forms of ours, by the terms they are fitted on
 FORMS: dict[str, dict[str, Any]] = {
     "ours_giving_up_nothing": {"tolerance": 0.0},
+    "ours_giving_up_0.05": {"tolerance": 0.05},
+    "ours_giving_up_0.1": {"tolerance": 0.1},
     "ours_where_violations_cost": {"violation_cost": 0.7},
 }
 READ_ANSWERS, PRICED = ("cascade", "raser"), ("bfcl",)

@@ -1,0 +1,45 @@
+"""The figure of what is saved and what is given up, on records worked by hand."""
+
+import pandas as pd
+import pytest
+
+from benchmarks import payoff, routing
+
+ROWS = [
+    ("best_single", "quality", 0.8, 4.0, 2.0),
+    ("ours", "cost", 0.79, 1.0, 2.0),
+    ("ours_giving_up_nothing", "cost", 0.8, 2.0, 2.0),
+    ("knn", "cost", 0.82, 8.0, 1.0),
+    ("knn", "latency", 0.7, 4.0, 0.5),
+    ("random", "cost", 0.1, 1.0, 1.0),
+    ("knn_router", "cost", 0.1, 1.0, 1.0),
+]
+
+
+@pytest.fixture
+def records():
+    columns = ["policy", "prefer", "quality", "cost_usd", "latency_s"]
+    frame = pd.DataFrame(ROWS, columns=columns).assign(slo="none")
+    return pd.concat([frame, frame.assign(slo="grid", quality=0.0)], ignore_index=True)
+
+
+def test_choices_are_compared_with_the_best_single_path(records):
+    found = payoff.points(records).set_index(["prefer", "policy"]).sort_index()
+    assert found.loc[("cost", "ours"), "share"] == 0.25
+    assert found.loc[("cost", "ours"), "quality_over"] == pytest.approx(-0.01)
+    assert found.loc[("latency", "knn"), "share"] == 0.25
+    assert set(found.loc["cost"].index) == {"ours", "ours_giving_up_nothing", "knn"}
+
+
+def test_ours_is_one_line_over_what_it_may_give_up(records):
+    figure = payoff.plot(payoff.points(records), "records by hand")
+    line = next(one for one in figure.data if one.name.startswith("ours"))
+    assert list(line.x) == [0.5, 0.25]
+    assert list(line.text) == ["0", "0.02"]
+    assert {one.name for one in figure.data} == {line.name, "knn"}
+
+
+def test_each_tolerance_of_the_figure_is_one_that_the_benchmark_fits():
+    fitted = {name: terms.get("tolerance") for name, terms in routing.FORMS.items()}
+    others = {name: tolerance for name, tolerance in payoff.TOLERANCES.items() if name != "ours"}
+    assert others.items() <= fitted.items()
