@@ -12,6 +12,7 @@ from ecollm_lab.emulator.seen import Seen
 from ecollm_lab.traces import require_memory
 
 FREEDOM = 1.0  # degrees of freedom of a path's spread beside those of its outcomes
+FURTHEST = 20.0  # a logarithm is at most so far from its level: a factor of 5e8
 
 
 class PositiveModel:
@@ -64,7 +65,7 @@ class PositiveModel:
         self._spread.fit(widths, rng=rng, n_draws=n_draws, iterations=iterations)
         width = np.exp(self._spread.levels())
         self._shape = np.quantile(deviation / width[y.columns], (np.arange(200) + 0.5) / 200)
-        factors = np.exp(np.clip(width[:, None] * self._shape, -20, 20))
+        factors = np.exp(np.clip(width[:, None] * self._shape, -FURTHEST, FURTHEST))
         self._factor, self._relative_sd = factors.mean(axis=1), factors.std(axis=1)
 
     @property
@@ -113,7 +114,8 @@ class PositiveModel:
             "Fit the policy to fewer paths, those on the fronts, or to fewer queries.",
         )
         for i in range(n_draws):
-            drawn = np.exp(levels[:, i] + widths[:, i] * rng.choice(self._shape, seen.shape))
+            apart = widths[:, i] * rng.choice(self._shape, seen.shape)
+            drawn = np.exp(levels[:, i] + apart.clip(-FURTHEST, FURTHEST))
             drawn[rng.random(drawn.shape) >= self._share] = 0.0
             drawn[seen.rows, seen.columns] = seen.values
             out[i] = np.quantile(drawn, q, axis=0)

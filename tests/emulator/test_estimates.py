@@ -63,6 +63,17 @@ def test_a_tenth_seen_is_nearer_the_truth_than_raw_means_and_covers_it():
     assert 0.8 < np.mean(covered) < 0.97
 
 
+def test_the_tails_of_paths_that_were_hardly_asked_are_wide_but_finite():
+    estimates, _, tables = a_space(0, n=200)
+    few = np.full(tables.shape, np.nan)
+    few[:, :3, :6] = tables[:, :3, :6] ** 6  # levels far apart; of the other paths nothing is known
+    estimates.update(*few, n_draws=256)
+    for column in ("cost_usd", "latency_s"):
+        tails = estimates.tail_draws(column)
+        assert np.isfinite(tails).all()
+        assert (np.quantile(tails, 0.95, axis=0) > 3 * np.median(tails, axis=0)).any()
+
+
 def test_free_paths_are_free_and_half_free_ones_half():
     estimates, hidden, _ = a_space(1)
     hidden[1, :, 0] = 0.0
