@@ -57,6 +57,7 @@ ROWS = (
 )
 SHORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Best cloud path: quality", ("best_cloud_quality",)),
+    ("its lead over the best edge path", ("cloud_over_edge",)),
     ("Best path per query: quality", ("oracle_quality",)),
     ("its cost, latency (quality)", ("oracle_cost_share", "oracle_latency_share")),
     (
@@ -135,7 +136,7 @@ def cell(metric: str, row: pd.Series, *, short: bool = False) -> str:
         near = f"[{signed(row['quality_over_low'])}, {signed(row['quality_over_high'])}]"
         return f"{change} [{percent(low)}, {percent(high)}]; {quality} {near}"
     if short:
-        return f"{value:.2f}"
+        return signed(value, 2) if metric in DIFFERENCES else f"{value:.2f}"
     show = signed if metric in DIFFERENCES else "{:.3f}".format
     return f"{show(value)} [{show(low)}, {show(high)}]"
 
@@ -197,7 +198,7 @@ def short(frame: pd.DataFrame) -> str:
     heads = [f"{name}, {count(value.loc[name].iloc[0])}" for name in names]
     lines = [f"| | Paper | {' | '.join(heads)} |", f"|---|---|{'---|' * len(names)}"]
     for label, metrics in SHORT:
-        cells = [[papers[metric] for metric in metrics]]
+        cells = [[papers[metric] or "–" for metric in metrics]]
         cells += [
             [cell(metric, value.loc[(name, metric)], short=True) for metric in metrics]
             for name in names

@@ -27,8 +27,10 @@ from benchmarks import (
     testbed_tables,
 )
 from benchmarks.spaces import POCKET
+from ecollm_lab.domains import load_domain
 from ecollm_lab.study import DOMAINS, headline
 from ecollm_lab.traces import Trace
+from ecollm_lab.traces.path_ids import model_of
 
 NOT_YET = "Not measured yet."
 STUDY = Path("data/benchmarks/study.json")  # what `make record` copies from figures/summary.json
@@ -87,33 +89,31 @@ def kinds() -> str:
 
 
 def measured() -> str:
-    """Return what the committed traces hold, and how long measuring them took."""
+    """Return what the committed traces hold, and how long an answer took on the median."""
     lines = [
         (
-            "| domain | queries (held out) | paths | outcomes | hours | stages executed, of those"
-            " needed | measured | machine |"
+            "| domain | queries measured (held out) | of the domain's | paths | outcomes | median"
+            " seconds on the edge, in the cloud | measured until | machine |"
         ),
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in DOMAINS:
-        trace = Trace.load(f"data/traces/{name}.parquet")
+        file = Path(f"data/traces/{name}.parquet")
+        if not file.exists():
+            lines.append(f"| {name} | {NOT_YET} | | | | | | |")
+            continue
+        trace = Trace.load(file)
         p, heldout = trace.provenance, int((trace.queries["split"] == "heldout").sum())
-        runs = p.get("runs") or [p]
-        made, needed = (
-            sum(_total(run.get(key, 0)) for run in runs)
-            for key in ("stage_executions", "stage_executions_without_sharing")
-        )
-        hours = f"{sum(run.get('seconds', 0.0) for run in runs) / 3600:.2f}"
-        shared = f"{made:,} of {needed:,} ({made / needed:.2f})"
+        edge = {name for name, model in p["models"].items() if model["placement"] == "edge"}
+        on_edge = trace.outcomes["path_id"].map(model_of).isin(edge)
+        taken = (trace.outcomes.loc[side, "latency_s"].median() for side in (on_edge, ~on_edge))
         lines.append(
-            f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(trace.path_ids):,} |"
-            f" {len(trace.outcomes):,} | {hours} | {shared} | {p['measured_at']} | {p['machine']} |"
+            f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(load_domain(name).queries)}"
+            f" | {len(trace.path_ids):,} | {len(trace.outcomes):,} |"
+            f" {', '.join(f'{seconds:.1f}' for seconds in taken)} | {p['measured_at']} |"
+            f" {p['machine']} |"
         )
     return "\n".join(lines)
-
-
-def _total(count: int | dict[str, int]) -> int:
-    return sum(count.values()) if isinstance(count, dict) else count
 
 
 def records(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], str]:

@@ -14,8 +14,9 @@
 # **Question.** Do the queries of a domain fall into groups, and do the groups need different
 # treatment?
 #
-# **Inputs.** `data/smart_home` and its measured trace, both committed. **Run time** under a
-# minute. **Cost** nothing: the encoder is local, outcomes are looked up.
+# **Inputs.** `data/smart_home`, a household's manuals and notes with questions about them, and its
+# measured trace; both are committed. **Run time** under a minute. **Cost** nothing: the encoder is
+# local, outcomes are looked up.
 
 # %%
 import pandas as pd
@@ -24,38 +25,43 @@ from ecollm_lab import Trace, figures, load_domain
 from ecollm_lab.domains.clusters import cluster_name, find_clusters
 from ecollm_lab.models import default_encoder
 
+pd.options.display.max_colwidth = 120
 domain = load_domain("../data/smart_home")
 trace = Trace.load("../data/traces/smart_home.parquet")
-kinds = ", ".join(f"{n} {kind}" for kind, n in trace.queries["kind"].value_counts().items())
-print(f"{len(domain.passages)} passages, {len(domain.queries)} queries: {kinds}")
-trace.queries.sample(6, random_state=1)[["text", "kind", "wording", "split"]]
+print(f"{len(domain.passages)} passages, {len(domain.queries)} queries;")
+print(f"{len(trace.query_ids)} of the queries are measured on {len(trace.path_ids)} paths")
 
 # %% [markdown]
-# There are seven kinds of query. `lookup` asks for one fact from a manual, `compare` for two facts,
-# `diagnose` for the action against a symptom, `procedure` for one step of several, and `personal`
-# for something that only the household's notes say. `general` needs no passage at all, and the
-# answer to an `unanswerable` query is in no passage. `wording: free` marks texts that follow no
-# pattern of the texts on which the lab's own very small language models (the *pocket models*) were
-# trained.
-#
+# Queries have nine kinds. `lookup` asks for one fact from a manual, `compare` for two devices,
+# `diagnose` for the cause behind a symptom, `procedure` for steps, `compute` for a number that has
+# to be worked out, `control` for a command to a device, and `personal` for something that only the
+# household's notes say. `general` needs no passage, and the answer to an `unanswerable` query is in
+# none. Here is one measured query of each kind:
+
+# %%
+trace.queries.groupby("kind").sample(1, random_state=1)[["kind", "text", "split"]]
+
+# %% [markdown]
 # ## Groups
 #
-# The next cell embeds the training queries and clusters them. Held-out queries are not used,
-# because policies are scored on them later. Read the table along a row: does a cluster hold one
-# kind, or does it follow the *subject* (one product family, one person) across kinds?
+# The next cell embeds the training queries that are measured and clusters them. Held-out queries
+# are not used, because policies are scored on them later. Read the table along a row: does a
+# cluster hold one kind, or does it follow the *subject* (one product family, one person) across
+# kinds?
 
 # %%
 train = trace.split("train")
 embeddings = default_encoder().encode(train.queries["text"].tolist())
 clusters = find_clusters(embeddings)
-table = pd.crosstab(clusters.labels, train.queries["kind"].to_numpy())
+table = pd.crosstab(clusters.labels, train.queries["kind"].to_numpy(), colnames=["kind"])
 table.index = [cluster_name(label) for label in table.index]
 table
 
 # %% [markdown]
-# The encoder represents meaning, so subjects matter at least as much as kinds. Queries in no
-# cluster are shown as noise here; where a cluster is needed for such a query, the one with the
-# nearest centroid is used. The query nearest to each centroid shows what a cluster is about:
+# Kinds are mixed in nearly every cluster: the encoder represents meaning, and what a question is
+# about outweighs what is asked of it. Many queries are in no cluster. They are shown as noise here;
+# where a cluster is needed for such a query, the one with the nearest centroid is used. The query
+# nearest to each centroid hints at what a cluster is about:
 
 # %%
 named = train.queries.iloc[clusters.representatives][["text", "kind"]]
@@ -85,7 +91,8 @@ figures.clusters.plot_cluster_winners(winners, source)
 
 # %% [markdown]
 # The stars stand in different columns. How certain is that? Only losses in bold have a 95 %
-# interval above zero, and a cluster has few queries. At this point one can say:
+# interval above zero, and a cluster has few queries. Look at the column of the path that is best
+# over all queries, too:
 
 # %%
 overall = winners[winners["overall_best"]]
@@ -99,4 +106,21 @@ print(f"in {len(sure)} of {len(overall)} clusters that loss is more than chance.
 
 # %% [markdown]
 # The average is too high: each winner was picked on the queries on which it is scored, so it looks
-# better than it is. Notebook 4 shows whether anything can be won on unseen queries.
+# better than it is.
+#
+# Does the *kind* of a query say more than its cluster? For each kind, the next table compares the
+# best path overall with the best path for that kind.
+
+# %%
+quality, kinds = trace.array("quality"), trace.queries["kind"].to_numpy()
+overall = quality.mean(axis=0).argmax()
+rows = {
+    kind: (quality[kinds == kind, overall].mean(), quality[kinds == kind].mean(axis=0).max())
+    for kind in sorted(set(kinds))
+}
+pd.DataFrame(rows, index=[f"{trace.path_ids[overall]}", "best path for the kind"]).T.round(2)
+
+# %% [markdown]
+# The distances are flattering for the same reason, but some are far larger than those of the
+# clusters. A policy that reads the question would have to recognise its kind. Notebook 4 shows how
+# much can be won on unseen queries.

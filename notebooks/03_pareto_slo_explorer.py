@@ -30,14 +30,15 @@ front[front["on_front"]].round({"quality": 3, "latency_s": 4, "latency_p95_s": 4
 
 # %% [markdown]
 # A path is on the front if no other is at least as good in quality, cost *and* latency and better
-# in one. Of all the paths of the trace only these few are; each of the others is beaten by one of
-# them. But a mean over some hundred queries is certain only to a few points of quality, so the
-# explorer also draws intervals, and an open ring where it is not clear that the path is beaten.
+# in one. Only these paths of the trace are; each of the others is beaten by one of them. Good
+# answers are slow and cost more here: the best paths ask the largest model, which plays the cloud.
+# But a mean over some hundred queries is certain only to several points of quality, so the explorer
+# also draws intervals, and an open ring where it is not clear that the path is beaten.
 #
 # ## The explorer
 #
 # It starts a little above the front's median latency and cost. Drag a slider, step from path to
-# path with the arrow keys, or type a limit ("50 ms"): nothing is measured again. Watch
+# path with the arrow keys, or type a limit ("3 s"): nothing is measured again. Watch
 #
 # - the sentence at the top: which path wins, what it delivers, and for how many held-out queries it
 #   would break the limits;
@@ -115,8 +116,9 @@ pd.concat(rows, ignore_index=True)[columns]
 # %% [markdown]
 # Different paths win for different kinds, but the intervals are wide, since a kind has few queries.
 # Tight limits hurt some kinds much more than others: for those queries a more expensive path is
-# worth its price. The next notebook asks how much of this a policy can use on queries it has not
-# seen.
+# worth its price, while for others a small model does as well. The next notebook asks how much of
+# this a policy can use on queries it has not seen.
 #
-# **What we learned:** retrieval is the component that costs most to do without. Among the paths
-# that retrieve, many are tied under a limit, and then the cheapest of them is a fair choice.
+# **What we learned:** the largest model answers best overall and is the slowest. Where the limits
+# keep it out, look at the tab *components* before you change anything else: it says what each
+# component costs that you insist on.

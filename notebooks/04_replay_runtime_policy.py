@@ -14,20 +14,25 @@
 # **Question.** Does choosing the path per query keep the SLO at lower cost or better quality than
 # any fixed choice?
 #
-# **Inputs.** Both committed traces. Policies learn from the training split; everything below is
-# scored on the held-out split, whose products and people occur nowhere in training. **Run time**
-# about two minutes. **Cost** nothing: outcomes are looked up.
+# **Inputs.** The committed traces of real models. Policies learn from the training split;
+# everything below is scored on the held-out split, whose products and people occur nowhere in
+# training. **Run time** about two minutes. **Cost** nothing: outcomes are looked up.
 
 # %%
+from pathlib import Path
+
+from IPython.display import display
+
 from ecollm_lab import SLO, Trace, figures, fit_policy, replay_all
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES
 from ecollm_lab.policies.slos import slo_grid, study_slos
+from ecollm_lab.study import DOMAINS
 
+# %%
 encoder = CachedEncoder(default_encoder())
-traces = {
-    name: Trace.load(f"../data/traces/{name}.parquet") for name in ("smart_home", "automotive")
-}
+files = {name: Path(f"../data/traces/{name}.parquet") for name in DOMAINS}
+traces = {name: Trace.load(file) for name, file in files.items() if file.exists()}
 train = {name: trace.split("train") for name, trace in traces.items()}
 heldout = {name: trace.split("heldout") for name, trace in traces.items()}
 study_slos(train["smart_home"])
@@ -67,23 +72,20 @@ tables["smart_home"]["prefer_quality"][columns].round(places)
 
 # %% [markdown]
 # Compare `ours` with `best_single`: is the difference larger than the intervals? And does either
-# break the limits in more than the 5 % of its choices that it may? The next two figures show both
-# domains and, from left to right, all three preferences. The bars are 95 % intervals.
+# break the limits in more than the 5 % of its choices that it may? A fixed path whose slow answers
+# break a limit slightly too often is closed to `best_single`, however good it is; a policy that
+# chooses per query can take it for some. The next figures show each domain and, from left to right,
+# all three preferences. The bars are 95 % intervals.
 
 # %%
 sources = {name: f"{heldout[name].source_line} · held-out split" for name in traces}
-figures.policies.plot_policies(
-    figures.policies.compute_policies(tables["smart_home"]), sources["smart_home"]
-)
-
-# %%
-figures.policies.plot_policies(
-    figures.policies.compute_policies(tables["automotive"]), sources["automotive"]
-)
+for name in traces:
+    frame = figures.policies.compute_policies(tables[name])
+    display(figures.policies.plot_policies(frame, sources[name]))
 
 # %% [markdown]
-# With a few hundred held-out queries the intervals are several points wide: a policy that looks
-# better by less than that may not be.
+# With some dozens of held-out queries the intervals are twenty points wide: a policy that looks
+# better by less than that may not be. Notebook 5 has more certain comparisons.
 #
 # ## Does a policy keep its limit?
 #
@@ -117,8 +119,8 @@ mix = figures.slos.compute_choice_mix(
 figures.slos.plot_choice_mix(mix, sources["smart_home"])
 
 # %% [markdown]
-# A fixed choice moves all queries or none. A policy moves the queries that gain by it; the oracle
-# shows how few these are.
+# A fixed choice moves all queries or none. A policy moves those that it expects to gain by it; the
+# oracle shows how few these need to be.
 #
 # ## At equal cost, at equal quality
 #
@@ -153,6 +155,7 @@ for name in traces:
     print(f"{name}: {chosen}; left-out error {gain:.1%} below that of the stiffest candidates")
 
 # %% [markdown]
-# A small improvement of the error can improve the choices much, where two paths are nearly equally
-# good, or not at all. The intervals above show which. Notebook 5 does the same on recorded outcomes
-# of large models.
+# Where the gain is zero, the stiffest candidate was best: from so few training queries the policy
+# learned next to nothing about single questions, and chooses by what is good on average. A small
+# improvement of the error can improve the choices much, where two paths are nearly equally good, or
+# not at all. Notebook 5 does the same on recorded outcomes of large models.

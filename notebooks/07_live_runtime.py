@@ -14,10 +14,10 @@
 # **Question.** The notebooks before looked outcomes up. Does a policy keep its promises when real
 # models answer, and what changes when you drag the limits?
 #
-# **Inputs.** The models of one catalog, and a policy fitted to the committed trace of the same
-# models; the ten questions are from the held-out split. **Run time** about a minute. **Cost**
-# nothing: all models run on this machine. With a catalog and a trace of your own, change the two
-# names in the next cell.
+# **Inputs.** The three models of `data/models.toml` (`ecollm-lab models fetch` brings them), and a
+# policy fitted to the committed trace of the same models; the five questions are from the held-out
+# split. **Run time** two to three minutes. **Cost** nothing: all models run on this machine. With a
+# catalog and a trace of your own, change the two names in the next cell.
 
 # %%
 from contextlib import ExitStack
@@ -58,13 +58,13 @@ runtime.warm_up()
 # %% [markdown]
 # ## Drag the limits while it answers
 #
-# The next cell shows the sliders and an empty table; the one after it asks ten questions, one every
-# second. Drag a slider meanwhile: each question gets the limits that stand there when its turn
-# comes, and the column *bound by* names the limit that kept a better path away. Below every path
-# that could keep the limits, the answer is a refusal.
+# The next cell shows the sliders and an empty table; the one after it asks five questions, one
+# every second. Drag a slider meanwhile: each question gets the limits that stand there when its
+# turn comes, and the column *bound by* names the limit that kept a better path away. Below every
+# path that could keep the limits, the answer is a refusal.
 
 # %%
-asked = domain.split("heldout")[::20][:10]
+asked = domain.split("heldout")[::26]
 board = runtime.board(asked[0].text)
 board
 
@@ -72,21 +72,23 @@ board
 board.ask(asked, pause_s=1.0)
 
 # %% [markdown]
-# The kernel notices a drag only while no cell runs. So run the next cell when the ten are answered.
+# The models of this machine answer one question at a time and need some seconds for each, so later
+# questions wait, and the waiting counts as latency. The kernel notices a drag only while no cell
+# runs. So run the next cell when the five are answered.
 
 # %%
 board.wait()
 print(runtime)
 
 # %% [markdown]
-# ## The same ten questions under three SLOs
+# ## The same five questions under three SLOs
 #
-# Here no one drags, so the numbers can be compared. The limits are the 30 % quantiles of the
-# outcomes on these paths, and the quality of an answer is graded by the facts that belong to its
-# question.
+# Here no one drags, and no question waits for another, so the numbers can be compared. The limits
+# are the medians of the outcomes on these paths, and the quality of an answer is graded by the
+# facts that belong to its question.
 
 # %%
-tight_s, tight_usd = (chosen.outcomes[name].quantile(0.3) for name in ("latency_s", "cost_usd"))
+tight_s, tight_usd = (chosen.outcomes[name].median() for name in ("latency_s", "cost_usd"))
 slos = {
     "no limit": SLO(),
     f"latency ≤ {tight_s:.2g} s": SLO(max_latency_s=tight_s),
@@ -108,9 +110,9 @@ means.assign(kept=kept, refused=seen.groupby("slo", sort=False)["refused"].count
 exits.close()
 
 # %% [markdown]
-# Compare *expected* with what happened. Ten questions say little about quality: each is worth a
-# tenth. Latencies differ from the trace where this machine is busier or faster than the one that
-# measured it; the Runtime corrects its forecasts by the answers it sees, so that the next ten fit
+# Compare *expected* with what happened. Five questions say little about quality: each is worth a
+# fifth. Latencies differ from the trace where this machine is busier or faster than the one that
+# measured it; the Runtime corrects its forecasts by the answers it sees, so that the next ones fit
 # better. `kept` is the share of the answers that kept their limits; a question that no path can
 # answer within them is refused instead of answered late. How `ecollm-lab serve` puts the same
 # Runtime behind the API of OpenAI's clients is in [docs/serving.md](../docs/serving.md).

@@ -227,7 +227,7 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
             if part.empty:
                 continue
             figure.add_bar(
-                x=part["max_latency_s"].map(_ms),
+                x=part["max_latency_s"].map("{:.3g}".format),
                 y=100 * part["share"],
                 name=placement,
                 legendgroup=placement,
@@ -240,13 +240,13 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
                 row=1,
                 col=column,
                 hovertemplate=(
-                    f"{policy}, limit %{{x}} ms<br>{placement}: %{{y:.1f}} % of %{{customdata[0]}}"
+                    f"{policy}, limit %{{x}} s<br>{placement}: %{{y:.1f}} % of %{{customdata[0]}}"
                     " queries<br>quality %{customdata[1]:.3f}<extra></extra>"
                 ),
             )
         line = mine.drop_duplicates("max_latency_s").sort_values("max_latency_s")
         figure.add_scatter(
-            x=line["max_latency_s"].map(_ms),
+            x=line["max_latency_s"].map("{:.3g}".format),
             y=100 * line["quality"],
             mode="lines+markers",
             name="quality × 100",
@@ -254,21 +254,16 @@ def plot_choice_mix(frame: pd.DataFrame, source: str) -> go.Figure:
             showlegend=column == 1,
             line={"color": INK, "width": 2},
             marker={"symbol": "star", "size": 10, "color": CHOSEN},
-            hovertemplate=f"{policy}, limit %{{x}} ms<br>quality × 100: %{{y:.1f}}<extra></extra>",
+            hovertemplate=f"{policy}, limit %{{x}} s<br>quality × 100: %{{y:.1f}}<extra></extra>",
             row=1,
             col=column,
         )
     figure.update_layout(barmode="stack", bargap=0.15)
     figure.update_xaxes(
-        title="latency limit (ms)", type="category", tickangle=0, tickfont={"size": 10}
+        title="latency limit (s)", type="category", tickangle=-90, tickfont={"size": 10}
     )
     figure.update_yaxes(title="queries (%)", range=[0, 101], row=1, col=1)
     return finish(figure, "Where do the choices run as the latency limit loosens?", source)
-
-
-def _ms(seconds: float) -> str:
-    """Return a limit in milliseconds with three digits or all before the point."""
-    return f"{1000 * seconds:.0f}" if seconds >= 0.1 else f"{1000 * seconds:.3g}"
 
 
 def policy_name(policy: Policy | str) -> str:

@@ -52,7 +52,7 @@ def test_the_choice_mix_counts_where_choices_run():
     figure = figures.slos.plot_choice_mix(frame, "here")
     assert [a.text for a in figure.layout.annotations[:2]] == ["best_single", "oracle"]
     assert figure.data[0].y.tolist()[1:] == [100.0, 0.0]
-    assert list(figure.data[0].x) == ["50", "500", "2000"]
+    assert list(figure.data[0].x) == ["0.05", "0.5", "2"]
 
 
 def test_a_policy_that_reads_texts_is_not_handed_the_embeddings_of_another_encoder():

@@ -58,7 +58,8 @@ def test_what_a_trace_does_not_record_is_a_dash_and_said_below():
 
 
 def test_the_short_table_says_how_many_queries_and_what_a_saving_costs_in_quality():
-    shares = ("oracle_cost_share", "oracle_latency_share", "latency_share_of_router")
+    shares = ("cloud_over_edge", "oracle_cost_share", "oracle_latency_share")
+    shares += ("latency_share_of_router",)
     more = [SHARE, *({**SHARE, "metric": name} for name in shares)]
     home = rows("smart_home", *more)
     recorded = rows("homeassistant", *more, n_domain=None, n_queries=171)
@@ -66,6 +67,7 @@ def test_the_short_table_says_how_many_queries_and_what_a_saving_costs_in_qualit
     assert text.startswith("| | Paper | smart_home, 9 of 20 queries | homeassistant, 171 queries |")
     cells = "−75% (−0.01), −75% (−0.01)"
     assert f"router: cost, latency (quality) | −62%, −62% | {cells} | {cells} |" in text
+    assert "| its lead over the best edge path | – | +0.25 | +0.25 |" in text
 
 
 def test_what_a_trace_lacks_is_said():

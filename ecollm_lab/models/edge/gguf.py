@@ -56,8 +56,12 @@ def read_metadata(file: str) -> dict[str, str]:
     """
     try:
         import llama_cpp as lib
+        from llama_cpp import _logger
     except ImportError:
         return {}
+    # llama-cpp-python 0.3.36 takes llama.cpp's warnings (3), such as one about any file of
+    # Qwen2.5-Coder, for errors and prints them.
+    _logger.GGML_LOG_LEVEL_TO_LOGGING_LEVEL[3] = logging.WARNING
     logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
     params = lib.llama_model_default_params()
     params.vocab_only = True
