@@ -20,11 +20,11 @@ from ecollm_lab.paths import Pipeline, read_space
 from ecollm_lab.paths.components import forget
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
-from tests.conftest import LARGE, MODELS, SMALL
+from tests.conftest import LARGE, ROOT, SMALL
 from tests.support.scripted_model import ScriptedModel
 
 GUIDES = ("docs/models.md", "docs/own_components.md", "docs/own_domain.md", "docs/own_models.md")
-HUT = Path("docs/hiking_hut")
+HUT, CATALOG = Path("docs/hiking_hut"), ROOT / "tests/data/models.toml"
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_catalog_in_the_guide_loads(tmp_path):
     assert "models" in tomllib.loads(text)
     (tmp_path / "models.toml").write_text(text)
     assert list(load_catalog(tmp_path / "models.toml").models) == [
-        *MODELS,
+        *load_catalog("data/models.toml").models,
         "qwen2_5-1_5b",
         "gpt-4o-mini",
     ]
@@ -101,7 +101,7 @@ def test_the_agreements_in_the_guide_are_those_of_the_labels(hut):
 
 def test_the_pocket_model_is_no_judge_and_says_so(hut):
     labels = read_labels(HUT / "labels.jsonl", hut).head(6)
-    with ModelPool(load_catalog("tests/data/models.toml")) as models:
+    with ModelPool(load_catalog(CATALOG)) as models:
         table = compare_graders(hut, labels, [Grading("judge", LARGE)], default_encoder(), models)
     assert table[["n", "n_failed"]].values.tolist() == [[0, 6]]
     assert "did not reply with" in table["failure"][0]
@@ -119,7 +119,7 @@ def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch
         ),
         ("check-domain hiking_hut", "is sound: 31 passages, 46 queries"),
         (
-            "sweep --domain hiking_hut --limit 3",
+            f"sweep --domain hiking_hut --space space.toml --limit 3 --catalog {CATALOG}",
             "Trace of 3 outcomes: build/traces/hiking_hut.parquet",
         ),
     ):
@@ -138,7 +138,7 @@ def test_the_components_and_the_space_in_the_guide_give_the_paths_it_says(
     assert all(len(block.rstrip().splitlines()) <= 10 for block in code)
     (tmp_path / "my_components.py").write_text("\n".join(code))
     (tmp_path / "my_space.toml").write_text(re.search(r"```toml\n(.*?)```", guide, re.DOTALL)[1])
-    catalog = load_catalog("tests/data/models.toml")
+    catalog = load_catalog(CATALOG)
     models = dict.fromkeys(("smollm2-135m", "qwen2.5-0.5b"), catalog[SMALL])
     catalog = dataclasses.replace(catalog, models=models)
     try:
