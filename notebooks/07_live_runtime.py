@@ -59,7 +59,7 @@ runtime.warm_up()
 # ## Drag the limits while it answers
 #
 # The next cell shows the sliders and an empty table; the one after it asks five questions, one
-# every second. Drag a slider meanwhile: each question gets the limits that stand there when its
+# after the other. Drag a slider meanwhile: each question gets the limits that stand there when its
 # turn comes, and the column *bound by* names the limit that kept a better path away. Below every
 # path that could keep the limits, the answer is a refusal.
 
@@ -72,20 +72,18 @@ board
 board.ask(asked, pause_s=1.0)
 
 # %% [markdown]
-# The models of this machine answer one question at a time and need some seconds for each, so later
-# questions wait, and the waiting counts as latency. The kernel notices a drag only while no cell
-# runs. So run the next cell when the five are answered.
+# An answer takes some seconds. The kernel notices a drag only while no cell runs, so run the next
+# cell when the five are answered. It shows, for each answer, what was expected and what happened.
 
 # %%
 board.wait()
-print(runtime)
+runtime
 
 # %% [markdown]
 # ## The same five questions under three SLOs
 #
-# Here no one drags, and no question waits for another, so the numbers can be compared. The limits
-# are the medians of the outcomes on these paths, and the quality of an answer is graded by the
-# facts that belong to its question.
+# Here no one drags, so the numbers can be compared. The limits are the medians of the outcomes on
+# these paths, and the quality of an answer is graded by the facts that belong to its question.
 
 # %%
 tight_s, tight_usd = (chosen.outcomes[name].median() for name in ("latency_s", "cost_usd"))

@@ -13,8 +13,8 @@ from scripts.browser import find_chromium, open_explorer
 PLACE = Path("figures")
 STATES = {
     "start": {},
-    "tight": {"max_latency_s": "15 ms", "max_cost_usd": ""},
-    "infeasible": {"max_latency_s": "1 ms", "max_cost_usd": "0.00001"},
+    "tight": {"max_latency_s": "3 s", "max_cost_usd": ""},
+    "infeasible": {"max_latency_s": "0.1 s", "max_cost_usd": "0.001"},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
@@ -92,6 +93,15 @@ class Board(w.HBox):
         """Answer no more questions than the one on its way."""
         self._stopped.set()
         self.wait()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the widget, and for where no widgets run the table of this moment."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None:
+            words = "Sliders of an SLO beside the last answers; run the cell to drag them."
+            data["text/html"] = f"<p>{words}</p>{self.table.value}"
+        return bundle
 
     def _show(self) -> None:
         with self.runtime.learning:

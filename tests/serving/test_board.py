@@ -65,3 +65,10 @@ def test_a_fault_is_raised_where_somebody_waits_and_asking_can_be_stopped(board,
     board.ask([QUESTION] * 1000, pause_s=60.0)
     board.stop()
     assert len(runtime.results) <= 1
+
+
+def test_where_no_widgets_run_it_is_a_sentence_and_the_table(board):
+    bundle = board._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert "run the cell to drag them" in data["text/html"]
+    assert board.table.value in data["text/html"]
