@@ -116,7 +116,7 @@ class Component:
 
     @property
     def slug(self) -> str:
-        """Readable, stable name: `bm25-3`, `none`, `pocket-s-q8_0`."""
+        """Readable, stable name: `bm25-3`, `none`, `qwen2.5-0.5b`."""
         return f"{self.name}-{self.k}" if self.k else self.name
 
 

@@ -116,8 +116,8 @@ def split_model(name: str) -> tuple[str, str]:
 
     Examples
     --------
-    >>> split_model("pocket-s-q8_0"), split_model("gpt-4o-mini")
-    (('pocket-s', 'q8_0'), ('gpt-4o-mini', ''))
+    >>> split_model("llama-3-q8_0"), split_model("gpt-4o-mini")
+    (('llama-3', 'q8_0'), ('gpt-4o-mini', ''))
 
     """
     found = _FILE_TYPE.search(name)
