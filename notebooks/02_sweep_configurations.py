@@ -59,11 +59,18 @@ trace = Trace.load("../data/traces/smart_home.parquet")
 print(trace.source_line)
 
 # %% [markdown]
-# `result()` waits for the end. The second sweep goes on from there: it finds the first one's
-# outcomes in the store, and measures only what is missing.
+# `result()` waits for the end. Most of the time goes into opening the models and into the answers
+# of the largest one.
 
 # %%
 first.result()
+first
+
+# %% [markdown]
+# The second sweep goes on from there: it finds the first one's outcomes in the store, and measures
+# only what is missing.
+
+# %%
 second = sweep_live("../data/smart_home", limit=9, **options)
 live, _, progress = second.result()
 second
@@ -98,9 +105,9 @@ print(f"quality as in the committed trace: {agree:.1%} of {len(same)} outcomes")
 figures.stages.plot_passages(figures.stages.compute_passages(trace), trace.source_line)
 
 # %% [markdown]
-# The kinds differ more than anything else does. In some of them the largest model is far ahead, in
-# others a smaller one does as well; that is what a policy could use. (The averages include the
-# prompt `brief`, which costs much quality, as the next figure shows.)
+# The kinds differ at least as much as the models do. In some of them the largest model is far
+# ahead, in others a smaller one does as well; that is what a policy could use. (The averages
+# include the prompt `brief`, which costs much quality, as the next figure shows.)
 #
 # How much of the differences between paths does each stage explain alone, and how much comes only
 # from combinations of stages?
