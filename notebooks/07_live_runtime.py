@@ -108,9 +108,10 @@ means.assign(kept=kept, refused=seen.groupby("slo", sort=False)["refused"].count
 exits.close()
 
 # %% [markdown]
-# Compare *expected* with what happened. Five questions say little about quality: each is worth a
-# fifth. Latencies differ from the trace where this machine is busier or faster than the one that
-# measured it; the Runtime corrects its forecasts by the answers it sees, so that the next ones fit
-# better. `kept` is the share of the answers that kept their limits; a question that no path can
-# answer within them is refused instead of answered late. How `ecollm-lab serve` puts the same
-# Runtime behind the API of OpenAI's clients is in [docs/serving.md](../docs/serving.md).
+# Compare *expected* with what happened, and look down `expected_quality`: it says beforehand what
+# tight limits cost. Five questions say little about quality: each is worth a fifth. Latencies
+# differ from the trace where this machine is busier or faster than the one that measured it; the
+# Runtime corrects its forecasts by the answers it sees, so that the next ones fit better. `kept` is
+# the share of the answers that kept their limits; a question that no path can answer within them is
+# refused instead of answered late. How `ecollm-lab serve` puts the same Runtime behind the API of
+# OpenAI's clients is in [docs/serving.md](../docs/serving.md).
