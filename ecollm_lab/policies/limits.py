@@ -172,14 +172,14 @@ class Lookback:
     def saving(
         self, slo: SLO, tolerance: float, penalty: float = 0.0, target: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return how to choose so that what is preferred is saved.
+        """Return how to choose so that what is preferred is saved, and nothing else is lost.
 
         A path's score is its expected quality less a price for what it spends. The best of many
         expectations promises more than it keeps, so the price is the highest at which the choices
         surely (by `CAREFUL` standard errors) lose at most `tolerance`, in quality − penalty ×
         broken limits: against the choices without a price or, if it served better, the best single
-        path. If no price does, that is what is taken. Nothing is saved with prefer="quality"; with
-        `min_quality`, the threshold saves.
+        path. If no price does, that is what is taken; so it is with prefer="quality" where nothing
+        is limited. Under limits nothing is saved then; with `min_quality`, the threshold saves.
 
         Parameters
         ----------
@@ -197,7 +197,8 @@ class Lookback:
         free, every = np.zeros(len(self.spend)), np.arange(len(self.spend))
         chosen, rows = self._choices(slo, penalty), np.arange(len(self.quality))
         rate = self._rate(chosen)
-        if slo.prefer == "quality" or slo.min_quality is not None:
+        saves = slo.prefer != "quality"
+        if slo.min_quality is not None or not (saves or slo == SLO()):
             return free, every, rate
         worth, most = self.quality - penalty * self.broke, max(rate, target) + 1e-12
         kept, reference, spent = every, worth[rows, chosen], self.spend[chosen].mean()
@@ -206,7 +207,8 @@ class Lookback:
             kept = np.array([singles.argmax()])
             reference, spent = worth[:, kept[0]], self.spend[kept[0]]
             rate = float(self.broke[:, kept[0]].mean())
-        for price in PRICES[:, None] * self.spend / (self.spend.mean() or 1.0):
+        prices = PRICES[:, None] * self.spend / (self.spend.mean() or 1.0)
+        for price in prices if saves else ():
             chosen = self._choices(slo, penalty, price)
             gained = worth[rows, chosen] - reference
             surely = gained.mean() - CAREFUL * gained.std() / len(rows) ** 0.5

@@ -54,8 +54,18 @@ def test_a_loss_must_be_within_the_tolerance_by_a_standard_error(tolerance, save
     assert columns.tolist() == ([0, 1] if saves else [1])
 
 
+def test_without_limits_choices_that_serve_worse_than_one_path_are_not_made():
+    each = np.eye(2)[np.arange(100) % 2]
+    for past, columns in (
+        (looked_back(HALF[::-1], HALF), [1]),
+        (looked_back(each, each), [0, 1]),
+    ):
+        assert past.saving(SLO(), 0.02)[1].tolist() == columns
+        assert past.saving(SLO(max_cost_usd=5.0), 0.02)[1].tolist() == [0, 1]
+
+
 def test_nothing_is_saved_where_quality_or_a_least_quality_is_asked_for():
-    for slo in (SLO(), SLO(prefer="cost", min_quality=0.7)):
+    for slo in (SLO(max_latency_s=1.0), SLO(prefer="cost", min_quality=0.7)):
         price, columns, _ = looked_back(HALF, HALF).saving(slo, 0.5)
         assert not price.any()
         assert columns.tolist() == [0, 1]
