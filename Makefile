@@ -47,6 +47,7 @@ bench: .venv/dev  ## everything with a number, against its competitors (over an 
 	$(BIN)/python -m benchmarks.sweep --json build/benchmarks/sweep.json
 	$(BIN)/python -m benchmarks.scale --json data/benchmarks/scale.json
 	$(BIN)/python -m benchmarks.routing --json build/benchmarks/routing.json --parquet data/benchmarks/routing.parquet
+	$(BIN)/python -m benchmarks.payoff
 	$(BIN)/python -m benchmarks.emulator --json build/benchmarks/emulator.json --parquet data/benchmarks/emulator.parquet
 
 sweep: .venv/study  ## measure both domains again, all paths; stop and start it as you like

@@ -29,7 +29,7 @@ TOLERANCES = {
     "ours_giving_up_0.05": 0.05,
     "ours_giving_up_0.1": 0.1,
 }
-ABROAD = ("random", "cheapest", "fastest", "best_single", "ours_where_violations_cost")
+ASIDE = ("random", "cheapest", "fastest", "best_single", "ours_where_violations_cost")
 
 
 def points(records: pd.DataFrame) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def points(records: pd.DataFrame) -> pd.DataFrame:
             "share": row[PANELS[prefer]] / single[PANELS[prefer]],
         }
         for (prefer, policy), row in free.iterrows()
-        if prefer in PANELS and policy not in ABROAD and not policy.endswith("_router")
+        if prefer in PANELS and policy not in ASIDE and not policy.endswith("_router")
     ]
     frame = pd.DataFrame(rows, columns=["prefer", "policy", "quality_over", "share"])
     return frame[frame["share"] > 0].reset_index(drop=True)
