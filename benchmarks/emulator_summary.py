@@ -180,7 +180,10 @@ def markdown(frame: pd.DataFrame, share: float = 0.05) -> str:
 
 
 def kept(frame: pd.DataFrame) -> str:
-    """Return the held-out quality that a policy keeps at 1 and 5 %, medians over seeds."""
+    """Return the held-out quality that a policy keeps at 1 and 5 %, medians over seeds.
+
+    A dash stands where a share is fewer outcomes than there are paths: ours asks each path once.
+    """
     rows = [
         "| trace | outcomes at 5 % | ours, 1 % | best other, 1 % | ours, 5 % | best other, 5 % |",
         "|---|---|---|---|---|---|",
@@ -190,8 +193,12 @@ def kept(frame: pd.DataFrame) -> str:
         medians = part.groupby(["budget_share", "method"])["heldout_kept"].median()
         cells = []
         for share in (0.01, 0.05):
-            others = medians[share].drop("ours")
-            cells.append(f"{medians[share]['ours']:.2f} | {others.max():.2f} ({others.idxmax()})")
+            others, ours = (
+                medians[share].drop("ours", errors="ignore"),
+                medians.get((share, "ours")),
+            )
+            mine = "–" if ours is None else f"{ours:.2f}"
+            cells.append(f"{mine} | {others.max():.2f} ({others.idxmax()})")
         n_outcomes = part.loc[
             (part["method"] == "ours") & (part["budget_share"] == 0.05), "calls"
         ].median()
