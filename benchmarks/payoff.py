@@ -75,7 +75,7 @@ def plot(frame: pd.DataFrame, source: str) -> go.Figure:
                 x=rows["share"],
                 y=rows["quality_over"],
                 mode="lines+markers+text",
-                text=[f"{TOLERANCES[one]:g}" if rows is ours else "" for one in rows.index],
+                text=_labels(rows) if rows is ours else None,
                 textposition="bottom center",
                 marker={"color": look.colour, "symbol": look.symbol, "size": 9},
                 line={"color": look.colour},
@@ -94,6 +94,15 @@ def plot(frame: pd.DataFrame, source: str) -> go.Figure:
             line(**at, line={"color": FAINT, "width": 1}, row=1, col=column)
     figure.update_yaxes(title="quality − the best single path's", col=1)
     return finish(figure, "What is saved, and what is given up for it?", source)
+
+
+def _labels(ours: pd.DataFrame) -> list[str]:
+    """Return the tolerances of each point, those that lie together on the first of them."""
+    together: dict[tuple[float, ...], list[str]] = {}
+    places = [tuple(row) for row in ours[["share", "quality_over"]].round(3).to_numpy()]
+    for name, place in zip(ours.index, places, strict=True):
+        together.setdefault(place, []).append(f"{TOLERANCES[str(name)]:g}")
+    return [", ".join(together.pop(place, [])) for place in places]
 
 
 def main() -> None:

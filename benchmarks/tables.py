@@ -110,7 +110,7 @@ def measured() -> str:
         lines.append(
             f"| {name} | {len(trace.query_ids):,} ({heldout:,}) | {len(load_domain(name).queries)}"
             f" | {len(trace.path_ids):,} | {len(trace.outcomes):,} |"
-            f" {', '.join(f'{seconds:.1f}' for seconds in taken)} | {p['measured_at']} |"
+            f" {', '.join(f'{seconds:.2f}' for seconds in taken)} | {p['measured_at']} |"
             f" {p['machine']} |"
         )
     return "\n".join(lines)

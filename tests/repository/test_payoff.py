@@ -39,6 +39,14 @@ def test_ours_is_one_line_over_what_it_may_give_up(records):
     assert {one.name for one in figure.data} == {line.name, "knn"}
 
 
+def test_tolerances_that_come_to_the_same_share_one_label(records):
+    same = records["policy"] == "ours"
+    records.loc[same, ["cost_usd", "quality"]] = [2.0, 0.8]
+    figure = payoff.plot(payoff.points(records), "records by hand")
+    line = next(one for one in figure.data if one.name.startswith("ours"))
+    assert list(line.text) == ["0, 0.02", ""]
+
+
 def test_each_tolerance_of_the_figure_is_one_that_the_benchmark_fits():
     fitted = {name: terms.get("tolerance") for name, terms in routing.FORMS.items()}
     others = {name: tolerance for name, tolerance in payoff.TOLERANCES.items() if name != "ours"}
