@@ -42,6 +42,7 @@ class Growth:
         self.job: Job[Progress] | None = None
         self._offer: Offer | None = None
         self._fresh: list[Outcome] = []
+        self._in_part = False  # drawn with stale answers and replays, as while a job runs
         self._drawn, self._took, self._speaking = 0.0, 0.0, RLock()
 
     @property
@@ -156,9 +157,10 @@ class Growth:
         )
         error = "" if job.error is None else str(job.error)
         waited = time.monotonic() - self._drawn >= PATIENCE * self._took
-        if self._fresh and (waited or not running):
+        if (self._fresh and waited) if running else (self._fresh or self._in_part):
             began, count = time.monotonic(), len(self._fresh)
             self.grow(self._fresh[:count], whole=not running)
+            self._in_part = running
             del self._fresh[:count]
             self._drawn, self._took = time.monotonic(), time.monotonic() - began
         self._say(job={"state": job.state, **numbers}, error=error)

@@ -31,7 +31,10 @@ def opened(trace, run=None, known=25):
     return explore(part, measure=Measuring(emulator_of(trace), run, queries=trace.queries))
 
 
-def test_the_picture_tightens_as_outcomes_come(whole):
+@pytest.mark.parametrize("every_s", [0.0, 60.0], ids=["drawn_as_they_come", "drawn_at_the_end"])
+def test_the_picture_tightens_as_outcomes_come(whole, monkeypatch, every_s):
+    monkeypatch.setattr("ecollm_lab.sweeps.job.EVERY_S", every_s)
+    monkeypatch.setattr("ecollm_lab.explorer.growth.PATIENCE", 0)
     explorer = opened(whole)
     explorer.apply(SLO())
     explorer.answers = {"queries|x|all|all|all": {"rows": []}, "replay|y": {}, "other|z": {}}

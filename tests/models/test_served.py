@@ -83,6 +83,21 @@ def test_a_server_that_is_killed_between_calls_is_started_again(monkeypatch):
     assert server._process.poll() is not None
 
 
+def test_a_request_that_comes_as_the_server_dies_waits_for_nobody(monkeypatch):
+    journal = Journal()
+    with CloudModel(SERVED, patience=FAST) as model:
+        server = model._connection._server
+        answers, seen = [""], server.last_words_if_dead  # the first look still finds it running
+        monkeypatch.setattr(
+            server, "last_words_if_dead", lambda: answers.pop() if answers else seen()
+        )
+        os.kill(server._process.pid, signal.SIGKILL)
+        server._process.wait()
+        reply = model.submit("Question: how heavy is it?", journal.account).result(timeout=30)
+        assert reply.attempts == 2
+        assert journal.settled[0] == 0.0 < journal.settled[1]
+
+
 def test_a_prompt_that_ends_two_servers_is_quarantined(monkeypatch):
     journal = Journal()
     with CloudModel(SERVED, patience=FAST) as model:
