@@ -26,10 +26,8 @@ def is_valid(path: Path) -> bool:
     - Keywords are for the lexical side (bm25, hybrid): the encoder is trained on whole sentences
       and finds less with them. A made-up answer (hyde) is for the dense side (dense, hybrid), where
       being worded like a passage counts; its made-up value would be a keyword to BM25.
-    - Rewriting and reranking are there to bring the right passage to the front. Among six passages
-      it nearly always is anyway, so both are tried at k = 1 and 3.
-    - Reranking goes by the user's own words, and would undo the order that a rewritten text gave:
-      it comes without a rewrite.
+    - Rewriting is there to bring the right passage to the front. Among six passages it nearly
+      always is anyway, so rewriting is tried at k = 1 and 3.
     - One passage is read whole: extracting sentences is for k = 3 and 6.
     - The brief prompt speaks of passages: it comes with retrieval.
     """
@@ -38,9 +36,7 @@ def is_valid(path: Path) -> bool:
         return (rewrite.name, refine.name) == ("none", "none") and instruct.name != "brief"
     if (rewrite.name, retrieve.name) in (("keywords", "dense"), (HYDE, "bm25")):
         return False
-    if retrieve.k == max(KS) and (rewrite.name != "none" or refine.name == "rerank"):
-        return False
-    if rewrite.name != "none" and refine.name == "rerank":
+    if retrieve.k == max(KS) and rewrite.name != "none":
         return False
     return not (retrieve.k == 1 and refine.name == "extract")
 
@@ -140,8 +136,8 @@ class PathSpace:
         return (
             f"Path {path_id!r} is not in the space: its stages do not go together. Without"
             " retrieval nothing is rewritten or refined; keywords go with bm25 and hybrid, hyde"
-            " with dense and hybrid; both, like rerank, with 1 or 3 passages; rerank without a"
-            " rewrite; extract with 3 or 6 passages; brief with retrieval."
+            " with dense and hybrid; both with 1 or 3 passages; extract with 3 or 6 passages;"
+            " brief with retrieval."
         )
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from ecollm_lab.paths.stages import build_prompt
 from ecollm_lab.paths.stages.instruct import BRIEF, MARKER, THINKING_TOKENS
 from ecollm_lab.records import Component, LabError, Prompt
 from ecollm_lab.sweeps import fingerprints
-from tests.paths.test_pipeline import CATALOG, PLAIN, Echo
+from tests.paths.test_pipeline import CATALOG, Echo
 from tests.support.scripted_model import ScriptedModel
 
 
@@ -168,7 +168,3 @@ def test_each_fault_of_a_space_file_is_named_with_its_key(tmp_path, text, says):
     (tmp_path / "space.toml").write_text(text)
     with pytest.raises(LabError, match=says):
         read_space(tmp_path / "space.toml", CATALOG)
-
-
-def test_the_space_of_the_plain_prompt_is_that_of_an_earlier_edition():
-    assert len(PathSpace.over(["s"], choices=PLAIN)) == 28

@@ -151,7 +151,7 @@ def test_a_text_is_embedded_once_a_query_and_is_in_the_latency_of_each_path_once
     needs = {  # by path: does retrieval embed, does refinement
         "none/bm25-3/none/plain/s": (False, False),
         "none/bm25-3/extract-3/plain/s": (False, True),
-        "none/dense-3/rerank/plain/s": (True, False),  # the query again: retrieval has embedded it
+        "none/dense-3/extract-3/plain/s": (True, False),  # the query again, which is embedded
         "none/hybrid-1/none/plain/s": (True, False),
         "keywords/hybrid-3/extract-3/plain/s": (True, True),  # the keywords first, the query then
     }

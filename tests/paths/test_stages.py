@@ -18,8 +18,7 @@ def rank(name, sources, text):
 
 
 def refine(component, sources, question, passages, k):
-    found = passages if find(component).whole_ranking else passages[:k]
-    return run_component(find(component), (sources, question, found, k, component.k))
+    return run_component(find(component), (sources, question, passages[:k], k, component.k))
 
 
 @pytest.fixture
@@ -88,28 +87,6 @@ def test_extract_keeps_the_best_sentences_in_retrieval_order(domain, search):
     only = refine(Component("refine", "extract", 1), sources, question, both, 1)
     assert only[0] in both[0].text  # of the one passage that was retrieved
     assert refine(Component("refine", "extract", 2), sources, "x", (), 3) == ()
-
-
-def test_rerank_brings_the_passage_with_the_best_sentence_to_the_front(search):
-    filler = " ".join("Pack my box with five dozen liquor jugs." for _ in range(4))
-    passages = (
-        Passage(
-            "long", "", "manual", f"{filler} The reset time of the Halo bulb is 9 seconds. {filler}"
-        ),
-        Passage("near", "", "manual", "The Halo bulb is a bulb."),
-        Passage("far", "", "manual", filler),
-    )
-    sources, rerank = search(passages), Component("refine", "rerank")
-    question = "What is the reset time of the Halo bulb?"
-    ranking = passages[2], passages[1], passages[0]
-    texts = refine(rerank, sources, question, ranking, 3)
-    assert texts == (passages[0].text, passages[1].text, passages[2].text)
-    assert refine(rerank, sources, question, ranking, 1) == texts[:1]  # from below the cut
-    assert refine(rerank, sources, question, (), 3) == ()
-    # The retriever's order makes no difference where no two passages are equal.
-    for n in range(1, 7):
-        shuffled = [ranking[i] for i in np.random.default_rng(n).permutation(3)]
-        assert refine(rerank, sources, question, shuffled, 3) == texts
 
 
 @pytest.fixture(scope="module")

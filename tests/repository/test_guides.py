@@ -6,6 +6,7 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from ecollm_lab.domains.grader_agreement import compare_graders, read_labels
 from ecollm_lab.domains.new_domain import write_new_domain
 from ecollm_lab.domains.review import find_gaps
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths import Pipeline, read_space
+from ecollm_lab.paths import Pipeline, read_path, read_space
 from ecollm_lab.paths.components import forget
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace
@@ -130,8 +131,18 @@ def test_the_guide_works_from_a_folder_outside_the_project(tmp_path, monkeypatch
     assert Trace.load("build/traces/hiking_hut.parquet").provenance["git_revision"] == revision
 
 
+class SharedWords:
+    """Scores pairs of texts as a cross-encoder does, with the number of words they share."""
+
+    def __init__(self, name):
+        assert name.startswith("cross-encoder/")
+
+    def predict(self, pairs):
+        return np.array([len(set(a.split()) & set(b.split())) for a, b in pairs], dtype=float)
+
+
 def test_the_components_and_the_space_in_the_guide_give_the_paths_it_says(
-    tmp_path, domain, encoder
+    tmp_path, domain, encoder, monkeypatch
 ):
     guide = Path("docs/own_components.md").read_text()
     code = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
@@ -149,6 +160,13 @@ def test_the_components_and_the_space_in_the_guide_give_the_paths_it_says(
         paths = space.select(["none/title-1/none/capitals/smollm2-135m"])
         pipeline = Pipeline(domain, catalog, encoder, {"smollm2-135m": scripted})
         assert [outcome.quality for outcome in pipeline.run(query, paths)] == [1.0]
+        monkeypatch.setattr("sentence_transformers.CrossEncoder", SharedWords)
+        last = domain.passages[-1].text  # by title, the first passage is another one
+        scripted.answers[f"{last}\n\n{last}"] = "Found."
+        reranked = read_path("none/title-1/cross/capitals/smollm2-135m")
+        (outcome,) = pipeline.run(dataclasses.replace(query, text=last), [reranked])
+        assert outcome.answer == "Found."
     finally:
         forget("retrieve", "title")
+        forget("refine", "cross")
         forget("instruct", "capitals")

@@ -21,22 +21,6 @@ def whole(sources: Sources, query: str, found: Sequence[Passage], k: int, n: int
     return tuple(passage.text for passage in found[:k])
 
 
-@component("refine", "rerank", whole_ranking=True)
-def rerank(sources: Sources, query: str, found: Sequence[Passage], k: int, n: int) -> Texts:
-    """Order all candidates anew by the best sentence of each, and hand on k of them whole.
-
-    Notes
-    -----
-    To score a passage by its best part is MaxP (Dai and Callan, SIGIR 2019): a long passage is
-    found by the one sentence that answers. See `Sentences.scores` for how sentences are scored.
-    """
-    rows, scores = _sentences(sources).scores(sources, query, found)
-    best = dict.fromkeys((passage.id for passage in found), 0.0)
-    for (passage_id, _), score in zip(rows, scores, strict=True):
-        best[passage_id] = max(best[passage_id], score)
-    return tuple(p.text for p in sorted(found, key=lambda p: -best[p.id]))[:k]
-
-
 @component("refine", "extract", numbers=(3,))
 def extract(sources: Sources, query: str, found: Sequence[Passage], k: int, n: int) -> Texts:
     """Hand on the n best sentences of the k passages, in the order in which they were found."""
