@@ -41,6 +41,9 @@ class ExplorationOptions:
         See `emulate`.
     seed
         Same seed, same questions for the same answers.
+    afresh
+        Ask as if the store were empty: what it holds is not measured again, but counts only once it
+        is asked for. The same exploration, stopped and started anew, then asks the same questions.
 
     """
 
@@ -48,6 +51,7 @@ class ExplorationOptions:
     path_ids: Sequence[str] | None = None
     stop_at_regret: float | None = None
     seed: int = 0
+    afresh: bool = False
 
 
 def emulate_domain(
@@ -68,7 +72,7 @@ def emulate_domain(
     domain
         A folder, or the name of one of the lab's own domains.
     budget
-        What the store holds already counts towards it.
+        What the store holds already counts towards it, unless the options say `afresh`.
     catalog_file, store_file
         The model catalog, and the SQLite store that outcomes go to and are taken from.
     out
@@ -150,7 +154,8 @@ class _Task:
 
     def measured(self, live: LiveRun) -> pd.DataFrame:
         """Explore by measuring, from what the store holds already; return the history."""
-        self.emulator.recall(live.recalled())
+        if not self.options.afresh:
+            self.emulator.recall(live.recalled())
         self.progress.reused = self.emulator.n_told
         self.progress.total -= self.emulator.n_told
         run = live.runner(self.progress, self.stop, self.on_progress)

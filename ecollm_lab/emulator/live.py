@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import nan
 from threading import Event
 
@@ -61,18 +62,13 @@ class LiveRun:
         """Return the `run` of `emulate`; it adds up `progress` over all batches."""
 
         def run(pairs: list[Pair]) -> list[Outcome]:
-            before = (progress.done, progress.cost_usd, progress.failed, progress.retried)
+            before = replace(progress)
 
             def show(batch: Progress) -> None:
-                progress.done, progress.cost_usd = (
-                    before[0] + batch.done,
-                    before[1] + batch.cost_usd,
-                )
-                progress.failed, progress.retried = (
-                    before[2] + batch.failed,
-                    before[3] + batch.retried,
-                )
-                progress.latest = batch.latest
+                for name in ("done", "cost_usd", "reused", "failed", "retried"):
+                    setattr(progress, name, getattr(before, name) + getattr(batch, name))
+                progress.total = before.total - batch.reused
+                progress.latest = batch.latest or progress.latest
                 progress.ended, progress.stopped = batch.ended, batch.stopped
                 new = [one for one in batch.notices if one not in progress.notices]
                 progress.notices += new
@@ -90,7 +86,7 @@ class LiveRun:
         options = SweepOptions(only=pairs, max_cost_usd=self._max_cost_usd)
         paths, marks = self._space.paths, self._marks
         try:
-            sweep(
+            done = sweep(
                 self._pipeline,
                 self._queries,
                 paths,
@@ -100,6 +96,7 @@ class LiveRun:
                 stop=stop,
                 on_progress=show,
             )
+            show(done)  # also what was in the store before
         except BudgetSpent:
             if not self.recalled():
                 raise
