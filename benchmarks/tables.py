@@ -25,6 +25,7 @@ from benchmarks import (
     scale_projection,
     serve,
     testbed_tables,
+    wide_report,
 )
 from benchmarks.spaces import POCKET
 from ecollm_lab.domains import load_domain
@@ -121,6 +122,12 @@ def records(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], 
     return lambda: markdown(pd.read_parquet(f"data/benchmarks/{name}.parquet"))
 
 
+def whole_section(name: str, markdown: Callable[[pd.DataFrame], str]) -> Callable[[], str]:
+    """Return a function that turns records into a section, or into nothing if there are none."""
+    file = Path(f"data/benchmarks/{name}.parquet")
+    return lambda: markdown(pd.read_parquet(file)) if file.exists() else ""
+
+
 def kept(frame: pd.DataFrame) -> str:
     """Return what a policy keeps of its held-out quality on the lab's own domains."""
     return emulator_summary.kept(frame[frame["trace"].isin([*DOMAINS, *POCKET])])
@@ -138,6 +145,7 @@ def listed(name: str, markdown: Callable[[list[Record]], str]) -> Callable[[], s
 
 TABLES = {
     "testbed": listed("testbed", testbed_tables.markdown),
+    "wide": whole_section("wide", wide_report.markdown),
     "study": study,
     "gains": gains,
     "kinds": kinds,
