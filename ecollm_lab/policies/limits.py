@@ -17,10 +17,9 @@ TOLERANCE = 0.02  # of quality, given up on average for being cheaper or faster
 MOSTLY = 0.5  # a path that breaks a limit at least this probably is not considered
 UNLIKELY = 0.05  # of estimates: what is less probable than this counts as impossible
 PENALTIES = (0.5, 1e3)  # range of what a certain violation costs, in quality
-MOST_WORTH = (
-    3.0  # right answers for one violation: to pay more, the target must be missed for sure,
-)
-SURE = 1.645  # by so many standard errors, which chance exceeds in 5 %
+# right answers for one violation: to pay more, the target must be missed for sure, by so many
+# standard errors, which chance exceeds in 5 %
+MOST_WORTH, SURE = 3.0, 1.645
 STEPS = 12  # of the bisection for the penalty
 _AT_ONCE = 2**13  # queries chosen for
 # of the mean spend over paths, in quality; the highest is tried first
@@ -147,8 +146,10 @@ class Lookback:
 
         The penalty is what a violation is worth; or, within `PENALTIES`, the least for which the
         choices break limits at no more than the target rate. Above `MOST_WORTH` it only rises
-        while the rate exceeds the target by more than `SURE` standard errors: where limits are
-        broken by chance on every path, quality would be paid for nothing.
+        if the rate exceeds the target there by more than `SURE` standard errors: where limits are
+        broken by chance on every path, quality would be paid for nothing. That is asked first,
+        because a higher penalty does not always lower the rate. A path's rate on the other queries
+        is lower for a query on which it broke, so that high penalties choose just the broken ones.
         """
         if terms.violation_cost is not None:
             worth = terms.violation_cost
@@ -159,14 +160,14 @@ class Lookback:
 
         def too_often(penalty: float) -> bool:
             rate = self._rate(self._choices(slo, penalty))
-            return rate > (target if penalty <= MOST_WORTH else surely)
+            return rate > (target if penalty < MOST_WORTH else surely)
 
-        low, high = PENALTIES
+        (low, high), middle = PENALTIES, MOST_WORTH
         if not too_often(low):
             return low, *self.saving(slo, terms.tolerance, low, target)
         for _ in range(STEPS):
-            middle = (low * high) ** 0.5
             low, high = (middle, high) if too_often(middle) else (low, middle)
+            middle = (low * high) ** 0.5
         return high, *self.saving(slo, terms.tolerance, high, target)
 
     def saving(

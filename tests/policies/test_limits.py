@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from ecollm_lab.policies import fit_policy, replay
+from ecollm_lab.policies.limits import MOST_WORTH, Lookback, Terms
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
@@ -121,6 +122,23 @@ def test_a_broken_limit_is_never_worth_little_and_worth_much_only_where_the_targ
     assert rule.violation_rate == pytest.approx(broken[chosen])
     taken = policy.select(embeddings, SLO(max_latency_s=1.0))
     assert set(taken) == {trace.path_ids[chosen]}
+
+
+def test_more_is_not_paid_for_limits_where_that_breaks_as_many_of_them():
+    """Three paths break limits in 6, 6 and 5 of 100 queries. Known is the rate on the other queries,
+    which is 1/99 lower where a path breaks them. Above a penalty of 9.9 that outweighs the .1
+    between the first two paths, and the second is taken just where it breaks limits: 12 % are
+    broken instead of 6 %. Above 89 the third path is taken, which answers nothing. Where the
+    target is 5 %, chance allows 8.6 % of 100.
+    """
+    quality = np.tile([0.9, 0.8, 0.0], (100, 1))
+    broke = np.zeros((100, 3), dtype=bool)
+    for path, queries in enumerate([slice(0, 6), slice(6, 12), slice(12, 17)]):
+        broke[queries, path] = True
+    risk = (broke.sum(axis=0) - broke) / 99
+    past = Lookback(quality, risk, quality, broke, np.ones(3))
+    penalty, *_, rate = past.calibrated(SLO(max_latency_s=1.0), Terms())
+    assert (penalty, rate) == (MOST_WORTH, 0.06)
 
 
 def test_a_looser_target_buys_quality():
