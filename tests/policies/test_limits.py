@@ -125,11 +125,12 @@ def test_a_broken_limit_is_never_worth_little_and_worth_much_only_where_the_targ
 
 
 def test_more_is_not_paid_for_limits_where_that_breaks_as_many_of_them():
-    """Three paths break limits in 6, 6 and 5 of 100 queries. Known is the rate on the other queries,
-    which is 1/99 lower where a path breaks them. Above a penalty of 9.9 that outweighs the .1
-    between the first two paths, and the second is taken just where it breaks limits: 12 % are
-    broken instead of 6 %. Above 89 the third path is taken, which answers nothing. Where the
-    target is 5 %, chance allows 8.6 % of 100.
+    """Three paths break limits in 6, 6 and 5 of 100 queries.
+
+    Known is the rate on the other queries, which is 1/99 lower where a path breaks them. Above a
+    penalty of 9.9 that outweighs the .1 between the first two paths, and the second is taken just
+    where it breaks limits: 12 % are broken instead of 6 %. Above 89 the third path is taken, which
+    answers nothing. Where the target is 5 %, chance allows 8.6 % of 100.
     """
     quality = np.tile([0.9, 0.8, 0.0], (100, 1))
     broke = np.zeros((100, 3), dtype=bool)
