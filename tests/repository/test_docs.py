@@ -61,7 +61,7 @@ def test_gains_and_kinds_by_hand(tmp_path, monkeypatch):
     }
     best = {"lookup": {"path_id": "a/b/c/d", "quality": 0.25}}
     summary = {
-        "domains": {"here": {"heldout": {"prefer_cost": policies}, "best_path_by_kind": best}}
+        "domains": {"here": {"every_query": {"prefer_cost": policies}, "best_path_by_kind": best}}
     }
     (tmp_path / "study.json").write_text(json.dumps(summary))
     monkeypatch.setattr(tables, "STUDY", tmp_path / "study.json")

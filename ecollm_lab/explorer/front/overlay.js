@@ -38,7 +38,7 @@ function labelsOf(p, c, panel) {
     let best = null;
     for (const [x0, y0] of [[px[i] - 9 - w, y[i] - 9 - h], [px[i] + 9, y[i] + 9], [px[i] - 9 - w, y[i] - h / 2], [px[i] + 9, y[i] - 9 - h], [px[i] + 9, y[i] - h / 2], [px[i] - 9 - w, y[i] + 9]]) {
       const box = [x0, y0, x0 + w, y0 + h];
-      if (x0 < left || box[2] > left + wide || y0 < top || box[3] > top + tall || taken.some((t) => box[0] < t[2] && box[2] > t[0] && box[1] < t[3] && box[3] > t[1])) continue;
+      if (x0 < left || box[2] > left + wide || y0 < top || box[3] > top + tall || taken.some((other) => overlap(box, other))) continue;
       const under = dots.filter(([a, b]) => a > box[0] && a < box[2] && b > box[1] - 4 && b < box[3] + 4).length;
       if (under <= MOST_UNDER && (!best || under < best.under)) best = { box, under };
     }
@@ -79,14 +79,20 @@ function paintPanel(context, scene, places, panel) {
     context.fillRect(left, at, wide, top + tall - at);
     line([[left, at], [left + wide, at]], theme.ink, 1.5, [6, 4]);
   }
-  context.font = "10.5px system-ui, sans-serif";
-  context.textBaseline = "middle";
-  for (const [i, text, box] of places.labels[panel]) {
-    if (!decision.within[i]) continue;
-    context.fillStyle = theme.dim;
-    context.fillText(text, box[0], (box[1] + box[3]) / 2);
-  }
   paintAbove(context, scene, places, panel, seen, line);
+  paintLabels(context, scene, places, panel);
+}
+
+// The labels of paths that keep the limits, but none over a policy's mark or its words.
+function paintLabels(context, { decision, theme }, places, panel) {
+  const taken = places.spots[panel].flatMap(({ at: [x, y], words }) => [[x - 9, y - 9, x + 9, y + 9], ...(words ? [words] : [])]);
+  Object.assign(context, { font: "10.5px system-ui, sans-serif", textBaseline: "middle", fillStyle: theme.dim });
+  for (const [i, text, box] of places.labels[panel])
+    if (decision.within[i] && !taken.some((other) => overlap(box, other))) context.fillText(text, box[0], (box[1] + box[3]) / 2);
+}
+
+function overlap(a, b) {
+  return a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1];
 }
 
 function paintAbove(context, scene, places, panel, seen, line) {
