@@ -145,9 +145,11 @@ class Adaptation:
             wait_s=np.broadcast_to(np.asarray(wait_s, dtype=float), len(self.models)),
         )
 
-    def choose(self, outlook: Outlook, slo: SLO, usable: np.ndarray) -> int | None:
+    def choose(
+        self, outlook: Outlook, slo: SLO, usable: np.ndarray, saving: float = 0.0
+    ) -> int | None:
         """Choose a path: see `choosing.choose`; now and then another one that keeps the limits."""
-        best = choose(outlook, slo, usable, self.price)
+        best = choose(outlook, slo, usable, self.price, saving)
         if best is None or self._random.random() >= self.pace.exploration:
             return best
         enough = outlook.quality >= (slo.min_quality or 0.0)

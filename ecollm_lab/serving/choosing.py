@@ -10,7 +10,6 @@ from scipy.special import ndtr
 from ecollm_lab.records import SLO, Limit
 
 LIKELY = 0.5  # a path that breaks a limit at least this probably is not a first choice
-TOLERANCE = 0.02  # of quality, given up for a cheaper or a faster path
 NOTICED = 0.01  # of the probability to break a limit: less does not stand in the way
 TAIL_SD = 1.645  # standard deviations from the middle to the 95th percentile
 
@@ -67,21 +66,30 @@ class Outlook:
 
 
 def choose(
-    outlook: Outlook, slo: SLO, usable: np.ndarray, price: float, likely: float = LIKELY
+    outlook: Outlook,
+    slo: SLO,
+    usable: np.ndarray,
+    price: float,
+    saving: float = 0.0,
+    likely: float = LIKELY,
 ) -> int | None:
     """Return the path of most expected quality − price × risk; None if every path is too risky.
+
+    With prefer="cost" or "latency", saving × expected cost or latency is taken off as well; or,
+    with `min_quality`, it is the cheapest or fastest of the paths that reach it.
 
     Parameters
     ----------
     outlook
         What is expected of each path.
     slo
-        Limits and preference. With prefer="cost" or "latency", it is the cheapest or fastest of the
-        paths whose score reaches `min_quality`, or is within 0.02 of the best.
+        Limits and preference.
     usable
         Which paths may be taken, shape (paths,).
     price
         What a certain broken limit costs, in quality.
+    saving
+        What one US dollar or one second costs, in quality, whichever is preferred.
     likely
         Paths that are at least so risky are left out.
 
@@ -95,9 +103,10 @@ def choose(
     scores = outlook.quality[columns] - price * risk[columns]
     if slo.prefer == "quality":
         return int(columns[scores.argmax()])
-    best = scores.max()
-    floor = best - TOLERANCE if slo.min_quality is None else min(best, slo.min_quality)
-    return int(columns[(scores >= floor).argmax()])
+    if slo.min_quality is None:
+        spent = saving * spend[columns] if saving else 0.0
+        return int(columns[(scores - spent).argmax()])
+    return int(columns[(scores >= min(scores.max(), slo.min_quality)).argmax()])
 
 
 def bound_limits(outlook: Outlook, slo: SLO, chosen: int, usable: np.ndarray) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ecollm_lab.policies import Policy
+from ecollm_lab.records import SLO
 
 TINY = 1e-12  # what stands for zero where a logarithm is taken
 SPENT = ("cost_usd", "latency_s")
@@ -37,6 +38,28 @@ class Forecast:
     latency_sd: np.ndarray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Saving:
+    """How the policy would save under an SLO without losing more than it may.
+
+    Attributes
+    ----------
+    price
+        What one US dollar or one second costs, in quality, whichever is preferred; 0 = nothing.
+    first
+        The paths to choose from while one of them can be reached, shape (paths,).
+
+    """
+
+    price: float
+    first: np.ndarray
+
+    def among(self, usable: np.ndarray) -> np.ndarray:
+        """Return which of the usable paths to choose from, shape (paths,)."""
+        first = usable & self.first
+        return first if first.any() else usable
+
+
 class Forecasts(Protocol):
     """All that a Runtime needs to know from a policy."""
 
@@ -50,6 +73,10 @@ class Forecasts(Protocol):
 
     def of(self, embedding: np.ndarray) -> Forecast:
         """Return what is expected of each path for a question."""
+        ...
+
+    def saving(self, slo: SLO) -> Saving:
+        """Return how to save under an SLO."""
         ...
 
 
@@ -83,6 +110,24 @@ class PolicyForecasts:
         quality = np.asarray(self._policy.predict(embedding[None])[0], dtype=float)
         cost, latency = (self._spent(name, embedding[None]) for name in SPENT)
         return Forecast(quality, *cost, *latency)
+
+    def saving(self, slo: SLO) -> Saving:
+        """Return how to save under an SLO, as `RuleMaker.rule` found it on the training queries.
+
+        Without limits that may be one path for all questions, where choosing did harm. Under limits
+        every path may be chosen, because the Runtime knows better what they take now.
+        """
+        every = np.ones(len(self.path_ids), dtype=bool)
+        preferred = {"cost": ["cost_usd"], "latency": ["latency_s"]}.get(slo.prefer, [])
+        if slo.min_quality is not None or (slo.limits and not preferred):
+            return Saving(0.0, every)
+        needed = [*preferred, *(limit.column for limit in slo.limits)]
+        if not all(self._policy.training.spend(name).recorded for name in needed):
+            return Saving(0.0, every)
+        rule = self._policy.rule(slo)
+        if slo.limits or not rule.feasible:
+            return Saving(rule.price, every)
+        return Saving(rule.price, np.isin(np.arange(len(every)), rule.columns))
 
     def _spent(self, name: str, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = self._policy.forecasts.get(name)

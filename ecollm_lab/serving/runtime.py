@@ -130,7 +130,8 @@ class Runtime:
     def _run(self, wish: Wish, usable: np.ndarray, began: float) -> Answer | Refused:
         with answer_span(wish.path_id) as span:
             forecast = self.forecasts.of(self.forecasts.embed(wish.query.text))
-            result = Question(self, wish, began, forecast, usable).run()
+            saving = self.forecasts.saving(wish.slo)
+            result = Question(self, wish, began, forecast, usable, saving).run()
             note_answer(span, result)
         self._note(result)
         return result

@@ -10,7 +10,7 @@ from ecollm_lab.models import CallFailed, Catalog, Model, Reply
 from ecollm_lab.paths import Pipeline
 from ecollm_lab.records import Prompt
 from ecollm_lab.serving import Adaptation, Pace, Runtime
-from ecollm_lab.serving.forecasts import Forecast
+from ecollm_lab.serving.forecasts import Forecast, Saving
 
 STILL = Pace(exploration=0.0)
 
@@ -97,12 +97,16 @@ class Given:
         quality, usd, seconds = np.array(list(paths.values()), dtype=float).T
         spread = np.full(len(paths), sd)
         self.forecast = Forecast(quality, np.log(usd), spread, np.log(seconds), spread)
+        self.price, self.first = 0.0, self.allowed
 
     def embed(self, text):
         return np.zeros(3)
 
     def of(self, embedding):
         return self.forecast
+
+    def saving(self, slo):
+        return Saving(self.price, self.first)
 
 
 def model(name, placement, **changes):
