@@ -116,3 +116,13 @@ function outline(context, symbol, x, y, radius, colour, paper) {
   context.stroke();
   context.fill();
 }
+
+// Of the labels of paths, those of paths that keep the limits, and none over a mark or its words.
+function clearOfMarks(labels, within, spots) {
+  const taken = spots.flatMap(({ at: [x, y], words }) => [[x - 9, y - 9, x + 9, y + 9], ...(words ? [words] : [])]);
+  return labels.filter(([i, , box]) => within[i] && !taken.some((other) => overlap(box, other)));
+}
+
+function overlap(a, b) {
+  return a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1];
+}

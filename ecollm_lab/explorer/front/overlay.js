@@ -83,16 +83,10 @@ function paintPanel(context, scene, places, panel) {
   paintLabels(context, scene, places, panel);
 }
 
-// The labels of paths that keep the limits, but none over a policy's mark or its words.
 function paintLabels(context, { decision, theme }, places, panel) {
-  const taken = places.spots[panel].flatMap(({ at: [x, y], words }) => [[x - 9, y - 9, x + 9, y + 9], ...(words ? [words] : [])]);
   Object.assign(context, { font: "10.5px system-ui, sans-serif", textBaseline: "middle", fillStyle: theme.dim });
-  for (const [i, text, box] of places.labels[panel])
-    if (decision.within[i] && !taken.some((other) => overlap(box, other))) context.fillText(text, box[0], (box[1] + box[3]) / 2);
-}
-
-function overlap(a, b) {
-  return a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1];
+  for (const [, text, box] of clearOfMarks(places.labels[panel], decision.within, places.spots[panel]))
+    context.fillText(text, box[0], (box[1] + box[3]) / 2);
 }
 
 function paintAbove(context, scene, places, panel, seen, line) {
