@@ -219,9 +219,8 @@ def replay_drift(
     models = [model_of(path_id) for path_id in forecasts.path_ids]
     _require_models(drifts, models)
     tables, order = _tables(trace, forecasts.path_ids, slo, seed)
-    if embeddings is None:
-        embeddings = policy.embed(trace.queries["text"].tolist())
-    embeddings = np.asarray(embeddings)[order]
+    texts = trace.queries["text"].tolist()
+    embeddings = np.asarray(policy.embed(texts) if embeddings is None else embeddings)[order]
     frozen = policy.select(embeddings, slo, infeasible="least_violating")
     learns = adaptation or Adaptation(models, forecasts.target)
     adaptive = _Adaptive(learns, forecasts.allowed, slo, forecasts.saving(slo))
