@@ -135,10 +135,10 @@ def starting(view: View) -> dict[str, Any]:
 
 
 def _above_quartile(values: np.ndarray, state: np.ndarray) -> float | None:
-    """Return a short number in the gap above the upper quartile of the front; None if none is."""
+    """Return a short number in the gap above the upper quartile of the front, None without one."""
     every = np.unique(values[np.isfinite(values) & (values > 0)])
     front = np.sort(values[(state == FRONT) & (values > 0)])
-    low = front[3 * (len(front) - 1) // 4] if len(front) else np.inf
+    low = front[-(-3 * (len(front) - 1) // 4)] if len(front) else np.inf
     above = every[every > low]
     if not len(above):
         return None

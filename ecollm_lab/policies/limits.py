@@ -17,9 +17,8 @@ TOLERANCE = 0.02  # of quality, given up on average for being cheaper or faster
 MOSTLY = 0.5  # a path that breaks a limit at least this probably is not considered
 UNLIKELY = 0.05  # of estimates: what is less probable than this counts as impossible
 PENALTIES = (0.5, 1e3)  # range of what a certain violation costs, in quality
-# right answers for one violation: to pay more, the target must be missed for sure, by so many
-# standard errors, which chance exceeds in 5 %
-MOST_WORTH, SURE = 3.0, 1.645
+MOST_WORTH = 3.0  # right answers for one violation; more only where the target is surely missed
+SURE = 1.645  # by so many standard errors, which chance exceeds in 5 %
 STEPS = 12  # of the bisection for the penalty
 _AT_ONCE = 2**13  # queries chosen for
 # of the mean spend over paths, in quality; the highest is tried first
@@ -145,11 +144,11 @@ class Lookback:
         """Return the penalty of a violation, and what `saving` returns under it.
 
         The penalty is what a violation is worth; or, within `PENALTIES`, the least for which the
-        choices break limits at no more than the target rate. Above `MOST_WORTH` it only rises
-        if the rate exceeds the target there by more than `SURE` standard errors: where limits are
-        broken by chance on every path, quality would be paid for nothing. That is asked first,
-        because a higher penalty does not always lower the rate. A path's rate on the other queries
-        is lower for a query on which it broke, so that high penalties choose just the broken ones.
+        choices break limits at no more than the target rate. Above `MOST_WORTH` it rises only if,
+        and only as far as, the rate exceeds the target by more than `SURE` standard errors: where
+        limits are broken by chance on every path, quality would be paid for nothing. That is asked
+        first, because a higher penalty does not always lower the rate. A path's rate on the other
+        queries is lower for a query on which it broke, so high penalties choose those that broke.
         """
         if terms.violation_cost is not None:
             worth = terms.violation_cost

@@ -21,8 +21,6 @@ from ecollm_lab.policies.predictors import Predictor, joined
 from ecollm_lab.policies.training import TINY, Training
 from ecollm_lab.records import SLO, LabError
 
-MOST_RULES = 256  # kept at once: who serves is asked for any number of SLOs
-
 
 @dataclass(frozen=True, eq=False)
 class Rule:
@@ -52,7 +50,8 @@ class Rule:
     penalty
         What a certain violation costs, in quality, where `excess` tells how probable it is.
     price
-        What one US dollar costs, in quality, or one second, where cost or latency is preferred.
+        What one US dollar costs, in quality, or one second, where cost or latency is preferred;
+        None where no price was looked for.
 
     """
 
@@ -65,7 +64,7 @@ class Rule:
     threshold: float = 0.0
     excess: tuple[Predictor, ...] = ()
     penalty: float = 0.0
-    price: float = 0.0
+    price: float | None = None
 
     @cached_property
     def _joined(self) -> Predictor | None:
@@ -136,7 +135,7 @@ class RuleMaker:
     _rules: dict[SLO, Rule] = field(default_factory=dict, init=False)
 
     def rule(self, slo: SLO) -> Rule:
-        """Return how this policy decides under an SLO; kept for further questions.
+        """Return how this policy decides under an SLO; computed once per SLO.
 
         Where outcomes were seen, a path's score is its expected quality − λ × the probability that
         it breaks a limit: for this query, where cost and latency are forecast and the forecast is
@@ -148,15 +147,11 @@ class RuleMaker:
         """
         if not isinstance(slo, SLO):
             raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
-        found = self._rules.get(slo)
-        if found is None:
+        if slo not in self._rules:
             self.training.require_recorded(slo)
             counted = self.terms.violation_rate is not None and not self.training.estimated
-            found = self._calibrated(slo) if counted else self._by_percentile(slo)
-            if len(self._rules) >= MOST_RULES:
-                self._rules.clear()
-            self._rules[slo] = found
-        return found
+            self._rules[slo] = self._calibrated(slo) if counted else self._by_percentile(slo)
+        return self._rules[slo]
 
     def _calibrated(self, slo: SLO) -> Rule:
         target = self.terms.violation_rate
@@ -181,7 +176,7 @@ class RuleMaker:
             least = float(share[columns].min()) if risk is by_path else past.least_rate()
             if self.terms.violation_cost is None and min(rate, least) > target:
                 continue
-            columns, spent = columns[kept], price * past.spend[kept]
+            columns, spent = columns[kept], price * past.spend[kept] if price else 0.0
             more: dict[str, Any] = {"violation_rate": rate, "price": price}
             if risk is by_path:
                 return self._rule(columns, share, penalty * share[columns] + spent, **more)
@@ -225,7 +220,8 @@ class RuleMaker:
         never = np.broadcast_to(0.0, self.left_out.shape)
         past = self._lookback(slo, columns, never, never)
         price, kept, _ = past.saving(slo, self.terms.tolerance)
-        return self._rule(columns[kept], 1 - keeps, price * past.spend[kept], price=price)
+        spent = price * past.spend[kept] if price else 0.0
+        return self._rule(columns[kept], 1 - keeps, spent, price=price)
 
     def _refused(self, share: np.ndarray, slo: SLO) -> Rule:
         """Return the rule that takes the least-violating path."""

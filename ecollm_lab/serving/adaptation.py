@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.serving.choosing import Outlook, choose
+from ecollm_lab.serving.choosing import Outlook, Saving, choose
 from ecollm_lab.serving.forecasts import Forecast
 
 SURPRISE = 3.0  # standard deviations from which an outcome says that the world has changed
@@ -146,7 +146,7 @@ class Adaptation:
         )
 
     def choose(
-        self, outlook: Outlook, slo: SLO, usable: np.ndarray, saving: float = 0.0
+        self, outlook: Outlook, slo: SLO, usable: np.ndarray, saving: Saving | None = None
     ) -> int | None:
         """Choose a path: see `choosing.choose`; now and then another one that keeps the limits."""
         best = choose(outlook, slo, usable, self.price, saving)

@@ -12,8 +12,8 @@ import numpy as np
 from ecollm_lab.models import CallFailed, Model, Reply, replies
 from ecollm_lab.paths import Memo
 from ecollm_lab.records import SLO, LabError, Outcome, Prompt, Query
-from ecollm_lab.serving.choosing import Outlook, bound_limits, choose, nearest_slo
-from ecollm_lab.serving.forecasts import Forecast, Saving
+from ecollm_lab.serving.choosing import Outlook, Saving, bound_limits, choose, nearest_slo
+from ecollm_lab.serving.forecasts import Forecast
 from ecollm_lab.serving.results import Answer, Attempt, Ended, Expected, Reason, Refused
 from ecollm_lab.serving.tracing import call_span, note_call
 
@@ -98,8 +98,7 @@ class Question:
     def _choice(self, outlook: Outlook, left: SLO, usable: np.ndarray) -> int | None:
         if self.wish.path_id is not None:
             return int(np.flatnonzero(usable)[0]) if usable.any() else None
-        among = self.saving.among(usable)
-        best = self.runtime.adaptation.choose(outlook, left, among, self.saving.price)
+        best = self.runtime.adaptation.choose(outlook, left, usable, self.saving)
         if best is None and self.attempts:  # better late, or dear, than nothing
             best = choose(outlook, left, usable, price=1e3, likely=DESPERATE)
         return best

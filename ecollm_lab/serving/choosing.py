@@ -65,18 +65,39 @@ class Outlook:
         return 1 - well
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Saving:
+    """What may be given up for a lower cost or latency, whichever is preferred.
+
+    Attributes
+    ----------
+    first
+        The paths to choose from while one of them will do, shape (paths,).
+    price
+        What one US dollar or one second costs, in quality; 0 = nothing.
+    tolerance
+        How far below the best score a cheaper or faster path may be.
+
+    """
+
+    first: np.ndarray
+    price: float = 0.0
+    tolerance: float = 0.0
+
+
 def choose(
     outlook: Outlook,
     slo: SLO,
     usable: np.ndarray,
     price: float,
-    saving: float = 0.0,
+    saving: Saving | None = None,
     likely: float = LIKELY,
 ) -> int | None:
     """Return the path of most expected quality − price × risk; None if every path is too risky.
 
-    With prefer="cost" or "latency", saving × expected cost or latency is taken off as well; or,
-    with `min_quality`, it is the cheapest or fastest of the paths that reach it.
+    With prefer="cost" or "latency", what is expected to be spent now is taken off as well, at the
+    price of `saving`; or it is the cheapest or fastest path within its tolerance of the best score.
+    With `min_quality`, it is the cheapest or fastest path that reaches it.
 
     Parameters
     ----------
@@ -89,7 +110,7 @@ def choose(
     price
         What a certain broken limit costs, in quality.
     saving
-        What one US dollar or one second costs, in quality, whichever is preferred.
+        What may be given up for cost or latency; None = nothing.
     likely
         Paths that are at least so risky are left out.
 
@@ -98,15 +119,20 @@ def choose(
     columns = np.flatnonzero(usable & (risk < likely))
     if not len(columns):
         return None
+    if saving is None:
+        saving = Saving(usable)
+    if len(first := columns[saving.first[columns]]):
+        columns = first
     spend = outlook.latency_s if slo.prefer == "latency" else outlook.cost_usd
     columns = columns[np.argsort(np.nan_to_num(spend[columns], nan=np.inf), kind="stable")]
     scores = outlook.quality[columns] - price * risk[columns]
     if slo.prefer == "quality":
         return int(columns[scores.argmax()])
-    if slo.min_quality is None:
-        spent = saving * spend[columns] if saving else 0.0
-        return int(columns[(scores - spent).argmax()])
-    return int(columns[(scores >= min(scores.max(), slo.min_quality)).argmax()])
+    if slo.min_quality is not None:
+        return int(columns[(scores >= min(scores.max(), slo.min_quality)).argmax()])
+    if saving.price:
+        scores = scores - saving.price * spend[columns]
+    return int(columns[(scores >= scores.max() - saving.tolerance).argmax()])
 
 
 def bound_limits(outlook: Outlook, slo: SLO, chosen: int, usable: np.ndarray) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ import pandas as pd
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving.adaptation import Adaptation
-from ecollm_lab.serving.choosing import choose
+from ecollm_lab.serving.choosing import Saving, choose
 from ecollm_lab.serving.endpoints import Circuit
-from ecollm_lab.serving.forecasts import Forecast, PolicyForecasts, Saving
+from ecollm_lab.serving.forecasts import Forecast, PolicyForecasts
 from ecollm_lab.traces import Trace, require_trace
 from ecollm_lab.traces.path_ids import model_of
 
@@ -165,8 +165,7 @@ class _Adaptive:
 
     def _choice(self, forecast: Forecast, usable: np.ndarray, now: float) -> int | None:
         outlook = self.adaptation.outlook(forecast, now)
-        among = self.saving.among(usable)
-        best = self.adaptation.choose(outlook, self.slo, among, self.saving.price)
+        best = self.adaptation.choose(outlook, self.slo, usable, self.saving)
         return choose(outlook, self.slo, usable, 1e3, likely=1.1) if best is None else best
 
 

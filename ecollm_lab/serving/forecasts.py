@@ -9,6 +9,7 @@ import numpy as np
 
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO
+from ecollm_lab.serving.choosing import Saving
 
 TINY = 1e-12  # what stands for zero where a logarithm is taken
 SPENT = ("cost_usd", "latency_s")
@@ -36,28 +37,6 @@ class Forecast:
     cost_sd: np.ndarray
     log_latency: np.ndarray
     latency_sd: np.ndarray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Saving:
-    """How the policy would save under an SLO without losing more than it may.
-
-    Attributes
-    ----------
-    price
-        What one US dollar or one second costs, in quality, whichever is preferred; 0 = nothing.
-    first
-        The paths to choose from while one of them can be reached, shape (paths,).
-
-    """
-
-    price: float
-    first: np.ndarray
-
-    def among(self, usable: np.ndarray) -> np.ndarray:
-        """Return which of the usable paths to choose from, shape (paths,)."""
-        first = usable & self.first
-        return first if first.any() else usable
 
 
 class Forecasts(Protocol):
@@ -112,22 +91,23 @@ class PolicyForecasts:
         return Forecast(quality, *cost, *latency)
 
     def saving(self, slo: SLO) -> Saving:
-        """Return how to save under an SLO, as `RuleMaker.rule` found it on the training queries.
+        """Return how to save under an SLO, by what the policy found on its training queries.
 
-        Without limits that may be one path for all questions, where choosing did harm. Under limits
-        every path may be chosen, because the Runtime knows better what they take now.
+        The price is the one it found without limits. Without limits, all questions may get one
+        path, where choosing per query did harm. A policy that looked for no price (one of two
+        paths, a fixed order, estimated outcomes) has a tolerance instead.
         """
         every = np.ones(len(self.path_ids), dtype=bool)
-        preferred = {"cost": ["cost_usd"], "latency": ["latency_s"]}.get(slo.prefer, [])
+        preferred = {"cost": "cost_usd", "latency": "latency_s"}.get(slo.prefer)
         if slo.min_quality is not None or (slo.limits and not preferred):
-            return Saving(0.0, every)
-        needed = [*preferred, *(limit.column for limit in slo.limits)]
-        if not all(self._policy.training.spend(name).recorded for name in needed):
-            return Saving(0.0, every)
-        rule = self._policy.rule(slo)
-        if slo.limits or not rule.feasible:
-            return Saving(rule.price, every)
-        return Saving(rule.price, np.isin(np.arange(len(every)), rule.columns))
+            return Saving(every)
+        if preferred and not self._policy.training.spend(preferred).recorded:
+            return Saving(every)
+        rule = self._policy.rule(SLO(prefer=slo.prefer))
+        if rule.price is None:
+            return Saving(every, tolerance=self._policy.terms.tolerance if preferred else 0.0)
+        kept = np.isin(np.arange(len(every)), rule.columns)
+        return Saving(every if slo.limits else kept, rule.price)
 
     def _spent(self, name: str, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = self._policy.forecasts.get(name)

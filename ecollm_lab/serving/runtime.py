@@ -151,6 +151,7 @@ class Runtime:
             if len(called_on(self.catalog, path)) == 1:
                 self.pipeline.prepare(_query("warm up"), path, memo)
         self.forecasts.of(self.forecasts.embed("warm up"))
+        self.forecasts.saving(self.slo)
 
     def _note(self, result: Answer | Refused) -> None:
         """Remember a result, and learn whether it broke a limit."""

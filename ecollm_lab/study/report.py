@@ -111,10 +111,9 @@ def _fitted(trace: Trace, encoder: CachedEncoder, seed: int) -> _Study:
         prefer: replay_all([*fitted, "oracle"], heldout, slo, embeddings=unseen)
         for prefer, slo in slos.items()
     }
+    every = [*POLICIES, "oracle"]
     every_query = {
-        prefer: replay_all(
-            [*POLICIES, "oracle"], trace, slo, folds=FOLDS, infeasible="least_violating"
-        )
+        prefer: replay_all(every, trace, slo, folds=FOLDS, infeasible="least_violating", seed=seed)
         for prefer, slo in slos.items()
     }
     clusters = find_clusters(seen)

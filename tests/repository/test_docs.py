@@ -75,7 +75,8 @@ def test_every_table_stands_somewhere_and_holds_figures():
     text = "".join(page.read_text() for page in PAGES)
     for name, table in tables.TABLES.items():
         assert f"<!-- table: {name} -->\n{table()}\n<!-- end of table -->" in text
-        assert table() in ("", tables.NOT_YET) or len(re.findall(r"\d\.\d\d", table())) > 3
+        empty = {tables.NOT_YET, *([""] if name == "wide" else [])}
+        assert table() in empty or len(re.findall(r"\d\.\d\d", table())) > 3
 
 
 @pytest.mark.parametrize("name", ["serve", "live"])

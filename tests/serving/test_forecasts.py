@@ -55,8 +55,8 @@ def test_without_limits_the_runtime_saves_as_the_policy_does(tolerance, share):
             adaptation.choose(
                 adaptation.outlook(forecasts.of(one), 0.0),
                 slo,
-                saving.among(np.ones(2, dtype=bool)),
-                saving.price,
+                np.ones(2, dtype=bool),
+                saving,
             )
             for one in embeddings
         ]
@@ -66,12 +66,18 @@ def test_without_limits_the_runtime_saves_as_the_policy_does(tolerance, share):
 
 def test_where_choosing_did_harm_one_path_is_taken_while_it_can_be_reached():
     policy, *_ = fitted("best_single")
-    forecasts, every = PolicyForecasts(policy), np.ones(2, dtype=bool)
-    saving = forecasts.saving(SLO())
-    assert saving.among(every).tolist() == [False, True]
-    assert saving.among(np.array([True, False])).tolist() == [True, False]
-    limited = forecasts.saving(SLO(max_latency_s=1.0, prefer="cost"))
-    assert limited.among(every).all()
+    forecasts = PolicyForecasts(policy)
+    assert forecasts.saving(SLO()).first.tolist() == [False, True]
+    assert forecasts.saving(SLO(max_latency_s=1.0, prefer="cost")).first.all()
+
+
+@pytest.mark.parametrize("name", ["threshold", "cheapest"])
+def test_a_policy_that_looked_for_no_price_has_its_tolerance(name):
+    policy, *_ = fitted(name, tolerance=0.07)
+    saving = PolicyForecasts(policy).saving(SLO(prefer="cost"))
+    assert (saving.price, saving.tolerance) == (0.0, 0.07)
+    assert saving.first.all()
+    assert PolicyForecasts(policy).saving(SLO()).tolerance == 0.0
 
 
 def test_nothing_is_saved_of_what_a_trace_does_not_record():
@@ -79,5 +85,5 @@ def test_nothing_is_saved_of_what_a_trace_does_not_record():
     forecasts = PolicyForecasts(fit_policy(trace, "best_single"))
     for slo in (SLO(prefer="cost"), SLO(max_cost_usd=1.0, prefer="latency")):
         saving = forecasts.saving(slo)
-        assert saving.price == 0.0
         assert saving.first.all()
+        assert (saving.price, saving.tolerance) == (0.0, 0.0)

@@ -10,7 +10,8 @@ from ecollm_lab.models import CallFailed, Catalog, Model, Reply
 from ecollm_lab.paths import Pipeline
 from ecollm_lab.records import Prompt
 from ecollm_lab.serving import Adaptation, Pace, Runtime
-from ecollm_lab.serving.forecasts import Forecast, Saving
+from ecollm_lab.serving.choosing import Saving
+from ecollm_lab.serving.forecasts import Forecast
 
 STILL = Pace(exploration=0.0)
 
@@ -97,7 +98,7 @@ class Given:
         quality, usd, seconds = np.array(list(paths.values()), dtype=float).T
         spread = np.full(len(paths), sd)
         self.forecast = Forecast(quality, np.log(usd), spread, np.log(seconds), spread)
-        self.price, self.first = 0.0, self.allowed
+        self.saved = Saving(self.allowed)
 
     def embed(self, text):
         return np.zeros(3)
@@ -106,7 +107,7 @@ class Given:
         return self.forecast
 
     def saving(self, slo):
-        return Saving(self.price, self.first)
+        return self.saved
 
 
 def model(name, placement, **changes):

@@ -80,12 +80,13 @@ function paintPanel(context, scene, places, panel) {
     line([[left, at], [left + wide, at]], theme.ink, 1.5, [6, 4]);
   }
   paintAbove(context, scene, places, panel, seen, line);
-  paintLabels(context, scene, places, panel);
+  const pinned = scene.pins.filter(seen).map((i) => ({ at: [x[i], y[i]] }));
+  paintLabels(context, scene, places, panel, [...places.spots[panel], ...pinned]);
 }
 
-function paintLabels(context, { decision, theme }, places, panel) {
+function paintLabels(context, { decision, theme }, places, panel, spots) {
   Object.assign(context, { font: "10.5px system-ui, sans-serif", textBaseline: "middle", fillStyle: theme.dim });
-  for (const [, text, box] of clearOfMarks(places.labels[panel], decision.within, places.spots[panel]))
+  for (const [, text, box] of clearOfMarks(places.labels[panel], decision.within, spots))
     context.fillText(text, box[0], (box[1] + box[3]) / 2);
 }
 
