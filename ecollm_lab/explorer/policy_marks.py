@@ -187,7 +187,9 @@ class PolicyMarks:
 
 def _said(slo: SLO, column: str) -> SLO:
     """Return an SLO whose limit on a column has three digits, as people say it."""
-    said = {one.name: float(f"{one.value:.3g}") for one in slo.limits if one.column == column}
+    said: dict[str, Any] = {
+        one.name: float(f"{one.value:.3g}") for one in slo.limits if one.column == column
+    }
     return replace(slo, **said)
 
 
