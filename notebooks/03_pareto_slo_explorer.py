@@ -37,8 +37,8 @@ front[front["on_front"]].round({"quality": 3, "latency_s": 4, "latency_p95_s": 4
 #
 # ## The explorer
 #
-# It starts a little above the front's median latency and cost. Drag a slider, step from path to
-# path with the arrow keys, or type a limit ("3 s"): nothing is measured again. Watch
+# It starts a little above the upper quartile of the front's latency and cost. Drag a slider, step
+# from path to path with the arrow keys, or type a limit ("3 s"): nothing is measured again. Watch
 #
 # - the sentence at the top: which path wins, what it delivers, and for how many held-out queries it
 #   would break the limits;

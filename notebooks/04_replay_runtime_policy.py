@@ -84,8 +84,9 @@ for name in traces:
     display(figures.policies.plot_policies(frame, sources[name]))
 
 # %% [markdown]
-# With some dozens of held-out queries the intervals are twenty points wide: a policy that looks
-# better by less than that may not be. Notebook 5 has more certain comparisons.
+# With a hundred held-out queries the intervals are nearly twenty points wide, with some dozens
+# twice that: a policy that looks better by less may not be. `replay_all(..., folds=5)` scores every
+# query once and halves them ([the study](../docs/study.md) does so).
 #
 # ## Does a policy keep its limit?
 #

@@ -43,7 +43,8 @@ class ExplorationOptions:
         Same seed, same questions for the same answers.
     afresh
         Ask as if the store were empty: what it holds is not measured again, but counts only once it
-        is asked for. The same exploration, stopped and started anew, then asks the same questions.
+        is asked for. The same exploration, stopped and started anew, then asks the same questions,
+        as long as what failed fails again.
 
     """
 

@@ -42,7 +42,7 @@ class Growth:
         self.job: Job[Progress] | None = None
         self._offer: Offer | None = None
         self._fresh: list[Outcome] = []
-        self._in_part = False  # drawn with stale answers and replays, as while a job runs
+        self._in_part = False  # drawn with the replays and marks of before, as while a job runs
         self._drawn, self._took, self._speaking = 0.0, 0.0, RLock()
 
     @property

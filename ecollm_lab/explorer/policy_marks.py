@@ -179,18 +179,18 @@ class PolicyMarks:
             train = train.split("train")
         for column in ("latency_s", "cost_usd"):
             try:
-                asked += map(_said, slos.slo_grid(train, column, GRID, slo))
+                asked += [_said(one, column) for one in slos.slo_grid(train, column, GRID, slo)]
             except LabError:  # it was not recorded, or everything is free
                 continue
         return [[as_json(one), self.at(view, one)] for one in dict.fromkeys(asked)]
 
 
-def _said(slo: SLO) -> SLO:
-    """Return an SLO with limits of three digits, as people say them."""
-    said = {one.name: float(f"{one.value:.3g}") for one in slo.limits}
-    names = ("max_latency_s", "max_cost_usd")
-    latency, cost = (said.get(name) for name in names)
-    return replace(slo, max_latency_s=latency, max_cost_usd=cost)
+def _said(slo: SLO, column: str) -> SLO:
+    """Return an SLO whose limit on a column has three digits, as people say it."""
+    said: dict[str, Any] = {
+        one.name: float(f"{one.value:.3g}") for one in slo.limits if one.column == column
+    }
+    return replace(slo, **said)
 
 
 def add(

@@ -122,22 +122,26 @@ def back(state: Mapping[str, Any], to: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def starting(view: View) -> dict[str, Any]:
-    """Return the state an explorer starts with: limits a little above the median of the front."""
+    """Return the state an explorer starts with: limits a little above most of the front.
+
+    That is the upper quartile. At the median, the dear and slow models of an edge–cloud trace would
+    be beyond a limit, and there would be nothing to choose.
+    """
     return {
         **State().model_dump(),
-        "max_latency_s": _above_median(view.latency["mean"], view.state["mean"]),
-        "max_cost_usd": _above_median(view.cost["mean"], view.state["mean"]),
+        "max_latency_s": _above_quartile(view.latency["mean"], view.state["mean"]),
+        "max_cost_usd": _above_quartile(view.cost["mean"], view.state["mean"]),
     }
 
 
-def _above_median(values: np.ndarray, state: np.ndarray) -> float | None:
-    """Return a short number in the gap above the median of the front; None if there is none."""
+def _above_quartile(values: np.ndarray, state: np.ndarray) -> float | None:
+    """Return a short number in the gap above the upper quartile of the front, None without one."""
     every = np.unique(values[np.isfinite(values) & (values > 0)])
     front = np.sort(values[(state == FRONT) & (values > 0)])
-    above = every[every > front[(len(front) - 1) // 2]] if len(front) else every[:0]
+    low = front[-(-3 * (len(front) - 1) // 4)] if len(front) else np.inf
+    above = every[every > low]
     if not len(above):
         return None
-    low = front[(len(front) - 1) // 2]
     middle = float(np.sqrt(low * above[0]))
     short = (float(f"{middle:.{digits}g}") for digits in range(2, 18))
     return next(value for value in short if low <= value < above[0])

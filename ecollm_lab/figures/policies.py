@@ -42,7 +42,7 @@ def compute_policies(replays: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
-    """Draw each policy's quality on held-out queries against its cost, a panel per preference.
+    """Draw each policy's quality on unseen queries against its cost, a panel per preference.
 
     Bars are 95 % intervals. Oracle and random are lines across; policies that do not look at the
     query are grey. Policies far below most others stand in a marked strip at the foot.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
 from threading import Lock
-from types import TracebackType
 
 from ecollm_lab.models.catalog import Catalog, Model
 from ecollm_lab.models.replies import CallFailed, ChatModel, EndpointClosed
@@ -99,11 +98,6 @@ class ModelPool:
     def __enter__(self) -> ModelPool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.clear()
         self._exits.close()

@@ -39,7 +39,9 @@ def cross_validated(
         seen, unseen = (
             None if embeddings is None else embeddings[part] for part in (fold != f, fold == f)
         )
-        policy = fit_policy(trace.where(fold != f), name, embeddings=seen, encoder=encoder)
+        policy = fit_policy(
+            trace.where(fold != f), name, embeddings=seen, encoder=encoder, seed=seed
+        )
         parts.append(decided(policy, trace.where(fold == f), slo, unseen, infeasible))
     most = max(part.runs.shape[1] for part in parts)
     path_ids = np.empty(len(fold), dtype=object)

@@ -17,9 +17,8 @@ TOLERANCE = 0.02  # of quality, given up on average for being cheaper or faster
 MOSTLY = 0.5  # a path that breaks a limit at least this probably is not considered
 UNLIKELY = 0.05  # of estimates: what is less probable than this counts as impossible
 PENALTIES = (0.5, 1e3)  # range of what a certain violation costs, in quality
-# right answers for one violation: to pay more, the target must be missed for sure, by so many
-# standard errors, which chance exceeds in 5 %
-MOST_WORTH, SURE = 3.0, 1.645
+MOST_WORTH = 3.0  # right answers for one violation; more only where the target is surely missed
+SURE = 1.645  # by so many standard errors, which chance exceeds in 5 %
 STEPS = 12  # of the bisection for the penalty
 _AT_ONCE = 2**13  # queries chosen for
 # of the mean spend over paths, in quality; the highest is tried first
@@ -141,15 +140,15 @@ class Lookback:
         """Return how often limits break where nothing but that decides."""
         return self._rate(self.risk.argmin(axis=1))
 
-    def calibrated(self, slo: SLO, terms: Terms) -> tuple[float, np.ndarray, np.ndarray, float]:
+    def calibrated(self, slo: SLO, terms: Terms) -> tuple[float, float, np.ndarray, float]:
         """Return the penalty of a violation, and what `saving` returns under it.
 
         The penalty is what a violation is worth; or, within `PENALTIES`, the least for which the
-        choices break limits at no more than the target rate. Above `MOST_WORTH` it only rises
-        if the rate exceeds the target there by more than `SURE` standard errors: where limits are
-        broken by chance on every path, quality would be paid for nothing. That is asked first,
-        because a higher penalty does not always lower the rate. A path's rate on the other queries
-        is lower for a query on which it broke, so that high penalties choose just the broken ones.
+        choices break limits at no more than the target rate. Above `MOST_WORTH` it rises only if,
+        and only as far as, the rate exceeds the target by more than `SURE` standard errors: where
+        limits are broken by chance on every path, quality would be paid for nothing. That is asked
+        first, because a higher penalty does not always lower the rate. A path's rate on the other
+        queries is lower for a query on which it broke, so high penalties choose those that broke.
         """
         if terms.violation_cost is not None:
             worth = terms.violation_cost
@@ -172,7 +171,7 @@ class Lookback:
 
     def saving(
         self, slo: SLO, tolerance: float, penalty: float = 0.0, target: float = 1.0
-    ) -> tuple[np.ndarray, np.ndarray, float]:
+    ) -> tuple[float, np.ndarray, float]:
         """Return how to choose so that what is preferred is saved, and nothing else is lost.
 
         A path's score is its expected quality less a price for what it spends. The best of many
@@ -191,16 +190,16 @@ class Lookback:
 
         Returns
         -------
-        What each column spends, in quality, shape (columns,); the positions of the columns to
-        choose from; how often the choices break a limit.
+        The price of one US dollar or one second, in quality; the positions of the columns to choose
+        from; how often the choices break a limit.
 
         """
-        free, every = np.zeros(len(self.spend)), np.arange(len(self.spend))
+        every = np.arange(len(self.spend))
         chosen, rows = self._choices(slo, penalty), np.arange(len(self.quality))
         rate = self._rate(chosen)
         saves = slo.prefer != "quality"
         if slo.min_quality is not None or not (saves or slo == SLO()):
-            return free, every, rate
+            return 0.0, every, rate
         worth, most = self.quality - penalty * self.broke, max(rate, target) + 1e-12
         kept, reference, spent = every, worth[rows, chosen], self.spend[chosen].mean()
         singles = np.where(self.broke.mean(axis=0) <= most, worth.mean(axis=0), -np.inf)
@@ -208,21 +207,21 @@ class Lookback:
             kept = np.array([singles.argmax()])
             reference, spent = worth[:, kept[0]], self.spend[kept[0]]
             rate = float(self.broke[:, kept[0]].mean())
-        prices = PRICES[:, None] * self.spend / (self.spend.mean() or 1.0)
-        for price in prices if saves else ():
+        for price in PRICES / (self.spend.mean() or 1.0) if saves else ():
             chosen = self._choices(slo, penalty, price)
             gained = worth[rows, chosen] - reference
             surely = gained.mean() - CAREFUL * gained.std() / len(rows) ** 0.5
             cheaper = self.spend[chosen].mean() < spent
             if cheaper and surely >= -tolerance and self._rate(chosen) <= most:
-                return price, every, self._rate(chosen)
-        return free, kept, rate
+                return float(price), every, self._rate(chosen)
+        return 0.0, kept, rate
 
-    def _choices(self, slo: SLO, penalty: float, price: np.ndarray | float = 0.0) -> np.ndarray:
+    def _choices(self, slo: SLO, penalty: float, price: float = 0.0) -> np.ndarray:
         """Return the column chosen for each query, shape (queries,)."""
+        spent = price * self.spend if price else 0.0
 
         def of(part: slice) -> np.ndarray:
-            return first_good(self.expected[part] - penalty * self.risk[part] - price, slo, 0.0)
+            return first_good(self.expected[part] - penalty * self.risk[part] - spent, slo, 0.0)
 
         return by_parts(len(self.expected), of)
 

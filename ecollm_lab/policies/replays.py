@@ -77,7 +77,7 @@ def replay(
     infeasible
         See `Policy.select`.
     seed
-        Of the bootstrap and the folds.
+        Of the bootstrap, the folds, and what is drawn in fitting on them.
 
     Raises
     ------
@@ -127,6 +127,7 @@ def replay_all(
     embeddings: np.ndarray | None = None,
     folds: int | None = None,
     infeasible: Infeasible = "raise",
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Replay several policies on the same queries: one row each, with `METRICS` and intervals.
 
@@ -134,7 +135,15 @@ def replay_all(
     """
     rows = {}
     for policy in policies:
-        done = replay(policy, trace, slo, embeddings=embeddings, folds=folds, infeasible=infeasible)
+        done = replay(
+            policy,
+            trace,
+            slo,
+            embeddings=embeddings,
+            folds=folds,
+            infeasible=infeasible,
+            seed=seed,
+        )
         table = done.summary
         rows[done.policy] = {
             **table["value"],

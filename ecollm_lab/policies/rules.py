@@ -49,6 +49,9 @@ class Rule:
         One predictor a limit: by how many standard deviations a query's outcome is beyond it.
     penalty
         What a certain violation costs, in quality, where `excess` tells how probable it is.
+    price
+        What one US dollar costs, in quality, or one second, where cost or latency is preferred;
+        None where no price was looked for.
 
     """
 
@@ -61,6 +64,7 @@ class Rule:
     threshold: float = 0.0
     excess: tuple[Predictor, ...] = ()
     penalty: float = 0.0
+    price: float | None = None
 
     @cached_property
     def _joined(self) -> Predictor | None:
@@ -172,16 +176,15 @@ class RuleMaker:
             least = float(share[columns].min()) if risk is by_path else past.least_rate()
             if self.terms.violation_cost is None and min(rate, least) > target:
                 continue
-            columns, price = columns[kept], price[kept]
+            columns, spent = columns[kept], price * past.spend[kept] if price else 0.0
+            more: dict[str, Any] = {"violation_rate": rate, "price": price}
             if risk is by_path:
-                less = penalty * share[columns] + price
-                return self._rule(columns, share, less, violation_rate=rate)
+                return self._rule(columns, share, penalty * share[columns] + spent, **more)
             excess = tuple(
                 self.forecasts[limit.column].restricted(columns, limit.value)
                 for limit in slo.limits
             )
-            more: dict[str, Any] = {"excess": excess, "penalty": penalty}
-            return self._rule(columns, share, price, violation_rate=rate, **more)
+            return self._rule(columns, share, spent, excess=excess, penalty=penalty, **more)
         return self._refused(share, slo)
 
     def _lookback(
@@ -217,7 +220,8 @@ class RuleMaker:
         never = np.broadcast_to(0.0, self.left_out.shape)
         past = self._lookback(slo, columns, never, never)
         price, kept, _ = past.saving(slo, self.terms.tolerance)
-        return self._rule(columns[kept], 1 - keeps, price[kept])
+        spent = price * past.spend[kept] if price else 0.0
+        return self._rule(columns[kept], 1 - keeps, spent, price=price)
 
     def _refused(self, share: np.ndarray, slo: SLO) -> Rule:
         """Return the rule that takes the least-violating path."""

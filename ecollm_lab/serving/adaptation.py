@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.serving.choosing import Outlook, choose
+from ecollm_lab.serving.choosing import Outlook, Saving, choose
 from ecollm_lab.serving.forecasts import Forecast
 
 SURPRISE = 3.0  # standard deviations from which an outcome says that the world has changed
@@ -145,9 +145,11 @@ class Adaptation:
             wait_s=np.broadcast_to(np.asarray(wait_s, dtype=float), len(self.models)),
         )
 
-    def choose(self, outlook: Outlook, slo: SLO, usable: np.ndarray) -> int | None:
+    def choose(
+        self, outlook: Outlook, slo: SLO, usable: np.ndarray, saving: Saving | None = None
+    ) -> int | None:
         """Choose a path: see `choosing.choose`; now and then another one that keeps the limits."""
-        best = choose(outlook, slo, usable, self.price)
+        best = choose(outlook, slo, usable, self.price, saving)
         if best is None or self._random.random() >= self.pace.exploration:
             return best
         enough = outlook.quality >= (slo.min_quality or 0.0)

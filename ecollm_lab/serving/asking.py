@@ -12,7 +12,7 @@ import numpy as np
 from ecollm_lab.models import CallFailed, Model, Reply, replies
 from ecollm_lab.paths import Memo
 from ecollm_lab.records import SLO, LabError, Outcome, Prompt, Query
-from ecollm_lab.serving.choosing import Outlook, bound_limits, choose, nearest_slo
+from ecollm_lab.serving.choosing import Outlook, Saving, bound_limits, choose, nearest_slo
 from ecollm_lab.serving.forecasts import Forecast
 from ecollm_lab.serving.results import Answer, Attempt, Ended, Expected, Reason, Refused
 from ecollm_lab.serving.tracing import call_span, note_call
@@ -72,6 +72,7 @@ class Question:
     began: float
     forecast: Forecast
     usable: np.ndarray
+    saving: Saving
     memo: Memo = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     spent_usd: float = 0.0
@@ -97,7 +98,7 @@ class Question:
     def _choice(self, outlook: Outlook, left: SLO, usable: np.ndarray) -> int | None:
         if self.wish.path_id is not None:
             return int(np.flatnonzero(usable)[0]) if usable.any() else None
-        best = self.runtime.adaptation.choose(outlook, left, usable)
+        best = self.runtime.adaptation.choose(outlook, left, usable, self.saving)
         if best is None and self.attempts:  # better late, or dear, than nothing
             best = choose(outlook, left, usable, price=1e3, likely=DESPERATE)
         return best

@@ -10,7 +10,6 @@ from scipy.special import ndtr
 from ecollm_lab.records import SLO, Limit
 
 LIKELY = 0.5  # a path that breaks a limit at least this probably is not a first choice
-TOLERANCE = 0.02  # of quality, given up for a cheaper or a faster path
 NOTICED = 0.01  # of the probability to break a limit: less does not stand in the way
 TAIL_SD = 1.645  # standard deviations from the middle to the 95th percentile
 
@@ -66,22 +65,52 @@ class Outlook:
         return 1 - well
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Saving:
+    """What may be given up for a lower cost or latency, whichever is preferred.
+
+    Attributes
+    ----------
+    first
+        The paths to choose from while one of them will do, shape (paths,).
+    price
+        What one US dollar or one second costs, in quality; 0 = nothing.
+    tolerance
+        How far below the best score a cheaper or faster path may be.
+
+    """
+
+    first: np.ndarray
+    price: float = 0.0
+    tolerance: float = 0.0
+
+
 def choose(
-    outlook: Outlook, slo: SLO, usable: np.ndarray, price: float, likely: float = LIKELY
+    outlook: Outlook,
+    slo: SLO,
+    usable: np.ndarray,
+    price: float,
+    saving: Saving | None = None,
+    likely: float = LIKELY,
 ) -> int | None:
     """Return the path of most expected quality − price × risk; None if every path is too risky.
+
+    With prefer="cost" or "latency", what is expected to be spent now is taken off as well, at the
+    price of `saving`; or it is the cheapest or fastest path within its tolerance of the best score.
+    With `min_quality`, it is the cheapest or fastest path that reaches it.
 
     Parameters
     ----------
     outlook
         What is expected of each path.
     slo
-        Limits and preference. With prefer="cost" or "latency", it is the cheapest or fastest of the
-        paths whose score reaches `min_quality`, or is within 0.02 of the best.
+        Limits and preference.
     usable
         Which paths may be taken, shape (paths,).
     price
         What a certain broken limit costs, in quality.
+    saving
+        What may be given up for cost or latency; None = nothing.
     likely
         Paths that are at least so risky are left out.
 
@@ -90,14 +119,20 @@ def choose(
     columns = np.flatnonzero(usable & (risk < likely))
     if not len(columns):
         return None
+    if saving is None:
+        saving = Saving(usable)
+    if len(first := columns[saving.first[columns]]):
+        columns = first
     spend = outlook.latency_s if slo.prefer == "latency" else outlook.cost_usd
     columns = columns[np.argsort(np.nan_to_num(spend[columns], nan=np.inf), kind="stable")]
     scores = outlook.quality[columns] - price * risk[columns]
     if slo.prefer == "quality":
         return int(columns[scores.argmax()])
-    best = scores.max()
-    floor = best - TOLERANCE if slo.min_quality is None else min(best, slo.min_quality)
-    return int(columns[(scores >= floor).argmax()])
+    if slo.min_quality is not None:
+        return int(columns[(scores >= min(scores.max(), slo.min_quality)).argmax()])
+    if saving.price:
+        scores = scores - saving.price * spend[columns]
+    return int(columns[(scores >= scores.max() - saving.tolerance).argmax()])
 
 
 def bound_limits(outlook: Outlook, slo: SLO, chosen: int, usable: np.ndarray) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pandas as pd
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving.adaptation import Adaptation
-from ecollm_lab.serving.choosing import choose
+from ecollm_lab.serving.choosing import Saving, choose
 from ecollm_lab.serving.endpoints import Circuit
 from ecollm_lab.serving.forecasts import Forecast, PolicyForecasts
 from ecollm_lab.traces import Trace, require_trace
@@ -116,6 +116,7 @@ class _Adaptive:
     adaptation: Adaptation
     allowed: np.ndarray
     slo: SLO
+    saving: Saving
     circuits: dict[str, Circuit] = field(default_factory=dict)
     factors: np.ndarray | None = None
 
@@ -164,7 +165,7 @@ class _Adaptive:
 
     def _choice(self, forecast: Forecast, usable: np.ndarray, now: float) -> int | None:
         outlook = self.adaptation.outlook(forecast, now)
-        best = self.adaptation.choose(outlook, self.slo, usable)
+        best = self.adaptation.choose(outlook, self.slo, usable, self.saving)
         return choose(outlook, self.slo, usable, 1e3, likely=1.1) if best is None else best
 
 
@@ -217,11 +218,11 @@ def replay_drift(
     models = [model_of(path_id) for path_id in forecasts.path_ids]
     _require_models(drifts, models)
     tables, order = _tables(trace, forecasts.path_ids, slo, seed)
-    if embeddings is None:
-        embeddings = policy.embed(trace.queries["text"].tolist())
-    embeddings = np.asarray(embeddings)[order]
+    texts = trace.queries["text"].tolist()
+    embeddings = np.asarray(policy.embed(texts) if embeddings is None else embeddings)[order]
     frozen = policy.select(embeddings, slo, infeasible="least_violating")
-    adaptive = _Adaptive(adaptation or Adaptation(models, forecasts.target), forecasts.allowed, slo)
+    learns = adaptation or Adaptation(models, forecasts.target)
+    adaptive = _Adaptive(learns, forecasts.allowed, slo, forecasts.saving(slo))
     rows = []
     for step, path_id in enumerate(frozen):
         world = World.at(forecasts.path_ids, tables, drifts, step)

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from ecollm_lab.policies import Policy
+from ecollm_lab.records import SLO
+from ecollm_lab.serving.choosing import Saving
 
 TINY = 1e-12  # what stands for zero where a logarithm is taken
 SPENT = ("cost_usd", "latency_s")
@@ -52,6 +54,10 @@ class Forecasts(Protocol):
         """Return what is expected of each path for a question."""
         ...
 
+    def saving(self, slo: SLO) -> Saving:
+        """Return how to save under an SLO."""
+        ...
+
 
 class PolicyForecasts:
     """The forecasts of a fitted policy.
@@ -83,6 +89,25 @@ class PolicyForecasts:
         quality = np.asarray(self._policy.predict(embedding[None])[0], dtype=float)
         cost, latency = (self._spent(name, embedding[None]) for name in SPENT)
         return Forecast(quality, *cost, *latency)
+
+    def saving(self, slo: SLO) -> Saving:
+        """Return how to save under an SLO, by what the policy found on its training queries.
+
+        The price is the one it found without limits. Without limits, all questions may get one
+        path, where choosing per query did harm. A policy that looked for no price (one of two
+        paths, a fixed order, estimated outcomes) has a tolerance instead.
+        """
+        every = np.ones(len(self.path_ids), dtype=bool)
+        preferred = {"cost": "cost_usd", "latency": "latency_s"}.get(slo.prefer)
+        if slo.min_quality is not None or (slo.limits and not preferred):
+            return Saving(every)
+        if preferred and not self._policy.training.spend(preferred).recorded:
+            return Saving(every)
+        rule = self._policy.rule(SLO(prefer=slo.prefer))
+        if rule.price is None:
+            return Saving(every, tolerance=self._policy.terms.tolerance if preferred else 0.0)
+        kept = np.isin(np.arange(len(every)), rule.columns)
+        return Saving(every if slo.limits else kept, rule.price)
 
     def _spent(self, name: str, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = self._policy.forecasts.get(name)

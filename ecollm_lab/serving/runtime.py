@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,7 +129,8 @@ class Runtime:
     def _run(self, wish: Wish, usable: np.ndarray, began: float) -> Answer | Refused:
         with answer_span(wish.path_id) as span:
             forecast = self.forecasts.of(self.forecasts.embed(wish.query.text))
-            result = Question(self, wish, began, forecast, usable).run()
+            saving = self.forecasts.saving(wish.slo)
+            result = Question(self, wish, began, forecast, usable, saving).run()
             note_answer(span, result)
         self._note(result)
         return result
@@ -151,6 +151,7 @@ class Runtime:
             if len(called_on(self.catalog, path)) == 1:
                 self.pipeline.prepare(_query("warm up"), path, memo)
         self.forecasts.of(self.forecasts.embed("warm up"))
+        self.forecasts.saving(self.slo)
 
     def _note(self, result: Answer | Refused) -> None:
         """Remember a result, and learn whether it broke a limit."""
@@ -250,12 +251,7 @@ class Runtime:
     def __enter__(self) -> Runtime:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -38,6 +38,9 @@ def test_the_study_writes_the_promised_summary(tmp_path, monkeypatch):
                 "regret",
             } <= set(row)
             assert one["heldout"][prefer]["oracle"]["regret"] == 0
+            every, some = (one[part][prefer]["ours"] for part in ("every_query", "heldout"))
+            widths = [row["quality_high"] - row["quality_low"] for row in (every, some)]
+            assert widths[0] < widths[1]  # all queries say more than the held-out ones
         assert name in text
     assert text.count("not here; ecollm-lab models fetch brings them") == 2
     drawn = {f.name for f in (tmp_path / "f").iterdir()}

@@ -83,14 +83,12 @@ def test_a_server_that_is_killed_between_calls_is_started_again(monkeypatch):
     assert server._process.poll() is not None
 
 
-def test_a_request_that_comes_as_the_server_dies_waits_for_nobody(monkeypatch):
+def test_a_request_that_comes_as_the_server_dies_is_sent_anew(monkeypatch):
     journal = Journal()
     with CloudModel(SERVED, patience=FAST) as model:
         server = model._connection._server
-        answers, seen = [""], server.last_words_if_dead  # the first look still finds it running
-        monkeypatch.setattr(
-            server, "last_words_if_dead", lambda: answers.pop() if answers else seen()
-        )
+        looks, is_dead = [False], server.is_dead  # the first look still finds it running
+        monkeypatch.setattr(server, "is_dead", lambda: looks.pop() if looks else is_dead())
         os.kill(server._process.pid, signal.SIGKILL)
         server._process.wait()
         reply = model.submit("Question: how heavy is it?", journal.account).result(timeout=30)

@@ -197,7 +197,9 @@ def test_a_trace_without_costs_can_be_learned_from_but_not_limited():
     trace, embeddings, _ = topics(0)
     bare = Trace.from_frame(trace.outcomes.assign(cost_usd=np.nan, latency_s=np.nan), trace.queries)
     policy = fit_policy(bare, embeddings=embeddings)
-    assert len(policy.select(embeddings, SLO())) == 60
+    best = fit_policy(trace, embeddings=embeddings).select(embeddings, SLO())
+    assert policy.select(embeddings, SLO()).tolist() == best.tolist()
+    assert len(set(best)) > 1
     for slo in (
         SLO(max_cost_usd=1.0),
         SLO(prefer="cost"),
@@ -206,6 +208,21 @@ def test_a_trace_without_costs_can_be_learned_from_but_not_limited():
     ):
         with pytest.raises(LabError, match=r"has no (cost_usd|latency_s), so an SLO cannot"):
             policy.select(embeddings, slo)
+
+
+@pytest.mark.parametrize("name", ["ours", "best_single"])
+def test_a_limit_of_latency_decides_the_same_where_costs_are_not_recorded(name):
+    trace, embeddings, _ = topics(0)
+    bare = Trace.from_frame(trace.outcomes.assign(cost_usd=np.nan), trace.queries)
+    slo = SLO(max_latency_s=float(np.quantile(trace.array("latency_s"), 0.9)))
+    known, unknown = (
+        fit_policy(one, name, embeddings=embeddings).select(embeddings, slo)
+        for one in (trace, bare)
+    )
+    np.testing.assert_array_equal(
+        trace.array("quality")[np.arange(60), [trace.path_ids.index(p) for p in unknown]].mean(),
+        trace.array("quality")[np.arange(60), [trace.path_ids.index(p) for p in known]].mean(),
+    )
 
 
 @pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "fast"])

@@ -61,7 +61,7 @@ def test_gains_and_kinds_by_hand(tmp_path, monkeypatch):
     }
     best = {"lookup": {"path_id": "a/b/c/d", "quality": 0.25}}
     summary = {
-        "domains": {"here": {"heldout": {"prefer_cost": policies}, "best_path_by_kind": best}}
+        "domains": {"here": {"every_query": {"prefer_cost": policies}, "best_path_by_kind": best}}
     }
     (tmp_path / "study.json").write_text(json.dumps(summary))
     monkeypatch.setattr(tables, "STUDY", tmp_path / "study.json")
@@ -75,7 +75,8 @@ def test_every_table_stands_somewhere_and_holds_figures():
     text = "".join(page.read_text() for page in PAGES)
     for name, table in tables.TABLES.items():
         assert f"<!-- table: {name} -->\n{table()}\n<!-- end of table -->" in text
-        assert table() in ("", tables.NOT_YET) or len(re.findall(r"\d\.\d\d", table())) > 3
+        empty = {tables.NOT_YET, *([""] if name == "wide" else [])}
+        assert table() in empty or len(re.findall(r"\d\.\d\d", table())) > 3
 
 
 @pytest.mark.parametrize("name", ["serve", "live"])

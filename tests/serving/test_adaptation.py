@@ -5,7 +5,7 @@ import pytest
 
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving import Adaptation, Pace
-from ecollm_lab.serving.choosing import Outlook, choose, nearest_slo
+from ecollm_lab.serving.choosing import Outlook, Saving, choose, nearest_slo
 from ecollm_lab.serving.endpoints import Circuit
 from ecollm_lab.serving.prices import price_factors
 from tests.support.serving import STILL, Given, catalog_of, model
@@ -64,12 +64,21 @@ def test_the_price_of_a_violation_trades_quality_against_risk():
     assert choose(outlook_of(), slo, ALL, price=1.3) == 0  # 0.9 - 0.325 < 0.6
 
 
-def test_cheap_and_fast_are_preferred_where_quality_is_near_or_enough():
-    near = outlook_of(quality=np.array([0.885, 0.9]))
-    assert choose(near, SLO(prefer="cost"), ALL, 1.0) == 0
-    assert choose(outlook_of(), SLO(prefer="cost"), ALL, 1.0) == 1
+def test_cheap_and_fast_are_preferred_at_their_price_or_where_quality_is_enough():
+    cheap, fast = SLO(prefer="cost"), SLO(prefer="latency")
+    assert choose(outlook_of(), cheap, ALL, 1.0) == 1
+    assert choose(outlook_of(), cheap, ALL, 1.0, Saving(ALL, 3000)) == 1  # 0.9 - 0.3 > 0.6 - 0.003
+    assert choose(outlook_of(), cheap, ALL, 1.0, Saving(ALL, 3100)) == 0
+    assert choose(outlook_of(), fast, ALL, 1.0, Saving(ALL, 1.4)) == 1  # 0.9 - 0.42 > 0.6 - 0.14
+    assert choose(outlook_of(), fast, ALL, 1.0, Saving(ALL, 1.6)) == 0
+    assert choose(outlook_of(), cheap, ALL, 1.0, Saving(ALL, tolerance=0.29)) == 1
+    assert choose(outlook_of(), cheap, ALL, 1.0, Saving(ALL, tolerance=0.31)) == 0
     assert choose(outlook_of(), SLO(prefer="latency", min_quality=0.5), ALL, 1.0) == 0
-    assert choose(near, SLO(), ALL, 1.0) == 1
+    first = Saving(np.array([True, False]))
+    assert choose(outlook_of(), SLO(), ALL, 1.0, first) == 0
+    assert choose(outlook_of(failure=np.array([0.6, 0])), SLO(), ALL, 1.0, first) == 1
+    equal = outlook_of(quality=np.full(2, 0.9))
+    assert choose(equal, SLO(), ALL, 1.0) == choose(equal, cheap, ALL, 1.0) == 0
 
 
 def test_the_nearest_slo_widens_the_limit_that_needs_least():

@@ -3,10 +3,12 @@ import threading
 import time
 from concurrent.futures import Future
 
+import numpy as np
 import pytest
 
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving import Answer, Reason, Refused
+from ecollm_lab.serving.choosing import Saving
 from ecollm_lab.serving.results import Ended
 from tests.support.serving import Cloud, Given, Scripted, Stops, catalog_of, model, runtime_of
 
@@ -70,6 +72,25 @@ def test_what_no_path_keeps_is_refused_with_the_nearest_slo_that_can_be_met(stil
     assert instant.reason is Reason.INFEASIBLE  # over before anything could be tried
     assert instant.message.startswith("No path keeps the SLO: max_latency_s 1e-09. The nearest")
     assert runtime.adaptation.broken == 0
+
+
+def test_cost_is_saved_at_the_price_that_the_policy_found(domain, encoder, small, big):
+    given = Given(PATHS)
+    with runtime_of(domain, encoder, [small, big], given) as runtime:
+        for price, path_id in ((2000, CLOUD), (2300, EDGE)):  # .9 - .28 > .6; .9 - .322 < .598
+            given.saved = Saving(given.allowed, price)
+            assert runtime.answer(QUESTION, SLO(prefer="cost")).path_id == path_id
+
+
+def test_the_policys_one_path_answers_while_its_model_does(domain, encoder, small, big):
+    given = Given(PATHS)
+    given.saved = Saving(np.array([True, False]))
+    with runtime_of(domain, encoder, [small, big], given) as runtime:
+        assert runtime.answer(QUESTION).path_id == EDGE
+        small.down = True
+        for _ in range(4):  # soon it is expected to fail again, and the other one is asked at once
+            assert runtime.answer(QUESTION).path_id == CLOUD
+        assert small.calls < 5
 
 
 def test_a_model_that_fails_is_followed_by_the_next_best_path(runtime, big):

@@ -10,6 +10,7 @@ from ecollm_lab.models import CallFailed, Catalog, Model, Reply
 from ecollm_lab.paths import Pipeline
 from ecollm_lab.records import Prompt
 from ecollm_lab.serving import Adaptation, Pace, Runtime
+from ecollm_lab.serving.choosing import Saving
 from ecollm_lab.serving.forecasts import Forecast
 
 STILL = Pace(exploration=0.0)
@@ -97,12 +98,16 @@ class Given:
         quality, usd, seconds = np.array(list(paths.values()), dtype=float).T
         spread = np.full(len(paths), sd)
         self.forecast = Forecast(quality, np.log(usd), spread, np.log(seconds), spread)
+        self.saved = Saving(self.allowed)
 
     def embed(self, text):
         return np.zeros(3)
 
     def of(self, embedding):
         return self.forecast
+
+    def saving(self, slo):
+        return self.saved
 
 
 def model(name, placement, **changes):

@@ -45,9 +45,9 @@ def test_a_sweep_fills_the_store_and_a_second_one_runs_nothing(rig):
 
 def test_stopping_and_resuming_repeats_nothing(rig):
     queries, pipeline, _, store = rig
-    for expected in (30, 60, 90):
+    for expected in (25, 50, 75):
         assert (
-            sweep(pipeline, queries, SPACE.paths, store, MARKS, SweepOptions(limit=30)).done == 30
+            sweep(pipeline, queries, SPACE.paths, store, MARKS, SweepOptions(limit=25)).done == 25
         )
         assert len(store.pairs("fs")) + len(store.pairs("fc")) == expected
     sweep(pipeline, queries, SPACE.paths, store, MARKS)

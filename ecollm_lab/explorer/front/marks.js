@@ -89,13 +89,15 @@ function paintMarks(context, { marks, trail, pointed, found: entry, statistic, s
     context.globalAlpha = 1;
   }
   Object.assign(context, { font: "11px system-ui, sans-serif", textBaseline: "middle", lineWidth: 3, lineJoin: "round" });
-  for (const { mark, at: [x, y], out } of found) {
+  for (const one of found) {
+    const { mark, at: [x, y], out } = one;
     const text = `${mark.words}${out ? ` ${out} ${quality(mark.quality)}` : ""}${outside(mark, slo) ? " (beyond a limit)" : ""}`, wide = 6 * text.length;
     for (const [a, b] of [[x + 12, y], [x - 12 - wide, y], [x - wide / 2, y - 16], [x - wide / 2, y + 16]]) {
       const label = [a, b - 7, a + wide, b + 7];
       if (a < box[0] || label[2] > box[0] + box[2] || label[1] < box[1] || label[3] > box[1] + box[3]) continue;
-      if (taken.some((t) => label[0] < t[2] && label[2] > t[0] && label[1] < t[3] && label[3] > t[1])) continue;
+      if (taken.some((other) => overlap(label, other))) continue;
       taken.push(label);
+      one.box = label;
       context.strokeStyle = theme.paper;
       context.strokeText(text, a, b);
       context.fillStyle = theme.ink;
@@ -103,7 +105,7 @@ function paintMarks(context, { marks, trail, pointed, found: entry, statistic, s
       break;
     }
   }
-  return found.map(({ mark, at }) => ({ name: mark.name, at, card: () => markCard(mark, entry, statistic) }));
+  return found.map(({ mark, at, box: words }) => ({ name: mark.name, at, box: words, card: () => markCard(mark, entry, statistic) }));
 }
 
 function outline(context, symbol, x, y, radius, colour, paper) {
@@ -113,4 +115,14 @@ function outline(context, symbol, x, y, radius, colour, paper) {
   Object.assign(context, { strokeStyle: paper, lineWidth: 3, lineJoin: "round", fillStyle: colour });
   context.stroke();
   context.fill();
+}
+
+// Of the labels of paths, those of paths that keep the limits, and none over a mark or its words.
+function clearOfMarks(labels, within, spots) {
+  const taken = spots.flatMap(({ at: [x, y], box }) => [[x - 9, y - 9, x + 9, y + 9], ...(box ? [box] : [])]);
+  return labels.filter(([i, , box]) => within[i] && !taken.some((other) => overlap(box, other)));
+}
+
+function overlap(a, b) {
+  return a[0] < b[2] && a[2] > b[0] && a[1] < b[3] && a[3] > b[1];
 }

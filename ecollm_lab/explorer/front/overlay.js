@@ -38,7 +38,7 @@ function labelsOf(p, c, panel) {
     let best = null;
     for (const [x0, y0] of [[px[i] - 9 - w, y[i] - 9 - h], [px[i] + 9, y[i] + 9], [px[i] - 9 - w, y[i] - h / 2], [px[i] + 9, y[i] - 9 - h], [px[i] + 9, y[i] - h / 2], [px[i] - 9 - w, y[i] + 9]]) {
       const box = [x0, y0, x0 + w, y0 + h];
-      if (x0 < left || box[2] > left + wide || y0 < top || box[3] > top + tall || taken.some((t) => box[0] < t[2] && box[2] > t[0] && box[1] < t[3] && box[3] > t[1])) continue;
+      if (x0 < left || box[2] > left + wide || y0 < top || box[3] > top + tall || taken.some((other) => overlap(box, other))) continue;
       const under = dots.filter(([a, b]) => a > box[0] && a < box[2] && b > box[1] - 4 && b < box[3] + 4).length;
       if (under <= MOST_UNDER && (!best || under < best.under)) best = { box, under };
     }
@@ -79,14 +79,15 @@ function paintPanel(context, scene, places, panel) {
     context.fillRect(left, at, wide, top + tall - at);
     line([[left, at], [left + wide, at]], theme.ink, 1.5, [6, 4]);
   }
-  context.font = "10.5px system-ui, sans-serif";
-  context.textBaseline = "middle";
-  for (const [i, text, box] of places.labels[panel]) {
-    if (!decision.within[i]) continue;
-    context.fillStyle = theme.dim;
-    context.fillText(text, box[0], (box[1] + box[3]) / 2);
-  }
   paintAbove(context, scene, places, panel, seen, line);
+  const pinned = scene.pins.filter(seen).map((i) => ({ at: [x[i], y[i]] }));
+  paintLabels(context, scene, places, panel, [...places.spots[panel], ...pinned]);
+}
+
+function paintLabels(context, { decision, theme }, places, panel, spots) {
+  Object.assign(context, { font: "10.5px system-ui, sans-serif", textBaseline: "middle", fillStyle: theme.dim });
+  for (const [, text, box] of clearOfMarks(places.labels[panel], decision.within, spots))
+    context.fillText(text, box[0], (box[1] + box[3]) / 2);
 }
 
 function paintAbove(context, scene, places, panel, seen, line) {

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import ExitStack, asynccontextmanager, suppress
 from threading import Thread
-from types import TracebackType
 
 import stamina
 
@@ -238,10 +237,5 @@ class CloudModel:
     def __enter__(self) -> CloudModel:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._exits.close()

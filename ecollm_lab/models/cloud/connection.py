@@ -88,7 +88,7 @@ class Connection:
         What went wrong is returned, so that no chained error carries the request's headers.
         """
         try:
-            if self._server and self._server.last_words_if_dead():
+            if self._server and self._server.is_dead():
                 await asyncio.to_thread(self._server.restart_if_dead)
         except LabError as error:
             return None, Failed(self.model.name, str(error), charged=False), 0.0
@@ -133,11 +133,12 @@ class Connection:
 async def _end_with(server: LoopbackServer, deadline: asyncio.Timeout) -> None:
     """Bring the deadline forward to the moment when the server is found dead.
 
-    Its socket outlives it: a request that comes after its death would wait for nobody.
+    Its socket outlives it, and nobody would answer a request that comes after its death.
     """
-    while not server.last_words_if_dead():
+    while not server.is_dead():
         await asyncio.sleep(_LOOK_S)
-    deadline.reschedule(asyncio.get_running_loop().time())
+    if not deadline.expired():
+        deadline.reschedule(asyncio.get_running_loop().time())
 
 
 def _is_loopback(url: str) -> bool:

@@ -128,10 +128,14 @@ class LoopbackServer:
             f" words:\n{self._words()}"
         )
 
+    def is_dead(self) -> bool:
+        """Tell whether the server's process ended."""
+        return self._process.poll() is not None
+
     def restart_if_dead(self) -> None:
         """Start the server again if its process ended; raises `LabError` if it cannot start."""
         with self._lock:
-            if self._process.poll() is not None:
+            if self.is_dead():
                 self._end()
                 self._start()
 

@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from dataclasses import astuple, dataclass, fields, replace
 from math import nan
 from pathlib import Path as FilePath
-from types import TracebackType
 from typing import Any
 
 from ecollm_lab.models import Reply
@@ -229,12 +228,7 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
