@@ -96,6 +96,8 @@ class Run:
             self.pipeline.executions["generate"] += self.calls.made
         if self.fatal:
             raise self.fatal
+        if self.stop.is_set() and self.progress.done + self.progress.failed < self.progress.total:
+            self._halt(Ended.REQUEST, "stopped on request")  # the stages saw it before `_collect`
         if self.closed and not self.progress.ended:
             self.progress.ended = Ended.ENDPOINTS
             self.progress.stopped = " ".join(self.closed.values())
