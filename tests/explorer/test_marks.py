@@ -196,7 +196,7 @@ def test_the_best_single_path_is_named_in_the_legend_and_its_choice_explained_to
 def test_no_label_of_a_path_stands_over_a_mark_or_its_words():
     boxes = [[0, 0, 50, 13], [0, 20, 50, 33], [0, 40, 50, 53], [0, 60, 50, 73]]
     labels = [[i, f"path {i}", box] for i, box in enumerate(boxes)]
-    spots = [{"at": [40, 26]}, {"at": [200, 46], "box": [45, 40, 190, 54]}]
+    spots = [{"at": [40, 26]}, {"at": [200, 46], "label": [45, 40, 190, 54]}]
     within = [True, True, True, False]
     (shown,) = node([["clearOfMarks", labels, within, spots]])
     assert [text for _, text, _ in shown] == ["path 0"]

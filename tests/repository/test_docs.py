@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import spaces, tables
+from scripts import pictures, screenshots
 
 PAGES = [
     Path("README.md"),
@@ -31,6 +32,14 @@ def test_every_file_a_page_links_to_exists(page):
     links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())
     assert len(links) > 5 or page.name != "README.md"
     assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_every_committed_picture_is_one_that_a_command_renews():
+    """Others would show what was measured long ago."""
+    explorer = {f"explorer_{state}" for state in screenshots.STATES}
+    there = {file.stem for file in Path("figures").glob("*.png")}
+    others = there - explorer - {*pictures.SHOWN, "live_predictions"}
+    assert not [name for name in others if not name.startswith("payoff_")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -2,7 +2,6 @@ import dataclasses
 import re
 import time
 from itertools import count
-from threading import Event
 
 import pytest
 
@@ -17,13 +16,6 @@ from tests.paths.test_pipeline import CATALOG, PLAIN, Echo
 
 SPACE = PathSpace.over(["s", "c"], choices=PLAIN)
 MARKS = {path.id: f"f{path.model}" for path in SPACE}
-
-
-@pytest.fixture
-def rig(domain, encoder, tmp_path):
-    models = {"s": Echo({}), "c": Echo({})}
-    with Store(tmp_path / "s.sqlite") as store:
-        yield domain.queries, Pipeline(domain, CATALOG, encoder, models), models, store
 
 
 def test_a_sweep_fills_the_store_and_a_second_one_runs_nothing(rig):
@@ -155,33 +147,6 @@ def test_only_the_pairs_named_are_run(rig):
     assert (progress.done, progress.total, progress.reused) == (2, 2, 0)
     assert store.pairs("fs") | store.pairs("fc") == pairs
     assert sweep(pipeline, queries, paths, store, MARKS, SweepOptions(only=pairs)).reused == 2
-
-
-def test_a_sweep_stops_on_request_and_says_so(rig):
-    queries, pipeline, models, store = rig
-    stop, seen = Event(), []
-
-    class Held(Echo):
-        def reply(self, prompt):
-            if self.calls == 6:
-                stop.wait(
-                    60
-                )  # the device would else be through before the fifth outcome is committed
-            return super().reply(prompt)
-
-    models["s"] = Held({})
-
-    def look(progress):
-        seen.append(progress.latest.path_id)
-        if progress.done == 5:
-            stop.set()
-
-    progress = sweep(pipeline, queries, SPACE.paths, store, MARKS, stop=stop, on_progress=look)
-    assert progress.ended is Ended.REQUEST
-    assert 5 <= progress.done < progress.total
-    assert seen[:5] == [path.id for path in SPACE.paths[:5]]
-    rest = sweep(pipeline, queries, SPACE.paths, store, MARKS)
-    assert (rest.done, rest.ended) == (rest.total, None)
 
 
 class Slow(Echo):

@@ -97,7 +97,7 @@ function paintMarks(context, { marks, trail, pointed, found: entry, statistic, s
       if (a < box[0] || label[2] > box[0] + box[2] || label[1] < box[1] || label[3] > box[1] + box[3]) continue;
       if (taken.some((other) => overlap(label, other))) continue;
       taken.push(label);
-      one.box = label;
+      one.label = label;
       context.strokeStyle = theme.paper;
       context.strokeText(text, a, b);
       context.fillStyle = theme.ink;
@@ -105,7 +105,7 @@ function paintMarks(context, { marks, trail, pointed, found: entry, statistic, s
       break;
     }
   }
-  return found.map(({ mark, at, box: words }) => ({ name: mark.name, at, box: words, card: () => markCard(mark, entry, statistic) }));
+  return found.map(({ mark, at, label }) => ({ name: mark.name, at, label, card: () => markCard(mark, entry, statistic) }));
 }
 
 function outline(context, symbol, x, y, radius, colour, paper) {
@@ -119,7 +119,7 @@ function outline(context, symbol, x, y, radius, colour, paper) {
 
 // Of the labels of paths, those of paths that keep the limits, and none over a mark or its words.
 function clearOfMarks(labels, within, spots) {
-  const taken = spots.flatMap(({ at: [x, y], box }) => [[x - 9, y - 9, x + 9, y + 9], ...(box ? [box] : [])]);
+  const taken = spots.flatMap(({ at: [x, y], label }) => [[x - 9, y - 9, x + 9, y + 9], ...(label ? [label] : [])]);
   return labels.filter(([i, , box]) => within[i] && !taken.some((other) => overlap(box, other)));
 }
 
