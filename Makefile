@@ -58,6 +58,7 @@ notebooks: .venv/dev  ## run the notebooks and render them to build/notebooks/*.
 	$(BIN)/python -m scripts.notebooks
 
 pictures: .venv/dev  ## photograph the figures of the last `make reproduce` as PNG; needs Chromium
+	$(BIN)/python -m benchmarks.payoff
 	$(BIN)/python -m scripts.pictures
 	$(BIN)/python -m scripts.screenshots
 

@@ -37,6 +37,13 @@ SHOWN = (
     "smart_home_contribution",
     "automotive_stage_latency",
     "automotive_whole_paths",
+    "payoff_homeassistant",
+    "payoff_bfcl",
+    "payoff_hotpotqa_rag",
+    "payoff_smart_home",
+    "payoff_automotive",
+    "payoff_pocket_smart_home",
+    "payoff_pocket_automotive",
 )
 
 
