@@ -141,15 +141,15 @@ figures.comparisons.plot_equal(equal, sources["smart_home"])
 # %% [markdown]
 # ## What was learned?
 #
-# Does the query's text say anything about which path to take? `reads` is how many numbers about
-# the query the chosen regression looks at: those of the embedding alone, or the answers to yes/no
-# questions beside them. The printed error compares the candidate with the smallest left-out error
-# with the best of those that are regularised most.
+# Does the query's text say anything about which path to take? `reads` is what the chosen regression
+# looks at: the embedding alone, the answers to yes/no questions beside it (`characteristics`), or
+# beside both how much the query resembles each kind of query (`kinds`). The printed error compares
+# the candidate with the smallest left-out error with the best of those that are regularised most.
 
 # %%
 for name in traces:
     learned = next(policy for policy in fitted[name] if policy.name == "ours").details
-    errors = learned["errors"]  # by (numbers read, ridge, rank)
+    errors = learned["errors"]  # by (what is read, ridge, rank)
     stiff = max(ridge for _, ridge, _ in errors)
     gain = 1 - min(errors.values()) / min(errors[key] for key in errors if key[1] == stiff)
     chosen = ", ".join(f"{key} {learned[key]}" for key in ("reads", "ridge"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -59,13 +59,19 @@ class Grading:
 
 @dataclass(frozen=True)
 class Domain:
-    """Queries and passages of one application, in file order, and how answers are graded."""
+    """Queries and passages of one application, in file order, and how answers are graded.
+
+    `characteristics` are yes/no questions about a query that tell what kind of query it is, each
+    with the regular expression that is found in the query's text if the answer is yes; case is
+    ignored. Policies look at the answers. No outcome depends on them.
+    """
 
     name: str
     passages: tuple[Passage, ...]
     queries: tuple[Query, ...]
     grading: Grading = field(default_factory=Grading)
     description: str = ""
+    characteristics: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def split(self, name: str) -> tuple[Query, ...]:
         """Return the queries of one split, "train" or "heldout"."""

@@ -27,6 +27,11 @@ description = "Who asks what, and what it is looked up in."
 # See how far a grader agrees with your own labels: ecollm-lab grade-agreement
 grading = "{grading}"
 # judge_model = "gpt-4o-mini"
+
+# What policies ask about a query before they choose a path: yes where the regular expression is
+# found in its text. Ask what tells your kinds of queries apart.
+[characteristics]
+# "names two drinks" = '\\b(coffee|tea)\\b.*\\b(?!\\1)(coffee|tea)\\b'
 """
 
 PASSAGES = (
@@ -83,7 +88,7 @@ README = """\
 Fill in three files, then run `ecollm-lab check-domain {folder}`: it lists every fault with its
 line, and what is still missing.
 
-- `domain.toml`: name, description, and how answers are graded.
+- `domain.toml`: name, description, how answers are graded, and what policies ask about a query.
 - `passages.jsonl`, one JSON object a line: what can be looked up.
   - `id`: unique. `title`: searched together with the text.
   - `text`: one subject in a few sentences; the model reads several passages at once.

@@ -26,7 +26,18 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _is_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise PydanticCustomError(
+            "pattern", "should be a regular expression ({why})", {"why": str(error)}
+        ) from error
+    return _not_blank(text)
+
+
 Text = Annotated[str, AfterValidator(_not_blank)]
+Pattern = Annotated[str, AfterValidator(_is_pattern)]
 
 
 class _Row(BaseModel):
@@ -58,6 +69,7 @@ class _Settings(_Row):
     description: Text = ""
     grading: Text = "facts"
     judge_model: Text | None = None
+    characteristics: dict[Text, Pattern] = Field(default_factory=dict)
 
 
 Model = TypeVar("Model", bound=_Row)
@@ -168,7 +180,8 @@ def _settings(file: FilePath, faults: list[str]) -> dict[str, Any]:
         faults.append(f"{file}: {error}")
         return {}
     named = {} if row.name is None else {"name": row.name}
-    return {**named, "description": row.description, "grading": grading}
+    rest = row.model_dump(include={"description", "characteristics"})
+    return {**named, **rest, "grading": grading}
 
 
 def _by_line(fault: str) -> tuple[str, int]:

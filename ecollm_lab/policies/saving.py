@@ -153,7 +153,7 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
             f" {' and '.join(map(str, READABLE))}. Fit and save it again."
         )
     name = str(header.get("encoder"))
-    encoder = _reader(name, encoder)
+    encoder = _reader(name, encoder, header.get("provenance"))
     if encoder is not None and encoder.name != name:
         raise LabError(
             f"{file} was fitted with the encoder {name}, got {encoder.name}; their embeddings do"
@@ -175,13 +175,14 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
     return policy
 
 
-def _reader(name: str, encoder: Encoder | None) -> Encoder | None:
+def _reader(name: str, encoder: Encoder | None, provenance: Any) -> Encoder | None:
     """Return the encoder of a policy that reads the words of a query, else the one given."""
+    if name != Characteristics.name and not name.endswith(BESIDE):
+        return encoder
+    asked = Characteristics((provenance or {}).get("characteristics"))
     if name == Characteristics.name:
-        return Characteristics()
-    if name.endswith(BESIDE):
-        return Beside(encoder, None if encoder else name)
-    return encoder
+        return asked
+    return Beside(encoder, asked, None if encoder else name)
 
 
 def _upgrade(header: dict[str, Any], arrays: dict[str, Any]) -> None:

@@ -46,7 +46,8 @@ def queries_frame(
 def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str, Any]:
     """Say where a measured trace comes from.
 
-    That is domain, models, declared prices and delays, versions, machine, revision and date.
+    That is domain and characteristics, models, declared prices and delays, versions, machine,
+    revision and date.
     """
     models = {
         name: {
@@ -61,6 +62,7 @@ def provenance(domain: Domain, catalog: Catalog, encoder_name: str) -> dict[str,
         "domain": domain.name,
         "domain_digest": domain.digest,
         "grading": domain.grading.slug,
+        "characteristics": dict(domain.characteristics),
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "encoder": encoder_name,
         "models": models,

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from ecollm_lab.domains import check_domain, load_domain
-from ecollm_lab.records import LabError
+from ecollm_lab.models import load_catalog
+from ecollm_lab.records import DATA, LabError
+from ecollm_lab.sweeps.provenance import provenance
 
 PASSAGE = {"id": "p1", "title": "t", "source": "manual", "text": "x"}
 QUERY = {
@@ -151,12 +153,28 @@ def test_domain_toml_names_the_domain_and_its_grading(tmp_path):
         ("grading = 3", "field 'grading' should be a valid string; got 3"),
         ('name = "../x"', "field 'name' should match pattern"),
         ('colour = "red"', "unknown field 'colour'"),
+        (
+            "[characteristics]\n'is open' = '('",
+            "field 'characteristics' should be a regular expression (missing ), unterminated"
+            " subpattern at position 0); got '('",
+        ),
+        ("[characteristics]\n'is open' = ' '", "field 'characteristics' is empty"),
     ],
 )
 def test_a_bad_domain_toml_is_a_fault(tmp_path, text, fault):
     write(tmp_path, [PASSAGE], [{**QUERY, "facts": []}])
     (tmp_path / "domain.toml").write_text(text)
     assert any(fault in line for line in check_domain(tmp_path)), check_domain(tmp_path)
+
+
+def test_what_a_domain_asks_about_its_queries_changes_no_outcome(tmp_path):
+    plain = load_domain(write(tmp_path, [PASSAGE], [QUERY]))
+    (tmp_path / "domain.toml").write_text("[characteristics]\n'names an attic' = 'attic|loft'\n")
+    domain = load_domain(tmp_path)
+    assert domain.characteristics == {"names an attic": "attic|loft"}
+    assert domain.digest == plain.digest
+    about = provenance(domain, load_catalog(DATA / "models.toml"), "some encoder")
+    assert about["characteristics"] == domain.characteristics
 
 
 def test_refutes_and_an_action_are_read_and_change_the_digest(tmp_path):

@@ -199,6 +199,33 @@ def test_yes_or_no_questions_about_the_words_of_a_query_tell_what_the_embedding_
         policy.select(np.ones((1, 2)), SLO())
 
 
+@pytest.mark.parametrize("name", ["brane", "ours"])
+def test_a_domain_asks_what_only_it_knows_to_ask(name, tmp_path):
+    about_zork = np.random.default_rng(0).random(80) < 0.5
+    trace = make_trace(np.eye(2)[about_zork.astype(int)], COST[:, :2], LATENCY[:, :2])
+    texts = [f"{('grue', 'ZORK')[int(z)]} {i:02} holds" for i, z in enumerate(about_zork)]
+    asked = {**trace.provenance, "characteristics": {"is about a zork": r"\bzork\b"}}
+    policies = []
+    for about in (trace.provenance, asked):
+        one = Trace(trace.outcomes, trace.queries.assign(text=texts), about)
+        policies.append(fit_policy(one, name, encoder=Blind()))
+        save_policy(policies[-1], tmp_path / "p.npz")
+        encoder = Blind() if policies[-1].encoder.name != "characteristics" else None
+        policies.append(load_policy(tmp_path / "p.npz", encoder=encoder))
+    *without, fitted, loaded = [
+        policy.select(["the zork is ill", "feed a grue"], SLO()).tolist() for policy in policies
+    ]
+    assert fitted == loaded == trace.path_ids[::-1]
+    assert fitted not in without
+
+
+def test_a_question_that_is_no_regular_expression_is_named():
+    trace = make_trace(np.eye(2), COST[:, :2], LATENCY[:, :2])
+    trace.provenance["characteristics"] = {"is open": "("}
+    with pytest.raises(LabError, match=r"'is open' must be a regular expression; got '\('"):
+        fit_policy(trace)
+
+
 def test_given_embeddings_ours_looks_at_nothing_else():
     trace, embeddings, _ = topics(0)
     policy = fit_policy(trace, embeddings=embeddings)

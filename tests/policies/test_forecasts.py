@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ecollm_lab.policies import fit_policy, replay
-from ecollm_lab.policies.fitting.bases import Basis, Moments
-from ecollm_lab.policies.fitting.learners import Queries
+from ecollm_lab.policies.fitting.bases import Basis, Moments, Scores
+from ecollm_lab.policies.fitting.learners import Queries, linear
 from ecollm_lab.policies.predictors import joined
 from ecollm_lab.records import SLO, LabError
 from tests.conftest import make_trace
@@ -88,6 +88,32 @@ def test_a_ridge_on_a_basis_is_the_ridge_regression_on_the_embeddings():
     slopes = np.linalg.solve(centred.T @ centred + ridge * np.eye(4), centred.T @ y)
     told = y.mean(axis=0) + (fresh - x.mean(axis=0)) @ slopes
     np.testing.assert_allclose(basis.predictor(mean, weights).predict(fresh), told, atol=1e-6)
+
+
+def test_scores_beside_embeddings_are_predicted_from_embeddings_alone():
+    rng = np.random.default_rng(0)
+    x, slopes = rng.standard_normal((12, 4)), rng.standard_normal((4, 2))
+    basis = Basis.of(x, Scores(slopes, x @ slopes))
+    np.testing.assert_allclose(x @ basis.projections, basis.coordinates, atol=1e-5)
+
+
+def test_the_kind_of_a_query_is_used_where_it_tells_more_than_the_embedding():
+    """Eight kinds are served by one of two paths each, and outcomes are noisy."""
+    rng = np.random.default_rng(0)
+    kind = np.tile(np.arange(8), 12)
+    embeddings = np.eye(8)[kind] + 0.5 * rng.standard_normal((96, 8))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    right = np.eye(2)[kind % 2][:, [0, 1] * 4]
+    served = 1.0 * (rng.random(right.shape) < 0.2 + 0.6 * right)
+    groups, kinds = np.arange(96), np.eye(8)[kind]
+    without, known, shuffled = (
+        linear(Queries(embeddings, groups, wide=embeddings, kinds=one), served, True)
+        for one in (None, kinds, rng.permutation(kinds))
+    )
+    assert known.details["reads"] == "kinds"
+    assert known.details["errors"].keys() > without.details["errors"].keys()
+    least = [min(one.details["errors"].values()) for one in (known, shuffled, without)]
+    assert least[0] < min(least[1:])
 
 
 def test_a_rank_keeps_the_directions_in_which_fitted_values_vary_most():

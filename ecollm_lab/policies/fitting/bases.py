@@ -16,6 +16,23 @@ _SMALL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
+class Scores:
+    """Linear functions of embeddings that were fitted to something else than paths.
+
+    Attributes
+    ----------
+    slopes
+        Shape (dimension, scores).
+    left_out
+        Of the training queries, each by slopes fitted to others; shape (queries, scores).
+
+    """
+
+    slopes: np.ndarray
+    left_out: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Basis:
     """The directions in which the embeddings of training queries vary most, at most `MOST`.
 
@@ -32,11 +49,15 @@ class Basis:
     coordinates: np.ndarray
 
     @classmethod
-    def of(cls, embeddings: np.ndarray) -> Basis:
-        """Return the basis of rows of shape (queries, dimension)."""
+    def of(cls, embeddings: np.ndarray, scores: Scores | None = None) -> Basis:
+        """Return the basis of rows of shape (queries, dimension), and of scores beside them."""
         x = embeddings.astype(np.float64)
+        more = scores or Scores(np.empty((x.shape[1], 0)), np.empty((len(x), 0)))
+        x = np.hstack([x, more.left_out])
         turn = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:MOST].T
-        return cls(np.ascontiguousarray(turn, dtype=np.float32), x @ turn)
+        n = len(more.slopes)
+        projections = turn[:n] + more.slopes @ turn[n:]
+        return cls(np.ascontiguousarray(projections, dtype=np.float32), x @ turn)
 
     def predictor(self, mean: np.ndarray, weights: np.ndarray) -> Blend:
         """Return the predictor of coordinates @ weights + mean."""

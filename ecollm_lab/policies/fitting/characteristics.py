@@ -1,14 +1,18 @@
-"""Yes/no questions about a query, answered by rules on its words: alone, or beside an embedding."""
+"""Yes/no questions about a query, answered by rules on its words: alone, or beside an embedding.
+
+Some are asked about every query, others only in the domain that asks them (`Domain`).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from ecollm_lab.models import Encoder, default_encoder
+from ecollm_lab.records import LabError
 
 _WORDS = {
     "asks what, which or who": r"^\W*(what|which|who|whose)\b|\b(what|which|who|whose)\b[^.]*\?",
@@ -38,9 +42,10 @@ _PATTERNS = [
 ]
 _LENGTHS = (8, 16, 32, 64, 128, 256)  # whether a text has at least so many words
 
-
 WEIGHT = 0.5  # of a characteristic beside an embedding, which has the length 1
 BESIDE = " and characteristics"
+Questions = Mapping[str, str]
+"""Of a domain: each with the regular expression that is found if the answer is yes."""
 
 
 class Characteristics:
@@ -48,15 +53,33 @@ class Characteristics:
 
     name = "characteristics"
 
+    def __init__(self, questions: Questions | None = None) -> None:
+        self._asked = tuple(_compiled((questions or {}).items()))
+
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return 1 for yes and 0 for no, shape (len(texts), questions)."""
-        return np.array([_answers(text) for text in texts], dtype=np.float32)
+        return np.array([_answers(text, self._asked) for text in texts], dtype=np.float32)
+
+    def beside(self, embeddings: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Return embeddings, and as further columns the characteristics of their texts."""
+        return np.hstack([embeddings, WEIGHT * self.encode(texts)])
+
+
+def _compiled(questions: Iterable[tuple[str, str]]) -> Iterable[re.Pattern[str]]:
+    for question, pattern in questions:
+        try:
+            yield re.compile(pattern, re.IGNORECASE)
+        except (re.error, TypeError) as error:
+            raise LabError(
+                f"The characteristic {question!r} must be a regular expression; got {pattern!r}"
+                f" ({error}). Mend it in domain.toml."
+            ) from error
 
 
 @lru_cache(maxsize=8192)
-def _answers(text: str) -> tuple[bool, ...]:
-    asked = (pattern.search(text) is not None for pattern in _PATTERNS)
-    return (*asked, *(len(text.split()) >= length for length in _LENGTHS))
+def _answers(text: str, asked: tuple[re.Pattern[str], ...]) -> tuple[bool, ...]:
+    found = (pattern.search(text) is not None for pattern in (*_PATTERNS, *asked))
+    return (*found, *(len(text.split()) >= length for length in _LENGTHS))
 
 
 class Beside:
@@ -65,15 +88,13 @@ class Beside:
     The other encoder is the default one if None; with a name given, it is loaded when needed.
     """
 
-    def __init__(self, encoder: Encoder | None, name: str | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder | None, characteristics: Characteristics, name: str | None = None
+    ) -> None:
         self.name = name or (encoder or default_encoder()).name + BESIDE
-        self._encoder = encoder
+        self._encoder, self._characteristics = encoder, characteristics
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return both side by side, shape (len(texts), dimension + questions)."""
-        return beside((self._encoder or default_encoder()).encode(texts), texts)
-
-
-def beside(embeddings: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-    """Return embeddings with the characteristics of their texts as further columns."""
-    return np.hstack([embeddings, WEIGHT * Characteristics().encode(texts)])
+        embeddings = (self._encoder or default_encoder()).encode(texts)
+        return self._characteristics.beside(embeddings, texts)

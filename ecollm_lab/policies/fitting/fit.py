@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Unpack
 
 import numpy as np
+import pandas as pd
 
 from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.policies.fitting import learners
-from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics, beside
+from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics
 from ecollm_lab.policies.fitting.gating import fit_gate
 from ecollm_lab.policies.fitting.learners import Learner, Queries
 from ecollm_lab.policies.gates import Reads
@@ -31,6 +32,7 @@ from ecollm_lab.traces import Trace, is_on_front, require_trace
 from ecollm_lab.traces.path_ids import have_pipelines, pipeline_of, placements
 
 MOST_CANDIDATES = 16  # paths that pairs are made of
+LEAST_OF_KIND = 3  # queries, for a kind to be told by its words
 LEAST_SD = 1e-3  # of the logarithm of cost or latency around its forecast
 
 
@@ -116,14 +118,15 @@ def fit_policy(
     recipe, bound = RECIPES[name], Terms(**terms)
     training = measured(trace) if estimates is None else estimated(estimates)
     allowed = _allowed(trace, training, recipe, models_only=models_only)
+    asked = Characteristics(trace.provenance.get("characteristics"))
     if recipe.characteristics == "instead":
-        encoder, embeddings = Characteristics(), None
+        encoder, embeddings = asked, None
     queries = None
     if name not in STATIC or embeddings is not None or estimates is not None:
-        queries = _queries(trace, recipe, (embeddings, estimates), encoder, seed)
+        queries = _queries(trace, recipe, (embeddings, estimates), (encoder, asked), seed)
     parts, reads = _fitted(recipe, training, queries)
     if queries is not None and reads != queries.embeddings.shape[1]:
-        encoder = Beside(encoder)
+        encoder = Beside(encoder, asked)
     if queries is not None and recipe.pair is not None:
         parts |= _pair(trace, recipe, training, (queries, encoder, allowed), parts["left_out"])
     return (PairPolicy if recipe.pair else Policy)(
@@ -146,11 +149,11 @@ def _queries(
     trace: Trace,
     recipe: Recipe,
     given: tuple[np.ndarray | None, Estimates | None],
-    encoder: Encoder | None,
+    readers: tuple[Encoder | None, Characteristics],
     seed: int,
 ) -> Queries:
     """Return the training queries, from embeddings or estimates if these are given."""
-    (embeddings, estimates), wide = given, None
+    (embeddings, estimates), (encoder, asked), wide = given, readers, None
     if estimates is None:
         groups = related(trace)
     else:
@@ -159,7 +162,7 @@ def _queries(
     if embeddings is None:
         texts = trace.queries["text"].tolist()
         embeddings = (encoder or default_encoder()).encode(texts)
-        wide = beside(embeddings, texts) if recipe.characteristics == "beside" else None
+        wide = asked.beside(embeddings, texts) if recipe.characteristics == "beside" else None
     if len(embeddings) != len(groups):
         raise LabError(
             f"embeddings must have one row per query of the trace: {len(groups)}, got"
@@ -169,7 +172,14 @@ def _queries(
         raise LabError(
             "embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
         )
-    return Queries(embeddings, groups, seed, wide)
+    return Queries(embeddings, groups, seed, wide, None if wide is None else _kinds(trace))
+
+
+def _kinds(trace: Trace) -> np.ndarray:
+    """Return 1 where a query is of a kind, shape (queries, kinds): of kinds with enough queries."""
+    kind = trace.queries["kind"].astype(str)
+    enough = kind.map(kind.value_counts()) >= LEAST_OF_KIND
+    return pd.get_dummies(kind.where(enough), dtype=float).to_numpy()
 
 
 def _allowed(trace: Trace, training: Training, recipe: Recipe, *, models_only: bool) -> np.ndarray:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ecollm_lab.policies.fitting.bases import RANKS, RIDGES, Basis, Moments
+from ecollm_lab.policies.fitting.bases import RANKS, RIDGES, Basis, Moments, Scores
 from ecollm_lab.policies.predictors import ClusterMeans, Neighbours, Predictor
 
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 CLUSTERS = (2, 4, 8, 16, 32, 64)
 N_FOLDS = 10  # of the inner validation, by group of queries
+KIND = 4.0  # weight of how much a query resembles a kind, 0 to 1, beside an embedding
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,9 @@ class Queries:
         Of folds and of k-means.
     wide
         The embeddings and, beside them, characteristics of the texts; None: not to be looked at.
+    kinds
+        1 for the kind that a query is of, else 0; shape (queries, kinds), of none if there are no
+        kinds. What is looked at is how much the wide embedding resembles them.
     basis
         The only one that regressions may stand on, if any; all predictors then share its features.
 
@@ -41,13 +45,25 @@ class Queries:
     groups: np.ndarray
     seed: int = 0
     wide: np.ndarray | None = None
+    kinds: np.ndarray | None = None
     basis: Basis | None = None
 
-    def bases(self) -> list[Basis]:
-        """Return the bases that a regression may stand on."""
+    def bases(self) -> dict[str, Basis]:
+        """Return the bases that a regression may stand on, each by the last that it looks at."""
         if self.basis:
-            return [self.basis]
-        return [Basis.of(one) for one in (self.embeddings, self.wide) if one is not None]
+            return {"given": self.basis}
+        found = {"embeddings": Basis.of(self.embeddings)}
+        if self.wide is not None:
+            wide = found["characteristics"] = Basis.of(self.wide)
+            if self.kinds is not None and self.kinds.size:
+                found["kinds"] = Basis.of(self.wide, self._resemblance(wide, self.kinds))
+        return found
+
+    def _resemblance(self, wide: Basis, kinds: np.ndarray) -> Scores:
+        """Return how much each query resembles each kind, by a ridge regression."""
+        fit = linear(replace(self, basis=wide), kinds, False)
+        _, mean, slopes = next(Moments.of(wide.coordinates, kinds).fits((fit.details["ridge"],)))
+        return Scores(KIND * wide.projections @ slopes, KIND * (fit.left_out - mean))
 
     @cached_property
     def rest(self) -> list[np.ndarray]:
@@ -116,18 +132,17 @@ def _ridge(
     """Fit the ridge regression that has the least left-out error."""
     bases = queries.bases()
     errors: dict[tuple[Any, ...], float] = {}
-    for i, basis in enumerate(bases):
+    for name, basis in bases.items():
         for _, wrong, found in _left_out(queries, basis, table, RIDGES, ranks):
-            key = i, *found
+            key = name, *found
             errors[key] = errors.get(key, 0.0) + squares_of(wrong, between) / table.size
-    at, ridge, rank = min(errors, key=errors.__getitem__, default=(0, RIDGES[-1], ranks[0]))
-    basis, left_out = bases[at], queries.left_out(table)
+    first = next(iter(bases)), RIDGES[-1], ranks[0]
+    reads, ridge, rank = min(errors, key=errors.__getitem__, default=first)
+    basis, left_out = bases[reads], queries.left_out(table)
     for rest, wrong, _ in _left_out(queries, basis, table, (ridge,), (rank,)):
         left_out[~rest] = table[~rest] + wrong
     _, mean, weights = next(Moments.of(basis.coordinates, table).fits((ridge,), (rank,)))
-    reads = [len(one.projections) for one in bases]
-    named = {(reads[i], *found): error for (i, *found), error in errors.items()}
-    details = {"reads": reads[at], "ridge": ridge, "rank": rank, "errors": named}
+    details = {"reads": reads, "ridge": ridge, "rank": rank, "errors": errors}
     return Fit(basis.predictor(mean, weights), left_out, details, basis)
 
 
