@@ -29,7 +29,7 @@ grading = "{grading}"
 # judge_model = "gpt-4o-mini"
 
 # What policies ask about a query before they choose a path: yes where the regular expression is
-# found in its text. Ask what tells your kinds of queries apart.
+# found in its text. Ask what tells your kinds of queries apart. Keep this table last.
 [characteristics]
 # "names two drinks" = '\\b(coffee|tea)\\b.*\\b(?!\\1)(coffee|tea)\\b'
 """
@@ -95,7 +95,8 @@ line, and what is still missing.
   - `source`: `manual` (what anybody may read) or `notes` (what is this user's own).
 - `queries.jsonl`, one JSON object a line: what people ask, in their own words, typos and all.
   - `id`: unique. `text`: the question.
-  - `kind`: your own word for the kind of question; results are also shown by kind.
+  - `kind`: your own word for the kind of question; results are also shown by kind, and policies
+    learn to tell the kinds apart.
   - `references`: right answers, at least one.
   - `facts`: what a right answer must state; " | " separates wordings of one fact. They are needed
     for `grading = "facts"` only. The fact "<refusal>" means: the answer says that it does not know.

@@ -28,8 +28,8 @@ def _not_blank(text: str) -> str:
 
 def _is_pattern(text: str) -> str:
     try:
-        re.compile(text)
-    except re.error as error:
+        re.compile(text, re.IGNORECASE)
+    except (re.error, OverflowError, RecursionError) as error:
         raise PydanticCustomError(
             "pattern", "should be a regular expression ({why})", {"why": str(error)}
         ) from error
@@ -174,6 +174,11 @@ def _settings(file: FilePath, faults: list[str]) -> dict[str, Any]:
     row = _checked(table, _Settings, str(file), faults)
     if row is None:
         return {}
+    if misplaced := sorted(set(row.characteristics) & set(_Settings.model_fields)):
+        faults.append(
+            f"{file}: {misplaced[0]!r} stands below [characteristics], where it is a question about"
+            " queries; move it above"
+        )
     try:
         grading = Grading(row.grading, row.judge_model)
     except LabError as error:
@@ -233,7 +238,7 @@ def _checked(row: Any, model: type[Model], where: str, faults: list[str]) -> Mod
 def _sentence(fault: ErrorDetails, model: type[_Row]) -> str:
     """Say in plain words what pydantic found."""
     key, *inside = fault["loc"] or ("",)
-    field = repr(key) + "".join(f"[{part}]" for part in inside if isinstance(part, int))
+    field = repr(key) + "".join(f"[{part!r}]" for part in inside)
     match fault["type"]:
         case "missing":
             return f"missing field {field}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tokenize
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ import numpy as np
 
 from ecollm_lab.files import replacing
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies.fitting.characteristics import BESIDE, Beside, Characteristics
+from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics
 from ecollm_lab.policies.gates import Gate
 from ecollm_lab.policies.limits import Forecast, Terms
 from ecollm_lab.policies.pairs import PairPolicy
@@ -153,7 +154,7 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
             f" {' and '.join(map(str, READABLE))}. Fit and save it again."
         )
     name = str(header.get("encoder"))
-    encoder = _reader(name, encoder, header.get("provenance"))
+    encoder = _reader(header, encoder)
     if encoder is not None and encoder.name != name:
         raise LabError(
             f"{file} was fitted with the encoder {name}, got {encoder.name}; their embeddings do"
@@ -175,14 +176,20 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
     return policy
 
 
-def _reader(name: str, encoder: Encoder | None, provenance: Any) -> Encoder | None:
+def _reader(header: dict[str, Any], encoder: Encoder | None) -> Encoder | None:
     """Return the encoder of a policy that reads the words of a query, else the one given."""
-    if name != Characteristics.name and not name.endswith(BESIDE):
-        return encoder
-    asked = Characteristics((provenance or {}).get("characteristics"))
-    if name == Characteristics.name:
+    name, about = str(header.get("encoder")), header.get("provenance")
+    asked = Characteristics(about.get("characteristics") if isinstance(about, dict) else None)
+    if name == asked.name:
         return asked
-    return Beside(encoder, asked, None if encoder else name)
+    if name.endswith(f" and {asked.name}"):
+        return Beside(encoder, asked, None if encoder else name)
+    if re.search(r"\bcharacteristics [0-9a-f]{8}$", name):
+        raise LabError(
+            f"The policy {header.get('name')} was fitted with questions about a query that its"
+            " file does not hold, or holds otherwise. Fit and save it again."
+        )
+    return encoder
 
 
 def _upgrade(header: dict[str, Any], arrays: dict[str, Any]) -> None:

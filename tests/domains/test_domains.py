@@ -155,10 +155,12 @@ def test_domain_toml_names_the_domain_and_its_grading(tmp_path):
         ('colour = "red"', "unknown field 'colour'"),
         (
             "[characteristics]\n'is open' = '('",
-            "field 'characteristics' should be a regular expression (missing ), unterminated"
-            " subpattern at position 0); got '('",
+            "field 'characteristics'['is open'] should be a regular expression (missing ),"
+            " unterminated subpattern at position 0); got '('",
         ),
-        ("[characteristics]\n'is open' = ' '", "field 'characteristics' is empty"),
+        ("[characteristics]\nx = 'a{99999999999}'", "'x'] should be a regular expression"),
+        ("[characteristics]\n'is open' = ' '", "field 'characteristics'['is open'] is empty"),
+        ("[characteristics]\ngrading = 'judge'", "'grading' stands below [characteristics]"),
     ],
 )
 def test_a_bad_domain_toml_is_a_fault(tmp_path, text, fault):

@@ -217,13 +217,56 @@ def test_a_domain_asks_what_only_it_knows_to_ask(name, tmp_path):
     ]
     assert fitted == loaded == trace.path_ids[::-1]
     assert fitted not in without
+    policies[-1].provenance["characteristics"] = {"is about a grue": "grue"}
+    save_policy(policies[-1], tmp_path / "p.npz")
+    with pytest.raises(LabError, match="questions about a query that its file does not hold"):
+        load_policy(tmp_path / "p.npz", encoder=encoder)
 
 
-def test_a_question_that_is_no_regular_expression_is_named():
+def test_policies_with_other_questions_do_not_share_answers():
+    about_zork = np.arange(80) % 2
+    trace = make_trace(np.eye(2)[about_zork], COST[:, :2], LATENCY[:, :2])
+    texts = [f"{('grue', 'zork')[z]} {i:02}" for i, z in enumerate(about_zork)]
+    queries = trace.queries.assign(text=texts)
+    fresh = Trace(trace.outcomes, queries, trace.provenance)
+    for pattern, least, most in (("zork", 1.0, 1.0), ("nobody", 0.0, 0.6), ("grue", 1.0, 1.0)):
+        about = {**trace.provenance, "characteristics": {"which": pattern}}
+        policy = fit_policy(Trace(trace.outcomes, queries, about), "brane")
+        assert least <= replay(policy, fresh, SLO())["quality"] <= most
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"is open": "("}, r"'is open' must be a regular expression; got '\('"),
+        ({"is open": "a{99999999999}"}, "'is open' must be a regular expression"),
+        ({"is open": 3}, "'is open' must be a regular expression; got 3"),
+        (["is open"], "characteristics must be a table of questions.*got list"),
+    ],
+)
+def test_questions_that_cannot_be_asked_are_named(asked, told):
     trace = make_trace(np.eye(2), COST[:, :2], LATENCY[:, :2])
-    trace.provenance["characteristics"] = {"is open": "("}
-    with pytest.raises(LabError, match=r"'is open' must be a regular expression; got '\('"):
+    trace.provenance["characteristics"] = asked
+    with pytest.raises(LabError, match=told):
         fit_policy(trace)
+
+
+def test_a_policy_looks_at_kinds_that_have_enough_queries_and_a_name():
+    n = 60
+    kind = np.arange(n) % 3
+    trace = make_trace(np.eye(3)[kind], COST[:, :3], LATENCY[:, :3])
+    texts = [f"{('how many', 'why is', 'set the')[k]} {i:02}" for i, k in enumerate(kind)]
+    names = np.array(["count", "reason", "order"])[kind]
+    for kinds, looked_at in (
+        (names, True),
+        (["lookup"] * n, False),
+        (["unknown"] * n, False),
+        ([None] * n, False),
+        ([f"kind {i}" for i in range(n)], False),
+    ):
+        queries = trace.queries.assign(text=texts, kind=kinds)
+        policy = fit_policy(Trace(trace.outcomes, queries, trace.provenance), encoder=Blind())
+        assert ("kinds" in {reads for reads, *_ in policy.details["errors"]}) == looked_at
 
 
 def test_given_embeddings_ours_looks_at_nothing_else():

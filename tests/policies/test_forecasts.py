@@ -1,11 +1,13 @@
 """What ours predicts: quality, cost and latency for a query, from queries like it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ecollm_lab.policies import fit_policy, replay
-from ecollm_lab.policies.fitting.bases import Basis, Moments, Scores
-from ecollm_lab.policies.fitting.learners import Queries, linear
+from ecollm_lab.policies.fitting.bases import Basis, Moments
+from ecollm_lab.policies.fitting.learners import Queries, linear, squares_of
 from ecollm_lab.policies.predictors import joined
 from ecollm_lab.records import SLO, LabError
 from tests.conftest import make_trace
@@ -90,30 +92,42 @@ def test_a_ridge_on_a_basis_is_the_ridge_regression_on_the_embeddings():
     np.testing.assert_allclose(basis.predictor(mean, weights).predict(fresh), told, atol=1e-6)
 
 
-def test_scores_beside_embeddings_are_predicted_from_embeddings_alone():
-    rng = np.random.default_rng(0)
-    x, slopes = rng.standard_normal((12, 4)), rng.standard_normal((4, 2))
-    basis = Basis.of(x, Scores(slopes, x @ slopes))
-    np.testing.assert_allclose(x @ basis.projections, basis.coordinates, atol=1e-5)
-
-
-def test_the_kind_of_a_query_is_used_where_it_tells_more_than_the_embedding():
-    """Eight kinds are served by one of two paths each, and outcomes are noisy."""
-    rng = np.random.default_rng(0)
-    kind = np.tile(np.arange(8), 12)
-    embeddings = np.eye(8)[kind] + 0.5 * rng.standard_normal((96, 8))
+def kinds_apart(seed, *, told, n=192):
+    """Eight kinds, each served by some of eight paths, and how well embeddings tell them apart."""
+    rng = np.random.default_rng(seed)
+    kind = np.tile(np.arange(8), n // 8)
+    embeddings = told * np.eye(24)[kind] + 0.3 * rng.standard_normal((n, 24))
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    right = np.eye(2)[kind % 2][:, [0, 1] * 4]
-    served = 1.0 * (rng.random(right.shape) < 0.2 + 0.6 * right)
-    groups, kinds = np.arange(96), np.eye(8)[kind]
-    without, known, shuffled = (
-        linear(Queries(embeddings, groups, wide=embeddings, kinds=one), served, True)
-        for one in (None, kinds, rng.permutation(kinds))
-    )
+    right = np.random.default_rng(7).random((8, 8)) < 0.5
+    served = 1.0 * (rng.random((n, 8)) < 0.2 + 0.6 * right[kind])
+    return Queries(embeddings, np.arange(n), wide=embeddings, kinds=np.eye(8)[kind]), served
+
+
+def error_on(fit, queries, served):
+    return squares_of(fit.predictor.predict(queries.embeddings) - served, True) / served.size
+
+
+def test_how_much_a_query_resembles_the_kinds_is_used_where_it_helps():
+    queries, served = kinds_apart(0, told=1.0)
+    fresh, truth = kinds_apart(1, told=1.0, n=2000)
+    known = linear(queries, served, True)
+    without = linear(replace(queries, kinds=None), served, True)
     assert known.details["reads"] == "kinds"
-    assert known.details["errors"].keys() > without.details["errors"].keys()
-    least = [min(one.details["errors"].values()) for one in (known, shuffled, without)]
-    assert least[0] < min(least[1:])
+    assert error_on(known, fresh, truth) < error_on(without, fresh, truth)
+
+
+@pytest.mark.parametrize("told", [0.1, 0.3, 1.0])
+def test_a_query_never_tells_its_own_kind(told):
+    """The error on left-out queries foresees that on fresh ones, however little words tell."""
+    reported, found = [], []
+    for seed in range(4):
+        queries, served = kinds_apart(seed, told=told)
+        errors = linear(queries, served, True).details["errors"]
+        reported.append(min(error for (reads, *_), error in errors.items() if reads == "kinds"))
+        basis = queries.bases()["kinds"]
+        fit = linear(replace(queries, basis=basis), served, True)
+        found.append(error_on(fit, *kinds_apart(seed + 9, told=told, n=2000)))
+    assert np.mean(reported) == pytest.approx(np.mean(found), rel=0.05)
 
 
 def test_a_rank_keeps_the_directions_in_which_fitted_values_vary_most():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,24 +12,9 @@ from ecollm_lab.policies.predictors import Blend
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 RANKS = (1, 2, 4, 8)
 MOST = 128  # directions, for decision time
+KIND = 4.0  # weight of how much a query resembles a kind, 0 to 1, beside an embedding
+KIND_RIDGE = 1.0
 _SMALL = 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Linear functions of embeddings that were fitted to something else than paths.
-
-    Attributes
-    ----------
-    slopes
-        Shape (dimension, scores).
-    left_out
-        Of the training queries, each by slopes fitted to others; shape (queries, scores).
-
-    """
-
-    slopes: np.ndarray
-    left_out: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,22 +27,49 @@ class Basis:
         From embeddings to coordinates, shape (dimension, directions).
     coordinates
         Of the training queries along the directions, shape (queries, directions).
+    folds
+        Where directions depend on more than embeddings: for each fold, the coordinates of the
+        queries outside and inside of it, along directions that are found without the fold.
 
     """
 
     projections: np.ndarray
     coordinates: np.ndarray
+    folds: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     @classmethod
-    def of(cls, embeddings: np.ndarray, scores: Scores | None = None) -> Basis:
-        """Return the basis of rows of shape (queries, dimension), and of scores beside them."""
+    def of(cls, embeddings: np.ndarray) -> Basis:
+        """Return the basis of rows of shape (queries, dimension)."""
         x = embeddings.astype(np.float64)
-        more = scores or Scores(np.empty((x.shape[1], 0)), np.empty((len(x), 0)))
-        x = np.hstack([x, more.left_out])
         turn = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:MOST].T
-        n = len(more.slopes)
-        projections = turn[:n] + more.slopes @ turn[n:]
-        return cls(np.ascontiguousarray(projections, dtype=np.float32), x @ turn)
+        return cls(np.ascontiguousarray(turn, dtype=np.float32), x @ turn)
+
+    def beside(self, kinds: np.ndarray, rest: Sequence[np.ndarray]) -> Basis:
+        """Return these directions and, beside them, how much a query resembles each kind.
+
+        That is what a ridge regression on the kinds of the training queries says; of a training
+        query, what one on the other folds says, as of a new query that it has not seen.
+
+        Parameters
+        ----------
+        kinds
+            1 for the kind that a training query is of, else 0; shape (queries, kinds).
+        rest
+            The queries outside each fold, shape (queries,) each.
+
+        """
+        x, every = self.coordinates, np.ones(len(kinds), dtype=bool)
+        slopes, scores = _resembling(x, kinds, every, rest)
+        folds = []
+        for one in rest:
+            fold_slopes, seen = _resembling(x, kinds, one, rest)
+            unseen = x[~one]
+            folds.append(
+                (np.hstack([x[one], seen[one]]), np.hstack([unseen, unseen @ fold_slopes]))
+            )
+        turn = np.hstack([np.eye(x.shape[1]), slopes])
+        projections = np.ascontiguousarray(self.projections @ turn, dtype=np.float32)
+        return Basis(projections, np.hstack([x, scores]), tuple(folds))
 
     def predictor(self, mean: np.ndarray, weights: np.ndarray) -> Blend:
         """Return the predictor of coordinates @ weights + mean."""
@@ -112,3 +124,21 @@ class Moments:
                     kept = (some @ (some.T @ fitted)) / np.sqrt(squares)[:, None]
                 slopes = turn @ kept
                 yield (ridge, rank), mean - centre @ slopes, slopes
+
+
+def _resembling(
+    x: np.ndarray, kinds: np.ndarray, known: np.ndarray, rest: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return slopes that are fitted to the kinds of known queries, and what they say of these.
+
+    Of each it is said by slopes that are fitted to the other folds of the known; times `KIND`.
+    """
+    whole = Moments.of(x[known], kinds[known])
+    _, mean, slopes = next(whole.fits((KIND_RIDGE,)))
+    scores = x @ slopes
+    for one in rest:
+        out = known & ~one
+        if out.any() and not out[known].all():
+            _, at_zero, some = next((whole - Moments.of(x[out], kinds[out])).fits((KIND_RIDGE,)))
+            scores[out] = x[out] @ some + at_zero - mean
+    return KIND * slopes, KIND * scores

@@ -5,6 +5,8 @@ Some are asked about every query, others only in the domain that asks them (`Dom
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -43,18 +45,27 @@ _PATTERNS = [
 _LENGTHS = (8, 16, 32, 64, 128, 256)  # whether a text has at least so many words
 
 WEIGHT = 0.5  # of a characteristic beside an embedding, which has the length 1
-BESIDE = " and characteristics"
+LONGEST = 2000  # characters of a text that are looked at: a pattern may take very long on more
 Questions = Mapping[str, str]
 """Of a domain: each with the regular expression that is found if the answer is yes."""
 
 
 class Characteristics:
-    """Answers yes/no questions about texts; BRANE asks a model instead (arXiv 2605.27361)."""
+    """Answers yes/no questions about texts; BRANE asks a model instead (arXiv 2605.27361).
 
-    name = "characteristics"
+    Its name tells which questions a domain adds.
+    """
 
     def __init__(self, questions: Questions | None = None) -> None:
-        self._asked = tuple(_compiled((questions or {}).items()))
+        asked = questions or {}
+        if not isinstance(asked, Mapping):
+            raise LabError(
+                "characteristics must be a table of questions, each with a regular expression; got"
+                f" {type(asked).__name__}. Mend them in domain.toml."
+            )
+        self._asked = tuple(_compiled(asked.items()))
+        digest = hashlib.sha256(json.dumps(list(asked.items())).encode()).hexdigest()[:8]
+        self.name = f"characteristics {digest}" if asked else "characteristics"
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return 1 for yes and 0 for no, shape (len(texts), questions)."""
@@ -69,7 +80,7 @@ def _compiled(questions: Iterable[tuple[str, str]]) -> Iterable[re.Pattern[str]]
     for question, pattern in questions:
         try:
             yield re.compile(pattern, re.IGNORECASE)
-        except (re.error, TypeError) as error:
+        except (re.error, TypeError, OverflowError, RecursionError) as error:
             raise LabError(
                 f"The characteristic {question!r} must be a regular expression; got {pattern!r}"
                 f" ({error}). Mend it in domain.toml."
@@ -78,7 +89,7 @@ def _compiled(questions: Iterable[tuple[str, str]]) -> Iterable[re.Pattern[str]]
 
 @lru_cache(maxsize=8192)
 def _answers(text: str, asked: tuple[re.Pattern[str], ...]) -> tuple[bool, ...]:
-    found = (pattern.search(text) is not None for pattern in (*_PATTERNS, *asked))
+    found = (pattern.search(text[:LONGEST]) is not None for pattern in (*_PATTERNS, *asked))
     return (*found, *(len(text.split()) >= length for length in _LENGTHS))
 
 
@@ -91,7 +102,7 @@ class Beside:
     def __init__(
         self, encoder: Encoder | None, characteristics: Characteristics, name: str | None = None
     ) -> None:
-        self.name = name or (encoder or default_encoder()).name + BESIDE
+        self.name = name or f"{(encoder or default_encoder()).name} and {characteristics.name}"
         self._encoder, self._characteristics = encoder, characteristics
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

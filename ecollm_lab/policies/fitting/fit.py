@@ -33,6 +33,7 @@ from ecollm_lab.traces.path_ids import have_pipelines, pipeline_of, placements
 
 MOST_CANDIDATES = 16  # paths that pairs are made of
 LEAST_OF_KIND = 3  # queries, for a kind to be told by its words
+UNKNOWN = "unknown"  # the kind of queries of which none was given
 LEAST_SD = 1e-3  # of the logarithm of cost or latency around its forecast
 
 
@@ -51,7 +52,8 @@ class Recipe:
     cloud_only
         Whether it may choose only paths that generate in the cloud, and then has to take one.
     characteristics
-        Whether it looks at yes/no questions about a query, instead of its embedding or beside it.
+        Whether it looks at yes/no questions about a query, instead of its embedding or beside it;
+        if beside it, also at how much the query resembles each kind.
 
     """
 
@@ -104,7 +106,8 @@ def fit_policy(
         One of `POLICIES`.
     embeddings
         Unit embeddings of the trace's queries, shape (queries, dimension). If left out they are
-        computed, and "ours" may look at the words of a query as well; it then takes texts only.
+        computed, and "ours" may look at the words of a query as well, and at how much they resemble
+        each kind of query; it then takes texts only.
     estimates
         Of a trace with outcomes missing, as the Emulator leaves it; limits are then uncertain.
     encoder
@@ -175,11 +178,15 @@ def _queries(
     return Queries(embeddings, groups, seed, wide, None if wide is None else _kinds(trace))
 
 
-def _kinds(trace: Trace) -> np.ndarray:
-    """Return 1 where a query is of a kind, shape (queries, kinds): of kinds with enough queries."""
-    kind = trace.queries["kind"].astype(str)
-    enough = kind.map(kind.value_counts()) >= LEAST_OF_KIND
-    return pd.get_dummies(kind.where(enough), dtype=float).to_numpy()
+def _kinds(trace: Trace) -> np.ndarray | None:
+    """Return 1 where a query is of a kind, shape (queries, kinds); None if they cannot be told.
+
+    Looked at are kinds with enough queries, at least two of them.
+    """
+    kind = trace.queries["kind"]
+    kind = kind.where(kind != UNKNOWN)
+    told = pd.get_dummies(kind.where(kind.map(kind.value_counts()) >= LEAST_OF_KIND), dtype=float)
+    return told.to_numpy() if told.shape[1] > 1 else None
 
 
 def _allowed(trace: Trace, training: Training, recipe: Recipe, *, models_only: bool) -> np.ndarray:

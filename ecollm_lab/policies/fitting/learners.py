@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ecollm_lab.policies.fitting.bases import RANKS, RIDGES, Basis, Moments, Scores
+from ecollm_lab.policies.fitting.bases import RANKS, RIDGES, Basis, Moments
 from ecollm_lab.policies.predictors import ClusterMeans, Neighbours, Predictor
 
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
 CLUSTERS = (2, 4, 8, 16, 32, 64)
 N_FOLDS = 10  # of the inner validation, by group of queries
-KIND = 4.0  # weight of how much a query resembles a kind, 0 to 1, beside an embedding
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +33,8 @@ class Queries:
     wide
         The embeddings and, beside them, characteristics of the texts; None: not to be looked at.
     kinds
-        1 for the kind that a query is of, else 0; shape (queries, kinds), of none if there are no
-        kinds. What is looked at is how much the wide embedding resembles them.
+        1 for the kind that a query is of, else 0; shape (queries, kinds). None: not to be looked
+        at. What is looked at is how much the wide embedding resembles them.
     basis
         The only one that regressions may stand on, if any; all predictors then share its features.
 
@@ -55,15 +54,9 @@ class Queries:
         found = {"embeddings": Basis.of(self.embeddings)}
         if self.wide is not None:
             wide = found["characteristics"] = Basis.of(self.wide)
-            if self.kinds is not None and self.kinds.size:
-                found["kinds"] = Basis.of(self.wide, self._resemblance(wide, self.kinds))
+            if self.kinds is not None:
+                found["kinds"] = wide.beside(self.kinds, self.rest)
         return found
-
-    def _resemblance(self, wide: Basis, kinds: np.ndarray) -> Scores:
-        """Return how much each query resembles each kind, by a ridge regression."""
-        fit = linear(replace(self, basis=wide), kinds, False)
-        _, mean, slopes = next(Moments.of(wide.coordinates, kinds).fits((fit.details["ridge"],)))
-        return Scores(KIND * wide.projections @ slopes, KIND * (fit.left_out - mean))
 
     @cached_property
     def rest(self) -> list[np.ndarray]:
@@ -155,9 +148,14 @@ def _left_out(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[float, int | None]]]:
     """Yield the rest of a fold, the errors of those left out, and their ridge and rank."""
     everything = Moments.of(basis.coordinates, table)
-    for rest in queries.rest:
+    for i, rest in enumerate(queries.rest):
         x, y = basis.coordinates[~rest], table[~rest]
-        for found, mean, weights in (everything - Moments.of(x, y)).fits(ridges, ranks):
+        if basis.folds:
+            seen, x = basis.folds[i]
+            moments = Moments.of(seen, table[rest])
+        else:
+            moments = everything - Moments.of(x, y)
+        for found, mean, weights in moments.fits(ridges, ranks):
             yield rest, x @ weights + mean - y, found
 
 
