@@ -106,8 +106,7 @@ def fit_policy(
         One of `POLICIES`.
     embeddings
         Unit embeddings of the trace's queries, shape (queries, dimension). If left out they are
-        computed, and "ours" may look at the words of a query as well, and at how much they resemble
-        each kind of query; it then takes texts only.
+        computed, and "ours" may look at words and kinds of queries too; it then takes texts only.
     estimates
         Of a trace with outcomes missing, as the Emulator leaves it; limits are then uncertain.
     encoder
