@@ -15,9 +15,6 @@ from ecollm_lab.emulator.telling import require_new
 from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.traces import require_memory
 
-# Paths asked together on one query: they are compared on the same question, and prefixes that they
-# share run once.
-PER_QUERY = 4
 # A batch is this share of the outcomes so far, so that fits stay few however long the sweep.
 GROWTH, SMALLEST_BATCH = 0.2, 16
 LARGE = 500_000  # with more cells than this, one step of learning variances per batch
@@ -130,11 +127,10 @@ class Emulator:
         pairs: list[Pair] = []
         while len(pairs) < n:
             before = len(pairs)
-            for q in self._least_asked(-(-(n - len(pairs)) // PER_QUERY), within):
+            for q in self._least_asked(n - len(pairs), within):
                 left = np.flatnonzero(~self._asked[q] & ~given_up & within)
-                k = min(PER_QUERY, n - len(pairs), len(left))
-                if k:
-                    pairs += self._take(q, self._paths_for(left, k, weights[self.labels[q]]))
+                if len(left):
+                    pairs.append(self._take(q, self._path_for(left, weights[self.labels[q]])))
             if len(pairs) == before:
                 break
         order = {
@@ -157,27 +153,24 @@ class Emulator:
             q, p = self._row[query_id], self._column[path_id]
             self._note_asked(q, np.array([p]), bool(self._told[q, p]))
 
-    def _paths_for(self, left: np.ndarray, k: int, weights: np.ndarray) -> np.ndarray:
-        """Return k of the paths left for a query: first those that are behind, others by weight."""
+    def _path_for(self, left: np.ndarray, weights: np.ndarray) -> int:
+        """Return one of the paths left for a query: one that is behind if any is, else by weight.
+
+        One path a query, as more queries tell more than more paths on the same ones.
+        """
         asked = self._asked_of[1]
-        least = self._rng.permutation(left[asked[left] < EVEN * asked.mean()])[:k]
-        rest = np.setdiff1d(left, least)
-        share = weights[rest] / weights[rest].sum() if len(rest) else None
-        others = self._rng.choice(rest, k - len(least), replace=False, p=share)
-        return np.concatenate([least, others])
+        behind = left[asked[left] < EVEN * asked.mean()]
+        if len(behind):
+            return int(self._rng.choice(behind))
+        return int(self._rng.choice(left, p=weights[left] / weights[left].sum()))
 
     def _first_questions(self, paths: np.ndarray, within: np.ndarray) -> list[Pair]:
-        groups = [paths[i : i + PER_QUERY] for i in range(0, len(paths), PER_QUERY)]
-        queries = self._least_asked(len(groups), within)
-        return [
-            pair
-            for i, group in enumerate(groups)
-            for pair in self._take(queries[i % len(queries)], np.sort(group))
-        ]
+        queries = self._least_asked(len(paths), within)
+        return [self._take(queries[i % len(queries)], path) for i, path in enumerate(paths)]
 
-    def _take(self, q: int, columns: np.ndarray) -> list[Pair]:
-        self._note_asked(q, columns)
-        return [(self.query_ids[q], self.path_ids[p]) for p in columns]
+    def _take(self, q: int, path: int) -> Pair:
+        self._note_asked(q, np.array([path]))
+        return self.query_ids[q], self.path_ids[path]
 
     def _note_asked(self, q: int, columns: np.ndarray, asked: bool = True) -> None:
         new = columns[self._asked[q, columns] != asked]

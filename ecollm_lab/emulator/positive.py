@@ -1,7 +1,8 @@
-"""Cost and latency of paths from few outcomes: levels, spreads and tails of their logarithms."""
+"""Cost and latency of paths from few outcomes: levels, and tails that related paths share."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,23 +10,27 @@ import numpy as np
 from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.mixed import STEADY, MixedModel
 from ecollm_lab.emulator.seen import Seen
-from ecollm_lab.traces import require_memory
 
+# An outcome of another path tells of a path's tail what exp(-APART) of its own would, for each of
+# its features that the other path lacks; all outcomes of other paths together count for at most
+# BORROWED of its own.
+APART, BORROWED = 1.0, 12.0
 FREEDOM = 1.0  # degrees of freedom of a path's spread beside those of its outcomes
 FURTHEST = 20.0  # a logarithm is at most so far from its level: a factor of 5e8
+_POINTS = (np.arange(200) + 0.5) / 200  # quantiles that stand for what is borrowed
 
 
 class PositiveModel:
-    """Cost or latency: a mixed model of the logarithm's level, and one of the spread around it.
+    """Cost or latency: a mixed model of the logarithm's level, and what lies around it.
 
-    A path seen only at zero counts as free; where both occur the share of zeros is kept.
+    Around a path's level lies what was seen there on it and, with less weight, on paths that
+    resemble it: a prompt or a model shapes a tail more than any one width could say. A path seen
+    only at zero counts as free; where both occur the share of zeros is kept.
     """
 
     def __init__(self, design: Design) -> None:
-        self._level, self._spread = (
-            MixedModel(design, slopes=False, start=STEADY),
-            MixedModel(design, slopes=False),
-        )
+        self._level = MixedModel(design, slopes=False, start=STEADY)
+        self._features = design.slopes
 
     def fit(
         self,
@@ -35,10 +40,7 @@ class PositiveModel:
         n_draws: int,
         iterations: int,
     ) -> None:
-        """Fit to values (queries, paths) >= 0, NaN where not seen.
-
-        A single iteration leaves a spread that was learned before as it is.
-        """
+        """Fit to values (queries, paths) >= 0, NaN where not seen."""
         seen = Seen.of(table)
         positive = seen.where(seen.values > 0)
         n_seen = seen.of_path()
@@ -56,17 +58,32 @@ class PositiveModel:
         self._level.fit(y, rng=rng, n_draws=n_draws, iterations=iterations)
         self._typical = np.exp(self._level.level_draws()) * self._share[:, None]
         self._query = np.exp(self._level.scale * self._level.query_effects)
-        if self._spread.fitted and iterations == 1:
-            return
-        deviation = y.values - self._level.levels()[y.columns]
-        # the logarithm of a deviation that happens to be zero
-        floor = 0.02 * deviation.std() + 1e-9
-        widths = replace(y, values=np.log(np.abs(deviation) + floor))
-        self._spread.fit(widths, rng=rng, n_draws=n_draws, iterations=iterations)
-        width = np.exp(self._spread.levels())
-        self._shape = np.quantile(deviation / width[y.columns], (np.arange(200) + 0.5) / 200)
-        factors = np.exp(np.clip(width[:, None] * self._shape, -FURTHEST, FURTHEST))
-        self._factor, self._relative_sd = factors.mean(axis=1), factors.std(axis=1)
+        self._around = replace(y, values=y.values - self._level.levels()[y.columns])
+        self._factor, self._relative_sd = np.ones(len(n_seen)), np.zeros(len(n_seen))
+        for path, (apart, weights) in enumerate(self._tails()):
+            factors = np.exp(apart.clip(-FURTHEST, FURTHEST))
+            self._factor[path] = mean = np.average(factors, weights=weights)
+            self._relative_sd[path] = np.sqrt(np.average((factors - mean) ** 2, weights=weights))
+
+    def _tails(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield for each path what may lie around its level, and the weight of each value.
+
+        First its own outcomes, of weight 1, then `_POINTS` of those of other paths.
+        """
+        order = np.argsort(self._around.values)
+        apart, columns = self._around.values[order], self._around.columns[order]
+        resembling = (self._features @ self._features.T).toarray()
+        for path, alike in enumerate(resembling):
+            own = columns == path
+            weights = np.exp(-APART * (alike[path] - alike))[columns] * ~own
+            borrowed = np.cumsum(weights)
+            total = borrowed[-1]
+            at = np.searchsorted(borrowed, _POINTS * total).clip(0, len(apart) - 1)
+            each = min(total, BORROWED) / len(_POINTS)
+            yield (
+                np.concatenate([apart[own], apart[at]]),
+                np.concatenate([np.ones(own.sum()), np.full(len(_POINTS), each)]),
+            )
 
     @property
     def _nothing(self) -> float:
@@ -98,25 +115,26 @@ class PositiveModel:
     def quantile_draws(self, q: float, rng: np.random.Generator, n_draws: int) -> np.ndarray:
         """Return draws of each path's quantile over all queries, shape (draws, paths).
 
-        Outcomes that were seen enter as they are.
+        Outcomes that were seen enter as they are; the others lie around the path's level as in a
+        Bayesian bootstrap. A tail that few outcomes sampled may be far wider than what was seen:
+        widths follow a scaled inverse chi with as many degrees of freedom as there are outcomes.
         """
+        n_queries, n_paths = self._seen.shape
         if not self._any:
-            return np.full((n_draws, len(self._share)), self._nothing)
-        levels, widths = self._level.level_draws(), np.exp(self._spread.level_draws())
-        # A tail that few outcomes sampled may be far wider than the spread of what was seen: widths
-        # follow a scaled inverse chi with as many degrees of freedom as there are outcomes.
+            return np.full((n_draws, n_paths), self._nothing)
+        levels = self._level.level_draws()[:, :n_draws]
         freedom = FREEDOM + self._seen.of_path()
-        widths *= np.sqrt(freedom[:, None] / rng.chisquare(freedom[:, None], widths.shape))
-        out, seen = np.empty((n_draws, len(self._share))), self._seen
-        require_memory(
-            32 * seen.shape[0] * seen.shape[1],
-            f"Drawing what {seen.shape[0]:,} queries cost or take on {seen.shape[1]:,} paths",
-            "Fit the policy to fewer paths, those on the fronts, or to fewer queries.",
-        )
-        for i in range(n_draws):
-            apart = widths[:, i] * rng.choice(self._shape, seen.shape)
-            drawn = np.exp(levels[:, i] + apart.clip(-FURTHEST, FURTHEST))
-            drawn[rng.random(drawn.shape) >= self._share] = 0.0
-            drawn[seen.rows, seen.columns] = seen.values
-            out[i] = np.quantile(drawn, q, axis=0)
+        wider = np.sqrt(freedom / rng.chisquare(freedom, (n_draws, n_paths)))
+        out, number = np.empty((n_draws, n_paths)), np.arange(n_draws)[:, None]
+        for path, (apart, weights) in enumerate(self._tails()):
+            seen = self._seen.values[self._seen.columns == path]
+            found = np.cumsum(rng.gamma(weights, size=(n_draws, len(weights))), axis=1)
+            found = number + found / found[:, -1:]
+            chance = number + rng.random((n_draws, n_queries - len(seen)))
+            at = np.searchsorted(found.ravel(), chance.ravel()).reshape(chance.shape)
+            drawn = apart[at % len(apart)] * wider[:, path, None]
+            drawn = np.exp(levels[path][:, None] + drawn.clip(-FURTHEST, FURTHEST))
+            drawn[rng.random(drawn.shape) >= self._share[path]] = 0.0
+            every = np.hstack([drawn, np.broadcast_to(seen, (n_draws, len(seen)))])
+            out[:, path] = np.quantile(every, q, axis=1)
         return out
