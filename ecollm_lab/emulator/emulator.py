@@ -253,15 +253,11 @@ class Emulator:
                     "There is nothing to estimate from: no outcome was told, or every attempt"
                     " failed."
                 )
-            steps = (
-                1 if self._told.size > LARGE else 8 if self.estimates.n_outcomes.sum() == 0 else 2
-            )
-            # In a large space two steps: one would leave the spread of cost and latency as it was.
-            if thorough:
-                steps = 20 if self._told.size <= LARGE else 2
+            first = self.estimates.n_outcomes.sum() == 0
+            steps = 20 if thorough else 8 if first else 2
+            steps = 1 if self._told.size > LARGE else steps
             told = seen_in(outcomes, self._row, self._column)
-            n_draws = 256 if thorough else 64
-            self.estimates.update(*told, iterations=steps, n_draws=n_draws)
+            self.estimates.update(*told, iterations=steps, n_draws=256 if thorough else 64)
             self._current = True
         return self.estimates
 

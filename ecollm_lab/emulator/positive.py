@@ -9,12 +9,10 @@ import numpy as np
 
 from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.mixed import STEADY, MixedModel
+from ecollm_lab.emulator.resemblance import Resemblance
 from ecollm_lab.emulator.seen import Seen
 
-# An outcome of another path tells of a path's tail what exp(-APART) of its own would, for each of
-# its features that the other path lacks; all outcomes of other paths together count for at most
-# BORROWED of its own.
-APART, BORROWED = 1.0, 12.0
+BORROWED = 30.0  # outcomes of its own that those of all other paths count for at most
 FREEDOM = 1.0  # degrees of freedom of a path's spread beside those of its outcomes
 FURTHEST = 20.0  # a logarithm is at most so far from its level: a factor of 5e8
 _POINTS = (np.arange(200) + 0.5) / 200  # quantiles that stand for what is borrowed
@@ -23,14 +21,14 @@ _POINTS = (np.arange(200) + 0.5) / 200  # quantiles that stand for what is borro
 class PositiveModel:
     """Cost or latency: a mixed model of the logarithm's level, and what lies around it.
 
-    Around a path's level lies what was seen there on it and, with less weight, on paths that
-    resemble it: a prompt or a model shapes a tail more than any one width could say. A path seen
-    only at zero counts as free; where both occur the share of zeros is kept.
+    Around the level of a path lies what was seen there of it and, with less weight, of the paths
+    that resemble it. A path seen only at zero counts as free; where both occur the share of zeros
+    is kept.
     """
 
     def __init__(self, design: Design) -> None:
         self._level = MixedModel(design, slopes=False, start=STEADY)
-        self._features = design.slopes
+        self._resemblance = Resemblance(design)
 
     def fit(
         self,
@@ -59,6 +57,7 @@ class PositiveModel:
         self._typical = np.exp(self._level.level_draws()) * self._share[:, None]
         self._query = np.exp(self._level.scale * self._level.query_effects)
         self._around = replace(y, values=y.values - self._level.levels()[y.columns])
+        self._alike = self._resemblance.learn(self._around.columns, self._around.values)
         self._factor, self._relative_sd = np.ones(len(n_seen)), np.zeros(len(n_seen))
         for path, (apart, weights) in enumerate(self._tails()):
             factors = np.exp(apart.clip(-FURTHEST, FURTHEST))
@@ -68,18 +67,17 @@ class PositiveModel:
     def _tails(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield for each path what may lie around its level, and the weight of each value.
 
-        First its own outcomes, of weight 1, then `_POINTS` of those of other paths.
+        First its own outcomes, of weight 1, then quantiles of those of other paths, which together
+        count for at least one outcome.
         """
         order = np.argsort(self._around.values)
         apart, columns = self._around.values[order], self._around.columns[order]
-        resembling = (self._features @ self._features.T).toarray()
-        for path, alike in enumerate(resembling):
+        for path, alike in enumerate(self._alike):
             own = columns == path
-            weights = np.exp(-APART * (alike[path] - alike))[columns] * ~own
-            borrowed = np.cumsum(weights)
-            total = borrowed[-1]
-            at = np.searchsorted(borrowed, _POINTS * total).clip(0, len(apart) - 1)
-            each = min(total, BORROWED) / len(_POINTS)
+            others = np.cumsum(alike[columns] * ~own, dtype=float)
+            total = others[-1]
+            at = np.searchsorted(others, _POINTS * total).clip(0, len(apart) - 1)
+            each = np.clip(total, 1.0, BORROWED) * (total > 0) / len(_POINTS)
             yield (
                 np.concatenate([apart[own], apart[at]]),
                 np.concatenate([np.ones(own.sum()), np.full(len(_POINTS), each)]),

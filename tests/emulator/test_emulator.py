@@ -35,16 +35,23 @@ def test_every_path_is_asked_first_and_no_pair_twice_until_nothing_is_left():
     )
 
 
-def test_questions_come_in_groups_by_query_and_spread_over_queries_and_clusters():
+def test_every_question_goes_to_another_query_and_clusters_take_turns():
     trace = a_trace()
     emulator, run = an_emulator(trace), replay_from(trace)
     emulator.tell(run(emulator.ask(P)))
-    pairs = emulator.ask(60)
-    queries = [query for query, _ in pairs]
-    runs = 1 + sum(a != b for a, b in itertools.pairwise(queries))
-    assert runs == len(set(queries)) == 15  # four paths a query
-    clusters = Counter(int(query[1:]) % 3 for query in set(queries))
+    queries = [query for query, _ in emulator.ask(24)]
+    assert len(set(queries)) == 24
+    clusters = Counter(int(query[1:]) % 3 for query in queries)
     assert max(clusters.values()) - min(clusters.values()) <= 1
+
+
+def test_pairs_of_a_query_stand_together():
+    trace = a_trace()
+    emulator, run = an_emulator(trace), replay_from(trace)
+    emulator.tell(run(emulator.ask(P)))
+    queries = [query for query, _ in emulator.ask(3 * N)]
+    runs = 1 + sum(a != b for a, b in itertools.pairwise(queries))
+    assert runs == len(set(queries)) == N
 
 
 def test_dominated_paths_get_few_outcomes_and_are_set_aside_with_a_reason():
@@ -160,20 +167,6 @@ def test_a_path_that_only_fails_is_given_up_and_never_on_the_front():
     assert not frame.loc[frame["path_id"] == lost, "on_front"].any()
     assert 3 <= emulator._told[:, 0].sum() <= 8
     assert len(emulator.outcomes) == emulator.n_told - emulator._told[:, 0].sum()
-
-
-def test_final_results_of_a_large_space_learn_the_spread_anew(monkeypatch):
-    monkeypatch.setattr("ecollm_lab.emulator.emulator.LARGE", 10)
-    trace = a_trace()
-    emulator, run = an_emulator(trace), replay_from(trace)
-    emulator.tell(run(emulator.ask(P)))
-    emulator.refresh()
-    early = emulator.estimates._latency._shape
-    emulator.tell(run(emulator.ask(60)))
-    emulator.refresh()
-    assert (emulator.estimates._latency._shape == early).all()
-    emulator.fronts()
-    assert (emulator.estimates._latency._shape != early).any()
 
 
 def test_when_everything_fails_it_says_so():

@@ -3,8 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecollm_lab.emulator import Estimates
+from ecollm_lab.emulator import Estimates, resemblance
+from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.estimates import slo_regret
+from ecollm_lab.emulator.resemblance import Resemblance
 from ecollm_lab.policies import fit_policy
 from ecollm_lab.policies.training import Spend
 from ecollm_lab.records import SLO, LabError
@@ -72,6 +74,51 @@ def test_the_tails_of_paths_that_were_hardly_asked_are_wide_but_finite():
         tails = estimates.tail_draws(column)
         assert np.isfinite(tails).all()
         assert (np.quantile(tails, 0.95, axis=0) > 3 * np.median(tails, axis=0)).any()
+
+
+def tailed(n, rng):
+    """Latencies on 12 paths: what lies around a level depends on the model alone, a third of it.
+
+    Model a answers at length one time in seven, b never does.
+    """
+    ids = [f"{stage}/{model}" for stage in "pqrstu" for model in "ab"]
+    long = np.where(rng.random((n, 12)) < 1 / 7, rng.uniform(1, 2, (n, 12)), 0.0)
+    around = np.where(np.arange(12) % 2, rng.uniform(-0.3, 0.3, (n, 12)), long)
+    return ids, np.exp(np.arange(12) / 6 + around + 0.02 * rng.standard_normal((n, 12)))
+
+
+def test_the_tail_of_a_path_is_told_by_the_paths_that_resemble_it(monkeypatch):
+    errors, covered = {"learned": [], "all alike": [], "raw": []}, []
+    candidates = {"learned": resemblance.APART, "all alike": (0.0,)}
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        ids, latency = tailed(200, rng)
+        hidden = np.where(rng.random(latency.shape) < 0.06, latency, np.nan)
+        truth = np.quantile(latency, 0.95, axis=0)
+        tails = {"raw": np.nanquantile(hidden, 0.95, axis=0)[None]}
+        for name, apart in candidates.items():
+            monkeypatch.setattr(resemblance, "APART", apart)
+            estimates = Estimates(ids, [str(i) for i in range(200)], rng.random((200, 3)))
+            estimates.update(hidden * 0.1, hidden * 1e-6, hidden, iterations=8)
+            tails[name] = estimates.tail_draws("latency_s", n_draws=64)
+        for name, draws in tails.items():
+            errors[name].append(np.abs(np.log(np.median(draws, axis=0) / truth)).mean())
+        low, high = np.quantile(tails["learned"], [0.05, 0.95], axis=0)
+        covered.append((low <= truth) & (truth <= high))
+    learned, alike, raw = (np.mean(errors[name]) for name in ("learned", "all alike", "raw"))
+    assert learned < 0.85 * min(alike, raw), (learned, alike, raw)
+    assert np.mean(covered) > 0.8
+
+
+def test_stages_that_change_no_tail_are_not_held_apart():
+    design = Design.over([f"{a}/{b}" for a in "pqrs" for b in "xy"], np.eye(3), np.zeros(3))
+    rng = np.random.default_rng(0)
+    columns = np.repeat(np.arange(8), 40)
+    values = rng.standard_normal(320) * np.where(columns % 2, 0.1, 1.0)
+    weights = Resemblance(design).learn(columns, values)
+    assert np.diag(weights) == pytest.approx(1)
+    assert weights[0, 2] > 0.3
+    assert weights[0, 1] < 0.1
 
 
 def test_free_paths_are_free_and_half_free_ones_half():
