@@ -60,7 +60,8 @@ def check_domain(
         f"{folder} is sound: {len(domain.passages)} passages, {len(domain.queries)} queries"
         f" ({', '.join(f'{n} {kind}' for kind, n in kinds.items())});"
         f" {len(domain.split('train'))} train, {len(domain.split('heldout'))} held out;"
-        f" graded by {domain.grading.slug}."
+        f" graded by {domain.grading.slug}; {len(domain.characteristics)} questions in"
+        " [characteristics]."
     )
     share = domains.review.unique_5gram_share(domain)
     typer.echo(f"Of the word 5-grams of its passages {share:.1%} occur once (unique_5gram_share).")

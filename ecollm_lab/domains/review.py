@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ EXAMPLE = "example-"  # how the ids begin of the lines that a new domain is writ
 
 def find_gaps(domain: Domain) -> list[str]:
     """Return what the domain still lacks, one sentence each; an empty list if nothing."""
-    return [*_about_texts(domain), *_about_facts(domain)]
+    return [*_about_texts(domain), *_about_facts(domain), *_about_questions(domain)]
 
 
 def _about_texts(domain: Domain) -> list[str]:
@@ -58,6 +59,20 @@ def _about_facts(domain: Domain) -> list[str]:
         gaps.append(
             f"{_first(without)} have a fact that no gold passage states: mend facts or gold"
         )
+    return gaps
+
+
+def _about_questions(domain: Domain) -> list[str]:
+    """Find questions in `[characteristics]` that tell no training query from another."""
+    texts, gaps = [query.text for query in domain.split("train")], []
+    for question, pattern in domain.characteristics.items():
+        yes = sum(re.search(pattern, text, re.IGNORECASE) is not None for text in texts)
+        if yes in (0, len(texts)):
+            who = "every training query" if yes else "no training query"
+            gaps.append(
+                f"the characteristic {question!r} is true of {who}, so that it tells none apart:"
+                " mend its regular expression, or leave it out"
+            )
     return gaps
 
 

@@ -42,7 +42,9 @@ class Resemblance:
         np.add.at(counts, (columns, bins), 1.0)
         for stage, distance in enumerate(self._distances):
             rest = self._weights(leave=stage)
-            fits = [_likelihood(rest * np.exp(np.float32(-apart) * distance), counts) for apart in APART]
+            fits = [
+                _likelihood(rest * np.exp(np.float32(-apart) * distance), counts) for apart in APART
+            ]
             self._apart[stage] = APART[int(np.argmax(fits))]
         return self._weights()
 

@@ -77,6 +77,17 @@ def test_each_thing_missing_is_named(domain):
     )
 
 
+def test_a_question_that_tells_no_query_from_another_is_named(domain):
+    def said(pattern):
+        queries = tuple(dataclasses.replace(one, split="train") for one in domain.queries)
+        asked = dataclasses.replace(domain, queries=queries, characteristics={"is long": pattern})
+        return " | ".join(find_gaps(asked))
+
+    assert "'is long' is true of no training query" in said("wombat")
+    assert "'is long' is true of every training query" in said("")
+    assert "is long" not in said("^HOW heavy")
+
+
 def test_markdown_is_cut_at_its_headings(tmp_path):
     file = tmp_path / "notes.md"
     file.write_text(
