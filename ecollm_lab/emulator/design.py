@@ -66,7 +66,7 @@ class Design:
         for (stage_a, a), (stage_b, b) in combinations(factors, 2):
             if stage_a != stage_b:
                 columns.append(_one_hot([f"{x}\n{y}" for x, y in zip(a, b, strict=True)]))
-                kinds.append(("pair", 0))
+                kinds.append(("pair", (stage_a, stage_b)))
         alone = sp.eye_array(len(path_ids), format="csr")
         columns.append(alone)
         kinds.append(("path" if factors else "alone", 0))
