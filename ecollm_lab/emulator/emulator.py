@@ -17,7 +17,7 @@ from ecollm_lab.traces import require_memory
 
 # A batch is this share of the outcomes so far, so that fits stay few however long the sweep.
 GROWTH, SMALLEST_BATCH = 0.2, 16
-LARGE = 500_000  # with more cells than this, one step of learning variances per batch
+LARGE = 500_000  # with more cells than this, one step of learning variances at a time
 FAILURES = 3  # so many failed outcomes and no good one: the path is given up
 
 Pair = tuple[str, str]
@@ -254,8 +254,8 @@ class Emulator:
                     " failed."
                 )
             first = self.estimates.n_outcomes.sum() == 0
-            steps = 20 if thorough else 8 if first else 2
-            steps = 1 if self._told.size > LARGE else steps
+            large = self._told.size > LARGE
+            steps = 1 if large else 20 if thorough else 8 if first else 2
             told = seen_in(outcomes, self._row, self._column)
             self.estimates.update(*told, iterations=steps, n_draws=256 if thorough else 64)
             self._current = True

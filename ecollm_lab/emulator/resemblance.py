@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ecollm_lab.emulator.design import Design
+from ecollm_lab.traces import require_memory
 
 # A path with nothing in common in a stage counts exp(-a) as much, for one of these a a stage.
 APART = (0.0, 1.0, 2.0, 4.0)
@@ -22,6 +23,12 @@ class Resemblance:
 
     def __init__(self, design: Design) -> None:
         stages = [design.slopes[:, design.slope_group == s] for s in np.unique(design.slope_group)]
+        n_paths = design.slopes.shape[0]
+        require_memory(
+            4 * (2 * len(stages) + 3) * n_paths**2,
+            f"Comparing how widely cost and latency are spread on {n_paths:,} paths",
+            "Explore fewer paths at a time.",
+        )
         same = [(one @ one.T).toarray() / one.sum(axis=1).max() for one in stages]
         self._distances = [(1 - each).astype(np.float32) for each in same]
         self._apart = [START] * len(stages)
