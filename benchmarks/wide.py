@@ -3,13 +3,13 @@
     python -m benchmarks.wide explore   --domain NAME --store FILE [--outcomes 3000] [--minutes M]
     python -m benchmarks.wide recommend --domain NAME
     python -m benchmarks.wide measure   --domain NAME --store FILE [--minutes M]
-    python -m benchmarks.wide report    --json OUT.json [--parquet FILE]
+    python -m benchmarks.wide [report]  --json OUT.json [--parquet FILE]
 
 `explore` lets the Emulator ask for outcomes of the training queries on every path of the catalog.
 `recommend` takes the outcomes that were asked for, and nothing else, and writes which paths the
 Emulator recommends and what it predicts of them. `measure` measures these on all held-out queries.
 `report` compares; see `benchmarks.wide_report`. Each step leaves a file in `--folder`, from which
-the next one goes on.
+the next one goes on; `report` reads those of earlier runs, `data/traces/wide`, if none is named.
 
 Outcomes go to the store at once and are never measured twice: a step that was stopped or killed
 goes on with the same command, and asks the same questions. What the store holds beforehand, such as
@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ from ecollm_lab.sweeps import DomainOptions, Progress, sweep_domain
 from ecollm_lab.traces import OBJECTIVES, Trace
 
 MOST_OUTCOMES, MOST_PATHS = 3000, 10
+COMMITTED = DATA / "traces" / "wide"
 EVERY_S = 10.0  # between two lines of progress
 
 
@@ -260,7 +262,9 @@ def main() -> None:
     for run in runs:
         step = steps.add_parser(run.__name__.removeprefix("run_"), help=run.__doc__)
         step.set_defaults(run=run)
-        step.add_argument("--folder", type=Path, default=Files.folder)
+        step.add_argument(
+            "--folder", type=Path, default=COMMITTED if run is run_report else Files.folder
+        )
         if run is run_report:
             step.add_argument("--domain", nargs="+", default=DOMAINS)
             step.add_argument("--json", type=Path, required=True)
@@ -274,7 +278,8 @@ def main() -> None:
         if run is run_explore:
             step.add_argument("--outcomes", type=int, default=MOST_OUTCOMES)
             step.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    words = sys.argv[1:]
+    args = parser.parse_args(words if words[:1] != ["--json"] else ["report", *words])
     args.run(args)
 
 

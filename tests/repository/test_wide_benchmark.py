@@ -1,5 +1,6 @@
 """The benchmark of the wide space: its steps with a fixture model, its figures by hand."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -226,3 +227,13 @@ def test_predicted_and_measured_stand_side_by_side_once_there_is_a_file(
     assert "| tiny | predicted_within_05_share | 4 | 0.500 [" in text
     assert f"| tiny | `{held.path_ids[1]}` | tight | 0.600 [0.540, 0.660] | 0.500 [" in text
     assert "| 0.0100 [0.0090, 0.0110] | 0.0100 [0.0100, 0.0100] | 1.00 [" in text
+
+
+def test_like_every_benchmark_it_reports_what_is_committed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["wide", "--json", str(tmp_path / "wide.json")])
+    wide.main()
+    records = json.loads((tmp_path / "wide.json").read_text())
+    found = {r["metric"]: r for r in records if r["domain"] == "smart_home"}
+    assert found["wide_paths"]["value"] >= found["wide_paths"]["at_least"] == 300
+    assert found["outcomes_spent"]["value"] <= 3000
+    assert "predicted_within_05_share" in capsys.readouterr().out
