@@ -78,26 +78,21 @@ class Rule:
             return self.predictor.predict(embeddings) - self.penalty * self.risk(embeddings)
         both = self._joined.predict(embeddings)
         parts = np.split(both, range(n := len(self.columns), both.shape[1], n), axis=1)
-        return parts[0] - self.penalty * any_of([ndtr(part) for part in parts[1:]])
+        return parts[0] - self.penalty * ndtr(np.maximum.reduce(parts[1:]))
 
     def risk(self, embeddings: np.ndarray) -> np.ndarray:
-        """Return how probably each path breaks a limit for each query, shape (queries, columns)."""
+        """Return how probably each path breaks a limit for each query, shape (queries, columns).
+
+        Of two limits the one that breaks more probably: long answers break both.
+        """
         if not self.excess:
             shape = len(embeddings), len(self.columns)
             return np.broadcast_to(self.violation_share[self.columns], shape)
-        return any_of([ndtr(one.predict(embeddings)) for one in self.excess])
+        return np.asarray(ndtr(np.max([one.predict(embeddings) for one in self.excess], axis=0)))
 
 
 def _mean_square(wrong: np.ndarray) -> float:
     return float(np.square(wrong, out=wrong).mean())
-
-
-def any_of(risks: list[np.ndarray]) -> np.ndarray:
-    """Return how probably at least one of independent events happens."""
-    out = risks[0]
-    for risk in risks[1:]:
-        out = out + risk - out * risk
-    return out
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
@@ -206,7 +201,8 @@ class RuleMaker:
         """Return the probability that limits break, training queries × paths."""
         if not slo.limits or any(limit.column not in self.forecasts for limit in slo.limits):
             return by_path
-        return any_of([self.forecasts[limit.column].risk(limit.value) for limit in slo.limits])
+        risks = [self.forecasts[limit.column].risk(limit.value) for limit in slo.limits]
+        return np.asarray(np.max(risks, axis=0))
 
     def _by_percentile(self, slo: SLO) -> Rule:
         keeps = self.training.tails_keep(slo)

@@ -158,9 +158,12 @@ class Training:
         return others
 
     def tails_keep(self, slo: SLO) -> np.ndarray:
-        """Return how probably each path's 95th percentiles keep an SLO's limits, shape (paths,)."""
+        """Return how probably each path's 95th percentiles keep an SLO's limits, shape (paths,).
+
+        Of two limits the one that is kept less probably: long answers break both.
+        """
         parts = [self.spend(limit.column).tail_keeps(limit.value) for limit in slo.limits]
-        return np.prod([np.ones(len(self.path_ids)), *parts], axis=0)
+        return np.min([np.ones(len(self.path_ids)), *parts], axis=0)
 
     def paths(self, **more: np.ndarray) -> pd.DataFrame:
         """Return one row per path: path_id, means and 95th percentiles, and further columns."""

@@ -8,7 +8,7 @@ from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.estimates import slo_regret
 from ecollm_lab.emulator.resemblance import Resemblance
 from ecollm_lab.policies import fit_policy
-from ecollm_lab.policies.training import Spend
+from ecollm_lab.policies.training import Spend, Training
 from ecollm_lab.records import SLO, LabError
 from tests.conftest import SMALL, make_trace
 
@@ -219,3 +219,9 @@ def test_an_unsure_limit_is_a_probability_and_a_measured_one_a_fact():
     probability = unsure.tail_keeps(0.3)
     assert probability[1] == pytest.approx(0.5)
     assert 0.95 < probability[0] < 1
+    table = np.zeros((20, 2))
+    known = Training(np.array(["a", "b"]), table, table, table[0], unsure, unsure)
+    # what drives one over its limit drives the other: the chance of both is that of one
+    assert known.tails_keep(SLO(max_cost_usd=0.3, max_latency_s=0.3)) == pytest.approx(probability)
+    worse = known.tails_keep(SLO(max_cost_usd=0.3, max_latency_s=0.2))
+    assert worse == pytest.approx(unsure.tail_keeps(0.2))

@@ -27,7 +27,10 @@ def opened(browser, explorer, file):
     return SeenExplorer(browser)
 
 
-def test_a_policy_is_marked_beside_its_competitors_and_leaves_a_trail(browser, part, tmp_path):
+def test_a_policy_is_marked_beside_its_competitors_and_leaves_a_trail(
+    browser, part, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ecollm_lab.explorer.policy_marks.GRID", 4)  # replays of 12 take minutes
     embeddings = unit(len(part.query_ids))
     train = (part.queries["split"] == "train").to_numpy()
     policy = fit_policy(part.split("train"), "knn", embeddings=embeddings[train])

@@ -57,6 +57,22 @@ def test_limits_are_broken_about_as_often_as_allowed_but_not_more(name):
             assert rate <= target + 3 * (target * (1 - target) / 400) ** 0.5, (target, limit, rate)
 
 
+def test_of_two_limits_that_break_together_one_counts():
+    rng = np.random.default_rng(0)
+    embeddings = np.eye(4)[rng.integers(4, size=200)]
+    latency = np.exp(embeddings @ [[0.0, 0.5], [0.5, 1.0], [1.0, 1.5], [1.5, 2.0]])
+    latency = latency * np.exp(0.3 * rng.standard_normal((200, 2)))
+    trace = make_trace(rng.random((200, 2)), 1e-6 * latency, latency)
+    policy = fit_policy(trace, embeddings=embeddings, violation_cost=0.5)
+    both, one = SLO(max_cost_usd=3e-6, max_latency_s=3.0), SLO(max_latency_s=3.0)
+    assert policy.rule(both).excess
+    risk = policy.rule(both).risk(embeddings)
+    assert 0.1 < np.median(risk) < 0.9
+    assert risk == pytest.approx(policy.rule(one).risk(embeddings), abs=1e-6)
+    scores = [policy.rule(slo).scores(embeddings) for slo in (both, one)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["knn", "threshold"])
 def test_limits_hold_after_learning_from_few_outcomes(name):
     """An outcome that was not seen says nothing about limits; it must not count as one that kept
