@@ -2,9 +2,10 @@
 
 `python -m benchmarks.routing --json OUT.json [--parquet FILE] [--quick] [--traces NAME,NAME]`
 
-Measured domains: fitted on the training split, scored on the held-out split. Recorded traces: five
-folds by text, five times, every query scored once each time, by policies that never saw its text
-(llmrouter_9models: the recorded split). bfcl has no costs: those of `benchmarks.list_prices` are
+Measured domains: fitted on the training split, scored on the held-out split; and once more, as
+NAME_crossed, in folds over all queries. Folds: five by text (by product and person, where known),
+five times, every query scored once each time, by policies that never saw its text. So are recorded
+traces scored (llmrouter_9models: the recorded split). bfcl has no costs: those of `benchmarks.list_prices` are
 declared. A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles of
 paths in training, moved into the gap to the next path: up to five of latency × five of cost.
 Choices with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
@@ -67,6 +68,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "ours_giving_up_0.1": {"tolerance": 0.1},
     "ours_where_violations_cost": {"violation_cost": 0.7},
 }
+CROSSED = {f"{name}_crossed": name for name in DOMAINS}  # scored in folds over all queries
 READ_ANSWERS, PRICED = ("cascade", "raser"), ("bfcl",)
 
 
@@ -80,7 +82,8 @@ class Fold:
 
 def available() -> list[str]:
     """Return the names of the traces that can be loaded here."""
-    return [name for name in (*DOMAINS, *POCKET, *LONG) if trace_file(name).exists()]
+    names = (*DOMAINS, *CROSSED, *POCKET, *LONG)
+    return [name for name in names if trace_file(CROSSED.get(name, name)).exists()]
 
 
 @cache
@@ -91,9 +94,9 @@ def encoder() -> CachedEncoder:
 
 def folds(name: str, seed: int, *, quick: bool = False) -> Iterator[Fold]:
     """Yield the folds of a trace; queries of one text are always on one side."""
-    measured = name in (*DOMAINS, *POCKET)
+    measured = name in (*DOMAINS, *CROSSED, *POCKET)
     trace = _measured(name) if measured else load_recorded(name, 120 if quick else SAMPLE)
-    if set(trace.queries["split"]) == {"train", "heldout"}:
+    if name not in CROSSED and set(trace.queries["split"]) == {"train", "heldout"}:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
         group, n_folds = related(trace), 2 if quick else N_FOLDS
@@ -105,7 +108,7 @@ def folds(name: str, seed: int, *, quick: bool = False) -> Iterator[Fold]:
 @cache
 def _measured(name: str) -> Trace:
     """Return the queries of a measured trace with a grade on every path."""
-    return complete(Trace.load(trace_file(name)))
+    return complete(Trace.load(trace_file(CROSSED.get(name, name))))
 
 
 @cache

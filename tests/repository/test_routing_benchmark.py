@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import routing
 from benchmarks.decision import peer, times_us
 from benchmarks.routing import Fold, outcomes, slo_grid
 from benchmarks.routing_scores import aims, aiq, interval, over, records
+from ecollm_lab.traces import Trace
 from tests.support.policies import noisy
 
 
@@ -20,6 +22,20 @@ def frame():
             pd.DataFrame({**one, "fold": 0, "least_usd": low, "most_usd": high, "query": range(40)})
         )
     return pd.concat(parts, ignore_index=True).assign(trace="tiny"), train, test
+
+
+def test_a_domain_is_scored_on_its_split_and_in_folds_that_part_no_product(monkeypatch):
+    trace = noisy(0, n=60)[0]
+    split, product = np.where(np.arange(60) < 40, "train", "heldout"), np.arange(60) // 3
+    queries = trace.queries.assign(split=split, product=product.astype(str))
+    trace = Trace.from_frame(trace.outcomes, queries, trace.provenance)
+    monkeypatch.setattr(routing, "_measured", lambda name: trace)
+    (one,) = routing.folds("smart_home", 0)
+    assert (len(one.train.query_ids), len(one.test.query_ids)) == (40, 20)
+    five = list(routing.folds("smart_home_crossed", 0))
+    assert sorted(q for fold in five for q in fold.test.query_ids) == sorted(trace.query_ids)
+    for fold in five:
+        assert not set(fold.test.queries["product"]) & set(fold.train.queries["product"])
 
 
 def test_every_policy_is_scored_on_every_query_by_what_was_recorded(frame):
