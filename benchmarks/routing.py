@@ -5,8 +5,9 @@
 Measured domains: fitted on the training split, scored on the held-out split; and once more, as
 NAME_crossed, in folds over all queries. Folds: five by text (by product and person, where known),
 five times, every query scored once each time, by policies that never saw its text. So are recorded
-traces scored (llmrouter_9models: the recorded split). bfcl has no costs: those of `benchmarks.list_prices` are
-declared. A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles of
+traces scored (llmrouter_9models: the recorded split). bfcl has no costs: those of
+`benchmarks.list_prices` are declared.
+A cascade pays for every path it runs. Limits of the SLO grid are 95th percentiles of
 paths in training, moved into the gap to the next path: up to five of latency × five of cost.
 Choices with prefer="quality" are scored over the whole grid, "cost" and "latency" without limits.
 What is recorded, and how policies are compared, stands in `benchmarks.routing_scores`.
