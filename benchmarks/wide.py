@@ -249,7 +249,7 @@ def run_report(args: argparse.Namespace) -> None:
     frame = pd.DataFrame(records).rename(columns={"domain": "trace"})
     if args.parquet:
         renewed(args.parquet, frame).to_parquet(args.parquet, index=False)
-    print(markdown(frame))
+    print(f"From {args.folder}.\n\n{markdown(frame)}")
 
 
 def main() -> None:
@@ -279,7 +279,9 @@ def main() -> None:
             step.add_argument("--outcomes", type=int, default=MOST_OUTCOMES)
             step.add_argument("--seed", type=int, default=0)
     words = sys.argv[1:]
-    args = parser.parse_args(words if words[:1] != ["--json"] else ["report", *words])
+    if words and words[0].startswith("--") and words[0] != "--help":
+        words = ["report", *words]
+    args = parser.parse_args(words)
     args.run(args)
 
 

@@ -18,6 +18,8 @@ Prefer = Literal["quality", "cost", "latency"]
 DATA = FilePath(
     os.environ.get("ECOLLM_DATA") or FilePath(__file__).resolve().parent.parent / "data"
 )
+# characters of a text that yes/no questions about it look at: a pattern may take very long on more
+MOST_MATCHED = 2000
 STAGES = ("rewrite", "retrieve", "refine", "instruct", "generate")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ecollm_lab.domains.domain import Domain
 from ecollm_lab.domains.grading import REFUSAL, grade, states
 from ecollm_lab.domains.words import normalise, read_words
-from ecollm_lab.records import Passage, Query
+from ecollm_lab.records import MOST_MATCHED, Passage, Query
 
 MIN_TRAIN, MIN_HELDOUT, MAX_WORDS = 20, 10, 200
 COMPUTED = ("compute",)  # kinds whose facts are worked out from the passages
@@ -64,10 +64,10 @@ def _about_facts(domain: Domain) -> list[str]:
 
 def _about_questions(domain: Domain) -> list[str]:
     """Find questions in `[characteristics]` that tell no training query from another."""
-    texts, gaps = [query.text for query in domain.split("train")], []
+    texts, gaps = [query.text[:MOST_MATCHED] for query in domain.split("train")], []
     for question, pattern in domain.characteristics.items():
         yes = sum(re.search(pattern, text, re.IGNORECASE) is not None for text in texts)
-        if yes in (0, len(texts)):
+        if len(texts) > 1 and yes in (0, len(texts)):
             who = "every training query" if yes else "no training query"
             gaps.append(
                 f"the characteristic {question!r} is true of {who}, so that it tells none apart:"

@@ -61,7 +61,7 @@ class Design:
         """
         factors = path_factors(path_ids)
         columns = [_one_hot(levels) for _, levels in factors]
-        kinds = [("component", stage) for stage, _ in factors]
+        kinds: list[tuple[str, object]] = [("component", stage) for stage, _ in factors]
         slopes, stages = list(columns), [stage for stage, _ in factors]
         for (stage_a, a), (stage_b, b) in combinations(factors, 2):
             if stage_a != stage_b:

@@ -58,10 +58,6 @@ class Emulator:
     ) -> None:
         self.path_ids = [path.id if isinstance(path, Path) else str(path) for path in space]
         self.query_ids = [query.id if isinstance(query, Query) else str(query) for query in queries]
-        self.estimates = Estimates(
-            self.path_ids, self.query_ids, embeddings, labels=labels, seed=seed
-        )
-        self.labels = self.estimates.labels
         self._rng = np.random.default_rng(seed)
         self._row = {query_id: i for i, query_id in enumerate(self.query_ids)}
         self._column = {path_id: i for i, path_id in enumerate(self.path_ids)}
@@ -71,6 +67,10 @@ class Emulator:
             f"A note of which of {shape[0]:,} queries × {shape[1]:,} paths were asked",
             "Explore fewer queries: a sample of them tells paths apart as well.",
         )
+        self.estimates = Estimates(
+            self.path_ids, self.query_ids, embeddings, labels=labels, seed=seed
+        )
+        self.labels = self.estimates.labels
         self._asked, self._told = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
         # of each query and of each path, as counting them anew for each question would take long
         self._asked_of = [np.zeros(n, dtype=int) for n in shape]
@@ -156,7 +156,7 @@ class Emulator:
     def _path_for(self, left: np.ndarray, weights: np.ndarray) -> int:
         """Return one of the paths left for a query: one that is behind if any is, else by weight.
 
-        One path a query, as more queries tell more than more paths on the same ones.
+        One alone, because an answer to a new query tells more than a second one to the same query.
         """
         asked = self._asked_of[1]
         behind = left[asked[left] < EVEN * asked.mean()]

@@ -13,7 +13,9 @@ from ecollm_lab.emulator.resemblance import Resemblance
 from ecollm_lab.emulator.seen import Seen
 
 BORROWED = 30.0  # outcomes of its own that those of all other paths count for at most
-FREEDOM = 1.0  # degrees of freedom of a path's spread beside those of its outcomes
+# Degrees of freedom of a path's spread beside those of its own outcomes. Borrowed ones give none:
+# with them, 90 % intervals of tails held less often than 90 % on training splits of real systems.
+FREEDOM = 1.0
 FURTHEST = 20.0  # a logarithm is at most so far from its level: a factor of 5e8
 _POINTS = (np.arange(200) + 0.5) / 200  # quantiles that stand for what is borrowed
 
@@ -72,15 +74,18 @@ class PositiveModel:
         """
         order = np.argsort(self._around.values)
         apart, columns = self._around.values[order], self._around.columns[order]
+        by_path = np.argsort(columns, kind="stable")
+        ends = np.searchsorted(columns[by_path], np.arange(len(self._alike) + 1))
         for path, alike in enumerate(self._alike):
-            own = columns == path
-            others = np.cumsum(alike[columns] * ~own, dtype=float)
-            total = others[-1]
-            at = np.searchsorted(others, _POINTS * total).clip(0, len(apart) - 1)
-            each = np.clip(total, 1.0, BORROWED) * (total > 0) / len(_POINTS)
+            own = by_path[ends[path] : ends[path + 1]]
+            weights = alike[columns].astype(float)
+            weights[own] = 0.0
+            others = np.cumsum(weights)
+            at = np.searchsorted(others, _POINTS * others[-1]).clip(0, len(apart) - 1)
+            each = np.clip(others[-1], 1.0, BORROWED) * (others[-1] > 0) / len(_POINTS)
             yield (
                 np.concatenate([apart[own], apart[at]]),
-                np.concatenate([np.ones(own.sum()), np.full(len(_POINTS), each)]),
+                np.concatenate([np.ones(len(own)), np.full(len(_POINTS), each)]),
             )
 
     @property
@@ -120,7 +125,8 @@ class PositiveModel:
         n_queries, n_paths = self._seen.shape
         if not self._any:
             return np.full((n_draws, n_paths), self._nothing)
-        levels = self._level.level_draws()[:, :n_draws]
+        levels = self._level.level_draws()
+        levels = levels[:, np.arange(n_draws) % levels.shape[1]]
         freedom = FREEDOM + self._seen.of_path()
         wider = np.sqrt(freedom / rng.chisquare(freedom, (n_draws, n_paths)))
         out, number = np.empty((n_draws, n_paths)), np.arange(n_draws)[:, None]

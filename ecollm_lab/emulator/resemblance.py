@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 
 from ecollm_lab.emulator.design import Design
-from ecollm_lab.traces import require_memory
 
 # A path with nothing in common in a stage counts exp(-a) as much, for one of these a a stage.
 APART = (0.0, 1.0, 2.0, 4.0)
 START = 1.0
 EDGES = (0.25, 0.5, 0.75, 0.9, 0.95)  # quantiles of all values; distributions are compared between
+MOST_COMPARED = 2000  # paths; time and memory grow with their square, so of more all count alike
 
 
 class Resemblance:
@@ -22,16 +23,10 @@ class Resemblance:
     """
 
     def __init__(self, design: Design) -> None:
-        stages = [design.slopes[:, design.slope_group == s] for s in np.unique(design.slope_group)]
-        n_paths = design.slopes.shape[0]
-        require_memory(
-            4 * (2 * len(stages) + 3) * n_paths**2,
-            f"Comparing how widely cost and latency are spread on {n_paths:,} paths",
-            "Explore fewer paths at a time.",
-        )
-        same = [(one @ one.T).toarray() / one.sum(axis=1).max() for one in stages]
-        self._distances = [(1 - each).astype(np.float32) for each in same]
-        self._apart = [START] * len(stages)
+        self._n_paths = design.slopes.shape[0]
+        stages = np.unique(design.slope_group) if self._n_paths <= MOST_COMPARED else ()
+        self._distances = [_distance(design.slopes[:, design.slope_group == s]) for s in stages]
+        self._apart = [START] * len(self._distances)
 
     def learn(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the weights of paths for each other, shape (paths, paths), 1 on the diagonal.
@@ -44,8 +39,10 @@ class Resemblance:
             What is compared, each from the level of its path, shape (values,).
 
         """
+        if not self._distances:
+            return np.broadcast_to(np.float32(1), (self._n_paths, self._n_paths))
         bins = np.searchsorted(np.quantile(values, EDGES), values)
-        counts = np.zeros((len(self._distances[0]), len(EDGES) + 1), dtype=np.float32)
+        counts = np.zeros((self._n_paths, len(EDGES) + 1), dtype=np.float32)
         np.add.at(counts, (columns, bins), 1.0)
         for stage, distance in enumerate(self._distances):
             rest = self._weights(leave=stage)
@@ -62,6 +59,12 @@ class Resemblance:
             if stage != leave:
                 total += np.float32(apart) * distance
         return np.exp(-total)
+
+
+def _distance(features: sp.csr_array) -> np.ndarray:
+    """Return the share of a stage's features that two paths do not share, (paths, paths)."""
+    same = (features @ features.T).toarray().astype(np.float32)
+    return 1 - same / same.max()
 
 
 def _likelihood(weights: np.ndarray, counts: np.ndarray) -> float:

@@ -83,7 +83,8 @@ class Rule:
     def risk(self, embeddings: np.ndarray) -> np.ndarray:
         """Return how probably each path breaks a limit for each query, shape (queries, columns).
 
-        Of two limits the one that breaks more probably: long answers break both.
+        With two limits it is the larger of two probabilities: cost and latency both grow with the
+        answer, so that they mostly break together.
         """
         if not self.excess:
             shape = len(embeddings), len(self.columns)

@@ -160,7 +160,8 @@ class Training:
     def tails_keep(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep an SLO's limits, shape (paths,).
 
-        Of two limits the one that is kept less probably: long answers break both.
+        With two limits it is the smaller of two probabilities: cost and latency both grow with the
+        answer, so that they mostly break together.
         """
         parts = [self.spend(limit.column).tail_keeps(limit.value) for limit in slo.limits]
         return np.min([np.ones(len(self.path_ids)), *parts], axis=0)

@@ -58,11 +58,12 @@ class Outlook:
         return np.where(np.isnan(beyond) | (room <= 0), 1.0, ndtr(beyond))
 
     def risk(self, slo: SLO) -> np.ndarray:
-        """Return how probably each path breaks a limit or fails, as if these were independent."""
-        well = 1 - self.failure
-        for limit in slo.limits:
-            well = well * (1 - self.breaks(limit))
-        return 1 - well
+        """Return how probably each path breaks a limit or, independently of that, fails.
+
+        Of two limits the more probable break counts, as in `Rule.risk`.
+        """
+        breaks = np.max([np.zeros(len(self.failure)), *map(self.breaks, slo.limits)], axis=0)
+        return np.asarray(1 - (1 - self.failure) * (1 - breaks))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,8 +117,19 @@ def test_stages_that_change_no_tail_are_not_held_apart():
     values = rng.standard_normal(320) * np.where(columns % 2, 0.1, 1.0)
     weights = Resemblance(design).learn(columns, values)
     assert np.diag(weights) == pytest.approx(1)
-    assert weights[0, 2] > 0.3
+    assert weights[0, 2] == pytest.approx(1)
     assert weights[0, 1] < 0.1
+
+
+def test_more_draws_of_tails_than_of_levels_and_many_paths(monkeypatch):
+    monkeypatch.setattr(resemblance, "MOST_COMPARED", 4)
+    estimates, hidden, tables = a_space(0, n=200, seen=0.2)
+    estimates.update(*hidden, n_draws=16)
+    tails = estimates.tail_draws("latency_s", n_draws=40)
+    assert tails.shape == (40, 12)
+    assert len(np.unique(tails[:, 0])) > 30
+    truth = np.quantile(tables[2], 0.95, axis=0)
+    assert np.abs(np.log(np.median(tails, axis=0) / truth)).mean() < 0.2
 
 
 def test_free_paths_are_free_and_half_free_ones_half():

@@ -42,7 +42,7 @@ def test_the_risk_of_a_limit_at_the_middle_of_the_forecast_is_one_half():
     assert outlook_of().risk(SLO(max_latency_s=0.3))[1] == pytest.approx(0.5)
     assert outlook_of().risk(SLO())[1] == 0
     both = outlook_of().risk(SLO(max_latency_s=0.3, max_cost_usd=1e-4))[1]
-    assert both == pytest.approx(0.75)
+    assert both == pytest.approx(0.5)  # a long answer breaks both
     assert outlook_of(failure=np.array([0, 0.5])).risk(SLO(max_latency_s=0.3))[1] == 0.75
 
 

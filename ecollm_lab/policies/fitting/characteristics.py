@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.records import LabError
+from ecollm_lab.records import MOST_MATCHED, LabError
 
 _WORDS = {
     "asks what, which or who": r"^\W*(what|which|who|whose)\b|\b(what|which|who|whose)\b[^.]*\?",
@@ -45,7 +45,6 @@ _PATTERNS = [
 _LENGTHS = (8, 16, 32, 64, 128, 256)  # whether a text has at least so many words
 
 WEIGHT = 0.5  # of a characteristic beside an embedding, which has the length 1
-LONGEST = 2000  # characters of a text that are looked at: a pattern may take very long on more
 Questions = Mapping[str, str]
 """Of a domain: each with the regular expression that is found if the answer is yes."""
 
@@ -89,7 +88,7 @@ def _compiled(questions: Iterable[tuple[str, str]]) -> Iterable[re.Pattern[str]]
 
 @lru_cache(maxsize=8192)
 def _answers(text: str, asked: tuple[re.Pattern[str], ...]) -> tuple[bool, ...]:
-    found = (pattern.search(text[:LONGEST]) is not None for pattern in (*_PATTERNS, *asked))
+    found = (pattern.search(text[:MOST_MATCHED]) is not None for pattern in (*_PATTERNS, *asked))
     return (*found, *(len(text.split()) >= length for length in _LENGTHS))
 
 
