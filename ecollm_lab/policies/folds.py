@@ -13,6 +13,8 @@ from ecollm_lab.policies.training import related
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
+ROUTER = "_router"  # how the name ends of a policy that chooses only the model
+
 
 def decided(
     policy: Policy, trace: Trace, slo: SLO, embeddings: np.ndarray | None, infeasible: Infeasible
@@ -40,7 +42,12 @@ def cross_validated(
             None if embeddings is None else embeddings[part] for part in (fold != f, fold == f)
         )
         policy = fit_policy(
-            trace.where(fold != f), name, embeddings=seen, encoder=encoder, seed=seed
+            trace.where(fold != f),
+            name.removesuffix(ROUTER),
+            embeddings=seen,
+            encoder=encoder,
+            models_only=name.endswith(ROUTER),
+            seed=seed,
         )
         parts.append(decided(policy, trace.where(fold == f), slo, unseen, infeasible))
     most = max(part.runs.shape[1] for part in parts)

@@ -178,8 +178,10 @@ class Lookback:
         expectations promises more than it keeps, so the price is the highest at which the choices
         surely (by `CAREFUL` standard errors) lose at most `tolerance`, in quality − penalty ×
         broken limits: against the choices without a price or, if it served better, the best single
-        path. If no price does, that is what is taken; so it is with prefer="quality" where nothing
-        is limited. Under limits nothing is saved then; with `min_quality`, the threshold saves.
+        path. If no price does, these choices are what is taken, or of the single paths the one that
+        spends least within `tolerance` of the best: on average is enough there, since the best of
+        many means promises too much as well. So it is with prefer="quality" where nothing is
+        limited. Under limits nothing is saved then; with `min_quality`, the threshold saves.
 
         Parameters
         ----------
@@ -204,9 +206,10 @@ class Lookback:
         kept, reference, spent = every, worth[rows, chosen], self.spend[chosen].mean()
         singles = np.where(self.broke.mean(axis=0) <= most, worth.mean(axis=0), -np.inf)
         if singles.max() >= reference.mean() - 1e-12:
-            kept = np.array([singles.argmax()])
-            reference, spent = worth[:, kept[0]], self.spend[kept[0]]
-            rate = float(self.broke[:, kept[0]].mean())
+            reference = worth[:, singles.argmax()]
+            alike = np.flatnonzero(singles >= singles.max() - tolerance * saves)
+            kept = alike[[self.spend[alike].argmin()]]
+            spent, rate = self.spend[kept[0]], float(self.broke[:, kept[0]].mean())
         for price in PRICES / (self.spend.mean() or 1.0) if saves else ():
             chosen = self._choices(slo, penalty, price)
             gained = worth[rows, chosen] - reference

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ecollm_lab.policies.choosing import Decision, oracle_choice
 from ecollm_lab.policies.fitting import POLICIES
-from ecollm_lab.policies.folds import cross_validated, decided
+from ecollm_lab.policies.folds import ROUTER, cross_validated, decided
 from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.records import SLO, LabError
@@ -63,7 +63,8 @@ def replay(
     ----------
     policy
         A fitted policy; "oracle", the best path under the SLO by the very outcomes it is scored on
-        (an upper bound); or, with `folds`, the name of a policy that is fitted anew in each fold.
+        (an upper bound); or, with `folds`, the name of a policy that is fitted anew in each fold,
+        of a router of models if `_router` follows the name.
     trace
         Outcomes to score on, usually the held-out split; with `folds`, all there are.
     slo
@@ -163,7 +164,11 @@ def _require_arguments(
         )
     require_trace(trace)
     assert isinstance(trace, Trace)
-    if isinstance(policy, str) and policy != "oracle" and (folds is None or policy not in POLICIES):
+    if (
+        isinstance(policy, str)
+        and policy != "oracle"
+        and (folds is None or policy.removesuffix(ROUTER) not in POLICIES)
+    ):
         raise LabError(
             f"replay takes a fitted policy or 'oracle', got {policy!r}; fit one with"
             f" fit_policy(trace, {policy!r}), or name one of {', '.join(POLICIES)} with folds=5."

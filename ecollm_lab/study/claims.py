@@ -27,7 +27,6 @@ from ecollm_lab.policies.slos import slo_grid, study_slos
 from ecollm_lab.records import SLO
 from ecollm_lab.study.resamples import SPENT, Resamples, Row
 from ecollm_lab.traces import Trace
-from ecollm_lab.traces.path_ids import have_pipelines, pipeline_of
 
 COLUMNS = (
     "metric",
@@ -222,8 +221,7 @@ def _unseen(drawn: Resamples, embeddings: np.ndarray, folds: int, seed: int) -> 
         ).choices
         return {c: drawn.weights @ done[c].to_numpy(float) for c in done if c in SCORES}
 
-    routed = _one_pipeline(drawn)
-    routers = {name: choices(name, routed, SLOS["quality"]) for name in ROUTERS}
+    routers = {name: choices(f"{name}_router", drawn.trace, SLOS["quality"]) for name in ROUTERS}
     best = max(routers, key=lambda name: routers[name]["quality"][0])
     yield drawn.row("router_quality", routers[best]["quality"], policy=best)
     for name in drawn.recorded:
@@ -235,17 +233,6 @@ def _unseen(drawn: Resamples, embeddings: np.ndarray, folds: int, seed: int) -> 
     if slo := _limits(drawn):
         kept = 1 - choices("ours", drawn.trace, slo)["violated"]
         yield drawn.row("limits_kept", kept, slo=str(slo))
-
-
-def _one_pipeline(drawn: Resamples) -> Trace:
-    """Return the paths that a router chooses from: the best path's pipeline, with every model."""
-    trace = drawn.trace
-    if not have_pipelines(trace.path_ids):
-        return trace
-    every = np.ones(len(trace.path_ids), dtype=bool)
-    best = pipeline_of(trace.path_ids[drawn.best(every)[0]])
-    kept = trace.outcomes[trace.outcomes["path_id"].map(pipeline_of) == best]
-    return Trace(kept.reset_index(drop=True), trace.queries, trace.provenance)
 
 
 def _limits(drawn: Resamples) -> SLO | None:
