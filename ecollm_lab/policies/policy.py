@@ -229,7 +229,10 @@ class Policy(RuleMaker):
         alone = slo.prefer != "quality" and rule.feasible and len(rule.columns) == 1
         if self.order == "quality" and alone:
             aside = self.path_ids[self.allowed & (rule.violation_share < MOSTLY)]
-            return dict.fromkeys(aside, "no choice among paths surely saves without losing quality")
+            return dict.fromkeys(
+                aside,
+                "one path is taken for all, as choosing among paths does not surely save more",
+            )
         reason = {
             "quality": "",
             "cost_usd": "not the cheapest",
