@@ -80,8 +80,8 @@ def compute_claims(
       the cheapest and the fastest path of a kind within `policies.limits.TOLERANCE` of the best
       quality, and for clusters, where cost or latency is preferred as by every policy.
     - `router_quality`: the router that proves best on these queries, of `ROUTERS`, cross-validated.
-      Where paths combine pipelines with models, routers choose a model for the pipeline of the best
-      path; both choices are made in hindsight, in their favour.
+      Where paths combine pipelines with models, routers choose a model for the pipeline of the path
+      that is best on the other folds. Which router it is, is chosen in hindsight, in its favour.
     - `cost_share_of_router`, `latency_share_of_router`: our policy where it prefers cost and
       latency, cross-validated, against that router.
     - `limits_kept`: share of the queries in which our policy, preferring quality, keeps the limits
