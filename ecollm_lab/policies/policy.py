@@ -80,8 +80,9 @@ class Policy(RuleMaker):
             Limits and preference. With prefer="quality" the best expected quality wins; with "cost"
             or "latency" the cheapest or fastest path whose expected quality is at least
             `slo.min_quality` or, if none is, the best. Without `min_quality`, as much is saved as
-            surely gives up at most `tolerance` (0.02) on average, against prefer="quality" or, if
-            that served better, the best single path. What breaks limits counts less: see `rule`.
+            probably gives up at most `tolerance` (0.02) on average, against prefer="quality" or, if
+            that served better, the best single path: see `Lookback.saving`. What breaks limits
+            counts less: see `rule`.
         infeasible
             What to do if no choice keeps the limits often enough: raise, or take the
             least-violating path and warn: the one that breaks them least often, of equals the one
