@@ -27,7 +27,7 @@ class Budget:
     outcomes, cost_usd
         Outcomes and US dollars; what was recalled from earlier runs counts too.
     seconds
-        Of this run, looked at between batches.
+        Of this run. `emulate` looks at it between batches, `emulate_domain` between outcomes too.
     share
         Outcomes as a share of all (query, path) pairs, in (0, 1]; not together with `outcomes`.
 

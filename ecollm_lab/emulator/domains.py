@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -159,7 +160,8 @@ class _Task:
             self.emulator.recall(live.recalled())
         self.progress.reused = self.emulator.n_told
         self.progress.total -= self.emulator.n_told
-        run = live.runner(self.progress, self.stop, self.on_progress)
+        stop = _Until(self.stop, self.budget.seconds)
+        run = live.runner(self.progress, stop, self.on_progress)
         regret = self.options.stop_at_regret
         return emulate(self.emulator, run, self.budget, stop_at_regret=regret)
 
@@ -178,6 +180,19 @@ class _Task:
 
         regret = self.options.stop_at_regret
         return emulate(self.emulator, run, self.budget, stop_at_regret=regret, on_batch=on_batch)
+
+
+class _Until(Event):
+    """An event that is set once another one is, or after so many seconds, None = never."""
+
+    def __init__(self, other: Event | None, seconds: float | None) -> None:
+        super().__init__()
+        self._other, self._seconds, self._began = other, seconds, time.monotonic()
+
+    def is_set(self) -> bool:
+        """Tell whether to stop now."""
+        late = self._seconds is not None and time.monotonic() - self._began >= self._seconds
+        return late or super().is_set() or (self._other is not None and self._other.is_set())
 
 
 def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:

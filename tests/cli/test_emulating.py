@@ -2,12 +2,14 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from ecollm_lab.emulator import Emulator
 from ecollm_lab.models import load_catalog
+from ecollm_lab.sweeps.run import Run
 from ecollm_lab.traces import Trace
 from tests.support.commands import FOUR, call, stored
 
@@ -106,6 +108,24 @@ def test_an_exploration_that_is_interrupted_prints_its_report(tmp_path, monkeypa
     assert "Ended because: run stopped early" in text
     assert "90 % credible intervals" in text
     assert out.exists()
+
+
+def test_a_budget_in_seconds_ends_amid_a_batch(place, monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    run_pair = Run._run_pair
+
+    def slow(self, *args):
+        run_pair(self, *args)
+        clock.now += 1.0
+
+    monkeypatch.setattr(Run, "_run_pair", slow)
+    fake = SimpleNamespace(monotonic=lambda: clock.now)
+    monkeypatch.setattr("ecollm_lab.emulator.domains.time", fake)
+    monkeypatch.setattr("ecollm_lab.emulator.budget.time", fake)
+    text = call(*explore_options(place, paths=FOUR, seconds=2), code=0)
+    assert 2 <= stored(place) < 4  # the first batch asks each of the four paths once
+    assert "Ended because: budget spent" in text
+    assert "90 % credible intervals" in text
 
 
 @pytest.mark.parametrize(
