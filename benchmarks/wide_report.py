@@ -15,7 +15,7 @@ Measured are the held-out queries, which are of other products and persons. Reco
   under the SLO of the study where this is most (`slo`). `core_over_pick_<slo>`: under each. An
   answer that breaks a limit counts 0. Both are measured on the same held-out queries, `n`, and the
   best path is found on these very queries, which flatters it.
-- `core_within_05_share`: the same share for the paths of the core grid, predicted by their means over
+- `core_within_05_share`: the same share for paths of the core grid, predicted by their means over
   every training query. More than this can hardly be asked of an Emulator that measured a part.
 - `cost_ratio`, `latency_ratio`: measured ÷ predicted mean, at the median of the recommended paths.
 - `quality`, `cost_usd`, `latency_s` of a `path_id`: the measured mean, and what was `predicted`.
