@@ -190,20 +190,19 @@ print(f"the estimated front is {optimism:+.3f} above the truth")
 #
 # ## Against random search, racing and Optuna
 #
-# A space of 36 paths is too small to tell methods apart, so the benchmark uses larger ones: two
-# traces of 340 paths on 667 queries (`pocket_…`, answered by very small models that this project
-# once trained for the purpose) and recorded voice requests to 35 models (`homeassistant`). Every
-# method spends the same number of outcomes on the same tables; `python -m benchmarks.emulator
-# --json …` measures this again (about an hour). Look for the budget at which each line reaches the
-# height at which ours starts.
+# The benchmark uses larger spaces as well: two traces of 340 paths on 667 queries (`pocket_…`,
+# answered by very small models that this project once trained for the purpose) and recorded voice
+# requests to 35 models (`homeassistant`). Every method spends the same number of outcomes on the
+# same tables; `python -m benchmarks.emulator --json …` measures this again (about an hour). Look
+# for the budget at which each line reaches the height at which ours starts.
 
 # %%
 records = pd.read_parquet("../data/benchmarks/emulator.parquet")
-when = f"revision {records['git_revision'][0]}, {records['measured_at'][0]}"
-said = f"python -m benchmarks.emulator, {when}; median of seeds"
 raw = records[~records["method"].str.contains("+", regex=False)]
 pocket = ["pocket_smart_home", "pocket_automotive"]
 large = raw[raw["trace"].isin([*pocket, "homeassistant"])]
+revisions = ", ".join(sorted(set(large["git_revision"])))
+said = f"python -m benchmarks.emulator, revision {revisions}; median of seeds"
 figures.budgets.plot_budget(figures.budgets.compute_budget(large, "hypervolume_ratio"), said)
 
 # %%

@@ -86,7 +86,7 @@ for name in traces:
 # %% [markdown]
 # With a hundred held-out queries the intervals are nearly twenty points wide, with some dozens
 # twice that: a policy that looks better by less may not be. `replay_all(..., folds=5)` scores every
-# query once and halves them ([the study](../docs/study.md) does so).
+# query once and narrows them by about a third ([the study](../docs/study.md) does so).
 #
 # ## Does a policy keep its limit?
 #

@@ -115,5 +115,5 @@ kept[["value", "low", "high"]].round(3)
 # cheaper where prices are known. On unseen requests, money and time are saved where a cheap or fast
 # model is nearly as good as the best (homeassistant, bfcl), and look at `quality_over` for what
 # that costs in quality. Where the largest model is far ahead of the others, as in the lab's own
-# domains, hardly anything is saved without a loss; and of the gain in quality any rule that we
-# tried has only a part.
+# domains, little is saved, if anything; and of the gain in quality any rule that we tried has only
+# a part.

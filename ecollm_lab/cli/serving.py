@@ -50,8 +50,8 @@ def serve(
         from ecollm_lab.serving.server import serve as run
     except ImportError as error:
         raise LabError(
-            f"The server needs {error.name}, which is not installed. Run: pip install"
-            " 'ecollm_lab[serve]'"
+            f"The server needs {error.name}, which is not installed. In the folder of"
+            " the lab, run: pip install -c constraints.txt -e '.[edge,serve]'"
         ) from error
     settings = Settings(
         host=host,

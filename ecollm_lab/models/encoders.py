@@ -103,8 +103,8 @@ class StaticEncoder:
             from model2vec import StaticModel
         except ImportError as error:
             raise LabError(
-                "The static encoder needs model2vec; install it with: pip install"
-                " 'ecollm_lab[fast]'."
+                "The static encoder needs model2vec. In the folder of the lab, run: pip install -c"
+                " constraints.txt -e '.[fast]'"
             ) from error
         if not (folder / "model.safetensors").is_file():
             raise LabError(

@@ -64,7 +64,8 @@ def compute_claims(
     trace
         Outcomes of every query on every path; see `complete`.
     embeddings
-        Unit embeddings of its queries, shape (queries, dimension); computed if left out.
+        Unit embeddings of its queries, shape (queries, dimension). If left out they are computed,
+        and our policy may look at the words and the kinds of queries too.
     folds
         Into how many parts the queries are cut, by text. A choice that is cross-validated was made
         on the other parts.
@@ -91,10 +92,11 @@ def compute_claims(
 
     """
     drawn = Resamples(trace, n_resamples, seed)
+    given = embeddings
     if embeddings is None:
         embeddings = default_encoder().encode(trace.queries["text"].tolist())
     rows = [*_hindsight(drawn), *_choices(drawn, embeddings, folds, seed)]
-    return _frame([*rows, *_unseen(drawn, embeddings, folds, seed)])
+    return _frame([*rows, *_unseen(drawn, given, folds, seed)])
 
 
 def compute_hindsight(trace: Trace, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -206,7 +208,9 @@ def _best_of_kind(drawn: Resamples, fold: np.ndarray, slo: SLO) -> pd.DataFrame:
     return outcomes_of(drawn.trace, Decision(chosen, chosen[:, None]))
 
 
-def _unseen(drawn: Resamples, embeddings: np.ndarray, folds: int, seed: int) -> Iterator[Row]:
+def _unseen(
+    drawn: Resamples, embeddings: np.ndarray | None, folds: int, seed: int
+) -> Iterator[Row]:
     """Compare our policy with the best router, cross-validated."""
 
     def choices(name: str, trace: Trace, slo: SLO) -> dict[str, np.ndarray]:

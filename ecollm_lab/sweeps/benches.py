@@ -159,7 +159,10 @@ def connected(options: DomainOptions) -> Iterator[DomainOptions]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise LabError("A sweep on a Dask cluster needs: pip install 'ecollm_lab[dask]'") from error
+        raise LabError(
+            "A sweep on a Dask cluster needs the package distributed. In the folder of the lab,"
+            " run: pip install -c constraints.txt -e '.[edge,dask]'"
+        ) from error
     try:
         client = Client(options.dask, timeout=CONNECT_S)
     except (OSError, ValueError) as error:

@@ -40,7 +40,8 @@ class LoopbackServer:
         if not (find_spec("llama_cpp") and find_spec("uvicorn")):
             raise LabError(
                 f"Model {model.name!r} is served by llama-cpp-python, which is not installed with"
-                " its server. Run: pip install 'ecollm_lab[edge]'"
+                " its server. In the folder of the lab, run: pip install -c constraints.txt -e"
+                " '.[edge]'"
             )
         self.template = check_served(model, self._file)
         self._listening = socket.socket()

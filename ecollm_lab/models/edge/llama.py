@@ -32,8 +32,8 @@ class EdgeModel:
             import llama_cpp
         except ImportError as error:
             raise LabError(
-                f"Model {model.name!r} runs on llama-cpp-python, which is not installed. Run: pip"
-                " install 'ecollm_lab[edge]'"
+                f"Model {model.name!r} runs on llama-cpp-python, which is not installed. In the"
+                " folder of the lab, run: pip install -c constraints.txt -e '.[edge]'"
             ) from error
         check_context(model, read_metadata(file))
         try:
