@@ -145,6 +145,7 @@ def listed(name: str, markdown: Callable[[list[Record]], str]) -> Callable[[], s
 
 TABLES = {
     "testbed": listed("testbed", testbed_tables.markdown),
+    "judged": listed("testbed", testbed_tables.apart),
     "wide": whole_section("wide", wide_report.markdown),
     "study": study,
     "gains": gains,

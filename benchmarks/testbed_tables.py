@@ -23,7 +23,7 @@ def verdict(record: Record) -> str:
 
 
 def markdown(records: list[Record]) -> str:
-    """Return the records as a table, where they come from, and judged answers that differ."""
+    """Return the records as a table, and where they come from."""
     lines = ["| domain | figure | n | value | aim | met |", "|---|---|---|---|---|---|"]
     for record in records:
         aim = " ".join(
@@ -37,32 +37,30 @@ def markdown(records: list[Record]) -> str:
         quick = ", --quick: rougher intervals" if records[0]["quick"] else ""
         revision = records[0]["git_revision"]
         lines += ["", f"Computed {records[0]['measured_at']}, revision {revision}{quick}."]
-    return "\n".join([*lines, *_apart(records)])
+    return "\n".join(lines)
 
 
 def _value(record: Record) -> str:
     """Return a value, with its interval and the kinds that it counts where there are any."""
     value = record["value"]
     text = f"{value:g}" if float(value).is_integer() else f"{value:.3f}"
+    if verdict(record) == "no" and float(text) in (record.get("at_least"), record.get("at_most")):
+        text = f"{value:.6f}"  # rounded, it would look as if it met its aim
     if "low" in record:
         text += f" [{record['low']:.3g}, {record['high']:.3g}]"
     return f"{text}: {record['kinds']}" if record.get("kinds") else text
 
 
-def _apart(records: list[Record]) -> list[str]:
+def apart(records: list[Record]) -> str:
     """Return a table of the judged answers on which grader and judge are apart."""
-    apart = [row for record in records for row in record.get("disagreements", [])]
-    if not apart:
-        return []
     lines = [
-        "",
         "| domain | question | reference | answer | judged | graded | verdict differs |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in apart:
+    for row in (row for record in records for row in record.get("disagreements", [])):
         texts = (" ".join(str(row[key]).split()) for key in ("question", "reference", "answer"))
         cells = [row["domain"], *(text.replace("|", "\\|") for text in texts)]
         cells += [f"{row['label']:.2f}", f"{row['score']:.2f}"]
         cells.append("yes" if row["verdict_differs"] else "no")
         lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    return "\n".join(lines)

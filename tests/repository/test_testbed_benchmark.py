@@ -92,6 +92,12 @@ def test_a_trace_of_another_edition_of_the_domain_is_refused(tmp_path, monkeypat
         spaces.domain_trace(a_domain())
 
 
+def test_a_value_that_rounds_to_its_aim_and_misses_it_is_written_out():
+    record = {"domain": "tiny", "metric": "share", "at_most": 0.5}
+    assert "| 0.500300 | ≤ 0.5 | no |" in testbed_tables.markdown([record | {"value": 0.5003}])
+    assert "| 0.500 | ≤ 0.5 | yes |" in testbed_tables.markdown([record | {"value": 0.4998}])
+
+
 def test_what_is_not_a_number_meets_no_aim():
     assert testbed_tables.verdict({"value": float("nan"), "at_least": 0.9}) == "no"
     assert testbed_tables.verdict({"value": 0.9, "at_least": 0.9}) == "yes"
