@@ -3,10 +3,10 @@ from . import replies as replies
 from .catalog import Catalog as Catalog
 from .catalog import Model as Model
 from .catalog import load_catalog as load_catalog
+from .encoders import DEFAULT_ENCODER as DEFAULT_ENCODER
 from .encoders import CachedEncoder as CachedEncoder
 from .encoders import Encoder as Encoder
 from .encoders import default_encoder as default_encoder
 from .pool import ModelPool as ModelPool
 from .replies import CallFailed as CallFailed
-from .replies import EndpointClosed as EndpointClosed
 from .replies import Reply as Reply

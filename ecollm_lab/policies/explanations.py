@@ -61,25 +61,18 @@ def explained(
     quality_sd: float,
     other_reasons: Mapping[str, str],
 ) -> Explanation:
-    """Give reasons for a choice.
+    """Give reasons for the choice in row `chosen` of `paths`.
 
-    Parameters
-    ----------
-    paths
-        One row per path: path_id, quality (expected of this query), score (NaN if not considered),
-        cost_usd, cost_p95_usd, latency_s, latency_p95_s, violation_share (how probably it breaks a
-        limit for this query), and allowed, whether the policy may choose it at all.
-    chosen
-        The row of the choice.
-    slo, rule
-        What was asked, and how the policy decides under it.
-    quality_sd
-        As in `Explanation`.
-    other_reasons
-        Why paths were not chosen, by path_id, where neither limits nor expected quality decided.
-
+    These are the rows of `Training.paths` with what is expected of the query: quality, score (NaN
+    if not considered) and violation_share; and allowed, whether the policy may choose the path at
+    all. `other_reasons` holds, by path_id, why paths were not chosen where neither limits nor
+    expected quality decided.
     """
     one = paths.iloc[chosen]
+    if rule.price:  # what would have been chosen, were there no price
+        spent = rule.price * paths["latency_s" if slo.prefer == "latency" else "cost_usd"]
+        unpriced = paths["score"] + spent
+        paths = paths.assign(dear=unpriced >= unpriced.iloc[chosen])
     better = (paths["quality"] > one["quality"] + 1e-9) & paths["allowed"]
     bound = tuple(
         limit.name for limit in slo.limits if (better & (paths[limit.tail] > limit.value)).any()
@@ -115,7 +108,13 @@ def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) 
     """Say why a path was not chosen; `good` is the least score that was good enough."""
     if not path["allowed"]:
         return "not among the paths this policy may choose"
-    if np.isnan(path["score"]) or path["violation_share"] * (path["quality"] > chosen_quality) > 0:
+    if slo.prefer != "quality" and path["score"] >= good:
+        return f"good enough, but not the {'cheapest' if slo.prefer == 'cost' else 'fastest'}"
+    better = path["quality"] > chosen_quality
+    expected = f"expected quality {path['quality']:.3f}, the chosen path's {chosen_quality:.3f}"
+    if better and path.get("dear"):
+        return f"{expected}: not worth the {slo.prefer}"
+    if slo.limits and (np.isnan(path["score"]) or (better and path["violation_share"] > 0)):
         over = [
             f"{limit.name} {limit.value:.4g} against a 95th percentile of {path[limit.tail]:.4g}"
             for limit in slo.limits
@@ -125,14 +124,4 @@ def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) 
             f"breaks the limits in {path['violation_share']:.0%} of outcomes:"
             f" {' and '.join(over) or 'the limits'}"
         )
-    if slo.prefer != "quality" and path["score"] >= good:
-        return (
-            "good enough, but not the cheapest"
-            if slo.prefer == "cost"
-            else "good enough, but not the fastest"
-        )
-    dearer = path["quality"] > chosen_quality and slo.prefer != "quality"
-    return (
-        f"expected quality {path['quality']:.3f}, the chosen path's {chosen_quality:.3f}"
-        + f": not worth the {slo.prefer}" * dearer
-    )
+    return expected

@@ -13,6 +13,7 @@ from ecollm_lab.policies.training import related
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 
+MOST_RUNS = 2  # for a query: a cascade runs two paths
 ROUTER = "_router"  # how the name ends of a policy that chooses only the model
 
 
@@ -36,7 +37,8 @@ def cross_validated(
     encoder: Encoder = vars(trace).setdefault("_encoder", CachedEncoder(default_encoder()))
     group = related(trace)
     fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
-    parts = []
+    path_ids = np.empty(len(fold), dtype=object)
+    runs = np.full((len(fold), MOST_RUNS), None, dtype=object)
     for f in np.unique(fold):
         seen, unseen = (
             None if embeddings is None else embeddings[part] for part in (fold != f, fold == f)
@@ -49,11 +51,7 @@ def cross_validated(
             models_only=name.endswith(ROUTER),
             seed=seed,
         )
-        parts.append(decided(policy, trace.where(fold == f), slo, unseen, infeasible))
-    most = max(part.runs.shape[1] for part in parts)
-    path_ids = np.empty(len(fold), dtype=object)
-    runs = np.full((len(fold), most), None, dtype=object)
-    for f, part in zip(np.unique(fold), parts, strict=True):
+        part = decided(policy, trace.where(fold == f), slo, unseen, infeasible)
         path_ids[fold == f] = part.path_ids
         runs[fold == f, : part.runs.shape[1]] = part.runs
     return Decision(path_ids, runs)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtr
 
 from ecollm_lab.policies.predictors import Predictor
@@ -48,7 +47,8 @@ class Terms:
         average over queries, against prefer="quality" and against the best single path.
     violation_cost
         What a broken limit is worth, in quality: the policy then weighs it against the quality
-        gained, query by query, instead of meeting a rate. None: the rate decides.
+        gained, query by query, instead of meeting a rate; pairs of paths and fixed orders meet the
+        rate all the same. None: the rate decides.
 
     """
 
@@ -60,7 +60,7 @@ class Terms:
         rate, cost = self.violation_rate, self.violation_cost
         if rate is not None and not 0 < rate < 1:
             raise LabError(f"violation_rate must be within (0, 1) or None, got {rate!r}.")
-        if not 0 <= self.tolerance <= 1:
+        if self.tolerance is None or not 0 <= self.tolerance <= 1:
             raise LabError(f"tolerance must be within [0, 1], got {self.tolerance!r}.")
         if cost is not None and not cost >= 0:
             raise LabError(f"violation_cost must be a number >= 0 or None, got {cost!r}.")
@@ -230,35 +230,3 @@ class Lookback:
 
     def _rate(self, chosen: np.ndarray) -> float:
         return float(self.broke[np.arange(len(chosen)), chosen].mean())
-
-
-def why_infeasible(paths: pd.DataFrame, slo: SLO) -> str:
-    """Name the paths that come nearest to an SLO that none meets.
-
-    Parameters
-    ----------
-    paths
-        As in `explained`, with in_cost and in_time: whether the path keeps the one limit, whatever
-        the other.
-    slo
-        The limits.
-
-    """
-    others = {
-        "latency_s": ("in_cost", "the fastest within the cost limit"),
-        "cost_usd": ("in_time", "the cheapest within the latency limit"),
-    }
-    reasons = []
-    for limit in slo.limits:
-        in_other, which = others[limit.column]
-        tails = paths[limit.tail].where(paths[in_other] & paths["allowed"], np.inf).to_numpy()
-        i = int(tails.argmin())
-        if limit.value < tails[i] < np.inf:
-            reasons.append(f"{which}, {paths['path_id'][i]}, needs {limit.name} >= {tails[i]:.4g}")
-    if not reasons:
-        reasons.append(
-            "even alone, the limits allow no path: the fastest takes"
-            f" {paths['latency_p95_s'].min():.4g} s, the cheapest costs"
-            f" {paths['cost_p95_usd'].min():.4g} USD (95th percentiles)"
-        )
-    return f"No path meets {slo}: {'; '.join(reasons)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from ecollm_lab.policies.rules import Rule, RuleMaker
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choice
 
 Infeasible = Literal["raise", "least_violating"]
-Asked = Sequence[Query] | Sequence[str] | np.ndarray
+Asked = Sequence[Query | str] | np.ndarray
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
@@ -114,9 +114,9 @@ class Policy(RuleMaker):
         return Decision(path_ids, path_ids[:, None])
 
     def _feasible_rule(self, slo: SLO, infeasible: Infeasible) -> Rule:
+        require_choice("infeasible", infeasible, ("raise", "least_violating"))
         rule = self.rule(slo)
         if not rule.feasible and not self.best_effort:
-            require_choice("infeasible", infeasible, ("raise", "least_violating"))
             if infeasible == "raise":
                 raise InfeasibleSLO(self._why_infeasible(slo))
             warnings.warn(
@@ -137,12 +137,13 @@ class Policy(RuleMaker):
 
     def embed(self, queries: Asked) -> np.ndarray:
         """Return embeddings of queries or texts; arrays pass through."""
-        if isinstance(queries, np.ndarray):
+        if isinstance(queries, np.ndarray) and queries.dtype.kind not in "OU":
             self._require_embeddings(queries)
             return queries
-        if isinstance(queries, (str, Query)):
+        if isinstance(queries, (str, Query)) or not isinstance(queries, Iterable):
             raise LabError(
-                "select takes a sequence of queries or texts; wrap a single one in a list."
+                "select takes a sequence of queries or texts; wrap a single one in a list. Got"
+                f" {type(queries).__name__}."
             )
         texts = [query.text if isinstance(query, Query) else query for query in queries]
         if not texts:
@@ -150,12 +151,15 @@ class Policy(RuleMaker):
                 f"queries must name at least one query; got an empty {type(queries).__name__}. Give"
                 " Query records or texts."
             )
-        if not all(isinstance(text, str) for text in texts):
-            raise LabError(
-                "Queries must be Query records, texts or one array of embeddings; got"
-                f" {type(texts[0]).__name__}."
-            )
-        return (self.encoder or default_encoder()).encode(texts)
+        for text in texts:
+            if not isinstance(text, str):
+                raise LabError(
+                    "Queries must be Query records, texts or one array of embeddings; got"
+                    f" {type(text).__name__}."
+                )
+        embeddings = (self.encoder or default_encoder()).encode(texts)
+        self._require_embeddings(embeddings)
+        return embeddings
 
     def _require_embeddings(self, embeddings: np.ndarray) -> None:
         if embeddings.ndim != 2:
@@ -198,11 +202,12 @@ class Policy(RuleMaker):
                 "explain takes one query: a Query, a text or an embedding of shape (dimension,); "
                 f"got {type(query).__name__}. Call it once for each query."
             )
-        embeddings = self.embed(
-            query[None]
-            if isinstance(query, np.ndarray)
-            else [query if isinstance(query, str) else query.text]
-        )
+        if isinstance(query, np.ndarray) and query.ndim != 1:
+            raise LabError(
+                f"explain takes one embedding of shape (dimension,), got {query.shape}. Call it"
+                " once for each query."
+            )
+        embeddings = self.embed(query[None] if isinstance(query, np.ndarray) else [query])
         rule = self.rule(slo)
         score = np.full(len(self.path_ids), np.nan)
         score[rule.columns] = rule.scores(embeddings)[0]
@@ -227,12 +232,12 @@ class Policy(RuleMaker):
 
     def _other_reasons(self, rule: Rule, slo: SLO) -> dict[str, str]:
         """Return why paths are not chosen, where neither limits nor expected quality decide."""
-        alone = slo.prefer != "quality" and rule.feasible and len(rule.columns) == 1
-        if self.order == "quality" and alone:
+        if self.order == "quality" and rule.feasible and len(rule.columns) == 1:
             aside = self.path_ids[self.allowed & (rule.violation_share < MOSTLY)]
+            gain = "serve better" if slo.prefer == "quality" else "save more"
             return dict.fromkeys(
                 aside,
-                "one path is taken for all, as choosing among paths does not surely save more",
+                f"one path is taken for all, as choosing among paths does not surely {gain}",
             )
         reason = {
             "quality": "",

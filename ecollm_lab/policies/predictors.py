@@ -108,12 +108,17 @@ class Blend(Predictor):
 
 def joined(predictors: Sequence[Predictor]) -> Predictor | None:
     """Return one predictor of all columns side by side, None unless all share their features."""
-    blends = [one for one in predictors if isinstance(one, Blend)]
-    first = blends[0] if blends else None
-    if first is None or len(blends) < len(predictors):
+    first = predictors[0]
+    if not isinstance(first, Blend):
         return None
-    same = [(b.bandwidth, b.projections.tobytes()) for b in blends]
-    if len(set(same)) > 1:
+    blends = [
+        one
+        for one in predictors
+        if isinstance(one, Blend)
+        and one.bandwidth == first.bandwidth
+        and np.array_equal(one.projections, first.projections)
+    ]
+    if len(blends) < len(predictors):
         return None
     return replace(
         first,

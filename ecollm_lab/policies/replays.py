@@ -155,7 +155,7 @@ def replay_all(
 
 
 def _require_arguments(
-    policy: object, trace: object, slo: SLO, embeddings: np.ndarray | None, folds: int | None
+    policy: object, trace: Trace, slo: object, embeddings: np.ndarray | None, folds: int | None
 ) -> None:
     if not isinstance(policy, (Policy, str)):
         raise LabError(
@@ -163,7 +163,8 @@ def _require_arguments(
             "Give the policy first, then the trace: replay(policy, trace, slo)."
         )
     require_trace(trace)
-    assert isinstance(trace, Trace)
+    if not isinstance(slo, SLO):
+        raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
     if (
         isinstance(policy, str)
         and policy != "oracle"
@@ -226,29 +227,17 @@ def outcomes_of(trace: Trace, decision: Decision) -> pd.DataFrame:
     )
 
 
-def _summarise(frame: pd.DataFrame, seed: int, n_resamples: int = 1000) -> pd.DataFrame:
+def _summarise(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return the metrics with percentile bootstrap intervals over queries."""
-    columns = frame[["quality", "cost_usd", "latency_s", "violated", "regret"]].to_numpy(
-        dtype=float
-    )
-    latency = columns[:, 2]
+    named = ["quality", "cost_usd", "latency_s", "violated", "regret"]
+    columns = frame[named].to_numpy(dtype=float)
 
     def metrics(rows: np.ndarray) -> np.ndarray:
-        quality, cost, mean_latency, violated, regret = columns[rows].mean(axis=-2).T
-        return np.array(
-            [
-                quality,
-                cost,
-                mean_latency,
-                np.quantile(latency[rows], 0.95, axis=-1),
-                violated,
-                regret,
-            ]
-        )
+        tail = np.quantile(columns[rows, 2], 0.95, axis=-1)
+        return np.insert(columns[rows].mean(axis=-2), 3, tail, axis=-1)
 
     n = len(columns)
-    drawn = [metrics(rows) for rows in drawn_blocks(n, n_resamples, seed)]
-    low, high = interval(np.hstack(drawn).T)
+    low, high = interval(np.vstack([metrics(rows) for rows in drawn_blocks(n, 1000, seed)]))
     return pd.DataFrame(
         {"value": metrics(np.arange(n)), "low": low, "high": high}, index=list(METRICS)
     )

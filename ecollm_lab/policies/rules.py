@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from scipy.special import ndtr
@@ -15,11 +15,10 @@ from ecollm_lab.policies.limits import (
     Forecast,
     Lookback,
     Terms,
-    why_infeasible,
 )
 from ecollm_lab.policies.predictors import Predictor, joined
 from ecollm_lab.policies.training import TINY, Training
-from ecollm_lab.records import SLO, LabError
+from ecollm_lab.records import SLO, LabError, Limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +91,6 @@ class Rule:
         return np.asarray(ndtr(np.max([one.predict(embeddings) for one in self.excess], axis=0)))
 
 
-def _mean_square(wrong: np.ndarray) -> float:
-    return float(np.square(wrong, out=wrong).mean())
-
-
 @dataclass(eq=False, kw_only=True, repr=False)
 class RuleMaker:
     """What a policy knows of paths, and the rules that it makes of it.
@@ -145,9 +140,13 @@ class RuleMaker:
             raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
         if slo not in self._rules:
             self.training.require_recorded(slo)
-            counted = self.terms.violation_rate is not None and not self.training.estimated
-            self._rules[slo] = self._calibrated(slo) if counted else self._by_percentile(slo)
+            self._rules[slo] = self._calibrated(slo) if self._counts else self._by_percentile(slo)
         return self._rules[slo]
+
+    @property
+    def _counts(self) -> bool:
+        """Whether broken limits are counted, rather than read off percentiles."""
+        return self.terms.violation_rate is not None and not self.training.estimated
 
     def _calibrated(self, slo: SLO) -> Rule:
         target = self.terms.violation_rate
@@ -161,8 +160,8 @@ class RuleMaker:
             return self._rule(columns, share, violation_rate=float(share[columns].mean()))
         by_path = self.training.broke_of_others(broke)
         by_query = self._risk(slo, by_path)
-        wrong = [_mean_square(risk - broke) for risk in (by_query, by_path)]
-        for risk in [by_query, by_path] if wrong[0] < wrong[1] else [by_path]:
+        nearer = np.linalg.norm(by_query - broke) < np.linalg.norm(by_path - broke)
+        for risk in [by_query, by_path] if nearer else [by_path]:
             likely = share if risk is by_path else risk.min(axis=0)
             columns = self._ordered((likely < MOSTLY) & self.allowed, slo)
             if not len(columns):
@@ -256,12 +255,41 @@ class RuleMaker:
         return columns[np.lexsort((second[columns], first[columns]))]
 
     def _why_infeasible(self, slo: SLO) -> str:
-        in_cost, in_time = (
-            self.training.tails_keep(part) >= MOSTLY
-            for part in (
-                SLO(max_cost_usd=slo.max_cost_usd),
-                SLO(max_latency_s=slo.max_latency_s),
-            )
+        """Name the paths that come nearest to an SLO that none meets, and what they need."""
+        which = {"latency_s": "the fastest", "cost_usd": "the cheapest"}
+        other = {"latency_s": " within the cost limit", "cost_usd": " within the latency limit"}
+        reasons = []
+        for limit in slo.limits:
+            needs = self._needs(limit, slo)
+            if limit.value < needs.min() < np.inf:
+                beside = other[limit.column] * (len(slo.limits) > 1)
+                reasons.append(f"{which[limit.column]}{beside}, {self._least(limit, needs)}")
+        if reasons:
+            return f"No path meets {slo}: {'; '.join(reasons)}."
+        alone = [
+            f"{which[limit.column]}, {self._least(limit, self._needs(limit, SLO()))}"
+            for limit in slo.limits
+        ]
+        return f"No path meets {slo}: even alone, the limits allow no path: {'; '.join(alone)}."
+
+    def _least(self, limit: Limit, needs: np.ndarray) -> str:
+        """Say what the path with the least need asks of a limit, rounded up."""
+        best = int(needs.argmin())
+        scale = 10.0 ** (3 - np.floor(np.log10(max(needs[best], TINY))))
+        return f"{self.training.path_ids[best]}, needs {limit.name} >= " + (
+            f"{np.ceil(needs[best] * scale * (1 - 1e-12)) / scale:.4g}"
         )
-        paths = self.training.paths(in_cost=in_cost, in_time=in_time, allowed=self.allowed)
-        return why_infeasible(paths, slo)
+
+    def _needs(self, limit: Limit, slo: SLO) -> np.ndarray:
+        """Return the least value of a limit with which each path would meet an SLO, (paths,).
+
+        Infinity where none would, for the other limit, or because the path may not be chosen.
+        """
+        training, rest = self.training, replace(slo, **cast("Any", {limit.name: None}))
+        if self._counts:
+            rate = self.terms.violation_rate if self.terms.violation_cost is None else MOSTLY - 1e-9
+            needs = training.needs(limit.column, rest, cast("float", rate))
+        else:
+            likely = training.tails_keep(rest) >= MOSTLY
+            needs = np.where(likely, training.spend(limit.column).p95, np.inf)
+        return np.where(self.allowed, needs, np.inf)

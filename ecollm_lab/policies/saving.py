@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ecollm_lab.files import replacing
-from ecollm_lab.models import Encoder, default_encoder
+from ecollm_lab.models import DEFAULT_ENCODER, Encoder, default_encoder
 from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics
 from ecollm_lab.policies.gates import Gate
 from ecollm_lab.policies.limits import Forecast, Terms
@@ -42,7 +42,7 @@ _DAMAGED = (
     MemoryError,  # an array that claims to be larger than any machine
     TypeError,
     AttributeError,
-    NotImplementedError,
+    RuntimeError,  # of zipfile: an encrypted member, or one packed in an unknown way
     zipfile.BadZipFile,
     zlib.error,
     tokenize.TokenError,
@@ -155,10 +155,11 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
         )
     name = str(header.get("encoder"))
     encoder = _reader(header, encoder)
-    if encoder is not None and encoder.name != name:
+    found = encoder.name if encoder else DEFAULT_ENCODER
+    if found != name:
         raise LabError(
-            f"{file} was fitted with the encoder {name}, got {encoder.name}; their embeddings do"
-            " not mix."
+            f"{file} was fitted with the encoder {name}, got {found}; their embeddings do not mix."
+            " Give the one it was fitted with: load_policy(file, encoder=…)."
         )
     try:
         if header["version"] == 2:
@@ -183,7 +184,7 @@ def _reader(header: dict[str, Any], encoder: Encoder | None) -> Encoder | None:
     if name == asked.name:
         return asked
     if name.endswith(f" and {asked.name}"):
-        return Beside(encoder, asked, None if encoder else name)
+        return Beside(encoder, asked, None if encoder else f"{DEFAULT_ENCODER} and {asked.name}")
     if re.search(r"\bcharacteristics [0-9a-f]{8}$", name):
         raise LabError(
             f"The policy {header.get('name')} was fitted with questions about a query that its"
@@ -263,6 +264,14 @@ def _require_fit(policy: Policy) -> None:
             f"{name} p95": spend.p95,
             f"{name} sd": spend.p95_log_sd,
         }
+    if isinstance(policy, PairPolicy):
+        tables["confidence"] = policy.confidence[
+            :, [0] * n_paths
+        ]  # as wide as there are candidates
+        if policy.confidence.shape[1:] != policy.candidates.shape:
+            raise ValueError("the confidence is not in as many paths as there are candidates")
+        if not np.isin(policy.candidates, np.arange(n_paths)).all():
+            raise ValueError("a candidate is none of the paths")
     predictors = [policy.predictor]
     for name, forecast in policy.forecasts.items():
         tables[f"forecast of {name}"] = forecast.left_out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -45,14 +45,7 @@ def slo_grid(
     gaps = np.append(np.sqrt(tails[:-1] * tails[1:]), 1.1 * tails[-1])
     wanted = np.geomspace(gaps[0], gaps[-1], n)
     limits = np.unique(gaps[np.abs(np.log(gaps)[None] - np.log(wanted)[:, None]).argmin(axis=1)])
-    return [
-        (
-            replace(slo or SLO(), max_latency_s=float(limit))
-            if column == "latency_s"
-            else replace(slo or SLO(), max_cost_usd=float(limit))
-        )
-        for limit in limits
-    ]
+    return [replace(slo or SLO(), **cast("Any", {f"max_{column}": float(x)})) for x in limits]
 
 
 def study_slos(train: Trace) -> dict[str, SLO]:
@@ -67,7 +60,13 @@ def study_slos(train: Trace) -> dict[str, SLO]:
     weights = np.array([1 / place.count(one) for one in place]) / len(set(place))
     limits = {}
     for column in ("latency_s", "cost_usd"):
-        tails = np.nanquantile(train.array(column), 0.95, axis=0)
+        values = train.array(column)
+        if np.isnan(values).all(axis=0).any():
+            raise LabError(
+                f"The limits of the study need the {column} of every path, and the trace lacks it."
+                " Set limits of your own, or use slo_grid on what is recorded."
+            )
+        tails = np.nanquantile(values, 0.95, axis=0)
         steps = np.unique(tails)
         reached = np.array([weights[tails <= step].sum() for step in steps]).round(9)
         i = min(int(np.searchsorted(reached, 0.75, side="right")), len(steps) - 2)

@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import block_array, csr_matrix, hstack
 from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr
 
@@ -129,10 +129,7 @@ class Training:
     def require_recorded(self, slo: SLO) -> None:
         """Raise a `LabError` if an SLO limits or prefers what the trace does not record."""
         preferred = {"cost": "cost_usd", "latency": "latency_s"}.get(slo.prefer)
-        for column in [
-            *(limit.column for limit in slo.limits),
-            *([preferred] if preferred else []),
-        ]:
+        for column in filter(None, [*(limit.column for limit in slo.limits), preferred]):
             if not self.spend(column).recorded:
                 raise LabError(
                     f"The trace this policy learned from has no {column}, so an SLO cannot limit or"
@@ -156,6 +153,20 @@ class Training:
         others -= others.sum(axis=0)
         others /= np.maximum(seen.sum(axis=0) - seen, 1)
         return others
+
+    def needs(self, column: str, slo: SLO, rate: float) -> np.ndarray:
+        """Return what each path costs or takes at most, but for a share of outcomes, (paths,).
+
+        Outcomes that break the limits of an SLO belong to that share; infinity where they exceed
+        it.
+        """
+        values = self.spend(column).outcomes
+        kept = slo.keeps(self.cost.outcomes, self.latency.outcomes) & ~np.isnan(values)
+        unseen = np.isnan(self.quality)
+        n = (~unseen).sum(axis=0)
+        taken = np.where(unseen, np.nan, np.where(kept, values, np.inf))  # NaN is sorted to the end
+        at = n - 1 - np.floor(rate * n).astype(int)
+        return np.asarray(np.sort(taken, axis=0)[at, np.arange(len(n))])
 
     def tails_keep(self, slo: SLO) -> np.ndarray:
         """Return how probably each path's 95th percentiles keep an SLO's limits, shape (paths,).
@@ -233,6 +244,7 @@ def related(trace: Trace) -> np.ndarray:
             rows = np.flatnonzero(code >= 0)
             shape = len(code), int(code.max()) + 1
             links.append(csr_matrix((np.ones(len(rows)), (rows, code[rows])), shape=shape))
-    member = hstack(links).tocsr()
-    found: np.ndarray = connected_components(member @ member.T, directed=False)[1]
+    member = hstack(links)  # queries × values: two queries are linked by a value that both have
+    linked = block_array([[None, member], [member.T, None]])
+    found: np.ndarray = connected_components(linked, directed=False)[1][: len(trace.queries)]
     return found

@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 from threading import Event, Lock
 
 from ecollm_lab.domains.judging import build_judge_prompt
-from ecollm_lab.models import CallFailed, EndpointClosed, Reply
-from ecollm_lab.models.replies import BudgetSpent, CallState, Withdrawn
+from ecollm_lab.models import CallFailed, Reply
+from ecollm_lab.models.replies import BudgetSpent, CallState, EndpointClosed, Withdrawn
 from ecollm_lab.paths import Prepared
 from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
 from ecollm_lab.sweeps.benches import Bench, Stages

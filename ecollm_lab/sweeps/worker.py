@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
 
-from ecollm_lab.models import CallFailed, EndpointClosed, ModelPool, Reply
-from ecollm_lab.models.replies import ChatModel
+from ecollm_lab.models import CallFailed, ModelPool, Reply
+from ecollm_lab.models.replies import ChatModel, EndpointClosed
 from ecollm_lab.paths import Memo, Pipeline, Prepared, component
 from ecollm_lab.paths.components import find
 from ecollm_lab.records import LabError, Path, Prompt, Query

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from ecollm_lab.models import EndpointClosed
 from ecollm_lab.models.cloud.admission import Admission
+from ecollm_lab.models.replies import EndpointClosed
 from tests.support.rig import cloud
 
 

@@ -6,12 +6,13 @@ import threading
 import numpy as np
 import pytest
 
-from ecollm_lab.models import CallFailed, EndpointClosed, ModelPool, load_catalog
+from ecollm_lab.models import CallFailed, ModelPool, load_catalog
 from ecollm_lab.models.edge import gguf
 from ecollm_lab.models.edge.gguf import check_context, read_metadata
 from ecollm_lab.models.edge.isolated import IsolatedModel
 from ecollm_lab.models.edge.llama import EdgeModel, _GreedyLogprobs
 from ecollm_lab.models.edge.templates import check_served
+from ecollm_lab.models.replies import EndpointClosed
 from ecollm_lab.records import LabError, Prompt
 from tests.conftest import SMALL
 from tests.models.test_templates import copy_gguf

@@ -2,9 +2,9 @@
 
 import pytest
 
-from ecollm_lab.models import CallFailed, EndpointClosed
+from ecollm_lab.models import CallFailed
 from ecollm_lab.models.cloud.client import CloudModel
-from ecollm_lab.models.replies import CallState
+from ecollm_lab.models.replies import CallState, EndpointClosed
 from tests.support.endpoint import Endpoint, Journal
 from tests.support.rig import FAST, cloud
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ecollm_lab.models import CallFailed, EndpointClosed, ModelPool, load_catalog
+from ecollm_lab.models import CallFailed, ModelPool, load_catalog
 from ecollm_lab.models.cloud import server as served
 from ecollm_lab.models.cloud.client import CloudModel
 from ecollm_lab.models.cloud.server import LoopbackServer
 from ecollm_lab.models.cloud.server_process import start_afresh
-from ecollm_lab.models.replies import CallState
+from ecollm_lab.models.replies import CallState, EndpointClosed
 from ecollm_lab.records import LabError
 from tests.conftest import LARGE, SMALL
 from tests.support.endpoint import Journal

@@ -69,3 +69,17 @@ def test_every_policy_explains_what_it_selects_by_what_decided(name):
         assert re.match(
             said.get(name, r"expected quality -?\d\.\d+, the chosen path's \d\.\d+"), reason
         ), reason
+
+
+def test_no_limit_is_blamed_for_what_it_did_not_do():
+    trace, embeddings = noisy(1)
+    for name in ("ours", "best_single"):
+        told = fit_policy(trace, name, embeddings=embeddings).explain(embeddings[0], SLO())
+        assert not told.paths["reason"].str.contains("limits").any()
+    policy = fit_policy(trace, embeddings=embeddings, tolerance=0.9)
+    slo = SLO(max_latency_s=3.0, prefer="cost")
+    assert policy.rule(slo).price > 0
+    told = policy.explain(embeddings[0], slo)
+    better = told.paths[told.paths["quality"] > told.quality]
+    assert len(better) > 0
+    assert better["reason"].str.endswith("not worth the cost").all()

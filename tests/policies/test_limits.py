@@ -1,5 +1,7 @@
 """How policies keep limits, at which rate, and what they do where none can be kept."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,6 +38,23 @@ def test_an_infeasible_slo_names_the_nearest_paths():
         policy.select(embeddings, SLO(max_latency_s=0.05, max_cost_usd=3e-6))
     with pytest.raises(InfeasibleSLO, match="even alone"):
         policy.select(embeddings, SLO(max_latency_s=0.05, max_cost_usd=1e-9))
+
+
+@pytest.mark.parametrize("name", ["ours", "threshold", "best_single", "fastest"])
+@pytest.mark.parametrize(
+    "terms", [{"violation_rate": 0.01}, {}, {"violation_rate": 0.3}, {"violation_rate": None}]
+)
+def test_a_limit_that_is_advised_can_be_met_and_no_lower_one(name, terms):
+    n = 50
+    trace = make_trace([[1.0]] * n, 1e-6, [[0.01234567 * (i + 1)] for i in range(n)])
+    policy = fit_policy(trace, name, embeddings=np.ones((n, 2)) / 2**0.5, **terms)
+    with pytest.raises(InfeasibleSLO) as refused:
+        policy.select(np.eye(2), SLO(max_latency_s=0.1))
+    said = re.search(r"the fastest, .*, needs max_latency_s >= (\S+)\.$", str(refused.value))
+    advised = float(said[1])
+    assert len(policy.select(np.eye(2), SLO(max_latency_s=advised))) == 2
+    with pytest.raises(InfeasibleSLO):
+        policy.select(np.eye(2), SLO(max_latency_s=0.98 * advised))
 
 
 @pytest.mark.parametrize(

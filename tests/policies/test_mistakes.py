@@ -13,8 +13,14 @@ def test_mistakes_are_named():
     trace, embeddings, _ = topics(0)
     with pytest.raises(LabError, match="ours, knn, cluster"):
         fit_policy(trace, "magic")
-    with pytest.raises(LabError, match="one row per query of the trace: 60, got 3"):
+    with pytest.raises(
+        LabError, match=r"one row per query of the trace: 60, got the shape \(3, 8\)"
+    ):
         fit_policy(trace, embeddings=embeddings[:3])
+    with pytest.raises(
+        LabError, match=r"one row per query of the trace: 60, got the shape \(60,\)"
+    ):
+        fit_policy(trace, embeddings=np.ones(60))
     with pytest.raises(LabError, match="wrap a single one"):
         fit_policy(trace, embeddings=embeddings).select("one text", SLO())
     with pytest.raises(LabError, match="fit one with fit_policy"):
@@ -71,8 +77,22 @@ def test_what_is_no_query_or_slo_is_refused():
     policy = fit_policy(trace, embeddings=embeddings)
     with pytest.raises(LabError, match="Queries must be Query records, texts or one array"):
         policy.select([1, 2], SLO())
+    with pytest.raises(LabError, match="one array of embeddings; got int"):
+        policy.select(["a", 1], SLO())
+    with pytest.raises(LabError, match=r"wrap a single one in a list\. Got NoneType"):
+        policy.select(None, SLO())
     with pytest.raises(LabError, match="dimension 8 of those ours was fitted on, got 3"):
         policy.select(embeddings[:, :3], SLO())
+    for texts in (["a text"], np.array(["a text"])):  # the default encoder embeds it
+        with pytest.raises(LabError, match="dimension 8 of those ours was fitted on, got 384"):
+            policy.select(texts, SLO())
+    with pytest.raises(LabError, match="infeasible must be one of"):
+        policy.select(embeddings, SLO(), infeasible="never mind")
+    with pytest.raises(LabError, match=r"one embedding of shape \(dimension,\), got \(1, 8\)"):
+        policy.explain(embeddings[:1], SLO())
+    for slo in ({"max_latency_s": 1}, None):
+        with pytest.raises(LabError, match="slo must be an SLO"):
+            replay("oracle", trace, slo)
     with pytest.raises(LabError, match=r"shape \(queries, dimension\), got \(8,\)"):
         policy.select(embeddings[0], SLO())
     with pytest.raises(LabError, match=r"slo must be an SLO.*got 'fast'"):
@@ -106,3 +126,6 @@ def test_embeddings_with_nan_are_refused():
         fit_policy(trace, embeddings=embeddings).select(embeddings * np.nan, SLO())
     with pytest.raises(LabError, match=r"violation_rate must be within \(0, 1\)"):
         fit_policy(trace, embeddings=embeddings, violation_rate=5)
+    with pytest.raises(LabError, match=r"tolerance must be within \[0, 1\], got None"):
+        fit_policy(trace, embeddings=embeddings, tolerance=None)
+    assert fit_policy(trace, embeddings=embeddings.tolist()).dimension == 8

@@ -59,19 +59,26 @@ def test_a_policy_file_of_another_version_or_encoder_or_without_a_part_is_refuse
     for missing in set(arrays) - {"header"}:
         np.savez(file, **{key: value for key, value in arrays.items() if key != missing})
         with pytest.raises(LabError, match="lacks a part"):
-            load_policy(file)
+            load_policy(file, encoder=encoder)
     with pytest.raises(LabError, match="lacks a part"):
-        load_policy(rewritten(predictor="os.system"))
-    with pytest.raises(LabError, match="fitted with the encoder letters"):
+        load_policy(rewritten(predictor="os.system"), encoder=encoder)
+    with pytest.raises(LabError, match="fitted with the encoder letters, got other"):
         load_policy(rewritten(), encoder=type("Other", (), {"name": "other"})())
+    with pytest.raises(LabError, match="fitted with the encoder letters, got all-MiniLM-L6-v2"):
+        load_policy(rewritten())  # the default encoder would embed otherwise
 
 
-def test_a_damaged_policy_file_is_refused(saved):
+def test_a_damaged_policy_file_is_refused(saved, encoder):
     file, whole, _, _ = saved
     for kept in np.linspace(0, len(whole) - 1, 20).astype(int):
         file.write_bytes(whole[:kept])
         with pytest.raises(LabError, match="no policy file of this lab, or cut short"):
-            load_policy(file)
+            load_policy(file, encoder=encoder)
+    locked = bytearray(whole)
+    locked[whole.rindex(b"PK\x01\x02") + 8] ^= 1  # as if its last part were encrypted
+    file.write_bytes(locked)
+    with pytest.raises(LabError, match="no policy file of this lab, or cut short"):
+        load_policy(file, encoder=encoder)
     refused = 0
     for seed in range(300):  # one byte is another: refused, or none that matters
         rng = np.random.default_rng(seed)
@@ -79,7 +86,7 @@ def test_a_damaged_policy_file_is_refused(saved):
         changed[rng.integers(len(whole))] ^= rng.integers(1, 256)
         file.write_bytes(changed)
         try:
-            assert len(load_policy(file).path_ids) == 4, f"seed {seed}"
+            assert len(load_policy(file, encoder=encoder).path_ids) == 4, f"seed {seed}"
         except LabError:
             refused += 1
     assert refused > 200
@@ -117,10 +124,12 @@ def test_a_policy_file_whose_arrays_do_not_fit_each_other_is_refused(tmp_path, e
     shortened = [key for key, value in arrays.items() if key != "header" and len(value) > 1]
     assert len(shortened) > 8
     for key in shortened:
-        if key.startswith(("pair.", "gate.")):
-            continue
         np.savez(file, **(arrays | {key: arrays[key][:-1]}))
         with pytest.raises(LabError, match=r"do not fit each other|lacks a part"):
+            load_policy(file, encoder=encoder)
+    if name == "threshold":
+        np.savez(file, **(arrays | {"pair.candidates": arrays["pair.candidates"] + 9}))
+        with pytest.raises(LabError, match="a candidate is none of the paths"):
             load_policy(file, encoder=encoder)
 
 

@@ -30,6 +30,12 @@ def test_limits_of_the_study_weigh_edge_and_cloud_alike_however_many_paths_they_
     assert alone["prefer_quality"].max_latency_s == 15
 
 
+def test_limits_of_the_study_need_costs_and_latencies():
+    trace = make_trace([[1.0, 0.5]] * 4, np.nan, 0.1)
+    with pytest.raises(LabError, match="need the cost_usd of every path"):
+        study_slos(trace)
+
+
 def test_the_slo_grid_lies_between_the_paths(measured):
     train = measured.split("train")
     for column in ("latency_s", "cost_usd"):

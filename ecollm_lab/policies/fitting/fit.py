@@ -165,10 +165,11 @@ def _queries(
         texts = trace.queries["text"].tolist()
         embeddings = (encoder or default_encoder()).encode(texts)
         wide = asked.beside(embeddings, texts) if recipe.characteristics == "beside" else None
-    if len(embeddings) != len(groups):
+    embeddings = np.asarray(embeddings)
+    if embeddings.ndim != 2 or len(embeddings) != len(groups):
         raise LabError(
-            f"embeddings must have one row per query of the trace: {len(groups)}, got"
-            f" {len(embeddings)}."
+            f"embeddings must have one row per query of the trace: {len(groups)}, got the shape"
+            f" {embeddings.shape}."
         )
     if not np.isfinite(embeddings).all():
         raise LabError(
