@@ -203,10 +203,10 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
             except InfeasibleSLO:
                 continue
         best = oracle_choice(fold.test, slo)
-        yield row("oracle", at, Decision(best, best[:, None]))
+        yield row("oracle", at, Decision.single(best))
     if FIXED_CLOUD in fold.test.path_ids:
         one = np.full(len(texts), FIXED_CLOUD, dtype=object)
-        yield row(FIXED_CLOUD, ("quality", "none"), Decision(one, one[:, None]))
+        yield row(FIXED_CLOUD, ("quality", "none"), Decision.single(one))
 
 
 def collect(name: str, *, quick: bool = False, seeds: int = N_SEEDS) -> pd.DataFrame:

@@ -142,7 +142,7 @@ class PolicyMarks:
                     " same paths."
                 )
         best = choosing.oracle_choice(part, slo)
-        made["oracle"] = choosing.Decision(best, best[:, None])
+        made["oracle"] = choosing.Decision.single(best)
         return {name: self._described(part, one, slo) for name, one in made.items()}
 
     def _part(self, view: View) -> tuple[np.ndarray, Trace]:

@@ -198,7 +198,7 @@ def delivered(
     if isinstance(policy, str):
         require_choice("policy", policy, ("oracle",))
         best = oracle_choice(trace, slo)
-        return outcomes_of(trace, Decision(best, best[:, None]))
+        return outcomes_of(trace, Decision.single(best))
     given = None if policy.reads_text else embeddings
     queries = trace.queries["text"].tolist() if given is None else given
     try:

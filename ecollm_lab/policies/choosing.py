@@ -28,6 +28,11 @@ class Decision:
     path_ids: np.ndarray
     runs: np.ndarray
 
+    @classmethod
+    def single(cls, path_ids: np.ndarray) -> Decision:
+        """Return the decision to run one path for each query, shape (queries,)."""
+        return cls(path_ids, path_ids[:, None])
+
 
 def choose(
     predicted: np.ndarray, mask: np.ndarray, cost: np.ndarray, latency: np.ndarray, slo: SLO

@@ -30,10 +30,12 @@ def cross_validated(
     name: str,
     trace: Trace,
     slo: SLO,
-    how: tuple[np.ndarray | None, int, Infeasible, int],
+    embeddings: np.ndarray | None,
+    folds: int,
+    infeasible: Infeasible,
+    seed: int,
 ) -> Decision:
     """Return what policies decide that are fitted on the other folds."""
-    embeddings, folds, infeasible, seed = how
     encoder: Encoder = vars(trace).setdefault("_encoder", CachedEncoder(default_encoder()))
     group = related(trace)
     fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds

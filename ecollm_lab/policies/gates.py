@@ -69,9 +69,8 @@ def gate_features(
     """
     read = [answer if isinstance(answer, Answer) else Answer(answer) for answer in answers]
     texts = [answer.text for answer in read]
-    distinct = list(dict.fromkeys(texts))
-    at = {text: i for i, text in enumerate(distinct)}
-    said = encoder.encode(distinct)[[at[text] for text in texts]].astype(np.float64)
+    codes, distinct = pd.factorize(np.array(texts, dtype=object))
+    said = encoder.encode(distinct.tolist())[codes].astype(np.float64)
     if said.shape[1] != queries.shape[1]:
         raise LabError(
             f"The answers' embeddings have dimension {said.shape[1]}, the queries'"
@@ -105,10 +104,9 @@ def recorded_answers(trace: Trace) -> Ask:
                 " on it."
             )
         one = trace.outcomes[trace.outcomes["path_id"] == path_id].set_index("query_id")
-        found = one.reindex(pd.Index(trace.query_ids)[rows])
+        columns = ["answer", "logprob"]  # NaN where it was not recorded
+        found = one.reindex(index=pd.Index(trace.query_ids)[rows], columns=columns)
         words = found["answer"].fillna("").astype(str)
-        if "logprob" not in found:
-            return [Answer(text) for text in words]
         return [Answer(*each) for each in zip(words, found["logprob"].astype(float), strict=True)]
 
     return ask

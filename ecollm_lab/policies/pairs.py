@@ -91,7 +91,7 @@ class PairPolicy(Policy):
         first, second = self.path_ids[rule.columns[[0, -1]]]
         if first == second or self.gate is None:
             path_ids = self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
-            return Decision(path_ids, path_ids[:, None])
+            return Decision.single(path_ids)
         if ask is None:
             raise LabError(
                 f"{self.name} reads the answer of {first} before it decides; give ask=, which"

@@ -111,7 +111,7 @@ class Policy(RuleMaker):
         embeddings = self.embed(queries)
         rule = self._feasible_rule(slo, infeasible)
         path_ids = self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
-        return Decision(path_ids, path_ids[:, None])
+        return Decision.single(path_ids)
 
     def _feasible_rule(self, slo: SLO, infeasible: Infeasible) -> Rule:
         require_choice("infeasible", infeasible, ("raise", "least_violating"))

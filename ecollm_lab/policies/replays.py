@@ -89,10 +89,10 @@ def replay(
     """
     _require_arguments(policy, trace, slo, embeddings, folds)
     if folds is not None and policy != "oracle":
-        decision = cross_validated(str(policy), trace, slo, (embeddings, folds, infeasible, seed))
+        decision = cross_validated(str(policy), trace, slo, embeddings, folds, infeasible, seed)
     elif isinstance(policy, str):
         best = oracle_choice(trace, slo)
-        decision = Decision(best, best[:, None])
+        decision = Decision.single(best)
     else:
         _warn_of_other_domain(policy, trace)
         decision = decided(policy, trace, slo, embeddings, infeasible)
@@ -114,7 +114,7 @@ def _score(frame: pd.DataFrame, trace: Trace, slo: SLO) -> None:
     A choice in violation delivers 0.
     """
     chosen = oracle_choice(trace, slo)
-    ideal = outcomes_of(trace, Decision(chosen, chosen[:, None]))
+    ideal = outcomes_of(trace, Decision.single(chosen))
     frame["violated"] = ~slo.keeps(frame["cost_usd"].to_numpy(), frame["latency_s"].to_numpy())
     ideal_kept = slo.keeps(ideal["cost_usd"].to_numpy(), ideal["latency_s"].to_numpy())
     frame["regret"] = ideal["quality"] * ideal_kept - frame["quality"] * ~frame["violated"]

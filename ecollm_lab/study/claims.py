@@ -205,7 +205,7 @@ def _best_of_kind(drawn: Resamples, fold: np.ndarray, slo: SLO) -> pd.DataFrame:
             every = np.ones((1, len(paths)), dtype=bool)
             column = choose(quality[None], every, cost, latency, slo)[0]
             chosen[(fold == f) & (kinds == kind)] = paths[column]
-    return outcomes_of(drawn.trace, Decision(chosen, chosen[:, None]))
+    return outcomes_of(drawn.trace, Decision.single(chosen))
 
 
 def _unseen(

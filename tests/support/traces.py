@@ -23,7 +23,7 @@ class Fixed:
         if path is None:
             raise InfeasibleSLO("no path")
         chosen = np.array([path] * len(queries), dtype=object)
-        return Decision(chosen, chosen[:, None])
+        return Decision.single(chosen)
 
 
 def priced(trace, **models):

@@ -125,12 +125,12 @@ def fit_policy(
         encoder, embeddings = asked, None
     queries = None
     if name not in STATIC or embeddings is not None or estimates is not None:
-        queries = _queries(trace, recipe, (embeddings, estimates), (encoder, asked), seed)
+        queries = _queries(trace, recipe, embeddings, estimates, encoder, asked, seed)
     parts, reads = _fitted(recipe, training, queries)
     if queries is not None and reads != queries.embeddings.shape[1]:
         encoder = Beside(encoder, asked)
     if queries is not None and recipe.pair is not None:
-        parts |= _pair(trace, recipe, training, (queries, encoder, allowed), parts["left_out"])
+        parts |= _pair(trace, recipe, training, queries, encoder, allowed, parts["left_out"])
     return (PairPolicy if recipe.pair else Policy)(
         name=f"{name}_router" if models_only else name,
         training=training,
@@ -150,12 +150,14 @@ def fit_policy(
 def _queries(
     trace: Trace,
     recipe: Recipe,
-    given: tuple[np.ndarray | None, Estimates | None],
-    readers: tuple[Encoder | None, Characteristics],
+    embeddings: np.ndarray | None,
+    estimates: Estimates | None,
+    encoder: Encoder | None,
+    asked: Characteristics,
     seed: int,
 ) -> Queries:
     """Return the training queries, from embeddings or estimates if these are given."""
-    (embeddings, estimates), (encoder, asked), wide = given, readers, None
+    wide = None
     if estimates is None:
         groups = related(trace)
     else:
@@ -261,11 +263,12 @@ def _pair(
     trace: Trace,
     recipe: Recipe,
     training: Training,
-    given: tuple[Queries, Encoder | None, np.ndarray],
+    queries: Queries,
+    encoder: Encoder | None,
+    allowed: np.ndarray,
     left_out: np.ndarray,
 ) -> dict[str, Any]:
     """Return the candidates, the confidence in their answers and, of a cascade, the gate."""
-    queries, encoder, allowed = given
     spent = [np.nan_to_num(spend.mean) for spend in (training.cost, training.latency)]
     at = np.flatnonzero(allowed)
     aside = ~is_on_front(np.stack([training.mean, *spent], axis=1)[at])
