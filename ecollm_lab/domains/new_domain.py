@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path as FilePath
 from typing import Any
 
 from ecollm_lab.domains.review import EXAMPLE, MIN_HELDOUT, MIN_TRAIN
-from ecollm_lab.files import read_text, write
+from ecollm_lab.files import lines, read_text, write
 from ecollm_lab.records import LabError
+from ecollm_lab.traces import csv_rows
+
+# with or without #s behind it, before which stands a space; "##" alone is an empty one
+_HEADING = re.compile(r"^#{1,6}(?=[ \t]|$)[ \t]*(.*?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
 
 SETTINGS = """\
 # What this domain is, and how its answers are graded.
@@ -173,8 +176,8 @@ def write_new_domain(
 def read_passages(file: FilePath) -> list[dict[str, str]]:
     """Cut a file into passages, numbered p001 and on.
 
-    Markdown (.md): one passage a heading. Plain text (.txt): one a paragraph, its first words as
-    title. CSV (.csv): one a row, with the columns `text` and, if there, `title`.
+    Markdown (.md): one passage a heading. Plain text (.txt): one a paragraph. CSV (.csv): one a
+    row, with the columns `text` and, if there, `title`. What has no title gets its first words.
 
     Raises
     ------
@@ -184,30 +187,23 @@ def read_passages(file: FilePath) -> list[dict[str, str]]:
     """
     match file.suffix.lower():
         case ".md":
-            parts = re.split(
-                r"^#{1,6}\s+(.*?)[ #]*$", f"# {file.stem}\n{read_text(file)}", flags=re.MULTILINE
-            )
+            parts = _HEADING.split(f"# {file.stem}\n{_plain(file)}")
             found = list(zip(parts[1::2], parts[2::2], strict=True))
         case ".txt":
-            found = [
-                (" ".join(part.split()[:6]), part) for part in re.split(r"\n\s*\n", read_text(file))
-            ]
+            found = [("", part) for part in re.split(r"\n\s*\n", _plain(file))]
         case ".csv":
-            found = [
-                (row.get("title") or " ".join(row["text"].split()[:6]), row["text"])
-                for row in _rows(file, "text")
-            ]
+            found = [(row.get("title", ""), row["text"]) for row in _rows(file, "text")]
         case _:
             raise LabError(
                 f"Passages come from .md, .txt or .csv files, got {file}. Others: write"
                 " passages.jsonl yourself."
             )
-    rows = [(title.strip(), " ".join(text.split())) for title, text in found if text.strip()]
+    rows = [(title.strip(), text.split()) for title, text in found if text.strip()]
     if not rows:
         raise LabError(f"{file} holds no passage: no text below a heading, no paragraph or no row.")
     return [
-        {"id": f"p{i:03d}", "title": title, "text": text}
-        for i, (title, text) in enumerate(rows, start=1)
+        {"id": f"p{i:03d}", "title": title or " ".join(words[:6]), "text": " ".join(words)}
+        for i, (title, words) in enumerate(rows, start=1)
     ]
 
 
@@ -243,30 +239,26 @@ def read_queries(file: FilePath) -> list[dict[str, Any]]:
     return out
 
 
-def _rows(file: FilePath, *needed: str) -> Iterable[dict[str, str]]:
+def _plain(file: FilePath) -> str:
+    """Return a text whose lines all end in one way."""
+    return "\n".join(lines(read_text(file)))
+
+
+def _rows(file: FilePath, *needed: str) -> list[dict[str, str]]:
     """Return the rows of a CSV file as texts by column; rows without a needed text are faults."""
-    import io
-
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(io.StringIO(read_text(file)), dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        why = " ".join(str(error).split())
-        raise LabError(
-            f"{file} is no CSV file, which needs a header with the columns {' and '.join(needed)}:"
-            f" {why}."
-        ) from error
+    _, ((_, header), *rows) = csv_rows(file)
+    names = [name.strip() for name in header]
     for column in needed:
-        if column not in table:
+        if column not in names:
             raise LabError(
-                f"{file} has no column {column!r}; it has: {', '.join(map(str, table))}. A CSV file"
-                f" needs {' and '.join(needed)}."
+                f"{file} has no column {column!r}; it has: {', '.join(names)}. A CSV file needs"
+                f" {' and '.join(needed)}."
             )
-        blank = table.index[table[column].str.strip() == ""]
-        if len(blank):
-            raise LabError(f"{file}: {column!r} is empty in row {blank[0] + 2}.")
-    return (
-        {str(key): str(value).strip() for key, value in row.items()}
-        for row in table.to_dict("records")
-    )
+    found = []
+    for line, cells in rows:
+        row = dict(zip(names, map(str.strip, cells), strict=True))
+        for column in needed:
+            if not row[column]:
+                raise LabError(f"{file}:{line}: {column!r} is empty. Fill it in, or cut the row.")
+        found.append(row)
+    return found

@@ -101,6 +101,19 @@ def test_markdown_is_cut_at_its_headings(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_heading_ends_with_its_line_and_keeps_its_own_signs(tmp_path, end):
+    text = "##\nSoup at six.\n# Notes on C#\nNo beds.\n# Huts #  \n\nTwo."
+    (tmp_path / "n.md").write_bytes(text.replace("\n", end).encode())
+    assert [(row["title"], row["text"]) for row in read_passages(tmp_path / "n.md")] == [
+        ("Soup at six.", "Soup at six."),
+        ("Notes on C#", "No beds."),
+        ("Huts", "Two."),
+    ]
+    (tmp_path / "n.txt").write_bytes(f"One.{end}{end}Two.".encode())
+    assert [row["text"] for row in read_passages(tmp_path / "n.txt")] == ["One.", "Two."]
+
+
 def test_text_is_cut_at_blank_lines_and_csv_at_rows(tmp_path):
     (tmp_path / "n.txt").write_text(
         "\ufeffOne two three four five six seven.\nEight.\n\n \nNine.\n"
@@ -166,14 +179,24 @@ def _markdown(folder):
             read_queries,
             "l.jsonl",
             '{"a": 1, "b": 2}\n{"a": 1}\n{"a": 1, "b": 2, "c": 3}\n',
-            (
-                r"is no CSV file, which needs a header with the columns text and reference: .*line"
-                r" 3[^\n]*\.$"
-            ),
+            "l.jsonl is no CSV table: the row that begins in line 1",
         ),
+        (
+            read_queries,
+            "q.csv",
+            "text,reference\nIs it red, or blue?,Red.\n",
+            "line 2 has 3 cells, its header 2",
+        ),
+        (read_queries, "q.csv", "text,reference,text\na,b,c\n", "q.csv:1: .*'text' occurs more"),
+        (read_queries, "q.csv", "text,reference,facts\na,b\n", "line 2 has 2 cells"),
         (read_passages, "none.md", None, r"Cannot read .*none\.md"),
         (read_queries, "q.csv", "text,answer\na,b\n", "no column 'reference'"),
-        (read_queries, "q.csv", "text,reference\na,b\nc,\n", "'reference' is empty in row 3"),
+        (
+            read_queries,
+            "q.csv",
+            'text,reference\n"a\nb",c\nd,\n',
+            "q.csv:4: 'reference' is empty",
+        ),
     ],
 )
 def test_a_source_that_will_not_do_is_a_clear_error(tmp_path, read, name, text, says):

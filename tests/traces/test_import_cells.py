@@ -107,6 +107,29 @@ def test_the_line_in_which_excel_names_the_separator_is_passed_over(tmp_path):
     assert trace.array("quality").tolist() == [[0.5]]
 
 
+def test_a_row_below_the_line_of_excel_is_named_by_its_line_in_the_file(tmp_path):
+    for text, says in [
+        ("sep=;\nquery_id;path_id;quality\na;x;0,5\nb;x\n", "line 4 has 2 cells"),
+        ("sep=;\nquery_id;path_id;path_id\n", r"t\.csv:2: the header"),
+        ("sep=;", "there is no header"),
+    ]:
+        with pytest.raises(LabError, match=says):
+            read(tmp_path, text)
+
+
+def test_a_header_of_any_length_is_read(tmp_path):
+    trace = read(tmp_path, f"query_id,path_id,quality,{'x' * 140_000}\na,x,1,t\n")
+    assert trace.query_ids == ["a"]
+
+
+def test_decimal_commas_stand_in_powers_and_percent_and_beside_what_is_not_recorded(tmp_path):
+    text = "query_id;path_id;quality;cost_usd;latency_s\na;x;87,5 %;1,2E-05;NA\nb;x;NA;2;0,5\n"
+    trace = read(tmp_path, text + "c;x;1 %;n/a;1,5\n")
+    assert trace.array("quality")[:, 0].tolist() == [0.875, 0.01]
+    np.testing.assert_array_equal(trace.array("cost_usd")[:, 0], [1.2e-5, np.nan])
+    np.testing.assert_array_equal(trace.array("latency_s")[:, 0], [np.nan, 1.5])
+
+
 def test_a_decimal_comma_among_commas_is_no_number(tmp_path):
     with pytest.raises(LabError, match=r"row 1: quality must be a number .*, got '0,5'"):
         read(tmp_path, HEAD + 'a,x,"0,5",t\n')

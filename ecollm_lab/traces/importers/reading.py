@@ -8,7 +8,8 @@ import re
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -24,9 +25,9 @@ from ecollm_lab.traces.tables import LEAST, MOST
 # where each outcome stood, for messages; the first row under the header is row 1
 WHERE = ["@file", "@row"]
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-# 1.234,5 or 0,5 or 12: numbers whose decimals stand behind a comma
-_DECIMAL_COMMA = re.compile(r"\s*[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?\s*")
-_NOT_RECORDED = ("", "nan", "na", "n/a", "none", "null", "<na>")
+# 1.234,5 or 0,5 or 12 or 1,2E-05 or 87,5 %: numbers whose decimals stand behind a comma
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][-+]?\d+)?(\s*%)?\s*")
+NOT_RECORDED = ("", "nan", "na", "n/a", "none", "null", "<na>")
 _PICKLED = (
     "{} is a pickle, and reading one can run code that its author put there, so untrusted files are"
     " never unpickled here. Convert it once: in a throwaway environment without network or secrets"
@@ -103,14 +104,8 @@ def _parquet(file: FilePath, data: bytes) -> pd.DataFrame:
 
 
 def _csv(file: FilePath, notes: list[str]) -> pd.DataFrame:
-    text = read_text(file)
-    if text.startswith("sep="):  # a line that Excel writes and reads, before the header
-        text = re.sub(r"\Asep=[^\r\n]*(\r\n|\r|\n)", "", text)
-    first = next((line for line in lines(text) if line.strip()), "")
-    separator = max(_SEPARATORS, key=lambda one: len(_cells(first, one)))
-    header, *rows = _rows(file, text, first, separator)
-    _require_unique(header, f"{file}:1")
-    table = pd.DataFrame(rows, columns=header, dtype=str)
+    separator, ((_, header), *rows) = csv_rows(file)
+    table = pd.DataFrame([cells for _, cells in rows], columns=header, dtype=str)
     if separator != ",":
         notes.append(f"{_SEPARATORS[separator]} separate the cells of {file.name}")
         _read_decimal_commas(file, table, notes)
@@ -121,38 +116,52 @@ def _cells(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator), [])
 
 
-def _rows(file: FilePath, text: str, first: str, separator: str) -> list[list[str]]:
-    """Return the header and the rows of a CSV text; raise for a row that is not like the header.
-
-    `first` is the header's line. If spaces follow separators in it, they do in all rows.
-    """
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
     before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@_cells_of_any_length()
+def csv_rows(file: FilePath) -> tuple[str, list[tuple[int, list[str]]]]:
+    """Return what separates the cells of a CSV file, and its rows with the line each begins in.
+
+    The first row is the header. If spaces follow separators in it, they do in all rows. Raises a
+    `LabError` for a row that is not like the header, and for a header that names a column twice.
+    """
+    text = read_text(file)
+    if text.startswith("sep="):  # a line that Excel writes and reads, before the header
+        text = re.sub(r"\Asep=[^\r\n]*", "", text)  # its end stays: it counts as a line
+    first = next((line for line in lines(text) if line.strip()), "")
+    separator = max(_SEPARATORS, key=lambda one: len(_cells(first, one)))
     spaced = any(name.startswith(" ") for name in _cells(first, separator))
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=spaced
     )
-    rows: list[list[str]] = []
+    rows: list[tuple[int, list[str]]] = []
     line = 1
     try:
         for row in reader:
-            if row and len(row) != len(rows[0] if rows else row):
+            if row and rows and len(row) != len(rows[0][1]):
                 raise LabError(
                     f"{file} is no CSV table: line {line} has {len(row)} cells, its header"
-                    f" {len(rows[0])}. A row is cut, or a text with a separator or quote in it is"
-                    " not quoted."
+                    f" {len(rows[0][1])}. A row is cut, or a text with a separator or quote in it"
+                    " is not quoted."
                 )
-            rows += [row] if row else []
+            rows += [(line, row)] if row else []
             line = reader.line_num + 1
     except csv.Error as error:
         raise LabError(
             f"{file} is no CSV table: the row that begins in line {line} has a quote that is never"
             f" closed, or closed too early ({error}). Double the quotes inside quoted texts."
         ) from error
-    finally:
-        csv.field_size_limit(before)
     if not rows:
         raise LabError(f"{file} is no CSV table: there is no header.")
-    return rows
+    _require_unique(rows[0][1], f"{file}:{rows[0][0]}")
+    return separator, rows
 
 
 def _require_unique(header: Sequence[str], where: str) -> None:
@@ -168,7 +177,7 @@ def _read_decimal_commas(file: FilePath, table: pd.DataFrame, notes: list[str]) 
     """Write numbers with a decimal comma with a point, in place, in columns that hold no others."""
     changed = []
     for name in table:
-        cells = table[name][table[name].str.strip() != ""]
+        cells = table[name][~table[name].str.strip().str.lower().isin(NOT_RECORDED)]
         if cells.str.contains(",").any() and cells.str.fullmatch(_DECIMAL_COMMA.pattern).all():
             plain = table[name].str.replace(".", "", regex=False)
             table[name] = plain.str.replace(",", ".", regex=False)
@@ -196,7 +205,7 @@ def numbers(frame: pd.DataFrame, column: str, top: float | None = None) -> pd.Se
     values = frame[column]
     if not pd.api.types.is_numeric_dtype(values):
         words = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.lower()
-        words = words.replace({"true": "1", "false": "0", **dict.fromkeys(_NOT_RECORDED, "")})
+        words = words.replace({"true": "1", "false": "0", **dict.fromkeys(NOT_RECORDED, "")})
         values = words.where(words != "")
     floats = values.map(_float, na_action="ignore").astype(float)
     if top is None:
