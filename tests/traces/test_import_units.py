@@ -64,6 +64,9 @@ def test_a_column_in_another_unit_is_found_and_converted_aloud(tmp_path, column)
         ({"quality": [87, 0.5, 100, 0]}, {"quality": ("quality", "percent")}, {}),
         ({"right_pct": [87, 0.5, 100, 0]}, {"quality": "right_pct"}, {}),
         ({"quality": ["87 %", "0.5%", "100%", ""]}, {}, {}),
+        ({"quality": ["87 %", "0.5%", "NA", "100%"]}, {}, {}),
+        ({"quality": ["87 %", "0.5", "NA", "100"]}, {"quality": ("quality", "percent")}, {}),
+        ({"right_pct": ["87 %", "0.5", "NA", "100"]}, {"quality": "right_pct"}, {}),
     ],
 )
 def test_units_are_converted_where_they_are_given_or_said(tmp_path, table, columns, expected):
@@ -132,6 +135,12 @@ def test_what_seems_odd_or_unread_is_said(tmp_path):
             "a number: how many seconds one is",
         ),
         ({"quality": [87, 5, 1, 0]}, {}, r"within \[0, 1\], got '87'.*--unit quality=percent"),
+        ({"quality": ["87 %", 1, 1, 0]}, {}, "got '87 %'.*--unit quality=percent"),
+        (
+            {"tokens_in": 1},
+            {"tokens_in": ("tokens_in", "1000")},
+            "with a unit .--unit. must be one of quality, cost_usd, latency_s; got 'tokens_in'",
+        ),
         (
             {"quality": [87, 101, 1, 0]},
             {"quality": ("quality", "percent")},
@@ -149,3 +158,12 @@ def test_a_price_in_no_unit_is_not_read_and_one_in_another_currency_needs_a_rate
     assert trace.outcomes["cost_usd"].isna().all()
     with pytest.raises(LabError, match="cost_cny is in CNY"):
         import_outcomes("long", write(tmp_path, frame(cost_cny=[1, 2, 3, 4])))
+
+
+@pytest.mark.parametrize("column", ["latency_max", "latency_us"])
+def test_a_column_that_may_be_meant_otherwise_is_not_taken_unasked(tmp_path, column):
+    other = "latency_min" if column == "latency_max" else "latency_ms"
+    table = frame(**{other: [1, 2, 3, 4], column: [5, 6, 7, 8]})
+    trace = import_outcomes("long", write(tmp_path, table))
+    assert trace.outcomes["latency_s"].isna().all()
+    assert f"{other}, {column} was not read" in notes(trace)

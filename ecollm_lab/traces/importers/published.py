@@ -10,7 +10,7 @@ import pandas as pd
 from ecollm_lab.files import json_lines
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces.importers.reading import WHERE, Found, read_table, require_columns
-from ecollm_lab.traces.importers.units import converted, lookalikes, unread
+from ecollm_lab.traces.importers.units import UNITS, converted, lookalikes, unread
 from ecollm_lab.traces.tables import COLUMNS, NEEDED, QUERY_COLUMNS
 
 NAMES = tuple(dict.fromkeys([*COLUMNS, *QUERY_COLUMNS, "placement", "answer"]))
@@ -20,9 +20,11 @@ def read_long(source: FilePath, columns: Mapping[str, str | tuple[str, str]]) ->
     """Read a table with one row per outcome; `columns` says which column is which, in what unit."""
     for name in columns:
         require_choice("A name in columns", name, NAMES)
+    given = {name: (one, "") if isinstance(one, str) else one for name, one in columns.items()}
+    for name in [name for name, (_, unit) in given.items() if unit]:
+        require_choice("A column with a unit (--unit)", name, tuple(UNITS))
     notes: list[str] = []
     table = read_table(source, notes)
-    given = {name: (one, "") if isinstance(one, str) else one for name, one in columns.items()}
     said = {name: (column, "") for name, column in lookalikes(table).items() if name not in given}
     wanted = {**{name: (name, "") for name in NAMES}, **said, **given}
     needed = [wanted[name][0] for name in wanted if name in given or name in NEEDED]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.records import LabError
-from ecollm_lab.traces.importers.reading import numbers
+from ecollm_lab.traces.importers.reading import NOT_RECORDED, numbers
 
 # how many of the trace's unit one of these is
 _TIME = {
@@ -86,14 +86,20 @@ def unit_of(name: str, column: str) -> str:
 
 
 def lookalikes(table: pd.DataFrame) -> dict[str, str]:
-    """Return {a trace's column: the file's} where a file has it under a name with another unit."""
+    """Return {a trace's column: the file's} where a file has it under one name with another unit.
+
+    latency_min is none: it may hold the least of several latencies.
+    """
     found = {}
-    for name in UNITS:
+    for name in [name for name in UNITS if name not in table]:
         base = _words(name)[0]
-        for column in map(str, table.columns):
-            unit = unit_of(name, column)
-            if name not in table and unit and [w for w in _words(column) if w != unit] == [base]:
-                found[name] = column
+        units = {column: unit_of(name, column) for column in map(str, table.columns)}
+        like = [
+            column
+            for column, unit in units.items()
+            if unit not in ("", "min") and [w for w in _words(column) if w != unit] == [base]
+        ]
+        found |= {name: like[0]} if len(like) == 1 else {}
     return found
 
 
@@ -127,8 +133,8 @@ def converted(
         unit = given or unit_of(name, column)
         factor = _factor(name, column, unit)
         values = table[column]
-        if name == "quality" and not given and not pd.api.types.is_numeric_dtype(values):
-            values, factor = _percent_signs(values, factor)
+        if name == "quality" and not pd.api.types.is_numeric_dtype(values):
+            values, factor = _percent_signs(values, factor, given)
         if factor == 1 and not given:
             _ask_about_odd(table.assign(**{name: values}), name, column, file, notes)
         if unit == "" and column != name and factor == 1:
@@ -176,11 +182,15 @@ def _factor(name: str, column: str, unit: str) -> float:
     return factor
 
 
-def _percent_signs(values: pd.Series, factor: float) -> tuple[pd.Series, float]:
-    """Take % off cells such as "87 %"; the factor is then that of percent."""
+def _percent_signs(values: pd.Series, factor: float, given: str) -> tuple[pd.Series, float]:
+    """Take % off cells such as "87 %" where the unit is percent.
+
+    It is, with that factor, where none is given and every recorded cell has the sign.
+    """
     words = values.astype(object).where(values.notna(), "").astype(str).str.strip()
     marked = words.str.endswith("%")
-    if not marked.any() or not (marked | (words == "")).all():
+    all_marked = (marked | words.str.lower().isin(NOT_RECORDED)).all()
+    if not marked.any() or not (factor == 1e-2 or (all_marked and not given)):
         return values, factor
     return words.str.removesuffix("%"), 1e-2
 
