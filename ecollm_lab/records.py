@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path as FilePath
 from typing import Literal
 
@@ -237,9 +237,13 @@ class SLO:
             return None
         if isinstance(value, (bool, np.bool)) or not isinstance(value, Real):
             return math.nan
-        if type(value) not in (int, float):
-            object.__setattr__(self, name, float(value))
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number too long to be written into a message, too
+            number = math.inf
+        if type(value) not in (int, float) or math.isinf(number):
+            object.__setattr__(self, name, number)
+        return number
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -278,3 +282,9 @@ def require_choice(what: str, value: object, allowed: Sequence[object]) -> None:
     """Raise a `LabError` that lists the allowed values unless `value` is one of them."""
     if value not in allowed:
         raise LabError(f"{what} must be one of {', '.join(map(str, allowed))}; got {value!r}.")
+
+
+def require_seed(seed: object) -> None:
+    """Raise a `LabError` unless a seed is a whole number >= 0."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+        raise LabError(f"seed must be a whole number >= 0, got {seed!r}.")

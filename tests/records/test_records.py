@@ -30,6 +30,8 @@ def test_path_id_is_readable_and_follows_the_stages():
         ({"max_latency_s": np.True_}, "max_latency_s"),
         ({"max_latency_s": float("inf")}, "max_latency_s"),
         ({"max_latency_s": "1"}, "max_latency_s"),
+        ({"max_latency_s": 10**400}, "max_latency_s .* got inf"),
+        ({"min_quality": 10**5000}, "min_quality"),
         ({"min_quality": True}, "min_quality"),
         ({"min_quality": "0.5"}, "min_quality"),
         ({"min_quality": 1.2}, "min_quality"),

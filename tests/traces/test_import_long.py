@@ -69,6 +69,15 @@ def test_ints_bools_and_categories_are_read(tmp_path, name):
     assert placements(trace) == ["edge", "cloud"]
 
 
+def test_placements_are_read_in_any_case_and_others_are_said(tmp_path):
+    file = write(tmp_path, frame(placement=["Edge", "local", " edge ", "local"]))
+    trace = import_outcomes("long", file)
+    assert placements(trace) == ["edge", "not stated"]
+    assert trace.provenance["notes"] == [
+        "placement is edge or cloud; was not read where it is 'local'"
+    ]
+
+
 def test_rows_are_excluded_by_the_columns_of_the_trace_and_of_the_file():
     trace = import_outcomes(
         "long",
@@ -146,9 +155,22 @@ def test_repeats_are_an_error_unless_averaged(tmp_path):
             {},
             r"there are also \['dev'\]",
         ),
+        (
+            {"split": ["train", "train", "validation", "validation"]},
+            {},
+            r"there are also \['validation'\]\. Rename them",
+        ),
+        (
+            {"query_id": list("abcd"), "split": ["train", "test", "", "test"]},
+            {},
+            r"there are also \[''\]",
+        ),
         ({"text": "one"}, {}, "heldout_share 0.2 needs two different texts; there is one"),
-        ({}, {"heldout_share": 1}, r"heldout_share must be within \[0, 1\), got 1"),
+        ({}, {"heldout_share": 1}, r"heldout_share must be a number within \[0, 1\), got 1"),
+        ({}, {"heldout_share": "0.2"}, "heldout_share must be a number .*, got '0.2'"),
         ({}, {"seed": -1}, "seed must be a whole number >= 0, got -1"),
+        ({}, {"seed": True}, "seed must be a whole number >= 0, got True"),
+        ({"placement": ["edge", "edge", "cloud", ""]}, {}, "one for each model; x has edge and"),
         ({}, {"repeats": "first"}, "repeats must be one of error, mean, by_text; got 'first'"),
         ({}, {"exclude": [("path", "x")]}, "A column in exclude must be one of query_id, path_id"),
         ({}, {"exclude": [("path_id", "z")]}, "no row has path_id 'z'; there are e.g. 'x', 'y'"),

@@ -37,6 +37,8 @@ def test_a_split_is_kept_only_if_both_sides_are_recorded(tmp_path):
     one_sided = import_outcomes("long", write(tmp_path, frame(split="test")))
     assert sorted(one_sided.queries["split"]) == ["heldout", "train"]
     assert one_sided.provenance["split"] == "at random by text, heldout_share 0.2, seed 0"
+    again = import_outcomes("long", write(tmp_path, frame(split="dev")), seed=np.int64(0))
+    assert again.provenance["split"] == one_sided.provenance["split"]
     assert set(
         import_outcomes("long", write(tmp_path, frame(text="same")), heldout_share=0).queries[
             "split"

@@ -104,7 +104,8 @@ def import_outcomes(
     outcomes, notes["rows_averaged"] = one_per_pair(frame, mean=mean)
     notes["not_recorded"] = _absent(outcomes, queries)
     about = _ABOUT[format] | {"format": format, "sha256": _sha256(found.files, source)}
-    return Trace.from_frame(outcomes, queries, _provenance(source, about | _placed(frame) | notes))
+    placed = _placed(frame, notes["notes"])
+    return Trace.from_frame(outcomes, queries, _provenance(source, about | placed | notes))
 
 
 def _absent(outcomes: pd.DataFrame, queries: pd.DataFrame) -> list[str]:
@@ -135,19 +136,27 @@ def _found(format: str, source: FilePath, columns: Mapping[str, str | tuple[str,
     return read_long(source, columns) if format == "long" else _READERS[format](source)
 
 
-def _placed(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return the placement of models where it is recorded, by model as path ids name it."""
-    placed = frame.loc[frame["placement"].isin(["edge", "cloud"]), ["path_id", "placement"]]
-    if placed.empty:
-        return {}
+def _placed(frame: pd.DataFrame, notes: list[str]) -> dict[str, Any]:
+    """Return the placement of models where it is recorded, by model as path ids name it.
+
+    What else stands there is added to `notes`.
+    """
+    places = frame["placement"].str.strip().str.lower()
+    other = frame.loc[~places.isin(["edge", "cloud", ""]), "placement"].unique()
+    if len(other):
+        found = ", ".join(map(repr, other[:5]))
+        notes.append(f"placement is edge or cloud; was not read where it is {found}")
     in_parts = path_ids.have_pipelines(frame["path_id"].unique().tolist())
-    places = placed.drop_duplicates().itertuples(index=False, name=None)
-    return {
-        "models": {
-            path_ids.model_of(path) if in_parts else path: {"placement": place}
-            for path, place in places
-        }
-    }
+    placed = frame.assign(placement=places)[places.isin(["edge", "cloud"])]
+    models: dict[str, dict[str, str]] = {}
+    for path, place in placed[["path_id", "placement"]].drop_duplicates().to_numpy():
+        model = path_ids.model_of(path) if in_parts else path
+        if models.setdefault(model, {"placement": place})["placement"] != place:
+            raise LabError(
+                f"{frame['@file'].iloc[0]}: placement must be one for each model; {model} has edge"
+                " and cloud. Correct it, or give them path ids of their own."
+            )
+    return {"models": models} if models else {}
 
 
 def _sha256(files: Iterable[FilePath], source: FilePath) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.records import LabError
+from ecollm_lab.records import LabError, require_seed
 from ecollm_lab.traces.tables import QUERY_COLUMNS
 
 _SPLITS = {"train": "train", "heldout": "heldout", "test": "heldout"}
@@ -77,23 +78,27 @@ class Split:
     seed: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.heldout_share < 1:
-            raise LabError(f"heldout_share must be within [0, 1), got {self.heldout_share!r}.")
-        if not (isinstance(self.seed, int) and self.seed >= 0):
-            raise LabError(f"seed must be a whole number >= 0, got {self.seed!r}.")
+        share = self.heldout_share
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
+            raise LabError(f"heldout_share must be a number within [0, 1), got {share!r}.")
+        require_seed(self.seed)
 
     def of(self, queries: pd.DataFrame) -> tuple[pd.Series, str]:
         """Return each query's split and how it came about.
 
         Texts that `plain` makes the same stand on one side of a random split. A recorded split is
-        kept as it is; if such texts stand on both sides of it, that is said.
+        kept as it is; if such texts stand on both sides of it, that is said. Raises a `LabError` if
+        some labels are of a split and others are not.
         """
         # by id where there is no text; sorted, so that the order of rows does not matter
         text = queries["text"].map(plain)
         same = ("t" + text).where(text != "", "i" + queries["query_id"])
-        recorded = queries["split"].str.lower().map(_SPLITS)
+        label = queries["split"].str.strip().str.lower()
+        recorded = label.map(_SPLITS)
+        _require_known(queries.loc[recorded.isna() & (label != ""), "split"], recorded)
         if set(recorded.dropna()) == {"train", "heldout"}:
-            return recorded, _about_recorded(queries, recorded, same)
+            _require_known(queries.loc[recorded.isna(), "split"], recorded)
+            return recorded, _about_recorded(recorded, same)
         group, texts = pd.factorize(same, sort=True)
         share = self.heldout_share
         n_heldout = min(max(round(share * len(texts)), 1), len(texts) - 1) if share else 0
@@ -109,12 +114,15 @@ class Split:
         )
 
 
-def _about_recorded(queries: pd.DataFrame, recorded: pd.Series, same: pd.Series) -> str:
-    if recorded.isna().any():
-        other = sorted(set(queries.loc[recorded.isna(), "split"]))
+def _require_known(other: pd.Series, recorded: pd.Series) -> None:
+    """Raise if some labels are those of a recorded split, and others are not."""
+    if len(other) and recorded.notna().any():
         raise LabError(
-            "split must be train, heldout or test where both sides are recorded; there are also"
-            f" {other}. Drop them with exclude."
+            "split must be train, heldout or test where it is recorded; there are also"
+            f" {sorted(set(other))[:5]}. Rename them, or drop such rows with exclude."
         )
+
+
+def _about_recorded(recorded: pd.Series, same: pd.Series) -> str:
     n_both = int((pd.crosstab(same, recorded) > 0).all(axis=1).sum())
     return f"recorded; texts on both sides of it: {n_both}" if n_both else "recorded"
