@@ -119,3 +119,17 @@ def test_only_numbers_and_nothing_are_durations(clone):
         LabError, match=r"lamp-0\.yaml:\d+: duration_ms must be a number, got 'soon'"
     ):
         read(clone.folder)
+
+
+def test_hidden_versions_and_models_are_not_read(clone):
+    clone.model("m")
+    listed = clone.folder / "models/m.yaml"
+    (clone.folder / "models/z").mkdir()
+    hidden = clone.folder / "models/z/.m.yaml"
+    hidden.write_text(listed.read_text().replace("cloud", "local"))
+    clone.run("t-lamp-0", "m", "2025.4.3")
+    clone.run("t-lamp-0", "m", ".archive", good=False, ms=900)
+    trace = read(clone.folder)
+    assert trace.outcomes[["quality", "latency_s"]].to_numpy().tolist() == [[1.0, 0.5]]
+    assert trace.provenance["dropped"] == {}
+    assert placements(trace) == ["cloud"]

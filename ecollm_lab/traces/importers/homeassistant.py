@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -43,9 +43,7 @@ def read_homeassistant(source: FilePath) -> Found:
     hidden folders (.archive) are left out.
     """
     base = source / "reports"
-    reports = sorted(
-        f for f in base.glob("*/*/report.csv") if not f.relative_to(base).as_posix().startswith(".")
-    )
+    reports = _shown(base, base.glob("*/*/report.csv"))
     if not reports:
         raise LabError(
             f"{source} has no reports/<dataset>/<version>/report.csv; name the folder of a clone of"
@@ -73,7 +71,7 @@ def read_homeassistant(source: FilePath) -> Found:
     found = pd.DataFrame([_run(file) if file else {} for file in files], runs.index, _DETAILS)
     runs = runs.join(found).assign(kind=runs["category"])
     runs["text"] = runs["asked"].fillna(runs["text"]).groupby(runs["query_id"]).transform("first")
-    models = sorted((source / "models").rglob("*.yaml"))
+    models = _shown(source, (source / "models").rglob("*.yaml"))
     about = {_inside(model, "model_id"): model for model in map(_yaml, models)}
     runs["placement"] = runs["path_id"].map(_placements(about))
     runs["cost_usd"] = _costs(runs, about)
@@ -82,6 +80,15 @@ def read_homeassistant(source: FilePath) -> Found:
     )
     read = [*reports, *models, *(file for file in files if file)]
     return Found(runs, read, dropped, notes, by_path)
+
+
+def _shown(base: FilePath, files: Iterable[FilePath]) -> list[FilePath]:
+    """Return files in order, without those that are hidden or in hidden folders below `base`."""
+    return sorted(
+        file
+        for file in files
+        if not any(part.startswith(".") for part in file.relative_to(base).parts)
+    )
 
 
 def _verdicts(file: FilePath) -> pd.DataFrame:
