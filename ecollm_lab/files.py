@@ -209,6 +209,8 @@ def replacing(file: FilePath | str) -> Iterator[FilePath]:
 
     """
     path = resolved(file)
+    if not path.name:
+        raise LabError(f"Cannot write {str(file)!r}: it names no file. Name one.")
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

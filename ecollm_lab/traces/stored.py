@@ -13,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecollm_lab.files import own_data_advice, parse_json, resolved
+from ecollm_lab.files import own_data_advice, resolved
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import tables
+from ecollm_lab.traces.description import checked_provenance, described
 from ecollm_lab.traces.memory import require_memory
-from ecollm_lab.traces.trace import METADATA, Trace, checked_provenance
+from ecollm_lab.traces.trace import Trace
 
 _ROWS = 2**20  # read at once
 
@@ -96,7 +97,8 @@ class Columns:
             rows = slice(start, start + len(batch))
             parts.append(batch if kept is None else batch.filter(pa.array(kept[rows])))
             start += len(batch)
-        return self._read(lambda: pa.Table.from_batches(parts).to_pandas())
+        schema = None if parts else self.file.schema_arrow
+        return self._read(lambda: pa.Table.from_batches(parts, schema).to_pandas())
 
     def _batches(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         batches = self.file.iter_batches(_ROWS, columns=columns)
@@ -136,6 +138,7 @@ class StoredTrace(Trace):
                 return None
         if tables.repeated(rows, columns, (len(query_ids), len(path_ids))):
             return None
+        queries = tables.checked_queries(queries, query_ids)
         order = pd.Index(queries["query_id"]).get_indexer(pd.Index(query_ids)).astype(np.int32)
         trace = cls.__new__(cls)
         vars(trace).update(queries=queries, provenance=provenance, path_ids=list(path_ids))
@@ -197,33 +200,12 @@ def read(file: FilePath | str) -> Trace:
         why = str(error).removeprefix(f"Could not open Parquet input source '{file}': ")
         raise LabError(f"Cannot read the trace {file}: {why}") from error
     columns = Columns(file, source)
-    queries, provenance = _described(source.schema_arrow, file)
+    queries, provenance = described(source.schema_arrow, file)
     if queries is not None:
         provenance = checked_provenance(provenance)
         if (stored := StoredTrace.of(columns, queries, provenance)) is not None:
             return stored
     return Trace.from_frame(columns.frame(None), queries, provenance)
-
-
-def _described(
-    schema: pa.Schema, file: FilePath | str
-) -> tuple[pd.DataFrame | None, dict[str, Any] | None]:
-    """Return the queries and the provenance in the metadata of a trace's file."""
-    raw = (schema.metadata or {}).get(METADATA)
-    if not raw:
-        return None, None
-    try:
-        meta = parse_json(raw.decode(), f"{file}: its description")
-        queries = pd.DataFrame(meta["queries"]) if meta.get("queries") else None
-        provenance = meta.get("provenance")
-        if provenance is not None and not isinstance(provenance, dict):
-            raise ValueError("the provenance is no table")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise LabError(
-            f"Cannot read the trace {file}: its description is damaged ({error}). Import or"
-            " measure it again."
-        ) from error
-    return queries, provenance
 
 
 def _beside(file: FilePath) -> str:

@@ -43,11 +43,7 @@ def checked(outcomes: pd.DataFrame) -> tuple[pd.DataFrame, Cells]:
     Raises a `LabError` for a bad table.
     """
     frame = outcomes.copy(deep=False)  # pandas copies what is written to
-    missing = [column for column in NEEDED if column not in frame]
-    if missing:
-        raise LabError(
-            f"A trace needs the columns {', '.join(NEEDED)}; missing: {', '.join(missing)}."
-        )
+    _require_columns(frame, NEEDED, "A trace")
     if frame.empty:
         raise LabError("A trace needs at least one outcome; the table is empty.")
     for column in COLUMNS[3:]:
@@ -66,6 +62,21 @@ def checked(outcomes: pd.DataFrame) -> tuple[pd.DataFrame, Cells]:
     return frame, cells
 
 
+def _require_columns(frame: pd.DataFrame, names: Sequence[str], what: str) -> None:
+    """Raise a `LabError` if a table lacks a column or has two of one name."""
+    missing = [column for column in names if column not in frame]
+    if missing:
+        raise LabError(
+            f"{what} needs the columns {', '.join(names)}; missing: {', '.join(missing)}."
+        )
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise LabError(
+            f"{what} must have one column of each name; {twice[0]!r} occurs more than once. Rename"
+            " or drop one."
+        )
+
+
 def out_of_range(column: str, numbers: np.ndarray) -> np.ndarray:
     """Tell which numbers of a column cannot be; NaN, which is not recorded, can."""
     bad = (numbers < 0) | (numbers > (1 if column == "quality" else MOST))
@@ -76,6 +87,11 @@ def out_of_range(column: str, numbers: np.ndarray) -> np.ndarray:
 
 def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
     """Return a column as numbers; raise a `LabError` that shows the first one out of range."""
+    if frame[column].dtype.kind in "mM":
+        raise LabError(
+            f"{column} must hold numbers, got {frame[column].dtype}. Durations become seconds with"
+            f" outcomes[{column!r}].dt.total_seconds()."
+        )
     values = pd.to_numeric(frame[column], errors="coerce")
     bad = out_of_range(column, values.to_numpy(dtype=float, na_value=np.nan))
     if values.dtype != frame[column].dtype:
@@ -146,33 +162,58 @@ def queries_in(frame: pd.DataFrame, cells: Cells) -> pd.DataFrame:
 
 def checked_queries(queries: pd.DataFrame, query_ids: Sequence[str] | np.ndarray) -> pd.DataFrame:
     """Return the queries that have outcomes; raise a `LabError` if an outcome lacks its query."""
-    missing = [column for column in QUERY_COLUMNS if column not in queries]
-    if missing:
-        raise LabError(
-            f"The queries table needs the columns {', '.join(QUERY_COLUMNS)}; missing:"
-            f" {', '.join(missing)}."
-        )
-    unknown = sorted(set(query_ids) - set(queries["query_id"]))
+    _require_columns(queries, QUERY_COLUMNS, "The queries table")
+    _require_ids(queries["query_id"])
+    unknown = sorted(set(query_ids) - set(queries["query_id"]), key=str)
     if unknown:
         raise LabError(
             f"{len(unknown)} query ids have outcomes but no row in the queries table, e.g."
             f" {unknown[0]!r}."
         )
     rows = queries[queries["query_id"].isin(query_ids)]
-    return rows.drop_duplicates("query_id").reset_index(drop=True)
+    for column in QUERY_COLUMNS[1:]:
+        gone = rows.loc[rows[column].isna(), "query_id"]
+        if len(gone):
+            raise LabError(
+                f"The queries table must give each query a {column}; {gone.iloc[0]} has"
+                " none. Fill it in; a text may be empty, ''."
+            )
+    rows = rows.drop_duplicates(list(QUERY_COLUMNS))
+    again = rows.loc[rows["query_id"].duplicated(), "query_id"]
+    if len(again):
+        first, second = rows[rows["query_id"] == again.iloc[0]].iloc[:2].to_dict("records")
+        raise LabError(
+            f"The queries table has {again.iloc[0]} twice, and not the same: {first} and {second}."
+            " Keep one row per query."
+        )
+    return rows.reset_index(drop=True)
 
 
-def checked_mask(mask: pd.Series | np.ndarray, n: int) -> np.ndarray:
-    """Return a mask over `n` queries; raise a `LabError` for what is none."""
+def checked_mask(mask: pd.Series | np.ndarray, queries: pd.DataFrame) -> np.ndarray:
+    """Return a mask over queries; raise a `LabError` for what is none.
+
+    A Series must have the index of the queries table, or their ids, in order.
+    """
+    n = len(queries)
+    if isinstance(mask, pd.Series) and not (
+        mask.index.equals(queries.index) or mask.index.equals(pd.Index(queries["query_id"]))
+    ):
+        raise LabError(
+            "mask must have the index of trace.queries, in its order; got a Series of"
+            f" {len(mask)} with another one for {n} queries. Compare a column of trace.queries, or"
+            " bring it into order: mask.reindex(trace.query_ids) if its index holds query ids."
+        )
     given = np.asarray(mask)
-    checked = given.astype(bool)
-    if given.shape != (n,) or given.dtype.kind not in "bO" or not np.array_equal(given, checked):
+    plain = given.dtype == bool or (
+        given.dtype == object and all(isinstance(one, (bool, np.bool)) for one in given.flat)
+    )
+    if given.shape != (n,) or not plain:
         raise LabError(
             f"mask must have one True or False for each of the {n} queries, got {given.dtype} of"
             f" shape {given.shape}. Compare a column of trace.queries, as in"
             " trace.where(trace.queries['kind'] == 'lookup')."
         )
-    return checked
+    return given.astype(bool)
 
 
 def checked_groups(groups: np.ndarray, n: int) -> np.ndarray:

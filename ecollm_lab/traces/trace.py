@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +16,11 @@ import pyarrow.parquet as pq
 from ecollm_lab.files import replacing
 from ecollm_lab.records import STAGES, LabError, Outcome, require_choice
 from ecollm_lab.traces import intervals, tables
+from ecollm_lab.traces.description import checked_provenance, metadata_of
 from ecollm_lab.traces.memory import require_memory
 from ecollm_lab.traces.tables import COLUMNS
 
 HOW_MEASURED = ("queue_s", "retry_s", "repeats", "latency_spread_s", "truncated", "logprob")
-METADATA = b"ecollm_lab"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +71,7 @@ class Trace:
         ------
         LabError
             If a column is missing, a value is out of range, a pair occurs twice, a query is
-            unknown, or `outcomes` gives one query two texts, kinds or splits.
+            unknown, or one query has two texts, kinds or splits.
 
         """
         frame, cells = tables.checked(outcomes)
@@ -115,14 +114,14 @@ class Trace:
 
     def save(self, file: FilePath | str) -> None:
         """Write Parquet, whole or not at all, with queries and provenance in its metadata."""
-        meta = {"provenance": self.provenance, "queries": self.queries.to_dict("records")}
+        metadata = metadata_of(self.queries, self.provenance, file)
         try:
             table = pa.Table.from_pandas(self.outcomes, preserve_index=False)
         except (pa.ArrowException, UnicodeError, OverflowError) as error:
             raise LabError(
                 f"Cannot write the trace {file}: its outcomes do not fit into Parquet: {error}."
             ) from error
-        table = table.replace_schema_metadata({METADATA: json.dumps(meta).encode()})
+        table = table.replace_schema_metadata(metadata)
         with replacing(file) as part:
             pq.write_table(table, part, compression="zstd")
 
@@ -150,7 +149,13 @@ class Trace:
         out = np.full(shape, np.nan)
         rows, columns = self._cells
         for part, values in self._blocks(column):
-            out[rows[part], columns[part]] = values
+            try:
+                out[rows[part], columns[part]] = values
+            except (TypeError, ValueError) as error:
+                raise LabError(
+                    f"column must be one of numbers; {column} holds others: {error}. Read it from"
+                    " trace.outcomes."
+                ) from error
         return out
 
     @property
@@ -171,7 +176,11 @@ class Trace:
 
     def of_path(self, path_id: str) -> pd.DataFrame:
         """Return the outcomes of one path, all columns, as they stand in `outcomes`."""
-        require_choice("path_id", path_id, self.path_ids)
+        if path_id not in self.path_ids:
+            raise LabError(
+                f"path_id must be one of the {len(self.path_ids)} in trace.path_ids, such as"
+                f" {', '.join(map(repr, self.path_ids[:3]))}; got {path_id!r}."
+            )
         return self.outcomes.iloc[np.flatnonzero(self._cells[1] == self.path_ids.index(path_id))]
 
     def split(self, name: str) -> Trace:
@@ -184,7 +193,7 @@ class Trace:
         Raises `LabError` if it has not one True or False for each query, or selects none; `what`
         names the selection then.
         """
-        mask = tables.checked_mask(mask, len(self.queries))
+        mask = tables.checked_mask(mask, self.queries)
         queries = self.queries[mask].reset_index(drop=True)
         if queries.empty:
             raise LabError(
@@ -231,7 +240,9 @@ class Trace:
         n_paths = len(self.path_ids)
         key = columns
         if groups is not None:
-            key = tables.checked_groups(groups, len(self.queries))[rows] * n_paths + columns
+            checked = tables.checked_groups(groups, len(self.queries))
+            labels, place = np.unique(checked, return_inverse=True)
+            key = place[rows] * n_paths + columns
         counts = np.bincount(key)
         there = np.flatnonzero(counts)
         frame = pd.DataFrame({"path_id": [self.path_ids[i] for i in there % n_paths]})
@@ -245,7 +256,7 @@ class Trace:
         frame["latency_p95_s"] = intervals.grouped_percentiles(values, key, counts, 0.95)[there]
         frame["n"] = n
         if groups is not None:
-            frame.insert(0, "group", there // n_paths)
+            frame.insert(0, "group", labels[there // n_paths])
         return frame
 
     @property
@@ -283,10 +294,3 @@ def require_trace(value: object, what: str = "trace") -> None:
     elif isinstance(value, (str, FilePath)):
         how = f"Read it first: Trace.load({str(value)!r})."
     raise LabError(f"{what} must be a Trace, got {type(value).__name__}. {how}")
-
-
-def checked_provenance(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a copy of a provenance, "recorded" if there is none; raise for another source."""
-    checked = dict(provenance or {"source": "recorded"})
-    require_choice("provenance source", checked.get("source"), ("measured", "recorded"))
-    return checked

@@ -1,5 +1,6 @@
 """Traces that stay in their file: what is read when, and that it says the same."""
 
+import json
 import pickle
 
 import numpy as np
@@ -131,3 +132,43 @@ def test_fronts_of_groups_of_queries_are_those_of_their_parts(pair):
         for group in range(3):
             mine = table[table["group"] == group].drop(columns="group").reset_index(drop=True)
             pd.testing.assert_frame_equal(mine, pareto_front(trace.where(groups == group)))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda q: q[:1], "1 query ids have outcomes but no row in the queries table, e.g. 'q1'"),
+        (lambda q: [{"text": ""}], "missing: query_id, kind, split"),
+        (lambda q: [*q, {**q[0], "split": "heldout"}], "has q0 twice, and not the same"),
+        (lambda q: [{**q[0], "text": None}, q[1]], "must give each query a text; q0 has none"),
+    ],
+)
+def test_a_fault_in_the_queries_of_a_file_is_named(tmp_path, change, says):
+    file = tmp_path / "t.parquet"
+    frame = pd.DataFrame({"query_id": ["q0", "q1"], "path_id": "a", "quality": [0.5, 1.0]})
+    Trace.from_frame(frame).save(file)
+    table = pq.read_table(file)
+    about = json.loads(table.schema.metadata[b"ecollm_lab"])
+    about["queries"] = change(about["queries"])
+    pq.write_table(table.replace_schema_metadata({b"ecollm_lab": json.dumps(about)}), file)
+    with pytest.raises(LabError, match=says):
+        Trace.load(file)
+
+
+def test_queries_that_stand_twice_or_have_no_outcome_are_left_out(pair, tmp_path):
+    whole, _ = pair
+    more = [whole.queries, whole.queries.head(2), whole.queries.head(1).assign(query_id="unasked")]
+    odd = Trace(whole.outcomes, pd.concat(more), whole.provenance)
+    odd.save(tmp_path / "odd.parquet")
+    trace = Trace.load(tmp_path / "odd.parquet")
+    assert isinstance(trace, StoredTrace)
+    same(whole, trace)
+
+
+def test_a_file_without_rows_is_no_trace(tmp_path):
+    file = tmp_path / "t.parquet"
+    frame = pd.DataFrame({"query_id": ["q0"], "path_id": ["a"], "quality": [0.5]})
+    Trace.from_frame(frame).save(file)
+    pq.write_table(pq.read_table(file).slice(0, 0), file)
+    with pytest.raises(LabError, match="at least one outcome; the table is empty"):
+        Trace.load(file)

@@ -1,3 +1,5 @@
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -49,6 +51,12 @@ def test_a_trace_survives_the_disk_with_its_queries_and_provenance(tmp_path):
         (FRAME.assign(cost_usd=1e308), "cost_usd must be >= 0 .0 or from 1e-15"),
         (FRAME.assign(query_id=[[1], [1], [2]]), r"query_id must be texts or numbers, got \[1\]"),
         (pd.concat([FRAME, FRAME.tail(1)]), r"pair \(b, x\) occurs more than once"),
+        (pd.concat([FRAME, FRAME["quality"]], axis=1), "'quality' occurs more than once"),
+        (
+            FRAME.assign(latency_s=pd.to_timedelta([1, 2, 3], unit="s")),
+            r"latency_s must hold numbers, got timedelta.*outcomes\['latency_s'\]\.dt\.total_sec",
+        ),
+        (FRAME.assign(cost_usd=pd.Timestamp("2025-01-01")), "cost_usd must hold numbers, got date"),
     ],
 )
 def test_a_bad_table_says_what_is_wrong(frame, says):
@@ -189,8 +197,48 @@ def test_a_damaged_description_is_a_message(tmp_path, description):
         Trace.load(file)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"split": ["train", "train", "heldout"]}, "has b twice, and not the same: .*'heldout'"),
+        ({"text": ["one", None, "two"]}, r"a text; b has none\. Fill it in"),
+        ({"kind": [None, "k", "k"]}, "a kind; a has none"),
+        ({"split": ["train", "train", np.nan]}, "a split; b has none"),
+        ({"query_id": [["a"], "b", "b"]}, r"query_id must be texts or numbers, got \['a'\]"),
+    ],
+)
+def test_queries_that_say_two_things_or_nothing_are_refused(change, says):
+    queries = pd.DataFrame(
+        {"query_id": ["a", "b", "b"], "text": "t", "kind": "k", "split": "train"}
+    )
+    assert Trace.from_frame(FRAME, queries).query_ids == ["a", "b"]
+    with pytest.raises(LabError, match=says):
+        Trace.from_frame(FRAME, queries.assign(**change))
+
+
+def test_a_column_without_numbers_is_no_array():
+    with pytest.raises(LabError, match="column must be one of numbers; answer holds others"):
+        Trace.from_frame(FRAME.assign(answer="yes")).array("answer")
+
+
+@pytest.mark.parametrize("odd", [date(2025, 1, 1), np.float32(1), {1}])
+def test_what_json_cannot_hold_is_a_message_and_nothing_is_written(tmp_path, odd):
+    trace = Trace.from_frame(FRAME, provenance={"source": "recorded", "measured_at": odd})
+    with pytest.raises(LabError, match="its provenance do not fit into JSON"):
+        trace.save(tmp_path / "t.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_path_is_answered_with_a_few(measured):
+    with pytest.raises(LabError, match=r"one of the \d+ in trace\.path_ids") as error:
+        measured.of_path("typo")
+    assert str(error.value).count("/") < 20
+
+
 @pytest.mark.parametrize("name", ["~nosuchuser/t.parquet", "a\0b.parquet"])
 def test_a_name_that_no_file_can_have_is_a_message(name):
+    with pytest.raises(LabError, match="it names no file"):
+        Trace.from_frame(FRAME).save("")
     trace = Trace.from_frame(FRAME)
     for use in (Trace.load, trace.save):
         with pytest.raises(LabError, match="cannot be the name of a file"):
@@ -209,7 +257,27 @@ def test_what_parquet_cannot_hold_is_a_message_and_leaves_the_old_file(tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["t.parquet"]
 
 
-@pytest.mark.parametrize("mask", [[True], [0, 2], ["a", "b"], np.ones((2, 1), dtype=bool), [1, 0]])
+def test_a_mask_in_another_order_is_refused():
+    trace = Trace.from_frame(FRAME)
+    mask = pd.Series([True, False], index=[1, 0])
+    with pytest.raises(LabError, match=r"must have the index of trace\.queries, in its order"):
+        trace.where(mask)
+    assert trace.where(mask.sort_index()).query_ids == ["b"]
+    assert trace.where(pd.Series([True, False], index=["a", "b"])).query_ids == ["a"]
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        [True],
+        [0, 2],
+        ["a", "b"],
+        np.ones((2, 1), dtype=bool),
+        [1, 0],
+        [True, pd.NA],
+        pd.Series([True, None], dtype="boolean"),
+    ],
+)
 def test_a_mask_that_is_none_is_refused(mask):
     trace = Trace.from_frame(FRAME)
     with pytest.raises(LabError, match="True or False for each of the 2 queries"):
@@ -221,3 +289,12 @@ def test_a_mask_that_is_none_is_refused(mask):
 def test_groups_that_are_none_are_refused(groups):
     with pytest.raises(LabError, match="whole number >= 0 for each of the 2 queries"):
         Trace.from_frame(FRAME).summary(groups)
+
+
+def test_groups_may_have_any_numbers():
+    table = Trace.from_frame(FRAME).summary(np.array([10**12, 0]))
+    assert table[["group", "path_id", "quality"]].to_numpy().tolist() == [
+        [0, "x", 0.0],
+        [10**12, "x", 1.0],
+        [10**12, "y", 0.5],
+    ]
