@@ -51,7 +51,7 @@ def emulate(
         FilePath | None,
         typer.Option(help="Parquet trace; default: build/emulated/<domain>.parquet."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the exploration.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the exploration.")] = 0,
 ) -> None:
     """Find the Pareto front from a fraction of the outcomes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ def stop_on_interrupt(store: FilePath) -> Iterator[Event]:
     stop = Event()
     resume = (
         f"Every finished outcome is in {store}; the same command goes on from there:\n "
-        f" {' '.join(['ecollm-lab', *sys.argv[1:]])}\n"
+        f" {shlex.join(['ecollm-lab', *sys.argv[1:]])}\n"
     )
 
     def on_signal(number: int, frame: object) -> None:

@@ -23,7 +23,7 @@ def run_study(
     live_outcomes: Annotated[
         int, typer.Option(help="Outcomes to measure anew per domain; 0 = none.")
     ] = 24,
-    seed: Annotated[int, typer.Option(help="Seed of the live sample.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the live sample.")] = 0,
 ) -> None:
     """Run the study: live check, clusters, fronts, and policies; print the table, write figures.
 

@@ -60,12 +60,13 @@ def import_recorded(
     seed: Annotated[int, typer.Option(help="Seed of that split.")] = 0,
 ) -> None:
     """Turn recorded outcomes of real systems into a trace; what is not recorded stays unknown."""
-    from ecollm_lab.files import require_parquet
+    from ecollm_lab.files import require_distinct, require_parquet
     from ecollm_lab.traces import import_outcomes
 
     require_parquet(out)
-    if out.resolve() == source.resolve():
-        raise LabError(f"The trace would replace its source, {source}. Name another file for it.")
+    require_distinct({"SOURCE": source, "OUT": out})
+    if prices is not None:
+        require_distinct({"--prices": prices, "OUT": out})
     trace = import_outcomes(
         format,
         source,
@@ -84,6 +85,8 @@ def _report(trace: Trace, out: FilePath) -> None:
     """Print what came into the trace, and what was dropped, averaged or not recorded."""
     p = trace.provenance
     notes = [f"dropped {n} {reason.replace('_', ' ')}" for reason, n in p["dropped"].items()]
+    failed = ", ".join(f"{path_id} {n}" for path_id, n in p["failed_runs"].items())
+    notes += [f"failed runs of each path: {failed}"] * bool(failed)
     notes += [f"{p['rows_averaged']} rows averaged"] * bool(p["rows_averaged"])
     notes += [f"not recorded: {', '.join(p['not_recorded'])}"] * bool(p["not_recorded"])
     notes += [*p["notes"], f"split {p['split']}"]
@@ -95,9 +98,21 @@ def _report(trace: Trace, out: FilePath) -> None:
 
 def _columns(columns: list[str] | None, units: list[str] | None) -> dict[str, Any]:
     """Return the file's column of each of a trace's, with its unit where one is given."""
-    named: dict[str, Any] = dict(_split_pairs("--column", columns))
-    for name, unit in _split_pairs("--unit", units):
+    named: dict[str, Any] = _named("--column", columns)
+    for name, unit in _named("--unit", units).items():
         named[name] = (named.get(name, name), unit)
+    return named
+
+
+def _named(option: str, words: list[str] | None) -> dict[str, str]:
+    """Return the value of each NAME=VALUE; raise if a name occurs twice."""
+    named: dict[str, str] = {}
+    for name, value in _split_pairs(option, words):
+        if named.setdefault(name, value) != value:
+            raise LabError(
+                f"{option} must give {name} one value, got {named[name]!r} and {value!r}. Leave"
+                " one out."
+            )
     return named
 
 

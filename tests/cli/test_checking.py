@@ -1,10 +1,12 @@
 """The command that checks a domain."""
 
+import sys
 from pathlib import Path
 
 import pytest
+from typer import Exit
 
-from ecollm_lab.cli.shared import progress_bar
+from ecollm_lab.cli.shared import progress_bar, stop_on_interrupt
 from ecollm_lab.sweeps import Progress
 from tests.support.commands import call
 
@@ -40,3 +42,10 @@ def test_each_notice_of_a_sweep_is_printed_once(capsys):
             show(progress)
     said = capsys.readouterr().err
     assert said.count("Notice: it is slow\n") == said.count("Notice: it billed more\n") == 1
+
+
+def test_the_command_that_goes_on_can_be_pasted(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["ecollm-lab", "sweep", "--out", "my trace.parquet"])
+    with pytest.raises(Exit), stop_on_interrupt(tmp_path / "s.sqlite") as stop:
+        stop.set()
+    assert "ecollm-lab sweep --out 'my trace.parquet'\n" in capsys.readouterr().err

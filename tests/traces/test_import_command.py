@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from ecollm_lab.cli import app
 from ecollm_lab.traces import Trace, import_outcomes
+from tests.support.clone import QUOTA
 from tests.support.recorded import DATA, SAMPLE, frame, write
 
 RECORDED = Path("../shared/traces")
@@ -118,6 +119,14 @@ def test_the_command_writes_a_trace_and_one_line(tmp_path):
             "--column must be NAME=VALUE, got 'score'",
         ),
         (("routerbench", "tests/data/long.csv"), "is no RouterBench table"),
+        (
+            ("long", "none.csv", "--unit", "quality=percent", "--unit", "quality=share"),
+            "--unit must give quality one value, got 'percent' and 'share'",
+        ),
+        (
+            ("long", "none.csv", "--column", "quality=a", "--column", "quality=b"),
+            "--column must give quality one value, got 'a' and 'b'",
+        ),
     ],
 )
 def test_the_command_says_what_is_wrong_and_writes_nothing(tmp_path, words, says):
@@ -144,8 +153,16 @@ def test_the_command_converts_units_and_makes_ids_of_texts(tmp_path):
 def test_a_trace_never_replaces_its_source(tmp_path):
     file = write(tmp_path, frame(), "t.parquet")
     before = file.read_bytes()
-    assert "would replace its source" in call("long", file, file, code=1)
+    assert "SOURCE and OUT are the same file" in call("long", file, file, code=1)
+    said = call("long", DATA / "long.csv", file, "--prices", file, code=1)
+    assert "--prices and OUT are the same file" in said
     assert file.read_bytes() == before
+
+
+def test_failed_runs_are_printed_for_each_path(tmp_path):
+    table = frame(answer=["yes", QUOTA, "no", "yes"], quality=[1, 0, 0, 1])
+    text = call("long", write(tmp_path, table), tmp_path / "t.parquet", code=0)
+    assert "dropped 1 failed runs; failed runs of each path: y 1;" in text
 
 
 def test_a_trace_is_not_written_under_another_kinds_name(tmp_path):
