@@ -14,7 +14,7 @@ from ecollm_lab.domains.grading import Grader, make_grader
 from ecollm_lab.domains.judging import Models
 from ecollm_lab.files import json_lines
 from ecollm_lab.models import Encoder
-from ecollm_lab.records import LabError
+from ecollm_lab.records import LabError, require_seed
 from ecollm_lab.traces.intervals import drawn_rows, interval
 
 RESAMPLES = 1000
@@ -43,7 +43,7 @@ def compute_agreement(
     Raises
     ------
     LabError
-        If the lengths differ, there are none, or a value is outside [0, 1].
+        If the lengths differ, there are none, a value is outside [0, 1], or the seed is below 0.
 
     Examples
     --------
@@ -55,6 +55,7 @@ def compute_agreement(
     (0.75, 0.5)
 
     """
+    require_seed(seed)
     x, y = np.asarray(scores, dtype=float), np.asarray(labels, dtype=float)
     if x.shape != y.shape or not len(x):
         raise LabError(f"scores and labels must be of one length >= 1, got {len(x)} and {len(y)}.")
@@ -106,11 +107,13 @@ def read_labels(file: FilePath, domain: Domain) -> pd.DataFrame:
     texts, rows = {query.id: query.text for query in domain.queries}, []
     for number, row in json_lines(file):
         try:
-            query_id, answer, label = row["query_id"], str(row["answer"]), float(row["label"])
-        except (ValueError, TypeError, KeyError) as error:
+            query_id, answer, label = row["query_id"], row["answer"], float(row["label"])
+            if not (isinstance(query_id, str) and isinstance(answer, str)):
+                raise TypeError("query_id and answer are texts")
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise LabError(
-                f"{file}:{number}: must be a JSON object with query_id, answer and label, got"
-                f" {str(row)[:80]!r}."
+                f"{file}:{number}: must be a JSON object with the texts query_id and answer and"
+                f" the number label, got {str(row)[:80]!r}."
             ) from error
         if query_id not in texts:
             raise LabError(
@@ -146,6 +149,7 @@ def compare_graders(
     Answers a grader gives no score for (a judge that does not reply with one) count in `n_failed`
     and in no figure; `failure` is the first one's message.
     """
+    require_seed(seed)  # before a judge is paid
     queries = {query.id: query for query in domain.queries}
     rows = []
     for grading in gradings:

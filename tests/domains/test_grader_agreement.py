@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import cohen_kappa_score
@@ -108,6 +109,9 @@ def test_graders_are_compared_on_labelled_answers_and_failures_stay_visible(
             r"l.jsonl:2: label must be within \[0, 1\], got 2",
         ),
         ("[]", "l.jsonl:2: must be a JSON object"),
+        ('{"query_id": ["q1"], "answer": "x", "label": 1}', "l.jsonl:2: .* the texts query_id"),
+        ('{"query_id": "q1", "answer": null, "label": 1}', "l.jsonl:2: .* query_id and answer"),
+        (f'{{"query_id": "q1", "answer": "x", "label": 1{"0" * 400}}}', "l.jsonl:2: must be a"),
         (
             '{"query_id": "q1", "question": "old?", "answer": "x", "label": 1}',
             "l.jsonl:2: was an answer to 'old\\?', but the query 'q1'",
@@ -119,3 +123,14 @@ def test_a_bad_label_names_its_line(domain, tmp_path, line, says):
     (tmp_path / "l.jsonl").write_text(f"\n{line}\n")
     with pytest.raises(LabError, match=says):
         read_labels(tmp_path / "l.jsonl", domain)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True])
+def test_a_seed_that_is_none_is_refused_before_a_judge_is_asked(domain, encoder, seed):
+    labels = pd.DataFrame([("q1", "90 grams", 1.0)], columns=["query_id", "answer", "label"])
+    model = ScriptedModel({})
+    with pytest.raises(LabError, match="seed must be a whole number >= 0"):
+        compare_graders(domain, labels, [Grading("judge", "j")], encoder, {"j": model}, seed=seed)
+    assert not model.calls
+    with pytest.raises(LabError, match="seed must be"):
+        compute_agreement([1], [1], seed=seed)
