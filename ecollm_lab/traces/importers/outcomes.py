@@ -102,10 +102,9 @@ def import_outcomes(
     queries["split"], notes["split"] = split.of(queries)
     mean = repeats != "error" or format == "homeassistant"
     outcomes, notes["rows_averaged"] = one_per_pair(frame, mean=mean)
-    notes["not_recorded"] = _absent(outcomes, queries)
+    notes |= {"not_recorded": _absent(outcomes, queries), **_placed(frame, notes["notes"])}
     about = _ABOUT[format] | {"format": format, "sha256": _sha256(found.files, source)}
-    placed = _placed(frame, notes["notes"])
-    return Trace.from_frame(outcomes, queries, _provenance(source, about | placed | notes))
+    return Trace.from_frame(outcomes, queries, _provenance(source, about | notes))
 
 
 def _absent(outcomes: pd.DataFrame, queries: pd.DataFrame) -> list[str]:

@@ -90,7 +90,7 @@ def lookalikes(table: pd.DataFrame) -> dict[str, str]:
 
     latency_min is none: it may hold the least of several latencies.
     """
-    found = {}
+    found: dict[str, str] = {}
     for name in [name for name in UNITS if name not in table]:
         base = _words(name)[0]
         units = {column: unit_of(name, column) for column in map(str, table.columns)}
