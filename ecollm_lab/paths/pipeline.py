@@ -98,8 +98,13 @@ class Pipeline:
             except LabError as error:
                 raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
 
-    def prepare(self, query: Query, path: Path, memo: Memo) -> Prepared:
-        """Run the stages before generation; `memo` holds what earlier paths have run."""
+    def prepare(
+        self, query: Query, path: Path, memo: Memo, models: Models | None = None
+    ) -> Prepared:
+        """Run the stages before generation; `memo` holds what earlier paths have run.
+
+        The model that rewrites is asked through `models`, if given, and else as usual.
+        """
         rewriter, retriever, refiner, instructor, _ = path.components
         question, k = query.text, retriever.k
         # A text that a stage of this path has embedded is not embedded again by a later one.
@@ -116,7 +121,7 @@ class Pipeline:
             )
 
         if rewriter.name == HYDE:
-            text, t_rewrite = self._made_up(question, memo)
+            text, t_rewrite = self._made_up(question, memo, models or self._asked)
         else:
             text, t_rewrite = once(rewriter, None, question)
         ranking, t_retrieve = once(retriever, text, text)
@@ -170,13 +175,13 @@ class Pipeline:
         )[0]
         return reply
 
-    def _made_up(self, question: str, memo: Memo) -> tuple[str, float]:
+    def _made_up(self, question: str, memo: Memo, models: Models) -> tuple[str, float]:
         """Return the search text with a made-up answer, and the seconds that the call reports."""
         name = self.catalog.hyde_model
         if name is None:
             raise LabError(NO_HYDE)
         prompt = build_hyde_prompt(question)
-        reply, _ = self._once(memo, "rewrite", (HYDE,), lambda _: self._asked[name].reply(prompt))
+        reply, _ = self._once(memo, "rewrite", (HYDE,), lambda _: models[name].reply(prompt))
         return hyde(question, reply.text), reply.latency_s
 
     def _run(self, component: Component, embed: Embed, given: tuple[object, ...]) -> Any:

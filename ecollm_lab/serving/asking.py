@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ecollm_lab.models import CallFailed, Model, Reply, replies
-from ecollm_lab.paths import Memo
+from ecollm_lab.paths import Memo, Prepared
 from ecollm_lab.records import SLO, LabError, Outcome, Prompt, Query
-from ecollm_lab.serving.choosing import Outlook, Saving, bound_limits, choose, nearest_slo
+from ecollm_lab.serving.choosing import (
+    LIKELY,
+    Outlook,
+    Saving,
+    bound_limits,
+    choose,
+    nearest_slo,
+)
+from ecollm_lab.serving.endpoints import Call, GivenUp, InTime
 from ecollm_lab.serving.forecasts import Forecast
 from ecollm_lab.serving.results import Answer, Attempt, Ended, Expected, Reason, Refused
 from ecollm_lab.serving.tracing import call_span, note_call
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
     from ecollm_lab.serving.runtime import Runtime
 
 DESPERATE = 0.999  # after a failure, a path is tried unless it breaks a limit this probably
-PATIENCE_S = 60.0  # for an answer, where the SLO sets no limit
+PATIENCE_S = 60.0  # for an answer, where the SLO sets no limit on latency
 PLENTY = 10**9  # tokens: no limit
 LEAST_S = 1e-3  # left of a limit, below which nothing is tried
 
@@ -85,7 +92,7 @@ class Question:
             used = self.runtime.clock() - self.began
             left = self._left(used)
             if left is None:
-                return self._refused(Reason.DEADLINE if self.attempts else Reason.INFEASIBLE)
+                return self._refused(self._late())
             outlook = self.runtime.outlook(self.forecast)
             usable = self.usable & self.runtime.reachable()
             path = self._choice(outlook, left, usable)
@@ -99,15 +106,23 @@ class Question:
         if self.wish.path_id is not None:
             return int(np.flatnonzero(usable)[0]) if usable.any() else None
         best = self.runtime.adaptation.choose(outlook, left, usable, self.saving)
-        if best is None and self.attempts:  # better late, or dear, than nothing
-            best = choose(outlook, left, usable, price=1e3, likely=DESPERATE)
+        if best is None:  # better to ask what may fail again or, after a failure, late than nothing
+            bearable = outlook.broken(left) < (DESPERATE if self.attempts else LIKELY)
+            best = choose(outlook, left, usable & bearable, price=1e3, likely=np.inf)
         return best
 
     def _why(self, usable: np.ndarray) -> Reason:
         if not self.attempts:
             return Reason.INFEASIBLE if usable.any() else Reason.ENDPOINTS
+        if self.attempts[-1].ended is Ended.CUT:
+            return self._late()
         refused = all(one.ended is Ended.REFUSED for one in self.attempts)
         return Reason.REFUSED if refused else Reason.ENDPOINTS
+
+    def _late(self) -> Reason:
+        if self.wish.slo.max_latency_s is None:
+            return Reason.PATIENCE
+        return Reason.DEADLINE if self.attempts else Reason.INFEASIBLE
 
     def _left(self, used: float) -> SLO | None:
         """Return the SLO less the seconds and the money used up; None if the time is over."""
@@ -124,26 +139,27 @@ class Question:
     def _attempt(self, path: int, outlook: Outlook, usable: np.ndarray) -> Outcome | None:
         """Try a path; return its outcome, or None after noting why there is none."""
         runtime, began = self.runtime, self.runtime.clock()
-        prepared, error, most = None, "", 0.0
+        prepared, call, error, most = None, None, "", 0.0
         if not runtime.admit(path):  # another question was just sent to find out
             return None
         try:
-            prepared = runtime.pipeline.prepare(self.wish.query, runtime.paths[path], self.memo)
+            prepared, until = self._prepare(path, outlook, usable)
             model = runtime.model(path)
             prompt = self._shortened(model, prepared.prompt)
             most = replies.most_usd(model, prompt)
             expected_s = float(np.exp(outlook.log_latency[path]))
-            until = self._cut_at(path, outlook, usable)
             with call_span(model, replies.answer_limit(model, prompt)) as span:
-                reply = self._reply(model.name, prompt, expected_s, until)
+                call = runtime.endpoints.begin(model.name, prompt, expected_s)
+                reply = self._reply(call, until)
                 note_call(span, reply)
             if isinstance(reply, Reply):
                 outcome = runtime.pipeline.finish(prepared, reply)
                 self._learn(path, outcome, began)
                 return outcome
             ended = reply
+            most = 0.0 if call.seconds is None else most  # nothing is billed for waiting
         except (LabError, CancelledError) as failure:
-            ended, error = _ended_by(failure), str(failure)
+            ended, error = self._ended_by(failure), str(failure)
             most = most if isinstance(failure, CallFailed) and failure.answered else 0.0
         seconds = runtime.clock() - began
         self.spent_usd += most
@@ -151,8 +167,20 @@ class Question:
         if prepared is None:  # a stage before the model's failed, which says nothing about it
             self.usable = self.usable & (np.arange(len(self.usable)) != path)
         else:
-            self._learn_failure(path, ended, seconds - outlook.wait_s[path])
+            answered_s = None if call is None else call.seconds
+            self._learn_failure(path, ended, sum(prepared.stage_latency_s), answered_s)
         return None
+
+    def _prepare(self, path: int, outlook: Outlook, usable: np.ndarray) -> tuple[Prepared, float]:
+        """Run the stages before generation; return the prompt, and until when to wait for it."""
+        runtime, query, memo = self.runtime, self.wish.query, self.memo
+        until = self._cut_at(path, outlook, usable & ~runtime.rewrites)  # which need the same call
+        models = InTime(runtime.endpoints, until, self.wish.cancel)
+        prepared = runtime.pipeline.prepare(query, runtime.paths[path], memo, models)
+        until = self._cut_at(path, outlook, usable & ~runtime.in_turn(path))
+        if self._gone() or until <= runtime.clock():
+            raise GivenUp("No time was left to ask the model.")
+        return prepared, until
 
     def _shortened(self, model: Model, prompt: Prompt | str) -> Prompt | str:
         """Return a prompt with the asker's limit on tokens, where it is below the path's own."""
@@ -162,33 +190,32 @@ class Question:
         prompt = Prompt.of(prompt)
         return replace(prompt, extra_tokens=prompt.extra_tokens - less)
 
-    def _cut_at(self, path: int, outlook: Outlook, usable: np.ndarray) -> float:
-        """Return when to stop waiting for a path: while there is time for another, if there is."""
+    def _cut_at(self, path: int, outlook: Outlook, others: np.ndarray) -> float:
+        """Return when to stop waiting for a path: while there is time for one of the others."""
         limit = self.wish.slo.max_latency_s
         delay = self.runtime.model(path).network_delay_s
         last = self.began + (PATIENCE_S if limit is None else limit - delay)
-        if limit is None or self.wish.path_id is not None:
-            return last
-        others = usable & ~self.runtime.in_turn(path)
-        if not others.any():
+        if self.wish.path_id is not None or not others.any():
             return last
         needs = np.exp(outlook.log_latency + outlook.latency_sd) + outlook.wait_s
         early = last - float(needs[others].min())
         return early if early > self.runtime.clock() + outlook.latency_s[path] else last
 
-    def _reply(
-        self, model: str, prompt: Prompt | str, expected_s: float, until: float
-    ) -> Reply | Ended:
-        """Ask the model and wait; break off when time is up or the asker is gone."""
-        future, stop = self.runtime.endpoints.begin(model, prompt, expected_s)
-        watched: list[Future[Any]] = [future]
-        if self.wish.cancel is not None:
-            watched.append(self.wish.cancel)
-        wait(watched, max(0.0, until - self.runtime.clock()), FIRST_COMPLETED)
-        if future.done():
-            return future.result()
-        stop()
+    def _reply(self, call: Call, until: float) -> Reply | Ended:
+        """Wait for a reply; break off when time is up or the asker is gone."""
+        if call.wait(until, self.wish.cancel):
+            return call.future.result()
+        return self._given_up()
+
+    def _given_up(self) -> Ended:
         return Ended.CANCELLED if self._gone() else Ended.CUT
+
+    def _ended_by(self, failure: Exception) -> Ended:
+        """Tell a failure of the model from a refusal of this one question."""
+        if isinstance(failure, GivenUp):
+            return self._given_up()
+        well = isinstance(failure, CallFailed) and failure.model_is_well
+        return Ended.REFUSED if well else Ended.FAILED
 
     def _gone(self) -> bool:
         return self.wish.cancel is not None and self.wish.cancel.done()
@@ -207,16 +234,22 @@ class Question:
             Attempt(self.runtime.path_ids[path], Ended.ANSWERED, seconds, outcome.cost_usd)
         )
 
-    def _learn_failure(self, path: int, ended: Ended, seconds: float) -> None:
-        """Learn from a failure, and try no path of this model again for this question."""
+    def _learn_failure(
+        self, path: int, ended: Ended, before_s: float, answered_s: float | None
+    ) -> None:
+        """Learn from a failure, and try no path of this model again for this question.
+
+        A call that was cut tells how long the model takes only if it began to be answered: for
+        `answered_s`, after stages of `before_s`.
+        """
         now, hosted = self.runtime.clock(), self.runtime.model(path).placement == "cloud"
         self.usable = self.usable & ~self.runtime.same_model(path)
         with self.runtime.learning:
-            if ended is Ended.CUT:
-                delay = self.runtime.model(path).network_delay_s
-                self.runtime.adaptation.took(self.forecast, path, seconds + delay, now, cut=True)
-            if hosted and ended is Ended.CUT:
-                self.runtime.circuit(path).cut(now)
+            if ended is Ended.CUT and answered_s is not None:
+                least_s = before_s + answered_s + self.runtime.model(path).network_delay_s
+                self.runtime.adaptation.took(self.forecast, path, least_s, now, cut=True)
+                if hosted:
+                    self.runtime.circuit(path).cut(now)
             if hosted and ended is Ended.REFUSED:
                 self.runtime.circuit(path).answered()
             if ended is Ended.FAILED:
@@ -259,14 +292,3 @@ class Question:
             cost_usd=self.spent_usd,
             attempts=tuple(self.attempts),
         )
-
-
-def _ended_by(failure: Exception) -> Ended:
-    """Tell a failure of the model from a refusal of this one question."""
-    well = isinstance(failure, CallFailed) and failure.model_is_well
-    return Ended.REFUSED if well else Ended.FAILED
-
-
-def clock() -> float:
-    """Return the time in seconds, from any start."""
-    return time.monotonic()

@@ -57,13 +57,17 @@ class Outlook:
             beyond = (log - np.log(np.maximum(room, 1e-12))) / sd
         return np.where(np.isnan(beyond) | (room <= 0), 1.0, ndtr(beyond))
 
-    def risk(self, slo: SLO) -> np.ndarray:
-        """Return how probably each path breaks a limit or, independently of that, fails.
+    def broken(self, slo: SLO) -> np.ndarray:
+        """Return how probably each path breaks a limit.
 
         Of two limits the more probable break counts, as in `Rule.risk`.
         """
         breaks = np.max([np.zeros(len(self.failure)), *map(self.breaks, slo.limits)], axis=0)
-        return np.asarray(1 - (1 - self.failure) * (1 - breaks))
+        return np.asarray(breaks)
+
+    def risk(self, slo: SLO) -> np.ndarray:
+        """Return how probably each path breaks a limit or, independently of that, fails."""
+        return np.asarray(1 - (1 - self.failure) * (1 - self.broken(slo)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

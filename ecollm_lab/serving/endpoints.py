@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
-from ecollm_lab.models import Catalog, Model, ModelPool, Reply
+from ecollm_lab.models import CallFailed, Catalog, Model, ModelPool, Reply
 from ecollm_lab.records import Prompt
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 16.0  # of a circuit that a failure opens
@@ -33,6 +33,45 @@ class Stoppable(Protocol):
     def reply_unless(self, stopped: threading.Event, prompt: Prompt | str) -> Reply:
         """Answer, unless the event is set before the end; then raise `CallFailed`."""
         ...
+
+
+class GivenUp(CallFailed):
+    """A call is not waited for: its time is over, or nobody wants the answer any more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A call of a model.
+
+    Attributes
+    ----------
+    future
+        Of its reply.
+    stop
+        Gives it up.
+    began
+        When it began to be answered; empty while it waits for its turn.
+
+    """
+
+    future: Future[Reply]
+    stop: Stop
+    began: list[float]
+
+    @property
+    def seconds(self) -> float | None:
+        """How long ago it began to be answered; None if it did not."""
+        return time.monotonic() - self.began[0] if self.began else None
+
+    def wait(self, until: float | None, cancel: Future[None] | None) -> bool:
+        """Wait for its end; give it up and return False at a time or when `cancel` is completed."""
+        watched: list[Future[Any]] = [self.future] if cancel is None else [self.future, cancel]
+        seconds = None if until is None else max(0.0, until - time.monotonic())
+        wait(watched, seconds, FIRST_COMPLETED)
+        if self.future.done():
+            return True
+        self.stop()
+        return False
 
 
 @dataclass(slots=True)
@@ -117,13 +156,19 @@ class Queue:
         work: Callable[[], Reply],
         expected_s: float,
         stopped: threading.Event | None = None,
-    ) -> tuple[Future[Reply], Stop]:
-        """Queue a call; return its future and what withdraws it while it waits.
+    ) -> Call:
+        """Queue a call; to stop it withdraws it while it waits.
 
         Once it is being answered, that sets `stopped`, if the work heeds such an event.
         """
+        began: list[float] = []
+
+        def answer() -> Reply:
+            began.append(time.monotonic())
+            return work()
+
         with self._lock:
-            future = self._worker.submit(work)
+            future = self._worker.submit(answer)
             self._number += 1
             number = self._number
             if not self._expected_s:
@@ -144,7 +189,7 @@ class Queue:
                         self._expected_s[number], self._since = 0.0, time.monotonic()
 
         future.add_done_callback(done)
-        return future, stop
+        return Call(future, stop, began)
 
     def close(self) -> None:
         """Withdraw what waits."""
@@ -172,17 +217,15 @@ class Endpoints:
         queue = self._queues.get(name)
         return queue.wait_s(now) if queue else 0.0
 
-    def begin(
-        self, name: str, prompt: Prompt | str, expected_s: float
-    ) -> tuple[Future[Reply], Stop]:
-        """Ask a model; return the future of its reply and what gives the question up."""
+    def begin(self, name: str, prompt: Prompt | str, expected_s: float) -> Call:
+        """Ask a model, in its turn."""
         queue, model = self._queues.get(name), self._pool[name]
         if queue is not None and isinstance(model, Stoppable):
             stopped = threading.Event()
             return queue.submit(lambda: model.reply_unless(stopped, prompt), expected_s, stopped)
         if queue is not None:
             return queue.submit(lambda: model.reply(prompt), expected_s)
-        return cast("Interruptible", model).begin(prompt)
+        return Call(*cast("Interruptible", model).begin(prompt), [time.monotonic()])
 
     def in_turn(self, name: str, other: str) -> bool:
         """Tell whether another model must wait for one's whole answer, or is the same one."""
@@ -197,15 +240,32 @@ class Endpoints:
 
 
 @dataclass(frozen=True, slots=True)
+class InTime:
+    """The models, for one question: until a time, or until `cancel` is completed."""
+
+    endpoints: Endpoints
+    until: float
+    cancel: Future[None] | None
+
+    def __getitem__(self, name: str) -> QueuedModel:
+        return QueuedModel(self.endpoints, name, self.until, self.cancel)
+
+
+@dataclass(frozen=True, slots=True)
 class QueuedModel:
     """One model, asked in its turn: for the stages of a pipeline that ask a model."""
 
     endpoints: Endpoints
     name: str
+    until: float | None = None
+    cancel: Future[None] | None = None
 
     def reply(self, prompt: Prompt | str) -> Reply:
-        """Answer when it is this question's turn."""
-        return self.endpoints.begin(self.name, prompt, 0.0)[0].result()
+        """Answer when it is this question's turn; raise `GivenUp` if that is too late."""
+        call = self.endpoints.begin(self.name, prompt, 0.0)
+        if not call.wait(self.until, self.cancel):
+            raise GivenUp(f"Model {self.name!r} did not answer in time.")
+        return call.future.result()
 
 
 def one_at_a_time(model: Model) -> bool:

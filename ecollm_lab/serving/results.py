@@ -27,6 +27,7 @@ class Reason(StrEnum):
 
     INFEASIBLE = "no path keeps the SLO"
     DEADLINE = "no answer within the latency limit"
+    PATIENCE = "no answer within a minute, which is all that a question gets"
     ENDPOINTS = "no model answers"
     REFUSED = "every model that was asked refuses this question"
     CANCELLED = "the asker went away"
@@ -126,7 +127,9 @@ class Refused:
         """The reason as a sentence, with what to do."""
         tried = "; ".join(f"{one.path_id} {one.ended}" for one in self.attempts)
         reason = str(self.reason)
-        words = [f"{reason[:1].upper()}{reason[1:]}: {_limits(self.slo)}."]
+        about_limits = self.reason in (Reason.INFEASIBLE, Reason.DEADLINE)
+        limits = f": {_limits(self.slo)}" if about_limits else ""
+        words = [f"{reason[:1].upper()}{reason[1:]}{limits}."]
         if tried:
             words.append(f"Tried: {tried}.")
         if self.nearest is not None:
@@ -135,7 +138,7 @@ class Refused:
 
 
 def _limits(slo: SLO) -> str:
-    return " and ".join(f"{one.name} {one.value:g}" for one in slo.limits) or "without limits"
+    return " and ".join(f"{one.name} {one.value:g}" for one in slo.limits)
 
 
 def results_table(results: Iterable[Answer | Refused]) -> pd.DataFrame:

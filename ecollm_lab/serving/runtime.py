@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from ecollm_lab.paths import Memo, Pipeline, called_on, read_path
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, Query, require_choice
 from ecollm_lab.serving.adaptation import Adaptation
-from ecollm_lab.serving.asking import Question, Wish, clock
+from ecollm_lab.serving.asking import Question, Wish
 from ecollm_lab.serving.choosing import Outlook
 from ecollm_lab.serving.endpoints import Circuit, Endpoints
 from ecollm_lab.serving.forecasts import Forecast, Forecasts, PolicyForecasts
@@ -71,11 +72,12 @@ class Runtime:
         self._models = [self.catalog[name] for name in models]
         names = np.array(models, dtype=object)
         self._same = {name: names == name for name in models}
+        self.rewrites = np.array([len(called_on(self.catalog, path)) > 1 for path in self.paths])
         self.allowed = np.asarray(forecasts.allowed, dtype=bool)
         self.adaptation = adaptation or Adaptation(models, forecasts.target)
         self.endpoints = Endpoints(self.catalog, pipeline.models)
         pipeline.ask_through(self.endpoints)
-        self.learning, self.clock = threading.Lock(), clock
+        self.learning, self.clock = threading.Lock(), time.monotonic
         self.results: deque[Answer | Refused] = deque(maxlen=REMEMBERED)
 
     @property

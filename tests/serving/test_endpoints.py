@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from ecollm_lab.models import CallFailed, EndpointClosed, ModelPool
+from ecollm_lab.models import CallFailed, ModelPool
+from ecollm_lab.models.replies import EndpointClosed
 from ecollm_lab.records import LabError
 from ecollm_lab.serving.endpoints import Circuit, Endpoints, Interruptible, Queue
 from tests.support.endpoint import Endpoint
@@ -86,12 +87,12 @@ def test_a_persistent_pool_asks_again_after_many_failures_and_another_gives_up()
 
 def test_a_call_that_is_late_is_expected_to_take_as_long_again():
     queue, release = Queue(), threading.Event()
-    future, _ = queue.submit(release.wait, expected_s=2.0)
+    call = queue.submit(release.wait, expected_s=2.0)
     began = queue._since
     assert queue.wait_s(began + 0.5) == pytest.approx(1.5)
     assert queue.wait_s(began + 5.0) == pytest.approx(3.0)
     release.set()
-    future.result(5)
+    call.future.result(5)
     queue.close()
     assert queue.wait_s(began + 5.0) == 0.0
 
@@ -100,8 +101,7 @@ def test_a_waiting_call_that_is_withdrawn_says_nothing_about_the_one_being_answe
     queue, release = Queue(), threading.Event()
     queue.submit(release.wait, expected_s=2.0)
     began = queue._since
-    _, withdraw = queue.submit(release.wait, expected_s=7.0)
-    withdraw()
+    queue.submit(release.wait, expected_s=7.0).stop()
     assert queue._since == began
     assert queue.wait_s(began + 0.5) == pytest.approx(1.5)
     release.set()
@@ -113,8 +113,7 @@ def test_a_model_served_from_a_file_keeps_others_waiting_after_its_asker_is_gone
     big = Cloud("big", delay_s=0.5)
     catalog = catalog_of(model("big", "cloud", file="x.gguf"))
     endpoints = Endpoints(catalog, {"big": big})
-    _, stop = endpoints.begin("big", "how heavy?", 3.0)
-    stop()
+    endpoints.begin("big", "how heavy?", 3.0).stop()
     assert endpoints.wait_s("big", time.monotonic()) > 1.0
     endpoints.close()
     assert big.broken_off == 0
@@ -123,14 +122,14 @@ def test_a_model_served_from_a_file_keeps_others_waiting_after_its_asker_is_gone
 def test_an_edge_model_that_stops_frees_the_device_for_the_next_question():
     catalog = catalog_of(model("slow", "edge"), model("quick", "edge"))
     endpoints = Endpoints(catalog, {"slow": Stops("slow", delay_s=30.0), "quick": Stops("quick")})
-    given_up, stop = endpoints.begin("slow", "how heavy?", 30.0)
-    while not given_up.running():
+    given_up = endpoints.begin("slow", "how heavy?", 30.0)
+    while not given_up.future.running():
         time.sleep(0.001)
     assert endpoints.wait_s("quick", time.monotonic()) > 20.0
-    stop()
+    given_up.stop()
     assert endpoints.wait_s("quick", time.monotonic()) < 1.0
-    assert endpoints.begin("quick", "how heavy?", 0.1)[0].result(timeout=5).text == "90 grams"
-    assert given_up.exception(timeout=5).answered
+    assert endpoints.begin("quick", "how heavy?", 0.1).future.result(timeout=5).text == "90 grams"
+    assert given_up.future.exception(timeout=5).answered
     endpoints.close()
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from ecollm_lab.models import CallFailed, ModelPool
 from ecollm_lab.paths import Pipeline
+from ecollm_lab.records import SLO
 from ecollm_lab.serving import Reason, Runtime
 from ecollm_lab.serving.results import Ended
 from tests.serving.conftest import CLOUD, EDGE, PATHS
@@ -71,10 +72,10 @@ def test_a_stage_before_generation_that_fails_is_not_held_against_the_model(
     with runtime_of(domain, encoder, [big], Given(paths)) as runtime:
         prepare = runtime.pipeline.prepare
 
-        def broken(query, path, memo):
+        def broken(query, path, memo, models):
             if path == runtime.paths[0]:
                 raise CallFailed("Model 'rewriter' is down.")
-            return prepare(query, path, memo)
+            return prepare(query, path, memo, models)
 
         monkeypatch.setattr(runtime.pipeline, "prepare", broken)
         answer = runtime.answer(QUESTION)
@@ -88,3 +89,19 @@ def test_a_prompt_that_is_too_long_is_refused_and_opens_no_circuit(asked_of):
     assert result.reason is Reason.REFUSED
     assert usable
     assert after.text == "90 grams"
+
+
+@pytest.mark.parametrize("slo", [SLO(), SLO(max_latency_s=3.0)])
+def test_a_model_that_failed_lately_is_asked_again_where_no_other_path_keeps_the_limits(
+    domain, encoder, small, slo
+):
+    """That it fails says nothing about the limits, so they are not called too tight."""
+    small.down = True
+    with runtime_of(domain, encoder, [small], Given({EDGE: PATHS[EDGE]})) as runtime:
+        for _ in range(12):
+            refused = runtime.answer(QUESTION, slo)
+            assert (refused.reason, refused.nearest) == (Reason.ENDPOINTS, None)
+        assert small.calls == 12
+        assert refused.message == f"No model answers. Tried: {EDGE} failed."
+        small.down = False
+        assert runtime.answer(QUESTION, slo).path_id == EDGE

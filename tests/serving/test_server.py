@@ -15,6 +15,7 @@ from ecollm_lab.records import LabError
 from ecollm_lab.serving.server import Settings, create_app
 from tests.serving.conftest import CLOUD, EDGE
 from tests.support.served import served
+from tests.support.serving import Given, runtime_of
 
 QUESTION = "how heavy is the Halo bulb?"
 BODY = {"model": "ecollm", "messages": [{"role": "user", "content": QUESTION}]}
@@ -74,7 +75,26 @@ def test_other_content_types_and_other_host_names_are_refused(open_address):
     url = f"{open_address}/v1/chat/completions"
     text = httpx.post(url, content=json.dumps(BODY), headers={"content-type": "text/plain"})
     assert text.status_code == 415
-    assert httpx.post(url, json=BODY, headers={"host": "evil.example"}).status_code == 400
+    for host in ("evil.example", "localhost.evil.example:8080", "[::1]:80.evil.example", "["):
+        reply = httpx.post(url, json=BODY, headers={"host": host})
+        assert (reply.status_code, reply.json()["error"]["code"]) == (400, "unknown_host")
+    for host in ("LocalHost", "127.0.0.1:1", "[::1]:8080"):
+        assert httpx.post(url, json=BODY, headers={"host": host}).status_code == 200
+
+
+def test_a_forecast_that_is_not_recorded_or_without_end_is_sent_as_null(domain, encoder, small):
+    for usd in (float("nan"), float("inf")):
+        given = Given({EDGE: (0.6, usd, 0.1)})
+        with runtime_of(domain, encoder, [small], given) as runtime, served(runtime) as address:
+            url = f"{address}/v1/chat/completions"
+            reply = httpx.post(url, json={**BODY, "stream": None})
+            stream = httpx.post(url, json={**BODY, "stream": True})
+        predicted = reply.json()["ecollm"]["predicted"]
+        assert (predicted["quality"], predicted["cost_usd"]) == (0.6, None)
+        assert "x-ecollm-predicted-cost-usd" not in reply.headers
+        assert '"cost_usd": null' in stream.text
+        assert "NaN" not in stream.text
+        assert "Infinity" not in stream.text
 
 
 def test_a_body_without_a_length_is_cut_at_the_limit(address):

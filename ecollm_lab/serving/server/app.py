@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -22,8 +23,9 @@ from fastapi.responses import (
     Response,
     StreamingResponse,
 )
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecollm_lab.records import LabError
 from ecollm_lab.serving.results import Answer, Refused
@@ -49,6 +51,7 @@ PAGE_HEADERS = {
     "referrer-policy": "no-referrer",
 }
 REFERENCE = "#/components/schemas/{model}"
+OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Server:
@@ -180,12 +183,29 @@ def create_app(runtime: Runtime, settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="ecollm-lab", lifespan=lifespan, docs_url=None, redoc_url=None)
     if settings.host in LOOPBACK:  # a page from elsewhere cannot reach it under another name
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]"])
+        app.add_middleware(OwnName)
     _add_errors(app)
     app.include_router(_open_routes())
     app.include_router(_guarded_routes(server))
     _describe_body(app)
     return app
+
+
+class OwnName:
+    """Refuses requests under any name but this machine's own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with an error."""
+        reply = self._app
+        if scope["type"] == "http":
+            name = re.sub(r":\d*$", "", Headers(scope=scope).get("host", "")).lower()
+            if name not in OWN_NAMES:
+                names = ", ".join(OWN_NAMES)
+                reply = error_response(Kind.BAD_HOST, f"Ask this server as one of {names}.")
+        await reply(scope, receive, send)
 
 
 def _describe_body(app: FastAPI) -> None:
@@ -225,17 +245,13 @@ def _guarded_routes(server: Server) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
-        shown = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "ecollm-lab"}
-            for name in server.models
-        ]
-        return {"object": "list", "data": shown}
+        return {"object": "list", "data": [_shown(name) for name in server.models]}
 
     @router.get("/v1/models/{name:path}", response_model=None)
     async def model(name: str) -> dict[str, Any]:
         if name not in server.models:
             raise Rejected(Kind.NO_MODEL, "There is no such model here.", "model")
-        return {"id": name, "object": "model", "created": 0, "owned_by": "ecollm-lab"}
+        return _shown(name)
 
     @router.get("/recent")
     async def recent() -> list[dict[str, Any]]:
@@ -248,6 +264,10 @@ def _guarded_routes(server: Server) -> APIRouter:
         return PlainTextResponse(server.metrics.text(), media_type="text/plain; version=0.0.4")
 
     return router
+
+
+def _shown(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "ecollm-lab"}
 
 
 def _add_errors(app: FastAPI) -> None:

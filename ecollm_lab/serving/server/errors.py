@@ -18,6 +18,7 @@ class Kind(Enum):
     UNSUPPORTED = (400, "invalid_request_error", "unsupported_parameter")
     TOO_LONG = (400, "invalid_request_error", "context_length_exceeded")
     REFUSED = (400, "invalid_request_error", "question_refused")
+    BAD_HOST = (400, "invalid_request_error", "unknown_host")
     BAD_KEY = (401, "authentication_error", "invalid_api_key")
     NO_MODEL = (404, "invalid_request_error", "model_not_found")
     NOT_FOUND = (404, "invalid_request_error", "not_found")
@@ -35,6 +36,7 @@ class Kind(Enum):
 KINDS = {
     Reason.INFEASIBLE: Kind.INFEASIBLE,
     Reason.DEADLINE: Kind.DEADLINE,
+    Reason.PATIENCE: Kind.DEADLINE,
     Reason.ENDPOINTS: Kind.NO_ENDPOINT,
     Reason.REFUSED: Kind.REFUSED,
     Reason.CANCELLED: Kind.GONE,

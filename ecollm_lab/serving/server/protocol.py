@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 import uuid
@@ -79,7 +80,7 @@ class ChatRequest(BaseModel):
 
     model: str
     messages: Annotated[list[Message], Field(min_length=1)]
-    stream: bool = False
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -190,7 +191,7 @@ class Completion:
         return {
             "path_id": answer.path_id,
             "slo": asdict(answer.slo),
-            "predicted": asdict(answer.expected),
+            "predicted": {name: _known(x) for name, x in asdict(answer.expected).items()},
             "actual": {
                 "quality": answer.quality,
                 "cost_usd": answer.cost_usd,
@@ -210,14 +211,15 @@ class Completion:
         answer, expected = self.answer, self.answer.expected
         values = {
             "path": answer.path_id,
-            "predicted-quality": f"{expected.quality:.4g}",
-            "predicted-cost-usd": f"{expected.cost_usd:.4g}",
-            "predicted-latency-s": f"{expected.latency_s:.4g}",
-            "cost-usd": f"{answer.cost_usd:.4g}",
-            "latency-s": f"{answer.latency_s:.4g}",
+            "predicted-quality": _short(expected.quality),
+            "predicted-cost-usd": _short(expected.cost_usd),
+            "predicted-latency-s": _short(expected.latency_s),
+            "cost-usd": _short(answer.cost_usd),
+            "latency-s": _short(answer.latency_s),
             "bound": ",".join(answer.bound),
         }
-        return {f"x-ecollm-{name}": text for name, text in values.items() if text.isascii()}
+        told = {name: text for name, text in values.items() if text is not None and text.isascii()}
+        return {f"x-ecollm-{name}": text for name, text in told.items()}
 
     def body(self) -> dict[str, Any]:
         """Return the whole completion."""
@@ -259,5 +261,14 @@ class Completion:
         }
 
 
+def _known(value: float) -> float | None:
+    """Return a number, or None for what the trace does not record, as JSON has no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def _short(value: float) -> str | None:
+    return f"{value:.4g}" if math.isfinite(value) else None
+
+
 def _sent(event: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(event)}\n\n".encode()
+    return f"data: {json.dumps(event, allow_nan=False)}\n\n".encode()
