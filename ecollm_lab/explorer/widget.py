@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path as FilePath
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,7 +69,7 @@ class Explorer(Answering):
         state: Mapping[str, Any] | None = None,
     ) -> None:
         trace = trace if measure is None else measure.prepared(trace)
-        self.trace, self.policy = trace, policy
+        self.trace, self.policy, self.updating = trace, policy, RLock()
         self.board = Board(trace, embeddings)
         self.policy_marks = None if policy is None else PolicyMarks(self.board, policy, embeddings)
         self.against = None if against is None else Against(self.board, against)
