@@ -1,7 +1,7 @@
 // The two plots: what Plotly draws, what is painted above it, and what pointing and marking there do.
 
 function plotsOf(screen) {
-  const { root, store, fixed, $, local, state, plot, panel, sloOf, keyOf, parts, setHtml } = screen;
+  const { root, store, fixed, $, local, state, plot, panel, sloOf, parts, setHtml } = screen;
   const MOST_TRAIL = 20;
 
   function colouring(s, p) {
