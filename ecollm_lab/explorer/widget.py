@@ -90,7 +90,8 @@ class Explorer(Answering):
         self.own = f"IPY_MODEL_{self.model_id}"
         self.on_msg(lambda _widget, content, _buffers: self._hear(content))
         if state is not None:
-            fits, self.forgotten = states.fitting(self.board, states.check(state))
+            said = states.check(state)
+            fits, self.forgotten = states.fitting(self.board, said, measures=measure is not None)
             self.state = {**start, **fits}
             self.journey = states.add_step(self.journey, self.state, "restored state")
 
@@ -242,10 +243,10 @@ class Explorer(Answering):
             super()._hear(content)
             return
         try:
-            text = exports.written(self, content["file"].split("#")[0])
+            found = {"text": exports.written(self, content["file"].split("#")[0])}
         except LabError as error:
-            text = str(error)
-        self.send({"file": content["file"], "text": text})
+            found = {"error": str(error)}
+        self.send({"file": content["file"], **found})
 
     def fallback(self) -> str:
         """Return the moment as HTML without scripts."""
