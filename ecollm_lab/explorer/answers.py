@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.explorer.policy_marks import WORDS, PolicyMarks, from_json, number
+from ecollm_lab.explorer.labels import where_of
+from ecollm_lab.explorer.policy_marks import WORDS, PolicyMarks, from_json, number, over
 from ecollm_lab.explorer.resampling import FRONT
-from ecollm_lab.explorer.views import Board, View
+from ecollm_lab.explorer.views import FILTERS, Board, View
 from ecollm_lab.records import SLO, STAGES, LabError
 
 MOST_QUERIES = 60
@@ -30,9 +31,10 @@ def answer(board: Board, key: str, marks: PolicyMarks | None) -> dict[str, Any]:
         The policy that was given to the explorer, and what it is compared with.
 
     """
-    kind, *middle, split, of_kind, cluster = key.split("|")
+    kind, _, rest = key.partition("|")
+    asked, *where = rest.rsplit("|", len(FILTERS))
     try:
-        view, asked = board.view(split, of_kind, cluster), "|".join(middle)
+        view = board.view(*where_of("|".join(where)))
         if kind == "queries":
             return queries(board, view, asked)
         if marks is None:
@@ -116,5 +118,5 @@ def _row(name: str, part: pd.DataFrame) -> dict[str, Any]:
         "path": str(most.index[0]),
         "often": float(most.iloc[0] / len(part)),
         **{key: number(part[column].mean()) for key, column in columns.items()},
-        "over": float(1 - part["kept"].mean()),
+        **over(part),
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ecollm_lab import files
 from ecollm_lab.explorer import answers, page
 from ecollm_lab.explorer.decision import Decision
+from ecollm_lab.explorer.labels import key_of
 from ecollm_lab.explorer.policy_marks import add
 from ecollm_lab.explorer.states import slo_of
 from ecollm_lab.explorer.views import FILTERS, View
@@ -33,7 +34,7 @@ def written(explorer: Explorer, what: str) -> str:
 def html(explorer: Explorer) -> str:
     """Return the offline page: the same screen, with what was computed so far and a little more."""
     view, marks = explorer.view, explorer.marks
-    where = "|".join(explorer.state[name] for name in FILTERS)
+    where = key_of(*(explorer.state[name] for name in FILTERS))
     first = filter(None, [explorer.chosen, explorer.state["selected"]])
     behind = answers.of_the_front(explorer.board, view, list(first), where)
     policies = explorer.policy_marks

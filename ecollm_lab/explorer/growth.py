@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecollm_lab.explorer.answering import WHOLE
+from ecollm_lab.explorer.labels import key_of
 from ecollm_lab.explorer.policy_marks import number
 from ecollm_lab.explorer.resampling import AMBIGUOUS, UNKNOWN
 from ecollm_lab.explorer.views import FILTERS
@@ -168,16 +169,17 @@ class Growth:
     def grow(self, outcomes: list[Outcome], *, whole: bool) -> None:
         """Add outcomes to the trace and draw it anew; `whole`: single ones and replays as well."""
         explorer = self.explorer
-        explorer.trace = self.source.grown(explorer.trace, outcomes)
-        explorer.board.grow(explorer.trace)
-        where = "|".join(explorer.state[name] for name in FILTERS)
-        keys = dict.fromkeys((WHOLE, where))
-        explorer.views = {key: explorer.tables(key) for key in keys}
-        stale = ("queries|", "replay|") if whole else ("queries|",)
-        kept = explorer.answers.items()
-        explorer.answers = {k: v for k, v in kept if not k.startswith(stale)}
-        if whole:
-            if explorer.policy_marks is not None:
-                explorer.policy_marks.forget()
-            explorer.marks = {}  # the screen asks again
-            explorer.fixed = {**explorer.fixed, **explorer.board.fixed()}
+        with explorer.updating:  # no answer to a question is lost, or older than the trace
+            explorer.trace = self.source.grown(explorer.trace, outcomes)
+            explorer.board.grow(explorer.trace)
+            where = key_of(*(explorer.state[name] for name in FILTERS))
+            keys = dict.fromkeys((WHOLE, where))
+            explorer.views = {key: explorer.tables(key) for key in keys}
+            stale = ("queries|", "replay|") if whole else ("queries|",)
+            kept = explorer.answers.items()
+            explorer.answers = {k: v for k, v in kept if not k.startswith(stale)}
+            if whole:
+                if explorer.policy_marks is not None:
+                    explorer.policy_marks.forget()
+                explorer.marks = {}  # the screen asks again
+                explorer.fixed = {**explorer.fixed, **explorer.board.fixed()}

@@ -1,11 +1,37 @@
-"""What paths and queries are called by: the stages of a path, the cluster of a query."""
+"""What paths and queries are called by: stages of a path, clusters, selections of queries."""
 
 from __future__ import annotations
+
+from urllib.parse import unquote
 
 import numpy as np
 
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace, path_ids
+
+
+def key_of(*where: str) -> str:
+    """Return the key of a selection of queries as the screen writes it, a "|" in a value escaped.
+
+    Examples
+    --------
+    >>> key_of("all", "yes|no", "all")
+    'all|yes%7Cno|all'
+
+    """
+    return "|".join(value.replace("%", "%25").replace("|", "%7C") for value in where)
+
+
+def where_of(key: str) -> list[str]:
+    """Return the split, kind and cluster that a key names.
+
+    Examples
+    --------
+    >>> where_of("all|yes%7Cno|all")
+    ['all', 'yes|no', 'all']
+
+    """
+    return [unquote(value) for value in key.split("|")]
 
 
 def stages_of(ids: list[str]) -> tuple[list[str], list[tuple[str, ...]]]:

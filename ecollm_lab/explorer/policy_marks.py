@@ -231,9 +231,13 @@ def _numbers(frame: pd.DataFrame) -> dict[str, Any]:
         name: {s: number(statistics[s](frame[[column]].to_numpy().T)[0]) for s in STATISTICS}
         for name, column in (("cost", "cost_usd"), ("latency", "latency_s"))
     }
-    seen = frame[frame["quality"].notna()]
-    some = {"recorded": len(seen)} if len(seen) < len(frame) else {}
-    over = number(1 - seen["kept"].mean())
     paths = frame["path_id"].unique()
     single = {"path": str(paths[0])} if len(paths) == 1 else {}
-    return {"quality": number(frame["quality"].mean()), **spent, "over": over, **single, **some}
+    return {"quality": number(frame["quality"].mean()), **spent, **single, **over(frame)}
+
+
+def over(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the share of recorded outcomes over the SLO, and their number if some are missing."""
+    seen = frame[frame["quality"].notna()]
+    some = {"recorded": len(seen)} if len(seen) < len(frame) else {}
+    return {"over": number(1 - seen["kept"].mean()), **some}

@@ -85,8 +85,13 @@ def check(state: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def fitting(board: Board, state: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the part of a state that fits a trace, and what does not, in words."""
+def fitting(
+    board: Board, state: dict[str, Any], *, measures: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the part of a state that fits a trace, and what does not, in words.
+
+    `measures`: the explorer can measure, so that there is a tab for it.
+    """
     state, choices, paths = dict(state), board.choices, set(board.path_ids)
     strange = [name for name in FILTERS if state.get(name, ANY) not in choices[name]]
     lost = [f"{name} {state.pop(name)!r}" for name in strange]
@@ -99,12 +104,23 @@ def fitting(board: Board, state: dict[str, Any]) -> tuple[dict[str, Any], list[s
     lost += [f"path {name!r}" for name in named if name not in paths]
     state["pins"] = [name for name in state.get("pins", []) if name in paths]
     state["selected"] = state.get("selected") if state.get("selected") in paths else None
-    stages = {str(k) for k in range(len(board.stages))}
+    stages = {str(k): {part[k] for part in board.parts} for k in range(len(board.stages))}
     dropped = state.get("dropped", {})
     lost += [f"components dropped at stage {stage}" for stage in dropped if stage not in stages]
-    state["dropped"] = {stage: slugs for stage, slugs in dropped.items() if stage in stages}
+    dropped = {stage: slugs for stage, slugs in dropped.items() if stage in stages}
+    lost += [
+        f"component {slug!r} dropped at stage {stage}"
+        for stage, slugs in dropped.items()
+        for slug in slugs
+        if slug not in stages[stage]
+    ]
+    state["dropped"] = {
+        stage: [slug for slug in slugs if slug in stages[stage]] for stage, slugs in dropped.items()
+    }
     if state.get("colour", "placement") not in {"placement", *stages}:
         lost.append(f"colour {state.pop('colour')!r}")
+    if state.get("tab") == "measure" and not measures:
+        lost.append(f"tab {state.pop('tab')!r}")
     columns = state.get("columns", [])
     lost += [f"column {name!r}" for name in columns if name not in board.columns]
     if "columns" in state:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path as FilePath
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,7 +69,7 @@ class Explorer(Answering):
         state: Mapping[str, Any] | None = None,
     ) -> None:
         trace = trace if measure is None else measure.prepared(trace)
-        self.trace, self.policy = trace, policy
+        self.trace, self.policy, self.updating = trace, policy, RLock()
         self.board = Board(trace, embeddings)
         self.policy_marks = None if policy is None else PolicyMarks(self.board, policy, embeddings)
         self.against = None if against is None else Against(self.board, against)
@@ -89,7 +90,8 @@ class Explorer(Answering):
         self.own = f"IPY_MODEL_{self.model_id}"
         self.on_msg(lambda _widget, content, _buffers: self._hear(content))
         if state is not None:
-            fits, self.forgotten = states.fitting(self.board, states.check(state))
+            said = states.check(state)
+            fits, self.forgotten = states.fitting(self.board, said, measures=measure is not None)
             self.state = {**start, **fits}
             self.journey = states.add_step(self.journey, self.state, "restored state")
 
@@ -241,10 +243,10 @@ class Explorer(Answering):
             super()._hear(content)
             return
         try:
-            text = exports.written(self, content["file"].split("#")[0])
+            found = {"text": exports.written(self, content["file"].split("#")[0])}
         except LabError as error:
-            text = str(error)
-        self.send({"file": content["file"], "text": text})
+            found = {"error": str(error)}
+        self.send({"file": content["file"], **found})
 
     def fallback(self) -> str:
         """Return the moment as HTML without scripts."""

@@ -190,7 +190,8 @@ def lifted(values: pd.Series) -> tuple[pd.Series, float | None]:
 def mark_zero(figure: go.Figure, at: float, column: int) -> None:
     """Mark the strip of a logarithmic axis where `lifted` put the zeros."""
     strip = {"fillcolor": FAINT, "opacity": 0.25, "line_width": 0, "layer": "below"}
-    figure.add_vrect(x0=at / 1.5, x1=at * 1.5, row=1, col=column, **strip)
+    place = {"row": 1, "col": column, "exclude_empty_subplots": False}  # before any trace, too
+    figure.add_vrect(x0=at / 1.5, x1=at * 1.5, **place, **strip)
     axis = str(column) if column > 1 else ""
     figure.add_annotation(
         text="0",

@@ -35,21 +35,25 @@ const problems = input.problems.map((p) => {
 });
 const plain = (value) => (value && value.within ? { within: [...value.within],
   chosen: value.chosen, tied: [...value.tied] } : value);
-const call = ([name, ...given]) => {
+const call = async ([name, ...given]) => {
   const read = (v) => (v && v.problem !== undefined ? problems[v.problem] : v &&
     v.decide ? decide(...v.decide.map(read)) : v);
-  return plain(eval(name)(...given.map(read)));
+  return plain(await eval(name)(...given.map(read))) ?? null;
 };
-process.stdout.write(JSON.stringify(input.calls.map((one) => call(one) ?? null)));
+(async () => {
+  const told = [];
+  for (const one of input.calls) told.push(await call(one));
+  process.stdout.write(JSON.stringify(told));
+})();
 """
 
 
-def node(calls, problems=()):
-    """Call functions of the screen's pure part, [name, *arguments] each; {"problem": k} stands for
-    a problem.
+def node(calls, problems=(), also=()):
+    """Call functions of the screen's pure part and of other files of it, [name, *arguments] each;
+    {"problem": k} stands for a problem.
     """
     done = subprocess.run(
-        ["node", "-e", page.read(*page.PURE) + _DRIVER],
+        ["node", "-e", page.read(*page.PURE, *also) + _DRIVER],
         input=json.dumps({"problems": list(problems), "calls": calls}, allow_nan=False),
         capture_output=True,
         text=True,

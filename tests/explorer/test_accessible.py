@@ -53,6 +53,34 @@ def test_axe_finds_no_serious_issue_in_the_offline_page(seen, view, scheme):
     assert {tab: lines for tab, lines in found.items() if lines} == {}
 
 
+FOCUSED = """() => { const one = document.activeElement, row = one.closest("tr");
+  return [one.className, { ...one.dataset }, row && { ...row.dataset }]; }"""
+
+
+def test_a_key_takes_away_neither_the_focus_nor_what_was_typed(seen):
+    box = seen.root.locator("[data-limit=max_latency_s] .ecl-typed")
+    before = box.input_value()
+    for text, wrong in (("fast", "true"), (before, "false")):
+        seen.type("max_latency_s", text)
+        seen.page.keyboard.press("Tab")
+        seen.calm()
+        assert (box.input_value(), box.get_attribute("aria-invalid")) == (text, wrong)
+    for tab, what in (("components", ".ecl-keep"), ("paths", ".ecl-sort")):
+        seen.tab(tab)
+        shown = seen.text("panel")
+        seen.root.locator(what).nth(1).focus()
+        before = seen.page.evaluate(FOCUSED)
+        seen.page.keyboard.press("Space")
+        seen.calm()
+        assert seen.text("panel") != shown, tab
+        assert seen.page.evaluate(FOCUSED) == before
+    seen.type("max_latency_s", "1 ms")
+    seen.root.locator("[data-offer]").first.focus()
+    seen.page.keyboard.press("Enter")
+    seen.calm()
+    assert seen.page.evaluate(FOCUSED)[0] == "ecl-top"  # the offers are gone
+
+
 def test_axe_sees_what_is_wrong(seen):
     """A test that finds nothing must be able to find something."""
     seen.root.evaluate("(root) => root.insertAdjacentHTML('beforeend', '<button></button>')")

@@ -1,7 +1,7 @@
 """Measuring from an explorer: where to, at what cost, and how the picture tightens."""
 
 from dataclasses import replace
-from threading import Event
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from ecollm_lab.emulator import Measuring, replay_from
 from ecollm_lab.explorer.decision import decide
 from ecollm_lab.explorer.resampling import AMBIGUOUS, UNKNOWN
 from ecollm_lab.explorer.views import Board
+from ecollm_lab.explorer.widget import Explorer
 from ecollm_lab.records import SLO, LabError
 from tests.explorer.support import as_json, needs_node, node, noisy, problem_of, some, without
 from tests.explorer.test_marks import unit
@@ -139,6 +140,26 @@ def test_competitors_are_fitted_anew_once_a_measurement_ends(whole):
     before = explorer.policy_marks.competitors["cloud_only"]
     explorer.measure(20).result(60)
     assert explorer.policy_marks.competitors["cloud_only"] is not before
+
+
+def test_a_question_does_not_bring_back_what_was_before_an_outcome(whole, monkeypatch):
+    explorer, tables, threads = opened(whole), Explorer.tables, []
+    outcomes = replay_from(whole)([(whole.query_ids[30], whole.path_ids[0])])
+
+    def slow(self, key):
+        found = tables(self, key)
+        if not threads:  # an outcome comes while the answer is on its way
+            threads.append(
+                Thread(target=explorer.growth.grow, args=[outcomes], kwargs={"whole": True})
+            )
+            threads[0].start()
+            threads[0].join(0.5)
+        return found
+
+    monkeypatch.setattr(Explorer, "tables", slow)
+    explorer._answer("view|all|all|all")
+    threads[0].join(60)
+    assert explorer.views["all|all|all"]["outcomes"] == explorer.view.n.sum() == 76
 
 
 def test_an_error_is_said_and_what_was_measured_is_kept(whole):

@@ -18,7 +18,7 @@ def board():
 
 
 def read(board, text):
-    plain = ("paths", "stages", "choices", "columns")
+    plain = ("paths", "stages", "parts", "choices", "columns")
     fixed = {name: board.fixed()[name] for name in plain}
     return node([["fromLink", text, fixed]])[0]
 
@@ -54,6 +54,7 @@ def test_what_is_no_state_is_called_damaged(board, text):
         ("show", ["everything"]),
         ("dropped", {"9": []}),
         ("dropped", {"1": "bm25-1"}),
+        ("dropped", {"1": ["hyde"]}),
         ("colour", "7"),
         ("selected", "no/such/path"),
         ("pins", ["no/such/path"]),
@@ -61,6 +62,7 @@ def test_what_is_no_state_is_called_damaged(board, text):
         ("version", 2),
         ("query_page", -1),
         ("tab", "settings"),
+        ("tab", "measure"),
         ("columns", "quality"),
         ("snapshots", {"mine": {}}),
         ("snapshots", {"mine": {**Snapshot().model_dump(), "tab": "paths"}}),
@@ -75,6 +77,8 @@ def test_a_value_that_cannot_be_is_named(board, key, value):
 
 
 def test_links_and_python_know_the_same_keys(board):
-    fixed = {name: board.fixed()[name] for name in ("paths", "stages", "choices", "columns")}
+    fixed = {
+        name: board.fixed()[name] for name in ("paths", "stages", "parts", "choices", "columns")
+    }
     keys = node([["((fixed) => Object.keys(rulesOf(fixed)))", fixed]])[0]
     assert set(keys) == set(State.model_fields)

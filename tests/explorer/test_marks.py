@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ecollm_lab import explore, fit_policy, replay
-from ecollm_lab.explorer import policy_marks
+from ecollm_lab.explorer import answers, policy_marks
 from ecollm_lab.explorer.policy_marks import PolicyMarks
 from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO
@@ -225,6 +225,18 @@ def test_a_mark_is_the_mean_of_what_was_recorded_and_says_of_how_many_queries():
     path = marks.at(marks.board.view(), SLO(0.2))["best_single"]
     assert path["path"] == part.path_ids[0]
     assert (path["quality"], path["recorded"], path["over"]) == (0.5, 2, 0.0)
+    rows = answers.replay(marks.board.view(), marks, SLO(0.2))["rows"]
+    told = next(row for row in rows if row["name"] == "all")
+    assert (told["quality"], told["recorded"], told["over"], told["n"]) == (0.5, 2, 0.0, 4)
+
+
+@needs_node
+def test_a_replay_of_nothing_recorded_says_so():
+    row = {"name": "all", "n": 4, "recorded": 0, "placement": {}, "path": "", "often": 1}
+    row |= {"quality": None, "cost": None, "latency": None, "over": None}
+    html = node([["replayHtml", {"looks": {}}, {"what": "ours", "rows": [row]}]])[0]
+    assert "0 recorded of 4" in html
+    assert html.count("<td>not recorded</td>") == 2
 
 
 @needs_node

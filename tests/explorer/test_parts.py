@@ -3,14 +3,17 @@
 import ast
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ecollm_lab import explore
 from ecollm_lab.explorer import states
 from ecollm_lab.explorer.decision import decide
 from ecollm_lab.explorer.views import OTHER_COLUMNS, USUAL_COLUMNS, Board
+from ecollm_lab.files import csv_text
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
@@ -106,6 +109,19 @@ def test_the_table_leaves_as_csv_with_the_rows_and_columns_that_are_shown():
     assert [float(row["p95 USD per 1,000"]) for row in rows] == pytest.approx([0.002, 0.004])
     assert [row["stage 0"] for row in rows] == ["none", "hyde"]
     assert {row["state"] for row in rows} == {"on the front"}
+
+
+@needs_node
+def test_no_cell_of_the_csv_is_a_formula_as_in_python():
+    names = ['=HYPERLINK("x")', "a\rb", "-1"]
+    view = replace(Board(three_paths()).view(), path_ids=names)
+    order = {"sort": "quality", "down": True, "search": ""}
+    text = node([["tableCsv", {"problem": 0}, order, ["quality"]]], [problem_of(view)])[0]
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    python = list(csv.DictReader(io.StringIO(csv_text(pd.DataFrame({"path": names})), newline="")))
+    assert [row["path"] for row in rows] == [row["path"] for row in python]
+    assert rows[0]["path"].startswith("'=")
+    assert float(rows[0]["quality"]) == pytest.approx(0.9)
 
 
 @needs_node

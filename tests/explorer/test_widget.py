@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from ecollm_lab import explore, fit_policy
-from ecollm_lab.explorer import answering, answers
+from ecollm_lab.explorer import answering, answers, exports
 from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 from tests.conftest import SMALL, make_trace
-from tests.explorer.support import some, without
+from tests.explorer.support import needs_node, node, some, without
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +91,16 @@ def test_what_of_a_state_no_longer_fits_is_named(measured):
         "selected": "gone/path",
         "pins": ["gone/too", known],
         "kind": "song",
-        "dropped": {"9": ["hyde"]},
+        "dropped": {"9": ["hyde"], "0": ["hyde", "no-such"]},
         "prefer": "cost",
+        "tab": "measure",
     }
     explorer = explore(measured, state=state)
     said = "; ".join(explorer.forgotten)
-    for part in ("gone/path", "gone/too", "kind 'song'", "stage 9"):
+    lost = ("gone/path", "gone/too", "kind 'song'", "stage 9", "'no-such' dropped at stage 0")
+    for part in (*lost, "tab 'measure'"):
         assert part in said
+    assert (explorer.state["dropped"], explorer.state["tab"]) == ({"0": ["hyde"]}, "paths")
     assert (explorer.state["pins"], explorer.state["selected"]) == ([known], None)
     assert explorer.slo.prefer == "cost"
     with pytest.raises(LabError, match="volume"):
@@ -143,6 +146,18 @@ def test_the_selection_leaves_as_frame_code_csv_and_toml(explorer, measured, tmp
     explorer.apply(SLO(1e-9))
     with pytest.raises(LabError, match="nothing to serve"):
         explorer.to_toml(tmp_path / "b.toml")
+
+
+def test_the_screen_is_sent_a_file_or_why_there_is_none(explorer, monkeypatch):
+    sent = []
+    monkeypatch.setattr(explorer, "send", sent.append)
+    explorer.apply(SLO(1e-9))
+    for what in ("toml#1", "code#2"):
+        explorer._hear({"file": what})
+    assert (sent[0]["file"], sent[1]["file"]) == ("toml#1", "code#2")
+    assert "nothing to serve" in sent[0]["error"]
+    assert "text" not in sent[0]
+    assert sent[1]["text"] == explorer.code
 
 
 def chosen_row(explorer):
@@ -199,6 +214,21 @@ def test_other_queries_are_computed_when_asked_for_and_kept(explorer):
     )
     explorer._answer("view|heldout|song|all")
     assert "kind must be one of" in explorer.answers["view|heldout|song|all"]["error"]
+
+
+@needs_node
+def test_a_name_with_the_sign_between_names_is_found():
+    trace = some(30, 3)
+    trace.queries["kind"] = ["yes|no", "5 %"] * 15
+    explorer = explore(trace)
+    states = [{"split": "all", "kind": kind, "cluster": "all"} for kind in ("yes|no", "5 %")]
+    for key in node([["keyOf", state] for state in states]):
+        explorer._answer(f"view|{key}")
+        assert explorer.views[key]["queries"] == 15
+        explorer._answer(f"queries|{trace.path_ids[0]}|{key}")
+        assert explorer.answers[f"queries|{trace.path_ids[0]}|{key}"]["total"] == 15
+    explorer.state = {**explorer.state, "kind": "yes|no"}
+    assert '"all|yes%7Cno|all"' in exports.html(explorer)
 
 
 def test_of_large_tables_only_all_queries_and_the_newest_are_kept(measured, monkeypatch):

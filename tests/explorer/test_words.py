@@ -25,11 +25,13 @@ def test_numbers_are_short_and_have_units():
         ["ratio", *pair]
         for pair in ((1500, 1), (3, 1), (1.35, 1), (0.9, 1), (0.2, 1), (0.01, 1), (1, 0))
     ]
+    calls += [["ratio", 1.0001, 1], ["ratio", 0.9999, 1]]
     assert node(calls) == [
         *("6.52 ms", "999 ms", "1 s", "12.3 s", "12,346 s"),
         *(f"0.0000541 {PER}", f"12.3 {PER}", f"1,235 {PER}"),
         *("best", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "103rd", "111th"),
         *("× 1,500", "× 3", "+35 %", "−10 %", "−80 %", "÷ 100", ""),
+        *("under 1 % more", "under 1 % less"),
     ]
 
 
@@ -49,6 +51,11 @@ def test_numbers_are_short_and_have_units():
         ("max_cost_usd", "$3/1k", 0.003),
         ("max_cost_usd", "7 usd per million queries", 7e-6),
         ("min_quality", "0.6", 0.6),
+        ("max_cost_usd", "1,235 USD per 1,000 queries", 1.235),
+        ("max_latency_s", "12,346 s", 12346),
+        ("max_latency_s", "1,234.5 ms", 1.2345),
+        ("max_latency_s", "0,235 s", 0.235),
+        ("max_latency_s", "1,2345 s", 1.2345),
         ("min_quality", "60 %", 0.6),
         ("min_quality", "0", None),
     ],
@@ -165,6 +172,46 @@ def test_the_sentence_calls_a_tie_a_tie_and_infeasible_infeasible():
     assert "latency ≤ 1 ms" in nothing
     few = Board(make_trace([[1.0, 0.0]] * 5, 1e-6, 0.1)).view()
     assert "on 5 queries no path can be told from another" in sentence(few, SLO())
+
+
+def test_the_share_over_the_slo_is_that_of_what_was_recorded():
+    numbers = "((v) => v.map((one) => (one === null ? NaN : one)))"
+    script = f"""((cost, latency, slo, which) => {{ const numbers = {numbers};
+      const outcomes = {{ cost: numbers(cost), latency: numbers(latency) }};
+      return overAmong(outcomes, [0, 1, 2, 3], slo, which); }})"""
+    cost, latency = [1, 3, None, None], [0.1, 0.1, 0.9, None]
+    slo = as_json(SLO(max_latency_s=0.5, max_cost_usd=2))
+    found = node(
+        [
+            [script, cost, latency, slo, "both"],
+            [script, cost, latency, slo, "latency"],
+            [script, [None] * 4, [None] * 4, slo, "both"],
+        ]
+    )
+    assert found == [
+        {"share": 0.5, "n": 2, "all": 4},
+        {"share": pytest.approx(1 / 3), "n": 3, "all": 4},
+        {"share": None, "n": 0, "all": 4},
+    ]
+    held = {"where": "held-out "}
+    assert node([["overWords", {**one, **held}] for one in (found[0], found[2])]) == [
+        "50 % of 2 recorded of 4 held-out queries over the SLO",
+        "the share of held-out queries over the SLO was not recorded",
+    ]
+
+
+def test_a_limit_that_every_call_costs_exactly_is_kept():
+    script = """((limit) => overAmong({ cost: Float32Array.from([0.003]), latency: [0.1] }, [0],
+      { max_latency_s: null, max_cost_usd: limit }, "both").share)"""
+    assert node([[script, 0.003], [script, 0.0029]]) == [0, 1]
+
+
+def test_a_band_without_a_number_above_zero_says_of_what():
+    zeros = Board(make_trace(np.zeros((30, 2)), 0.0, 0.1)).view()
+    band = "((p, slo, name) => bandHtml(p, slo, name, () => 0)[1])"
+    names = ("max_cost_usd", "min_quality")
+    calls = [[band, {"problem": 0}, as_json(SLO()), name] for name in names]
+    assert node(calls, [problem_of(zeros)]) == ["every path is free", "every quality is 0"]
 
 
 def test_the_winner_is_described_by_the_statistic_that_the_limit_is_on():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.subplots import make_subplots
 
 from ecollm_lab import figures
 from ecollm_lab.domains.clusters import find_clusters
@@ -259,6 +260,13 @@ def test_no_text_is_smaller_than_nine_pixels(drawn):
         assert found, name
         assert [one for one in found if one[1] < 9] == [], name
         assert figure.layout.uniformtext.minsize == 9, name
+
+
+def test_the_strip_of_what_is_free_is_there_before_any_point():
+    figure = make_subplots(1, 2)
+    axes.mark_zero(figure, 0.1, 2)
+    (strip,) = figure.layout.shapes
+    assert (strip.xref, strip.x0 < 0.1 < strip.x1) == ("x2", True)
 
 
 def test_every_policy_has_a_look_of_its_own_and_no_figure_can_be_uploaded(drawn):

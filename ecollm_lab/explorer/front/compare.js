@@ -34,7 +34,7 @@ function timesWords(b, a, words) {
   const share = b / a;
   if (share >= 1.1) return `${words.verb} ${number(Number(share.toPrecision(2)))} times ${words.as}`;
   if (share <= 0.1) return `${words.verb} 1/${number(1 / share)} ${words.as}`;
-  return `${words.verb} ${Math.max(Math.round(100 * Math.abs(share - 1)), 1)} % ${share > 1 ? words.more : words.less}`;
+  return `${words.verb} ${percent(Math.abs(share - 1))} ${share > 1 ? words.more : words.less}`;
 }
 
 const joinedWords = (parts) => (parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`);

@@ -18,10 +18,9 @@ function listen(screen) {
     if (target.matches(".ecl-range-input")) screen.finish();
     else if (target.matches(".ecl-typed")) {
       target.dirty = false;
-      if (target.value.trim() === asTyped(name, s[name])) return;
-      const value = typed(name, target.value);
+      const same = target.value.trim() === asTyped(name, s[name]), value = same ? s[name] : typed(name, target.value);
       local.error[name] = typeof value === "string" ? value : undefined;
-      if (typeof value === "string") target.dirty = true; else screen.change({ [name]: value }, limitWords(name, value));
+      if (typeof value === "string") target.dirty = true; else if (!same) screen.change({ [name]: value }, limitWords(name, value));
       screen.schedule();
     } else if (target.matches("select[data-key]")) screen.change({ [target.dataset.key]: target.value }, `${target.dataset.key}: ${target.selectedOptions[0].textContent}`);
     else if (target.matches("[data-show]")) {

@@ -10,9 +10,9 @@ function rulesOf(fixed) {
   const filters = Object.entries(fixed.choices).map(([name, values]) => [name, among(values)]);
   const decided = { max_latency_s: limit, max_cost_usd: limit, min_quality: none(within(0, 1)), prefer: first(CHOICES.prefer), statistic: first(CHOICES.statistic),
     ...Object.fromEntries(filters), show: each(among(Object.keys(SHOWN))), colour: (v) => v === "placement" || stage(v), selected: none(path), pins: (v) => each(path)(v) && v.length <= MOST_PINS,
-    dropped: (v) => isTable(v) && Object.entries(v).every(([k, slugs]) => stage(k) && each((slug) => typeof slug === "string")(slugs)) };
+    dropped: (v) => isTable(v) && Object.entries(v).every(([k, slugs]) => stage(k) && each(among(fixed.parts.map((part) => part[k])))(slugs)) };
   const whole = (v) => isTable(v) && !faultsOf(v, decided).length && Object.keys(decided).every((key) => Object.hasOwn(v, key));
-  return { ...decided, version: among([1]), query_page: (v) => Number.isInteger(v) && v >= 0, tab: among(Object.keys(TABS)), columns: each(among(fixed.columns)),
+  return { ...decided, version: among([1]), query_page: (v) => Number.isInteger(v) && v >= 0, tab: among(tabsIn(fixed)), columns: each(among(fixed.columns)),
     snapshots: (v) => isTable(v) && Object.values(v).every(whole) };
 }
 

@@ -23,7 +23,7 @@ function bandHtml(p, slo, name, place) {
     return [`<path class="ecl-hatch" d="${hatch}"/><path class="ecl-reach" d="${body}"/>${here === null ? "" : `<path class="ecl-here" d="M${here},0V16"/>`}`, label];
   };
   if (!values.some((v) => v >= 0)) return draw("", 0, 100, null, `${NAMES[name]} not recorded`);
-  if (!values.some((v) => v > 0)) return draw("", 0, 100, null, "every path is free");
+  if (!values.some((v) => v > 0)) return draw("", 0, 100, null, name === "max_cost_usd" ? "every path is free" : `every ${name === "min_quality" ? "quality" : "latency"} is 0`);
   if (!rises.length) return draw("", 0, 100, null, "moving it alone does not help");
   const round = (x) => Math.round(10 * x) / 10, here = round(100 * place(slo[name]));
   if (name === "min_quality") {
@@ -90,9 +90,9 @@ function queriesHtml(answer, page) {
 
 function replayHtml(p, answer) {
   if (answer.error) return `<p><b>No replay:</b> ${cut(answer.error)}</p>`;
-  const rows = answer.rows.map((one) => `<tr><th scope="row">${cut(one.name, 40)}</th><td>${one.n}</td><td>${Object.entries(one.placement).map(([place, share]) =>
+  const rows = answer.rows.map((one) => `<tr><th scope="row">${cut(one.name, 40)}</th><td>${one.recorded === undefined ? one.n : `${one.recorded} recorded of ${one.n}`}</td><td>${Object.entries(one.placement).map(([place, share]) =>
     `<span style="color:${p.looks[place].colour}">${p.looks[place].mark}</span> ${place} ${percent(share)}`).join(" ")}</td><td>${one.path ? `${cut(short(one.path), 60)} (${percent(one.often)})` : ""}</td>
-    <td>${quality(one.quality)}</td><td>${usd(one.cost ?? NaN)}</td><td>${seconds(one.latency ?? NaN)}</td><td>${percent(one.over)}</td></tr>`).join("");
+    <td>${quality(one.quality ?? NaN)}</td><td>${usd(one.cost ?? NaN)}</td><td>${seconds(one.latency ?? NaN)}</td><td>${one.over === null ? "not recorded" : percent(one.over)}</td></tr>`).join("");
   return `<p class="ecl-dim">${cut(answer.what)}</p><table class="ecl-grid"><thead><tr><th>kind</th><th>queries</th><th>runs on</th><th>most chosen path</th><th>quality</th>
     <th>cost</th><th>mean latency</th><th>over the SLO</th></tr></thead><tbody>${rows}</tbody></table>`;
 }

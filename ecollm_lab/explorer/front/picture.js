@@ -4,6 +4,7 @@
 
 const MOST_POINTS = 800;
 const PANELS = [[0, 0.54], [0.6, 1]];
+const AXES = ["xaxis", "xaxis2", "yaxis"];
 const SIZES = { front: 11, ambiguous: 8, dominated: 6, unknown: 6 };
 const extent = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
 const finite = (values) => Array.from(values).filter(Number.isFinite);
@@ -112,11 +113,11 @@ function layoutOf(p, c, theme) {
     const [low, high] = c.spans[panel], name = panel ? "2" : "";
     const title = panel ? `← faster · latency (${STATISTIC_WORDS[p.statistic]}, log)` : `← cheaper · USD per 1,000 queries (${STATISTIC_WORDS[p.statistic]}, log)`;
     axes[`xaxis${name}`] = { type: "log", domain: PANELS[panel], range: [Math.log10(low), Math.log10(high)], gridcolor: theme.grid, zeroline: false,
-      title: { text: title, standoff: 4, font: { size: 12 } }, tickfont: { size: 11 }, ...logTicks(c.free && !panel ? c.free[1] : low, high, panel) };
+      title: { text: title, standoff: 4, font: { size: 12 } }, tickfont: { size: 11 } };
     if (c.sunk) shapes.push({ ...strip, xref: `x${name} domain`, yref: "y", x0: 0, x1: 1, y0: c.sunk[0], y1: c.sunk[1] });
   }
   if (c.free) shapes.push({ ...strip, xref: "x", yref: "y domain", x0: c.free[0], x1: c.free[1], y0: 0, y1: 1 });
-  const yaxis = { range: c.heights, gridcolor: theme.grid, zeroline: false, tickfont: { size: 11 }, tickvals: linearTicks(c.sunk ? c.sunk[1] : c.heights[0], c.heights[1]),
+  const yaxis = { range: c.heights, gridcolor: theme.grid, zeroline: false, tickfont: { size: 11 },
     title: { text: "quality (0 to 1) · better →", standoff: 6, font: { size: 12 } } };
   return { ...axes, yaxis, shapes, annotations: notesOf(p, c, theme), height: 372, margin: { l: 52, r: 8, t: 8, b: 66 }, uirevision: "keep",
     showlegend: false, hovermode: "closest", paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { size: 12, color: theme.ink },
@@ -124,20 +125,29 @@ function layoutOf(p, c, theme) {
     hoverlabel: { align: "left", bgcolor: theme.paper, bordercolor: theme.dim, font: { color: theme.ink, size: 12 } } };
 }
 
+// Labels along the axes for the part of each that is shown, by axis; none in the strips of what is free or far below.
+function ticksOf(c, axes) {
+  const [cost, latency, height] = AXES.map((axis) => axes[axis].range);
+  return { xaxis: logTicks(Math.max(10 ** cost[0], c.free ? c.free[1] : 0), 10 ** cost[1], 0), xaxis2: logTicks(10 ** latency[0], 10 ** latency[1], 1),
+    yaxis: { tickvals: linearTicks(Math.max(height[0], c.sunk ? c.sunk[1] : -Infinity), height[1]) } };
+}
+
 // Round values along a log axis, at least three where the range has them, with the unit people say.
 function logTicks(low, high, panel) {
-  const say = (v) => (panel ? seconds(v) : number(v));
+  let found = [];
   for (const digits of [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 7]]) {
-    const found = [];
+    found = [];
     for (let e = Math.floor(Math.log10(low)); e <= Math.log10(high); e++)
       for (const d of digits) { const v = Number(`${d}e${e}`); if (v >= low && v <= high) found.push(v); }
-    if (found.length >= 4 || digits.length === 7) return { tickvals: found, ticktext: found.map(say) };
+    if (found.length >= 4) break;
   }
+  if (found.length < 2) found = linearTicks(low, high);
+  return { tickvals: found, ticktext: found.map((v) => (panel ? seconds(v) : number(v))) };
 }
 
 function linearTicks(low, high) {
-  const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((s) => (high - low) / s <= 8) ?? 0.5, found = [];
-  for (let k = Math.ceil(low / step); k * step <= high; k++) found.push(Number((k * step).toFixed(2)));
+  const power = 10 ** Math.floor(Math.log10((high - low) / 8)), step = [power, 2 * power, 5 * power, 10 * power].find((s) => (high - low) / s <= 8), found = [];
+  for (let k = Math.ceil(low / step); k * step <= high; k++) found.push(Number((k * step).toPrecision(9)));
   return found;
 }
 

@@ -1,7 +1,7 @@
 // The two plots: what Plotly draws, what is painted above it, and what pointing and marking there do.
 
 function plotsOf(screen) {
-  const { root, store, fixed, $, local, state, plot, panel, sloOf, keyOf, parts, setHtml } = screen;
+  const { root, store, fixed, $, local, state, plot, panel, sloOf, parts, setHtml } = screen;
   const MOST_TRAIL = 20;
 
   function colouring(s, p) {
@@ -24,11 +24,12 @@ function plotsOf(screen) {
     if (screen.drawn.hidden !== hidden) {
       screen.drawn.hidden = hidden;
       const figure = figureOf(p, c, (i) => screen.drawn.marks[i], theme, c.drawn.map((i, k) => (hidden[k] === "0" ? null : c.y[i])));
-      for (const axis of ["xaxis", "xaxis2", "yaxis"]) {  // a part that was zoomed into stays
+      for (const axis of AXES) {  // a part that was zoomed into stays
         const range = plot._fullLayout?.[axis].range;
         if (range && plot.ranges && !sameValue(range, plot.ranges[axis])) figure.layout[axis].range = [...range];
         else (plot.ranges ??= {})[axis] = [...figure.layout[axis].range];
       }
+      for (const [axis, ticks] of Object.entries(ticksOf(c, figure.layout))) Object.assign(figure.layout[axis], ticks);
       screen.plotly.react(plot, figure.data, figure.layout, { ...fixed.config, responsive: false });
       if (!plot.wired) wire();
     }
@@ -117,8 +118,7 @@ function plotsOf(screen) {
     });
     for (const event of ["plotly_afterplot", "plotly_relayouting"]) plot.on(event, paintOver);
     plot.on("plotly_relayout", (event) => {
-      const from = event["xaxis.range[0]"] ?? event["xaxis2.range[0]"];
-      if (from !== undefined || event["xaxis.autorange"] || event["xaxis2.autorange"]) freshTicks();
+      if (Object.keys(event).some((key) => /^[xy]axis2?\.(auto)?range/.test(key))) freshTicks();
     });
     plot.on("plotly_deselect", () => brush([]));
     plot.addEventListener("mousemove", (event) => {  // marks of groups are painted above the plot, which does not know them
@@ -138,13 +138,8 @@ function plotsOf(screen) {
 
   // Labels along the axes for the part that is zoomed into.
   function freshTicks() {
-    const { xaxis, xaxis2 } = plot._fullLayout, update = {};
-    [xaxis, xaxis2].forEach((axis, panel) => {
-      const [low, high] = axis.range.map((v) => 10 ** v), name = panel ? "xaxis2" : "xaxis";
-      const { tickvals, ticktext } = logTicks(Math.max(low, panel || !screen.drawn.c.free ? 0 : screen.drawn.c.free[1]), high, panel);
-      Object.assign(update, { [`${name}.tickvals`]: tickvals, [`${name}.ticktext`]: ticktext });
-    });
-    screen.plotly.relayout(plot, update);
+    const update = Object.entries(ticksOf(screen.drawn.c, plot._fullLayout)).flatMap(([axis, ticks]) => Object.entries(ticks).map(([name, value]) => [`${axis}.${name}`, value]));
+    screen.plotly.relayout(plot, Object.fromEntries(update));
   }
 
   return { colouring, draw, toPng, brush };

@@ -1,7 +1,7 @@
 // From the state to the problem that `decide` is about; and limits as places along their sliders.
 
 function problemsOf(screen) {
-  const { root, store, fixed, local, state, keyOf } = screen;
+  const { root, store, fixed, local, state } = screen;
   const problems = new Map();
   const themed = () => (screen.theme ??= themeOf(root));
   function looks() {
@@ -53,19 +53,12 @@ function problemsOf(screen) {
     const inside = (q, split) => ["kind", "cluster"].every((name) => s[name] === "all" || fixed.codes[name][q] === code(name, s[name]))
       && (split === null || fixed.codes.split[q] === split);
     const count = (split) => {
-      let over = 0, seen = 0, all = 0;
-      for (let q = 0; q < n; q++) {
-        if (!inside(q, split)) continue;
-        const [cost, latency] = [fixed.outcomes.cost[at * n + q], fixed.outcomes.latency[at * n + q]];
-        all++;
-        if (!(cost >= 0) && !(latency >= 0)) continue;
-        seen++;
-        if (latency > (slo.max_latency_s ?? Infinity) || (which === "both" && cost > (slo.max_cost_usd ?? Infinity))) over++;
-      }
-      return { share: seen ? over / seen : 0, n: all, seen };
+      const places = [];
+      for (let q = 0; q < n; q++) if (inside(q, split)) places.push(at * n + q);
+      return overAmong(fixed.outcomes, places, slo, which);
     };
     const own = s.split === "all" ? null : code("split", s.split);
-    if (heldout && held > 0) { const found = count(held); if (found.n) return { ...found, where: "held-out " }; }
+    if (heldout && held > 0) { const found = count(held); if (found.all) return { ...found, where: "held-out " }; }
     return { ...count(own), where: "" };
   }
 

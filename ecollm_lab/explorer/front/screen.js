@@ -9,11 +9,17 @@ function mount(root, store) {
   root.innerHTML = skeleton(fixed);
   const state = () => store.get("state"), plot = $(".ecl-plot"), panel = $(".ecl-panel");
   const sloOf = (s) => ({ max_latency_s: s.max_latency_s, max_cost_usd: s.max_cost_usd, min_quality: s.min_quality, prefer: s.prefer });
-  const keyOf = (s) => [s.split, s.kind, s.cluster].join("|");
   const index = new Map(fixed.paths.map((path, i) => [path, i])), { parts } = fixed;
-  const setHtml = (node, html) => { if (node.cached !== html) { node.innerHTML = html; node.cached = html; } };
+  // New HTML in a part of the screen. What had the keyboard's focus there has it again: what is called alike, else what is around it.
+  const called = (one) => JSON.stringify([one.tagName, one.className, { ...one.dataset }, { ...one.closest("tr")?.dataset }]);
+  const setHtml = (node, html) => {
+    if (node.cached === html) return;
+    const held = document.activeElement, inside = held !== node && node.contains(held), name = inside && called(held);
+    node.innerHTML = node.cached = html;
+    if (inside) ([...node.querySelectorAll(held.tagName)].find((one) => called(one) === name && !one.disabled) ?? node.closest("[tabindex]"))?.focus({ preventScroll: true });
+  };
   // What the parts of the screen share: what stays, what changes, and each other's functions.
-  const screen = { root, store, fixed, $, $$, local, state, plot, panel, sloOf, keyOf, index, parts, setHtml, moment, schedule,
+  const screen = { root, store, fixed, $, $$, local, state, plot, panel, sloOf, index, parts, setHtml, moment, schedule,
     theme: null, plotly: null, drawn: null, rest: 0, committing: 0, mouse: false };
   for (const part of [problemsOf, stepsOf, plotsOf, tabsOf]) Object.assign(screen, part(screen));
   const deaf = listen(screen);
@@ -76,7 +82,7 @@ function mount(root, store) {
       range.setAttribute("aria-valuetext", limitWords(name, slo[name]));
       range.disabled = input.disabled = Boolean(screen.scales[name]?.none);
       input.setAttribute("aria-invalid", String(Boolean(local.error[name])));
-      if (document.activeElement !== input || !input.dirty) { input.value = asTyped(name, slo[name]); input.placeholder = "no limit"; }
+      if (!local.error[name] && (document.activeElement !== input || !input.dirty)) { input.value = asTyped(name, slo[name]); input.placeholder = "no limit"; }
     }
   }
 

@@ -1,6 +1,7 @@
 // The frame of the screen as HTML, and the names of what can be pressed in it.
 
 const TABS = { paths: "paths", components: "components", queries: "queries behind the path", policy: "policy replay", measure: "measure more", journey: "journey and snapshots", take: "take it with you" };
+const tabsIn = (fixed) => Object.keys(TABS).filter((name) => name !== "measure" || fixed.measure);
 const CHOICES = { prefer: [["quality", "best quality"], ["cost", "cheapest of those nearly as good"], ["latency", "fastest of those nearly as good"]],
   statistic: [["mean", "limits hold for means"], ["p95", "limits hold for 95th percentiles"]] };
 const SHOWN = { dominated: "dominated", beyond: "beyond limits", groups: "one mark per colour" };
@@ -20,14 +21,14 @@ function skeleton(fixed) {
     `<option value="${escaped(value)}">${cut(text, 40)}</option>`).join("")}</select></label>`;
   const filters = ["split", "kind", "cluster"].filter((name) => fixed.choices[name].length > 2).map((name) => select(name, fixed.choices[name].map((v) => [v, v])));
   const colours = [["placement", "where it runs"], ...fixed.stages.map((name, k) => [String(k), name])];
-  return `<div class="ecl-top"><div class="ecl-sentence"></div><div class="ecl-offers"></div></div><div class="ecl-sr" role="status" aria-live="polite"></div>
+  return `<div class="ecl-top" tabindex="-1"><div class="ecl-sentence"></div><div class="ecl-offers"></div></div><div class="ecl-sr" role="status" aria-live="polite"></div>
     <div class="ecl-middle"><div class="ecl-controls">${LIMITS.map(limit).join("")}${group("prefer", "prefer")}${group("statistic", "limits on")}
       <div class="ecl-filters">${filters.join("")}${select("colour", colours)}</div>
       <div class="ecl-row">${Object.entries(SHOWN).map(([value, text]) => `<label><input type="checkbox" data-show="${value}"> ${text}</label>`).join("")}</div>
       <div class="ecl-row">${[["undo", "↶ undo", "undo the last step"], ["redo", "↷ redo", "do it again"], ["reset", "start", "back to the start"], ["pin", "pin", "pin the selected path or the winner, to compare others with it; again to unpin; up to three"]]
     .map(([act, text, tip]) => `<button data-act="${act}" title="${tip}">${text}</button>`).join("")}</div></div>
     <div class="ecl-centre"><div class="ecl-legend"></div><div class="ecl-legend ecl-policies"></div><div class="ecl-plot" role="figure" aria-label="Two plots, quality against cost and quality against latency, one point per path. The same numbers are in the table of paths."></div><div class="ecl-mixes"></div></div>
-    <div class="ecl-card" aria-label="the path that is pointed at or selected"></div></div>
-    <div class="ecl-tabs"><div role="tablist" aria-label="tables">${Object.entries(TABS).filter(([name]) => name !== "measure" || fixed.measure).map(([name, text]) => `<button role="tab" data-tab="${name}" aria-selected="false">${text}</button>`).join("")}</div>
+    <div class="ecl-card" tabindex="-1" aria-label="the path that is pointed at or selected"></div></div>
+    <div class="ecl-tabs"><div role="tablist" aria-label="tables">${tabsIn(fixed).map((name) => `<button role="tab" data-tab="${name}" aria-selected="false">${TABS[name]}</button>`).join("")}</div>
     <div class="ecl-panel" role="tabpanel" tabindex="0"></div></div>`;
 }

@@ -1,9 +1,12 @@
-// Snapshots: states that bear a name, kept in the state itself. And a state as a line of Python.
+// Snapshots: states that bear a name, kept in the state itself. And a state as a line of Python, its queries as a key.
 
 const LONGEST_NAME = 60;
 
 // What a snapshot keeps of a state: all that is decided, not where one looks.
 const decided = (state) => Object.fromEntries(Object.entries(state).filter(([key]) => !APART.includes(key) && key !== "version"));
+
+// The key of the queries that a state selects; Python writes the same.
+const keyOf = (s) => [s.split, s.kind, s.cluster].map((value) => value.replace(/[%|]/g, (c) => (c === "|" ? "%7C" : "%25"))).join("|");
 
 function withSnapshot(state, name) {
   return { ...state.snapshots, [name.trim().slice(0, LONGEST_NAME)]: decided(state) };

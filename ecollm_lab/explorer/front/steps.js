@@ -3,9 +3,9 @@
 function stepsOf(screen) {
   const { store, fixed, $$, local, state, panel, sloOf, index, parts } = screen;
   function change(patch, name) {
+    if (name !== undefined) finish();  // what came before is a step of its own
     store.set({ state: { ...state(), ...patch } });
-    if (name === undefined) return;
-    commit(name);
+    if (name !== undefined) commit(name);
   }
   function commit(name) {
     clearTimeout(screen.committing);

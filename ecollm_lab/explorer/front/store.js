@@ -40,8 +40,9 @@ function widgetStore(model) {
     for (const key of [...asked.keys()]) if (key.startsWith("marks|")) asked.delete(key);
     tell();
   });
-  model.on("comm_live_update", tell);
-  model.on("msg:custom", ({ file, text }) => { files.get(file)?.(text); });
+  const end = (key, found) => { files.get(key)?.(found); files.delete(key); };
+  model.on("comm_live_update", () => { if (!alive()) [...files.keys()].forEach((key) => end(key, null)); tell(); });
+  model.on("msg:custom", ({ file, ...found }) => end(file, found));
   return {
     get: (name) => model.get(name),
     set(values) {
@@ -58,14 +59,15 @@ function widgetStore(model) {
     tell: send,
     problem: (key) => (alive() && Date.now() - (asked.get(key) ?? Date.now()) < 5000 ? null
       : alive() ? "The kernel has not answered yet: it is busy with another cell, or gone. The picture follows once it answers." : NO_KERNEL),
-    file(what) {
+    // The text of a file, or why there is none; null where no kernel runs, or none has answered in so many milliseconds.
+    file(what, patience = null) {
       if (!alive()) return Promise.resolve(null);
       const key = `${what}#${number++}`;
       return new Promise((resolve) => {
         files.set(key, resolve);
         send({ file: key });
-        if (!alive()) resolve(null);
-        setTimeout(() => resolve(null), 15000);
+        if (!alive()) end(key, null);
+        if (patience !== null) setTimeout(() => end(key, null), patience);
       });
     },
     watch(watcher) { watchers.add(watcher); return () => watchers.delete(watcher); },

@@ -51,7 +51,8 @@ function columnsHtml(all, columns) {
 
 // The rows of the table, all of them, as CSV with the full numbers.
 function tableCsv(p, order, columns) {
-  const field = (value) => (/[",\n]/.test(value) ? `"${String(value).replace(/"/g, '""')}"` : String(value));
+  const safe = (value) => (typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value));  // no formula, as in Python
+  const field = (value) => (/[",\r\n]/.test(value) ? `"${safe(value).replace(/"/g, '""')}"` : safe(value));
   const names = ["path", ...columns], values = names.map((name) => columnOf(p, name).value);
   const rows = tableRows(p, order).map((i) => values.map((value) => { const v = value(p, i); return Number.isNaN(v) ? "" : field(v); }).join(","));
   return `${[names.map(field).join(","), ...rows].join("\n")}\n`;

@@ -1,7 +1,7 @@
 // The tables under the plots, written once things are at rest; and what can be taken along.
 
 function tabsOf(screen) {
-  const { store, fixed, $, $$, local, state, plot, panel, sloOf, keyOf, index, setHtml } = screen;
+  const { store, fixed, $, $$, local, state, plot, panel, sloOf, index, setHtml } = screen;
   const replayKey = () => `replay|${JSON.stringify(sloOf(state()))}|${keyOf(state())}`;
   function settle() {
     screen.rest = 0;
@@ -61,9 +61,9 @@ function tabsOf(screen) {
         <button data-take="table" title="these rows and columns">CSV</button></div>${columnsHtml(fixed.columns, s.columns)}<div class="ecl-rows"></div>`);
       const box = panel.querySelector(".ecl-search");
       if (!focused) box.value = local.search;
-      panel.querySelector(".ecl-count").innerHTML = escaped(count) + part + first;
+      setHtml(panel.querySelector(".ecl-count"), escaped(count) + part + first);
       for (const node of panel.querySelectorAll("[data-shown]")) node.checked = s.columns.includes(node.dataset.shown);
-      panel.querySelector(".ecl-rows").innerHTML = html;
+      setHtml(panel.querySelector(".ecl-rows"), html);
       panel.cached = undefined;
     },
     components({ p, s, slo, decision }) {
@@ -127,7 +127,10 @@ function tabsOf(screen) {
     if (what === "png") return screen.toPng();
     if (what === "link") return copy(store.link ? store.link(state()) : `explore(trace, state=${pythonic(state())})`);
     if (what === "table") return download(tableCsv(screen.problem(), ordered(screen.moment().decision), state().columns), "paths.csv");
-    const text = (await store.file(what)) ?? made(what);
+    const own = made(what);
+    if (store.alive()) say("Asking the kernel: the file follows once it answers.");
+    const found = await store.file(what, own === null ? null : 15000), text = found === null ? own : found.text;
+    if (found?.error) return say(found.error);
     if (text === null) return say(store.offline ? "The queries that are chosen are not in this page: take the filters back first." : "This needs a running kernel: run the cell again, then press the button.");
     if (what === "code") return copy(text);
     download(text, `explorer.${what}`);

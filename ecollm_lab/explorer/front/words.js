@@ -35,7 +35,8 @@ function ratio(value, base) {
   const share = value / base;
   if (share >= 2) return `× ${number(share)}`;
   if (share <= 0.1) return `÷ ${number(1 / share)}`;
-  return `${signed(share - 1, `${Math.max(Math.round(100 * Math.abs(share - 1)), 1)} %`)}`;
+  const by = percent(Math.abs(share - 1));
+  return by.startsWith("under") ? `${by} ${share > 1 ? "more" : "less"}` : signed(share - 1, by);
 }
 
 // --- limits as a person types and reads them: the decimal point is moved in the text, so that no digit is lost
@@ -54,11 +55,11 @@ const TYPED_UNITS = {
 function typed(name, text) {
   const plain = text.trim().toLowerCase().replace(/^[<>≤≥=$\s]+/, "");
   if (["", "none", "no", "no limit", "∞"].includes(plain)) return null;
-  const [, figure, rest] = plain.match(/^(\d*[.,]?\d+(?:e[+-]?\d+)?)\s*(.*)$/) ?? [null, "", "?"];
+  const [, whole, figure, rest] = plain.match(/^(?:([1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?![\d,]))|(\d*[.,]?\d+(?:e[+-]?\d+)?))\s*(.*)$/) ?? [null, null, "", "?"];
   const unit = rest.replace(/^(usd|\$) ?/, "").replace(/(\d),(?=\d)/g, "$1");
   const [, digits, times = 1] = TYPED_UNITS[name].find(([pattern]) => pattern.test(unit)) ?? [];
   if (digits === undefined) return `“${text.trim()}” is no ${NAMES[name]} this can read; type for example ${EXAMPLES[name]}.`;
-  const value = moved(figure.replace(",", "."), digits) * times;
+  const value = moved(whole?.replaceAll(",", "") ?? figure.replace(",", "."), digits) * times;  // "1,235" as the screen writes it, "1,5" as many do
   if (name === "min_quality" && !(value >= 0 && value <= 1)) return "A quality lies between 0 and 1; type for example 0.6.";
   if (name !== "min_quality" && !(value > 0)) return `A limit is larger than 0; type for example ${EXAMPLES[name]}, or nothing for no limit.`;
   return value === 0 ? null : value;
@@ -158,7 +159,26 @@ function beaten(p, slo, tied, chosen, i) {
   return [`${slo.prefer} is preferred`, `It is good enough, but ${slo.prefer === "cost" ? "costs more" : "takes longer"} than the winner (quality ${signed(gap, gap.toFixed(3))}).`];
 }
 
+// The share of some outcomes that break the SLO, of the `n` of all of them that tell: those where each number that a limit is on was
+// recorded; null without any. Outcomes are sent in single precision, so limits are compared in it, too.
+function overAmong({ cost, latency }, places, slo, which) {
+  const limits = [[latency, slo.max_latency_s], [cost, which === "both" ? slo.max_cost_usd : null]].filter(([, limit]) => limit !== null)
+    .map(([values, limit]) => [values, Math.fround(limit)]);
+  let over = 0, n = 0;
+  for (const at of places) {
+    if (!(cost[at] >= 0 || latency[at] >= 0) || limits.some(([values]) => !(values[at] >= 0))) continue;
+    n++;
+    if (limits.some(([values, limit]) => values[at] > limit)) over++;
+  }
+  return { share: n ? over / n : null, n, all: places.length };
+}
+
 // --- the one sentence
+
+function overWords({ share, n, all, where }) {
+  return share === null ? `the share of ${where}queries over the SLO was not recorded`
+    : `${percent(share)} of ${n < all ? `${n} recorded of ${all}` : n} ${where}queries over the SLO`;
+}
 
 function sentence(p, slo, decision, over, pins) {
   const { chosen, tied, paths } = decision;
@@ -168,7 +188,7 @@ function sentence(p, slo, decision, over, pins) {
   const cost = p.statistic === "p95" ? `p95 cost ${usd(p.costs.p95[chosen])}` : usd(p.costs.mean[chosen]);
   const parts = [`<b class="ecl-path">${cut(p.paths[chosen], 90)}</b> wins: quality ${quality(p.quality[chosen])} `
     + `${span(p.low[chosen], p.high[chosen])}, ${cost}, ${latency}`];
-  if (over && spell(slo) !== "no limits") parts.push(`${percent(over.share)} of ${over.n} ${over.where}queries over the SLO`);
+  if (over && spell(slo) !== "no limits") parts.push(overWords(over));
   const others = paths.length - 1, n = tied.reduce((sum, one) => sum + one, 0);
   const top = paths.reduce((most, i) => Math.max(most, p.quality[i]), 0);
   if (!others) parts.push("it is the only feasible path");
