@@ -23,7 +23,7 @@ def share(draws: np.ndarray, left_out: np.ndarray, rng: np.random.Generator) -> 
         Posterior draws of mean quality, cost and latency, shape (draws, paths, 3); NaN where cost
         or latency is not recorded at all.
     left_out
-        Paths that get nothing, shape (paths,).
+        Paths that get nothing and take no votes from others, shape (paths,).
     rng
         Draws the SLOs.
 
@@ -33,8 +33,8 @@ def share(draws: np.ndarray, left_out: np.ndarray, rng: np.random.Generator) -> 
     not known yet.
 
     """
-    weight = votes(np.nan_to_num(draws), rng) * draws[:, :, 0].std(axis=0)
-    weight[left_out] = 0.0
+    kept, weight = draws[:, ~left_out], np.zeros(draws.shape[1])
+    weight[~left_out] = votes(np.nan_to_num(kept), rng) * kept[:, :, 0].std(axis=0)
     return weight / weight.sum() if weight.sum() > 0 else np.full(len(weight), 1 / len(weight))
 
 

@@ -19,7 +19,7 @@ from ecollm_lab.emulator.live import LiveRun
 from ecollm_lab.emulator.report import report
 from ecollm_lab.files import csv_text, require_distinct, require_parquet, require_writable, write
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths import PathSpace, called_on, read_path
+from ecollm_lab.paths import PathSpace, read_path
 from ecollm_lab.records import LabError, Outcome, Query
 from ecollm_lab.sweeps import Progress, Store
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
@@ -109,7 +109,7 @@ def emulate_domain(
     else:
         about = provenance(loaded, catalog, encoder.name)
         with Store(store_file) as store, ModelPool(catalog) as models:
-            models.check(_models(catalog, space))
+            models.check(space.models(catalog, loaded.grading.judge_model))
             history = task.measured(LiveRun(loaded, space, store, models, budget.cost_usd))
     about["emulator"] = task.about() | {"stopped": history["stopped"].iloc[-1]}
     fronts = emulator.fronts()
@@ -130,10 +130,6 @@ def _queries(domain: Domain, trace: Trace | None) -> list[Query]:
     """Return the training queries of a domain, of these only what a trace has."""
     there = set(trace.query_ids) if trace else None
     return [query for query in domain.split("train") if there is None or query.id in there]
-
-
-def _models(catalog: Catalog, space: PathSpace) -> list[str]:
-    return list(dict.fromkeys(name for path in space for name in called_on(catalog, path)))
 
 
 @dataclass

@@ -265,9 +265,9 @@ class Emulator:
         """Return the quality that knowing every path exactly would still add; lower is surer.
 
         It is averaged over SLOs, whose limits are 5 × 5 quantiles of the estimated costs and
-        latencies; see `estimates.slo_regret`.
+        latencies; see `estimates.slo_regret`. Paths that were given up have no part in it.
         """
-        draws = np.nan_to_num(self.refresh().draws())
+        draws = np.nan_to_num(self.refresh().draws())[:, ~self.given_up]
         levels = (np.arange(5) + 0.5) / 5
         costs, latencies = (np.quantile(draws[:, :, i].mean(axis=0), levels) for i in (1, 2))
         return slo_regret(draws, np.array([(c, t) for c in costs for t in latencies]))[0]
@@ -277,7 +277,7 @@ class Emulator:
 
         Status is "kept"; "set aside" if in every scope the path has less than one chance in a
         hundred to be on the front (because names the path that most probably dominates it); or
-        "failed" if every attempt on it failed.
+        "failed" if every attempt on it failed: then it dominates no other.
         """
-        frame = self.refresh(thorough=True).fronts()
+        frame = self.refresh(thorough=True).fronts(self.given_up)
         return with_status(frame, self.estimates.draws(), self.path_ids, self.given_up)

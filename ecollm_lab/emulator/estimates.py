@@ -78,6 +78,11 @@ class Estimates:
                 else np.zeros(len(self.query_ids), dtype=int)
             )
         self.labels = np.asarray(labels)
+        if self.labels.shape != (len(self.query_ids),) or not (self.labels >= 0).all():
+            raise LabError(
+                f"labels must be a cluster >= 0 for each of the {len(self.query_ids)} queries, got"
+                f" {self.labels!s:.80}."
+            )
         self._rng = np.random.default_rng(seed)
         design = Design.over(self.path_ids, self.embeddings, self.labels)
         self._quality = MixedModel(design)
@@ -177,22 +182,28 @@ class Estimates:
         """
         return self._quality.cells()
 
-    def fronts(self) -> pd.DataFrame:
+    def fronts(self, left_out: np.ndarray | None = None) -> pd.DataFrame:
         """Return a row per path for all queries ("all") and for each cluster ("cluster 0", …).
 
         Columns: scope, path_id, then for quality, cost_usd and latency_s the mean and a 90 %
         credible interval (`_low`, `_high`), on_front (by the means), front_probability (share of
         posterior draws), n (outcomes seen, in any scope).
+
+        Paths `left_out`, a mask of shape (paths,), are never on a front and dominate nothing; None
+        = no path is.
         """
         scopes = {"all": np.arange(len(self.labels))}
         known = np.unique(self.labels)
         if len(known) > 1:
             scopes |= {f"cluster {label}": np.flatnonzero(self.labels == label) for label in known}
+        if left_out is None:
+            left_out = np.zeros(len(self.path_ids), dtype=bool)
         return pd.concat(
-            [self._front(scope, rows) for scope, rows in scopes.items()], ignore_index=True
+            [self._front(scope, rows, left_out) for scope, rows in scopes.items()],
+            ignore_index=True,
         )
 
-    def _front(self, scope: str, rows: np.ndarray) -> pd.DataFrame:
+    def _front(self, scope: str, rows: np.ndarray, left_out: np.ndarray) -> pd.DataFrame:
         draws = self.draws(rows)
         mean, (low, high) = draws.mean(axis=0), np.quantile(draws, INTERVAL, axis=0)
         frame = pd.DataFrame({"scope": scope, "path_id": self.path_ids})
@@ -203,6 +214,7 @@ class Estimates:
                 high[:, i],
             )
         draws, mean = np.nan_to_num(draws), np.nan_to_num(mean)
+        draws[:, left_out], mean[left_out] = np.nan, np.nan
         frame["on_front"] = is_on_front(mean)
         frame["front_probability"] = np.mean([is_on_front(draw) for draw in draws], axis=0)
         frame["n"] = self.n_outcomes

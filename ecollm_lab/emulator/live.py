@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from math import nan
 from threading import Event
@@ -46,12 +46,8 @@ class LiveRun:
 
     def recalled(self) -> list[Outcome]:
         """Return the outcomes that the store holds already."""
-        queries, paths = {query.id for query in self._queries}, {path.id for path in self._space}
-        return [one for one in self._stored() if one.query_id in queries and one.path_id in paths]
-
-    def _stored(self) -> Iterator[Outcome]:
-        for mark in dict.fromkeys(self._marks.values()):
-            yield from self._store.outcomes(mark)
+        queries = {query.id for query in self._queries}
+        return [one for one in self._store.outcomes_of(self._marks) if one.query_id in queries]
 
     def runner(
         self,
@@ -102,9 +98,9 @@ class LiveRun:
                 raise
         failed = [
             Outcome(failure.query_id, failure.path_id, nan, nan, nan, 0, 0)
-            for mark in dict.fromkeys(marks.values())
-            for failure in self._store.failures(mark)
+            for failure in self._store.failures_of(marks)
             if (failure.query_id, failure.path_id) in pairs
         ]
-        good = [one for one in self._stored() if (one.query_id, one.path_id) in pairs]
+        stored = self._store.outcomes_of(marks)
+        good = [one for one in stored if (one.query_id, one.path_id) in pairs]
         return good + failed

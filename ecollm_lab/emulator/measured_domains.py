@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,23 +13,38 @@ from ecollm_lab.domains import load_domain
 from ecollm_lab.emulator.emulator import Emulator
 from ecollm_lab.emulator.live import LiveRun
 from ecollm_lab.emulator.measuring import Measuring, Run
-from ecollm_lab.models import ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths import PathSpace, called_on, read_path
+from ecollm_lab.models import Model, ModelPool, default_encoder, load_catalog
+from ecollm_lab.paths import PathSpace, read_path
+from ecollm_lab.paths.stages import HYDE
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Progress, Store, fingerprints
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import full_id
 
-DECISIVE = (  # of a model in a trace's provenance: what its outcomes depend on
-    "placement",
-    "sha256",
-    "remote_name",
-    "price_usd_per_hour",
-    "price_in_usd_per_mtok",
-    "price_out_usd_per_mtok",
-    "network_delay_s",
-)
+# Of a model in a trace's provenance, with what it is when left out: what outcomes depend on.
+DECISIVE = {
+    key.name: key.default
+    for key in fields(Model)
+    if key.name
+    not in {
+        "name",
+        "file",
+        "api_key_env",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "max_in_flight",
+        "timeout_s",
+        "start_timeout_s",
+        "thinking_tokens",
+        "price_date",
+        "price_source",
+        "headers_env",
+        "sources",
+        "bytes",
+        "licence",
+    }
+}
 
 
 def measuring_domain(
@@ -64,14 +81,15 @@ def measuring_domain(
     """
     loaded, catalog = load_domain(domain), load_catalog(catalog_file)
     space = PathSpace(tuple(read_path(full_id(path)) for path in trace.path_ids))
-    models = list(dict.fromkeys(name for path in space for name in called_on(catalog, path)))
+    models = space.models(catalog, loaded.grading.judge_model)
     queries, encoder = loaded.split("train"), default_encoder()
     about = provenance(loaded, catalog, encoder.name)
-    _require_same(trace, about, models)
+    rewrites = any(path.components[0].name == HYDE for path in space)
+    _require_same(trace, about, models, ["hyde_model"] if rewrites else [])
     embeddings = encoder.encode([query.text for query in queries])
     marks = fingerprints(loaded, catalog, encoder.name, space)
     with Store(store_file) as store:
-        found = [one for mark in dict.fromkeys(marks.values()) for one in store.outcomes(mark)]
+        found = store.outcomes_of(marks)
     asked = {query.id for query in queries}
 
     @contextmanager
@@ -85,16 +103,22 @@ def measuring_domain(
         Emulator(space, queries, embeddings, seed=seed),
         opened=opened,
         queries=queries_frame(queries),
-        stored=[one for one in found if one.query_id in asked and one.path_id in marks],
+        stored=[one for one in found if one.query_id in asked],
         about={name: about[name] for name in ("source", "machine", "versions")},
     )
 
 
-def _decisive(model: dict[str, Any]) -> list[Any]:
-    return [model.get(key) for key in DECISIVE]
+def _decisive(model: dict[str, Any]) -> dict[str, Any]:
+    """Return what outcomes depend on and is not at its default, as a saved trace holds it."""
+    told = json.loads(json.dumps(model))
+    return {
+        key: told[key]
+        for key, default in DECISIVE.items()
+        if key in told and told[key] not in ([], {}, default)
+    }
 
 
-def _require_same(trace: Trace, about: dict[str, Any], models: list[str]) -> None:
+def _require_same(trace: Trace, about: dict[str, Any], models: list[str], keys: list[str]) -> None:
     """Raise a `LabError` if outcomes measured now would not be comparable with a trace's own."""
     own = trace.provenance
     if own.get("domain_digest") != about["domain_digest"]:
@@ -104,10 +128,11 @@ def _require_same(trace: Trace, about: dict[str, Any], models: list[str]) -> Non
         )
     known, now = own.get("models", {}), about["models"]
     other = [name for name in models if _decisive(known.get(name, {})) != _decisive(now[name])]
-    other += [key for key in ("edge_price_usd_per_hour", "encoder") if own.get(key) != about[key]]
+    keys = ["edge_price_usd_per_hour", "encoder", *keys]
+    other += [key for key in keys if own.get(key) != about[key]]
     if other:
         raise LabError(
-            f"The catalog and the trace do not agree on {', '.join(other)}: files, prices or delays"
-            " differ, so new outcomes would not be comparable. Give the catalog that it was"
-            " measured with."
+            f"The catalog and the trace do not agree on {', '.join(other)}: files, settings, prices"
+            " or delays differ, so new outcomes would not be comparable. Give the catalog that it"
+            " was measured with."
         )

@@ -29,15 +29,15 @@ def with_status(
     best = frame.groupby("path_id")["front_probability"].max()
     status = dict.fromkeys(path_ids, "kept")
     because = dict.fromkeys(path_ids, "")
+    draws = np.nan_to_num(draws)
+    draws[:, given_up] = np.nan  # what only fails dominates nothing
     for column, (path_id, failed) in enumerate(zip(path_ids, given_up, strict=True)):
         if failed:
             status[path_id], because[path_id] = "failed", "every attempt on it failed"
         elif best[path_id] < SET_ASIDE:
             status[path_id] = "set aside"
-            because[path_id] = _dominator(np.nan_to_num(draws), column, path_ids)
-    frame = frame.assign(status=frame["path_id"].map(status), because=frame["path_id"].map(because))
-    frame.loc[frame["status"] == "failed", "on_front"] = False
-    return frame
+            because[path_id] = _dominator(draws, column, path_ids)
+    return frame.assign(status=frame["path_id"].map(status), because=frame["path_id"].map(because))
 
 
 def _dominator(draws: np.ndarray, p: int, path_ids: Sequence[str]) -> str:

@@ -224,7 +224,14 @@ def _conflicts(name: str, row: dict[str, Any]) -> Iterator[str]:
         )
     if {"max_tokens", "max_completion_tokens"} <= row.keys():
         yield ": max_tokens and max_completion_tokens are one limit; give the one it takes"
-    unused = {"sha256", "gpu_layers", "chat_template", "threads"} & row.keys()
+    unused = {
+        "sha256",
+        "context",
+        "threads",
+        "gpu_layers",
+        "chat_template",
+        "start_timeout_s",
+    } & row.keys()
     if "base_url" in row and unused:
         yield (
             f": {', '.join(sorted(unused))} would do nothing with a base_url, whose endpoint"

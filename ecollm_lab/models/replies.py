@@ -134,12 +134,13 @@ class Account:
 
     `reserve` takes the highest price of an attempt before it is sent, and gives the attempt's
     number, or 0 while there is no room. `settle` takes that number, the price, an error and the
-    reply; the price is above the reserved one where the endpoint billed more than it was allowed.
+    reply; the price is above the reserved one where the endpoint billed more than it was allowed,
+    and None where all that was reserved may have been billed.
     `notice` takes a sentence that the user should read, such as that.
     """
 
     reserve: Callable[[float], Future[int]]
-    settle: Callable[[int, float, str, Reply | None], Future[None]]
+    settle: Callable[[int, float | None, str, Reply | None], Future[None]]
     notice: Callable[[str], None] = _ignore
 
 

@@ -86,7 +86,8 @@ def component(
     Raises
     ------
     LabError
-        If there is no such stage, the name will not do, or it is one of the lab's own.
+        If there is no such stage, the name will not do or is one of the lab's own, or what is
+        decorated is no function.
 
     Examples
     --------
@@ -108,6 +109,11 @@ def component(
     _check_numbers(stage, name, numbers)
 
     def add(work: Work) -> Work:
+        if not hasattr(work, "__code__"):  # its source tells one edition from another
+            raise LabError(
+                f"The {stage} component {name!r} must be a function, got {work!r:.80}. Define one"
+                " that calls it."
+            )
         before = _REGISTRY[stage].get(name)
         if before is not None and not before.is_own:
             raise LabError(f"{name!r} is a {stage} component of the lab itself; choose a new name.")
@@ -171,8 +177,9 @@ def run_component(added: Registered, given: tuple[object, ...]) -> Any:
                 sound, value = isinstance(value, str | Prompt), Prompt.of(value)
             case _:
                 kind = Passage if added.stage == "retrieve" else str
-                value = tuple(value)
-                sound = all(isinstance(one, kind) for one in value)
+                if sound := not isinstance(value, str):  # a text is no sequence of texts here
+                    value = tuple(value)
+                    sound = all(isinstance(one, kind) for one in value)
     except Exception as error:
         if isinstance(error, LabError) or not added.is_own:
             raise

@@ -140,6 +140,11 @@ class PathSpace:
             " brief with retrieval."
         )
 
+    def models(self, catalog: Catalog, judge: str | None = None) -> list[str]:
+        """Return the models that the paths call, each once; last the judge, if there is one."""
+        called = [name for path in self.paths for name in called_on(catalog, path)]
+        return list(dict.fromkeys([*called, *([judge] if judge else [])]))
+
     def __len__(self) -> int:
         return len(self.paths)
 

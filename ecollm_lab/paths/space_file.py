@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ecollm_lab.files import read_toml
 from ecollm_lab.models import Catalog
 from ecollm_lab.paths.components import load_components, registered
-from ecollm_lab.paths.space import PathSpace
+from ecollm_lab.paths.space import NO_HYDE, PathSpace
+from ecollm_lab.paths.stages.rewrite import HYDE
 from ecollm_lab.records import STAGES, Component, LabError
 
 Names = Annotated[list[str], Field(min_length=1)]
@@ -60,6 +61,15 @@ def read_space(file: FilePath | str, catalog: Catalog) -> PathSpace:
             else:
                 faults.append(f"{stage}: {slug!r} is none of {', '.join(by_slug)}")
     models = row.models or list(catalog.models)
+    for key in ("models", *STAGES[:-1]):
+        names = getattr(row, key) or []
+        faults += [
+            f"{key}: {name!r} stands there {names.count(name)} times, once is enough"
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+    if catalog.hyde_model is None and HYDE in (row.rewrite or ()):
+        faults.append(f"rewrite: {NO_HYDE.rstrip('.')}")
     faults += [
         f"models: {name!r} is none of the catalog's, {', '.join(catalog.models)}"
         for name in models

@@ -132,20 +132,20 @@ class Calls:
             self.made += generates
         try:
             model = self._models[name]
+            # isinstance with a protocol would take longer than the rest of this method.
+            if hasattr(model, "submit"):
+                model = self._remote[name] = cast("RemoteModel", model)
+                reserve = self._reserve_for(key, name)
+                account = Account(reserve, self._store.settle, self.notices.append)
+                model.submit(prompt, account).add_done_callback(
+                    lambda done: self._end(name, key, future, done)
+                )
+                return future
         except BaseException as error:
             self._flying.pop(key, None)
             future.set_exception(error)
             return future
-        # isinstance with a protocol would take longer than the rest of this method.
-        if hasattr(model, "submit"):
-            model = self._remote[name] = cast("RemoteModel", model)
-            reserve = self._reserve_for(key, name)
-            account = Account(reserve, self._store.settle, self.notices.append)
-            model.submit(prompt, account).add_done_callback(
-                lambda done: self._end(name, key, future, done)
-            )
-        else:
-            self._run_here(model, name, prompt, key, future)
+        self._run_here(model, name, prompt, key, future)
         return future
 
     def __getitem__(self, name: str) -> ChatModel:

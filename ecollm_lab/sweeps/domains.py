@@ -6,8 +6,8 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Container, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from threading import Event
@@ -19,13 +19,14 @@ from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.domains.clusters import products
 from ecollm_lab.files import lines, require_distinct, require_parquet, require_writable, resolved
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
-from ecollm_lab.paths import PathSpace, Pipeline, called_on, read_space
+from ecollm_lab.models.replies import BudgetSpent
+from ecollm_lab.paths import PathSpace, Pipeline, read_space
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.benches import connected
 from ecollm_lab.sweeps.options import DomainOptions, SweepOptions
 from ecollm_lab.sweeps.pairs import fingerprints, setup_digest, sweep
 from ecollm_lab.sweeps.preflight import Estimate, estimate, first_calls, missing_pairs
-from ecollm_lab.sweeps.progress import Progress
+from ecollm_lab.sweeps.progress import Ended, Progress
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.sweeps.store.store import Store
 from ecollm_lab.traces import Trace
@@ -74,7 +75,7 @@ def sweep_domain(
         Store(store_file) as store,
         ModelPool(catalog, isolate=options.isolate) as models,
     ):
-        models.check(_opened_here(catalog, space, options))
+        models.check(_opened_here(loaded, catalog, space, options))
         pipeline = Pipeline(loaded, catalog, default_encoder(), models)
         about = provenance(loaded, catalog, pipeline.encoder.name)  # of the code that runs now
         marks = fingerprints(loaded, catalog, pipeline.encoder.name, space)
@@ -103,11 +104,13 @@ def _space(catalog: Catalog, options: DomainOptions) -> PathSpace:
     return space.select(options.path_ids) if options.path_ids else space
 
 
-def _opened_here(catalog: Catalog, space: PathSpace, options: DomainOptions) -> list[str]:
+def _opened_here(
+    domain: Domain, catalog: Catalog, space: PathSpace, options: DomainOptions
+) -> list[str]:
     """Return the models that this process will open; with an executor, workers have the others."""
     if options.limit == 0:
         return []
-    names = dict.fromkeys(name for path in space for name in called_on(catalog, path))
+    names = space.models(catalog, domain.grading.judge_model)
     return [n for n in names if options.executor is None or catalog[n].placement == "cloud"]
 
 
@@ -124,6 +127,17 @@ def _require_places(catalog_file: FilePath, store_file: FilePath, out: FilePath)
     require_writable(out)
     require_writable(log)
     return log
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """The pairs of a sweep without those that were tried ahead of it, and failed."""
+
+    only: Container[tuple[str, str]] | None
+    failed: set[tuple[str, str]]
+
+    def __contains__(self, pair: object) -> bool:
+        return pair not in self.failed and (self.only is None or pair in self.only)
 
 
 def _sweep(
@@ -157,12 +171,22 @@ def _sweep(
         pipeline.domain.queries, space.paths, store, marks, pipeline.catalog, judge
     )
     first = first_calls(missing, store)
+    failures = set(store.failures_of(marks))
     ahead = run(replace(options, only=first)) if first else Progress(0)
+    failures = set(store.failures_of(marks)) - failures
     left = {name: len(set(pairs) - first) for name, pairs in missing.items()}
     on_estimate(estimate(left, store))
-    progress = run(options)
-    progress.total += ahead.done
+    failed = {(failure.query_id, failure.path_id) for failure in failures}
+    try:
+        progress = run(replace(options, only=_Rest(options.only, failed)))
+    except BudgetSpent as error:
+        if not ahead.done + ahead.failed:
+            raise
+        ahead.ended, ahead.stopped = Ended.BUDGET, str(error)  # on what the first calls cost
+        return ahead
+    progress.total += ahead.done + ahead.failed
     progress.done += ahead.done
+    progress.failed += ahead.failed
     progress.reused -= ahead.done
     progress.cost_usd += ahead.cost_usd
     progress.retried += ahead.retried
@@ -200,14 +224,12 @@ def _stored(
     If asked for, only those of the queries that it holds on every path.
     """
     order = {path.id: i for i, path in enumerate(space)}
-    distinct = list(dict.fromkeys(marks.values()))
-    outcomes = [o for mark in distinct for o in store.outcomes(mark) if o.path_id in order]
-    outcomes.sort(key=lambda o: (o.query_id, order[o.path_id]))
+    outcomes = sorted(store.outcomes_of(marks), key=lambda o: (o.query_id, order[o.path_id]))
     held = Counter(outcome.query_id for outcome in outcomes)
     partly = {query_id for query_id, n in held.items() if n < len(order)}
     partly = partly if options.whole_queries else set()
     outcomes = [outcome for outcome in outcomes if outcome.query_id not in partly]
-    failures = [f for mark in distinct for f in store.failures(mark) if f.path_id in order]
+    failures = store.failures_of(marks)
     return outcomes, {
         "n": len(outcomes),
         "queries_left_out": len(partly),

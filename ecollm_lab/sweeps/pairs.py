@@ -117,13 +117,13 @@ def sweep(
     bench = Workers(options.executor, pipeline, paths) if options.executor else Here(pipeline)
     calls = Calls(store, pipeline.catalog, bench.models, pipeline.domain.name, options)
     lanes, calls.notices[:] = _lanes(pipeline.catalog, paths, away=options.executor is not None)
-    pipeline.ask_through(calls)
-    if options.max_cost_usd is not None:
-        spent_usd = store.spending(pipeline.domain.name).charged_usd
-        _require_one_call(pipeline, plan, calls, spent_usd, options.max_cost_usd)
     run = Run(bench, calls, store, fingerprints, lanes, progress, stop or Event(), on_progress)
     at_once = options.queries_at_once if options.executor else 1
     try:
+        pipeline.ask_through(calls)
+        if options.max_cost_usd is not None:
+            spent_usd = store.spending(pipeline.domain.name).charged_usd
+            _require_one_call(pipeline, plan, calls, spent_usd, options.max_cost_usd)
         with ThreadPoolExecutor(at_once, thread_name_prefix="device") as pool:
             run.go(pool, plan)
     finally:
@@ -135,7 +135,7 @@ def _lanes(
     catalog: Catalog, paths: Sequence[Path], *, away: bool
 ) -> tuple[dict[str, Lane], list[str]]:
     """Choose the lane of each model; with `away`, edge models take no core of this machine."""
-    names = dict.fromkeys(name for path in paths for name in called_on(catalog, path))
+    names = PathSpace(tuple(paths)).models(catalog)
     here = [name for name in names if not (away and catalog[name].placement == "edge")]
     lanes, said = choose_lanes(catalog, here)
     return dict.fromkeys(names, Lane.HERE) | lanes, said
@@ -150,12 +150,11 @@ def _plan(
 ) -> tuple[Plan, Progress]:
     """Return the pairs to run, query by query, and the progress before the first of them."""
     only = options.only
-    marks = {fingerprints[path.id] for path in paths}
-    stored = {mark: store.pairs(mark) for mark in marks}
+    marks = {path.id: fingerprints[path.id] for path in paths}
+    stored = {mark: store.pairs(mark) for mark in set(marks.values())}
     quarantined = {
         (f.query_id, f.path_id)
-        for mark in marks
-        for f in store.failures(mark)
+        for f in store.failures_of(marks)
         if f.state is not CallState.FAILED  # it would end, or be refused, in the same way
     }
     asked = [

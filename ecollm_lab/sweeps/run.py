@@ -80,6 +80,9 @@ class Run:
 
         A second interrupt ends it at once.
         """
+        if plan and (judge := self.pipeline.domain.grading.judge_model):
+            with suppress(LabError):  # each call to it says why; here no endpoint waits meanwhile
+                self.bench.models[judge]
         n_beside = [sum(self.lanes[p.model] is Lane.BESIDE for p in todo) for _, todo in plan]
         self.most_beside = max(1, LAG * max(n_beside, default=0))
         self.tasks = [pool.submit(self._run_query, query, todo) for query, todo in plan]
@@ -137,6 +140,8 @@ class Run:
         except LabError as error:
             raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
         key = self.calls.key(path.model, prepared.prompt)
+        if self.halted.is_set():  # while the stages ran
+            return
         self._start(1)
         self.pipeline.requests["generate"] += 1
         try:

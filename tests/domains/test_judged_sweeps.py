@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,20 @@ def test_a_judge_is_asked_through_the_sweeps_journalled_calls_once_per_answer(
     again = sweep_judged(judged, encoder, tmp_path / "s.sqlite")
     assert again[1] == outcomes
     assert server.requests["judge"] == 4
+
+
+def test_a_judge_is_opened_before_any_model_waits_for_its_reply(
+    judged, encoder, tmp_path, monkeypatch
+):
+    opened, start = {}, ModelPool._start
+
+    def noted(pool, model):
+        opened[model.name] = threading.current_thread()
+        return start(pool, model)
+
+    monkeypatch.setattr(ModelPool, "_start", noted)
+    sweep_judged(judged, encoder, tmp_path / "s.sqlite")
+    assert opened["judge"] is threading.main_thread()
 
 
 def test_a_judge_is_asked_once_where_calls_are_repeated_and_is_no_generation(

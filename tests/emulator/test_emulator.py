@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ecollm_lab.emulator import Budget, Emulator, emulate, replay_from
+from ecollm_lab.emulator.allocation import share
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.traces import is_on_front
 from tests.conftest import LARGE, SMALL, make_trace, thinned
@@ -165,8 +166,22 @@ def test_a_path_that_only_fails_is_given_up_and_never_on_the_front():
     row = frame[(frame["path_id"] == lost) & (frame["scope"] == "all")].iloc[0]
     assert (row["status"], row["because"], row["n"]) == ("failed", "every attempt on it failed", 0)
     assert not frame.loc[frame["path_id"] == lost, "on_front"].any()
+    assert not frame.loc[frame["path_id"] == lost, "front_probability"].any()
+    assert not frame["because"].str.contains(lost, regex=False).any()
+    whole = frame[(frame["path_id"] != lost) & (frame["scope"] == "all")]
+    measured = whole[["quality", "cost_usd", "latency_s"]].to_numpy()
+    assert whole["on_front"].tolist() == is_on_front(measured).tolist()
     assert 3 <= emulator._told[:, 0].sum() <= 8
     assert len(emulator.outcomes) == emulator.n_told - emulator._told[:, 0].sum()
+
+
+def test_a_path_that_is_left_out_takes_no_share_from_those_it_would_dominate():
+    rng = np.random.default_rng(0)
+    draws = rng.random((50, 3, 3))
+    draws[:, 0] = [1.0, 0.0, 0.0]
+    left = share(draws, np.array([True, False, False]), rng)
+    assert left[0] == 0.0
+    assert left[1:].min() > 0.2
 
 
 def test_when_everything_fails_it_says_so():

@@ -10,6 +10,7 @@ from ecollm_lab.emulator.resemblance import Resemblance
 from ecollm_lab.policies import fit_policy
 from ecollm_lab.policies.training import Spend, Training
 from ecollm_lab.records import SLO, LabError
+from ecollm_lab.traces import is_on_front
 from tests.conftest import SMALL, make_trace
 
 
@@ -148,6 +149,21 @@ def test_free_paths_are_free_and_half_free_ones_half():
     assert (estimates.tail_draws("cost_usd") == 0).all()
 
 
+def test_a_path_that_is_left_out_is_on_no_front_and_dominates_nothing():
+    estimates, _, tables = a_space(0)
+    tables[:, :, 0] = np.array([[1.0], [1e-9], [1e-3]])  # better than all others
+    estimates.update(*tables)
+    whole = estimates.fronts().query("scope == 'all'")
+    assert whole["on_front"].tolist() == [True] + 11 * [False]
+    assert whole["front_probability"].tolist() == [1.0] + 11 * [0.0]
+    rest = estimates.fronts(np.arange(12) == 0).query("scope == 'all'")
+    others = is_on_front(tables.mean(axis=1).T[1:]).tolist()
+    assert any(others)
+    assert rest["on_front"].tolist() == [False, *others]
+    assert rest["front_probability"].tolist() == [0.0, *others]
+    assert rest["quality"].tolist() == whole["quality"].tolist()
+
+
 def test_a_front_per_cluster_with_intervals_and_probabilities():
     estimates, hidden, _ = a_space(2, seen=0.3)
     labels = np.arange(60) % 2
@@ -190,6 +206,8 @@ def test_what_may_break_a_limit_counts_for_less():
         ({"path_ids": ["a", "a"]}, "paths must be at least one and all different"),
         ({"query_ids": []}, "queries must be at least one"),
         ({"embeddings": np.ones((3, 2))}, "one row per query: 2"),
+        ({"labels": np.array([0, -1])}, "labels must be a cluster >= 0 for each of the 2 queries"),
+        ({"labels": np.zeros(3, dtype=int)}, "labels must be a cluster >= 0 for each"),
     ],
 )
 def test_bad_input_is_refused(change, says):

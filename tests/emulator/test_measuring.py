@@ -197,3 +197,21 @@ def test_outcomes_that_would_not_be_comparable_are_refused(where):
     other = Trace.from_frame(trace.outcomes, trace.queries, dearer)
     with pytest.raises(LabError, match="do not agree on edge_price_usd_per_hour"):
         measuring_domain(other, "data/smart_home", **files)
+
+
+def measured_with(trace, **changes):
+    """The trace as if its model had been declared otherwise."""
+    models = trace.provenance["models"]
+    about = {**trace.provenance, "models": {**models, SMALL: {**models[SMALL], **changes}}}
+    return Trace.from_frame(trace.outcomes, trace.queries, about)
+
+
+def test_all_that_changes_an_answer_must_be_as_it_was_and_nothing_else(where, tmp_path):
+    trace, files = where
+    for change in ({"max_tokens": 9}, {"system": "Be brief."}, {"context": 99}, {"threads": 3}):
+        with pytest.raises(LabError, match=f"do not agree on {SMALL}: files, settings"):
+            measuring_domain(measured_with(trace, **change), "data/smart_home", **files)
+    same = measured_with(trace, timeout_s=9.0, licence="MIT", price_date="2020-01-01")
+    same.save(tmp_path / "t.parquet")
+    for one in (same, Trace.load(tmp_path / "t.parquet")):
+        assert len(measuring_domain(one, "data/smart_home", **files).offer(1).pairs) == 1

@@ -198,6 +198,20 @@ def test_who_gives_up_waiting_takes_no_place():
     run(check)
 
 
+def test_however_many_wait_for_a_minute_to_pass_one_timer_waits_for_them():
+    async def check(clock):
+        door = admission(clock, requests_per_minute=1)
+        _, waiting = await enter(door, 30)
+        assert len(waiting) == 29
+        door.pump()
+        timers = [one for one in asyncio.get_running_loop()._scheduled if not one.cancelled()]
+        assert len(timers) == 1
+        for task in waiting:
+            task.cancel()
+
+    run(check)
+
+
 @pytest.mark.parametrize(("answered", "most"), [(False, 5), (True, 20)])
 def test_an_endpoint_that_has_answered_bears_a_longer_row_of_refused_prompts(answered, most):
     async def check(clock):

@@ -130,6 +130,10 @@ def test_limits_of_an_endpoint_are_declared_or_absent(tmp_path):
             HEAD + CLOUD + "threads = 2\ngpu_layers = 1\n",
             "gpu_layers, threads would do nothing with a base_url",
         ),
+        (
+            HEAD + CLOUD + "context = 512\nstart_timeout_s = 9.0\n",
+            "context, start_timeout_s would do nothing with a base_url",
+        ),
         (HEAD + CLOUD + 'price_date = "2026-01-01"\n', "price_date and price_source go together"),
         (HEAD + CLOUD + 'price_date = "soon"\nprice_source = "x"\n', "price_date must be a date"),
     ],
@@ -148,8 +152,10 @@ def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_pat
     catalog = load(tmp_path, "hyde_model = 's'\n" + HEAD + EDGE + CLOUD)
     (path,) = PathSpace.of(catalog).select(["hyde/dense-1/none/plain/c"])
     assert called_on(catalog, path) == ("s", "c")
+    assert PathSpace((path, path)).models(catalog, "j") == ["s", "c", "j"]
     (path,) = PathSpace.of(catalog).select(["none/dense-1/none/plain/c"])
     assert called_on(catalog, path) == ("c",)
+    assert PathSpace((path,)).models(catalog) == ["c"]
     borrowed = load(tmp_path, f"hyde_model = '{SMALLEST}'\nlab_models = true\n" + HEAD + CLOUD)
     assert (
         borrowed.hyde_model,

@@ -80,6 +80,18 @@ def test_an_answer_that_nobody_waits_for_ends_at_the_next_token():
         assert model.reply(PROMPT).text == whole.text
 
 
+def test_a_prompt_that_llama_cpp_gives_up_on_costs_its_call_alone(monkeypatch):
+    def gives_up(*_, **__):
+        raise RuntimeError("llama_decode returned -3")
+
+    with EdgeModel(EDGE) as model:
+        with monkeypatch.context() as patched:
+            patched.setattr(model._llama, "create_chat_completion", gives_up)
+            with pytest.raises(CallFailed, match="failed while it answered: llama_decode"):
+                model.reply(PROMPT)
+        assert "45 grams" in model.reply(PROMPT).text
+
+
 def test_a_worker_process_hands_the_log_probability_over():
     with IsolatedModel(EDGE) as apart, EdgeModel(EDGE) as here:
         assert apart.reply(PROMPT).logprob == here.reply(PROMPT).logprob

@@ -54,11 +54,13 @@ def test_prompts_that_are_too_long_do_not_close_the_endpoint_for_short_ones(answ
     [
         {"message": "The response was filtered", "code": "content_filter"},
         {"message": "This violates our content policy", "code": "invalid_request"},
+        {"message": "This model requires moderation and your input was flagged", "code": 403},
     ],
 )
-def test_a_prompt_that_a_filter_refuses_is_an_outcome_of_its_own_kind(error):
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_prompt_that_a_filter_refuses_is_an_outcome_of_its_own_kind(error, status):
     with (
-        Endpoint({"m": both((400, {"error": error}))}) as server,
+        Endpoint({"m": both((status, {"error": error}))}) as server,
         CloudModel(cloud("m", server.base_url), patience=FAST) as model,
     ):
         for i in range(7):
@@ -66,6 +68,28 @@ def test_a_prompt_that_a_filter_refuses_is_an_outcome_of_its_own_kind(error):
                 model.reply(f"{LONG}{i}")
             assert caught.value.state == CallState.REFUSED
         assert model.reply("short").text == "fine"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [  # as OpenAI and Anthropic say it
+        {
+            "message": "max_tokens is too large: 100000. This model supports at most 16384"
+            " completion tokens, whereas you provided 100000.",
+            "param": "max_tokens",
+        },
+        {"message": "max_tokens: 100000 > 8192, the maximum allowed number of output tokens"},
+    ],
+)
+def test_an_answer_limit_that_the_model_does_not_have_stops_it_and_says_to_lower_it(error):
+    with (
+        Endpoint({"m": (400, {"error": error})}) as server,
+        CloudModel(cloud("m", server.base_url, max_tokens=100000), patience=FAST) as model,
+    ):
+        refused = model.submit("a question", Journal().account).exception(timeout=20)
+        assert refused.mend == "lower max_tokens of [models.m], which is 100000"
+        with pytest.raises(EndpointClosed, match="does not write so long an answer: lower max_tok"):
+            model.reply("another")
 
 
 OPENAI_400 = {

@@ -1,12 +1,15 @@
 """What a request holds, and where it goes: as declared, and whatever the environment says."""
 
+import time
+
 import pytest
 
+from ecollm_lab.models.cloud.calls import Patience
 from ecollm_lab.models.cloud.client import CloudModel
 from ecollm_lab.models.cloud.connection import _is_loopback
 from ecollm_lab.models.replies import most_usd
 from ecollm_lab.records import LabError, Prompt
-from tests.support.endpoint import Endpoint
+from tests.support.endpoint import Endpoint, Journal
 from tests.support.rig import cloud
 
 
@@ -144,3 +147,16 @@ def test_what_is_reserved_follows_what_is_declared():
     assert most_usd(model, Prompt("ü", "1234", 10)) == pytest.approx(
         (5 + 4 + 1 + 2 + 128) * 1e-6 + 1110 * 4e-6
     )
+
+
+@pytest.mark.parametrize("said", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_retry_after_that_is_over_leaves_the_pause_between_attempts_as_it_is(said):
+    answers = iter([(503, {}, {"Retry-After": said}), "fine"])
+    patience = Patience(wait_initial_s=0.4, wait_jitter_s=0.0)
+    with (
+        Endpoint({"m": lambda _: next(answers)}) as server,
+        CloudModel(cloud("m", server.base_url), patience=patience) as model,
+    ):
+        began = time.monotonic()
+        assert model.submit("hello", Journal().account).result(timeout=20).text == "fine"
+        assert time.monotonic() - began >= 0.4

@@ -93,3 +93,24 @@ def test_the_first_paid_call_goes_alone_and_unpaid_ones_do_not_wait(price, alone
         calls = [model.submit(f"question {i}", Journal().account) for i in range(8)]
         assert {call.result(timeout=60).text for call in calls} == {"fine"}
     assert (seen[0] == 1) is alone
+
+
+def test_after_a_first_call_that_failed_unbilled_the_next_one_goes_alone():
+    order, beside = [], []
+
+    def answer(prompt):
+        order.append(prompt)
+        if len(order) == 1:
+            return 503, {"error": {"message": "not yet"}}
+        if len(order) == 2:
+            time.sleep(0.5)
+            beside.append(endpoint.requests["m"])
+        return "fine"
+
+    with (
+        Endpoint({"m": answer}) as endpoint,
+        CloudModel(cloud("m", endpoint.base_url), patience=FAST) as model,
+    ):
+        calls = [model.submit(f"question {i}", Journal().account) for i in range(8)]
+        assert {call.result(timeout=60).text for call in calls} == {"fine"}
+    assert beside == [2]

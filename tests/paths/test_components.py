@@ -1,5 +1,8 @@
 """Users add components by a function, registered by name for a stage."""
 
+import dataclasses
+import functools
+
 import pytest
 
 from ecollm_lab.paths import PathSpace, Pipeline, component, read_space
@@ -90,6 +93,43 @@ def test_a_function_that_fails_names_its_component(domain, encoder, added, work,
         list(Pipeline(domain, CATALOG, encoder, {"s": Echo({})}).run(domain.queries[0], paths))
 
 
+class Callable:
+    def __call__(self, texts, question):
+        return question
+
+
+@pytest.mark.parametrize("work", [functools.partial(max, 1), Callable(), str])
+def test_what_is_no_function_is_refused_when_it_is_added(work, added):
+    with pytest.raises(LabError, match="instruct component 'mine' must be a function, got"):
+        component("instruct", "mine")(work)
+
+
+def test_one_text_is_not_taken_for_a_sequence_of_its_characters(domain, encoder, added):
+    @component("refine", "joined")
+    def joined(sources, query, found, k, n):
+        return " ".join(passage.text for passage in found[:k])
+
+    paths = PathSpace.over(["s"]).select(["none/bm25-1/joined/plain/s"])
+    with pytest.raises(LabError, match=r"component 'joined' failed: it must return texts, got 'T"):
+        list(Pipeline(domain, CATALOG, encoder, {"s": Echo({})}).run(domain.queries[0], paths))
+
+
+def test_a_passage_from_elsewhere_is_read_whole_and_not_by_sentences(domain, encoder, added):
+    @component("retrieve", "elsewhere", numbers=(3,))
+    def elsewhere(sources, text):
+        return [dataclasses.replace(sources.passages[0], id="new")]
+
+    pipeline = Pipeline(domain, CATALOG, encoder, {"s": Echo({})})
+    (whole, cut) = (
+        PathSpace.over(["s"]).select([f"none/elsewhere-3/{refine}/plain/s"])
+        for refine in ("none", "extract-3")
+    )
+    (outcome,) = pipeline.run(domain.queries[0], whole)
+    assert domain.passages[0].text in outcome.answer
+    with pytest.raises(LabError, match="takes passages of the domain alone, and 'new' is none"):
+        list(pipeline.run(domain.queries[0], cut))
+
+
 def test_the_labs_prompts_differ_in_the_system_message_alone():
     asked = {
         name: find(Component("instruct", name)).work(("a", "b"), "c?")
@@ -161,6 +201,11 @@ def test_an_empty_space_file_is_the_whole_space(tmp_path):
         ),
         ('components = ["none.py"]', "none.py cannot be loaded: FileNotFoundError"),
         ('retrieve = ["none"]\ninstruct = ["brief"]', "no path is left"),
+        ('rewrite = ["none", "hyde"]', "rewrite: A path with hyde needs a model that rewrites"),
+        (
+            'models = ["s", "s"]\nrefine = ["none", "none", "none"]',
+            "models: 's' stands there 2 times.*refine: 'none' stands there 3 times",
+        ),
         ("retrieve = [", "not TOML"),
     ],
 )

@@ -121,7 +121,7 @@ class Journal:
         return _done(len(self.reserved))
 
     def _settle(self, number, usd, error, reply):
-        self.settled.append(usd)
+        self.settled.append(self.reserved[number - 1] if usd is None else usd)
         self.errors.append(error)
         return _done(None)
 

@@ -8,7 +8,7 @@ from ecollm_lab.domains import load_domain
 from ecollm_lab.emulator import Budget, ExplorationOptions, emulate_domain
 from ecollm_lab.models import load_catalog
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import DomainOptions, Store, sweep_domain
+from ecollm_lab.sweeps import DomainOptions, Ended, Store, sweep_domain
 from ecollm_lab.sweeps.domains import _log
 from ecollm_lab.sweeps.pairs import setup_digest
 from ecollm_lab.sweeps.preflight import FIRST
@@ -131,3 +131,45 @@ def test_an_exploration_ends_with_a_report_when_the_endpoint_is_owed_no_more(jud
     (tmp_path / "s.sqlite").unlink()
     with pytest.raises(LabError, match="cannot buy one more call"):
         emulate_domain("data/smart_home", budget=Budget(cost_usd=1e-6), **given)
+
+
+HOSTED = "none/none/none/plain/hosted"
+
+
+def test_outcomes_of_a_model_that_has_another_name_today_are_not_its_successors(judge, tmp_path):
+    given = options(judge, tmp_path, "ok")
+    some = DomainOptions(path_ids=[HOSTED], limit=3)
+    assert len(sweep_domain("data/smart_home", options=some, **given)[0].outcomes) == 3
+    tables = [HOSTED_CATALOG.format(base_url=judge.base_url, remote=r) for r in ("parts", "ok")]
+    mini = tables[1].partition("[models.hosted]")[2]
+    given["catalog_file"].write_text(f"{tables[0]}[models.mini]{mini}")
+    both = DomainOptions(path_ids=[HOSTED, HOSTED.replace("hosted", "mini")], limit=0)
+    with pytest.raises(LabError, match="Nothing was measured"):
+        sweep_domain("data/smart_home", options=both, **given)
+
+
+def test_if_the_first_calls_spend_the_cap_what_they_brought_is_exported(judge, tmp_path):
+    said = []
+    trace, _, progress = sweep_domain(
+        "data/smart_home",
+        options=DomainOptions(path_ids=[HOSTED], max_cost_usd=0.001),
+        on_estimate=said.extend,
+        **options(judge, tmp_path, "ok"),
+    )
+    assert progress.ended is Ended.BUDGET
+    assert 0 < progress.done == len(trace.outcomes) < N_QUERIES
+    assert "cannot buy one more call" in progress.stopped
+    assert len(said) == 1
+
+
+def test_a_first_call_that_was_paid_in_vain_is_not_paid_again_in_the_same_run(judge, tmp_path):
+    said = []
+    with pytest.raises(LabError, match=f"{N_QUERIES} pairs failed"):
+        sweep_domain(
+            "data/smart_home",
+            options=DomainOptions(path_ids=[HOSTED]),
+            on_estimate=said.extend,
+            **options(judge, tmp_path, "empty"),
+        )
+    asked = judge.counters()["per_key"]["empty"]
+    assert (set(asked.values()), len(asked)) == ({1}, N_QUERIES)

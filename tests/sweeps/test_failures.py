@@ -11,8 +11,8 @@ from ecollm_lab.models import ModelPool, Reply, load_catalog
 from ecollm_lab.models.edge.isolated import IsolatedModel
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import Store, fingerprints, sweep
-from ecollm_lab.sweeps.calls import call_key
+from ecollm_lab.sweeps import Store, SweepOptions, fingerprints, sweep
+from ecollm_lab.sweeps.calls import Calls, call_key
 from tests.conftest import SMALL, LetterEncoder
 from tests.support.rig import cloud, domain, rig
 
@@ -170,3 +170,15 @@ def test_a_worker_that_could_not_be_replaced_is_tried_again_at_the_next_call():
         with pytest.raises(LabError, match="no memory is left"):
             model.reply("does it answer?")
         assert model.reply("does it answer?").text == "yes"
+
+
+def test_a_call_that_cannot_be_started_is_no_call_in_flight(rig):
+    class Broken:
+        def submit(self, prompt, account):
+            raise RuntimeError("the event loop is closed")
+
+    _, pipeline, _, store = rig
+    calls = Calls(store, pipeline.catalog, {"c": Broken()}, "sweep", SweepOptions())
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="is closed"):
+            calls.get("c", "a question").result(timeout=5)

@@ -21,6 +21,7 @@ def test_13_a_budget_holds_under_concurrency_and_across_a_restart(judge, tmp_pat
         assert store.spending("scripted").charged_usd <= cap
         with pytest.raises(LabError, match="cannot buy one more call"):
             go(max_cost_usd=cap)
+        assert go.pipeline._asked is go.pipeline.models  # not what asks through this store
         assert go(max_cost_usd=2 * cap).done > 0
     assert billed_usd(judge, model) <= 2 * cap
 
@@ -61,9 +62,21 @@ def test_a_resumed_sweep_reserves_at_once_what_earlier_runs_were_billed(judge, t
     assert all(settled <= reserved for _, reserved, settled, _ in rows[3:])
 
 
+def test_without_usage_a_resumed_sweep_charges_all_that_it_reserved(judge, tmp_path):
+    file, model = tmp_path / "s.sqlite", cloud("m", judge.base_url, remote_name="verbose:20")
+    with rig(file, [model], 3) as (go, _):
+        assert go().done == 3
+    with rig(file, [cloud("m", judge.base_url, remote_name="free")], 3, probe_s=0.1) as (go, _):
+        assert go().done == 0
+    paid = ledger(file)[0][2]
+    in_vain = ledger(file)[3:]
+    assert in_vain
+    assert all(settled == reserved > paid for _, reserved, settled, _ in in_vain)
+
+
 @pytest.mark.parametrize("remote", ["free", "huge"])
 def test_a_usage_that_cannot_be_true_is_charged_as_reserved_and_no_outcome(judge, tmp_path, remote):
-    model, cap = cloud(remote, judge.base_url), 0.004
+    model, cap = cloud(remote, judge.base_url), 0.003
     with rig(tmp_path / "s.sqlite", [model], 40, probe_s=0.1) as (go, store):
         progress = go(max_cost_usd=cap)
         assert (progress.done, progress.ended) == (0, Ended.BUDGET)

@@ -12,10 +12,11 @@ from ecollm_lab.models import Reply
 from ecollm_lab.models.replies import BudgetSpent
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Store
-from ecollm_lab.sweeps.store.store import Spending
+from ecollm_lab.sweeps.store.store import Failure, Spending
 
 SECONDS = (0.0, 0.0, 0.0, 0.0, 0.1)
 OUTCOME = Outcome("q1", "none/none/none/plain/s", 0.5, 1e-6, 0.1, 10, 5, "answer", SECONDS)
+OTHER = dataclasses.replace(OUTCOME, path_id="none/none/none/plain/xl")
 
 
 def test_an_outcome_comes_back_as_it_went_in(tmp_path):
@@ -26,6 +27,19 @@ def test_an_outcome_comes_back_as_it_went_in(tmp_path):
         assert list(store.outcomes("f")) == [OUTCOME]
         assert store.pairs("f") == {("q1", "none/none/none/plain/s")}
         assert store.pairs("other") == set()
+
+
+def test_only_what_a_path_has_under_its_own_fingerprint_of_today_is_its_own(tmp_path):
+    with Store(tmp_path / "s.sqlite") as store:
+        for one in (OUTCOME, OTHER):
+            store.add("f", one)
+            failure = Failure("q2", one.path_id, "failed", 1, "gone")
+            store.fail("f", failure).result()
+        marks = {OUTCOME.path_id: "g", OTHER.path_id: "f"}
+        assert store.outcomes_of(marks) == [OTHER]
+        assert store.failures_of(marks) == [failure]
+        both = dict.fromkeys(marks, "f")
+        assert (len(store.outcomes_of(both)), len(store.failures_of(both))) == (2, 2)
 
 
 def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path):
@@ -54,7 +68,10 @@ def _filled(file):
     return file
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "foreign", "newer"])
+FOREIGN = {"newer": 99, "foreign": 0, "foreign 1": 1, "foreign 2": 2, "foreign 3": 3}  # versions
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", *FOREIGN])
 def test_a_bad_store_is_refused_and_left_as_it_is(tmp_path, damage):
     file = tmp_path / "s.sqlite"
     if damage == "garbage":
@@ -64,12 +81,15 @@ def test_a_bad_store_is_refused_and_left_as_it_is(tmp_path, damage):
         file.write_bytes(data[: len(data) // 2])
     else:
         with sqlite3.connect(file) as db:
-            db.execute("CREATE TABLE t (x)" if damage == "foreign" else "PRAGMA user_version = 99")
+            if damage != "newer":
+                db.execute("CREATE TABLE t (x)")
+            db.execute(f"PRAGMA user_version = {FOREIGN[damage]}")
         db.close()
     before = file.read_bytes()
     with pytest.raises(LabError, match="--store"):
         Store(file)
     assert file.read_bytes() == before
+    assert not list(tmp_path.glob("*.v*"))
 
 
 def test_a_folder_in_place_of_the_store_is_an_error(tmp_path):

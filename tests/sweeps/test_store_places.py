@@ -147,6 +147,24 @@ def test_a_store_of_version_2_is_migrated_whole_and_the_old_file_stays(tmp_path)
         assert db.execute("SELECT * FROM attempts").fetchall() == attempts
 
 
+def test_a_migration_that_is_killed_leaves_no_backup_that_is_cut_short(tmp_path, monkeypatch):
+    shutil.copy(EARLIER, tmp_path / "s.sqlite")
+    copyfile = shutil.copyfile
+
+    def killed(source, target):
+        Path(target).write_bytes(Path(source).read_bytes()[:5000])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfile", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Store(tmp_path / "s.sqlite")
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
+    Store(tmp_path / "s.sqlite").close()
+    with closing(sqlite3.connect(tmp_path / "s.sqlite.v2")) as db:
+        assert db.execute("SELECT count(*) FROM attempts").fetchone()[0] > 0
+        assert db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+
+
 @pytest.mark.parametrize("logprob", [-0.25, math.nan])
 def test_the_log_probability_of_an_answer_comes_back_and_unknown_stays_unknown(tmp_path, logprob):
     with Store(tmp_path / "s.sqlite") as store:

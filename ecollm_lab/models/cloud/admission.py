@@ -63,6 +63,7 @@ class Admission:
         self._paused_until, self._probing = 0.0, False
         self._recent: deque[Ticket] = deque()
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def enter(self, tokens: int, *, again: bool = False) -> Ticket:
         """Wait for the turn of a call that reads and writes at most so many tokens.
@@ -85,6 +86,8 @@ class Admission:
 
     def pump(self) -> None:
         """Let through as many as the limits allow; come back when time alone allows more."""
+        if self._timer:
+            self._timer.cancel()
         while self._waiting:
             future, tokens = self._waiting[0]
             if future.done():
@@ -93,7 +96,7 @@ class Admission:
             wait = self._wait_s(tokens)
             if wait > 0:
                 if wait < float("inf"):
-                    asyncio.get_running_loop().call_later(wait, self.pump)
+                    self._timer = asyncio.get_running_loop().call_later(wait, self.pump)
                 return
             self._waiting.popleft()
             self._probing = self._failures >= FAILURES

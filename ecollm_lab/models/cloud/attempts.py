@@ -33,6 +33,16 @@ _GIVEN_UP = {
 _TOO_LONG = re.compile(
     r"context|exceed|too (long|large|many (input )?tokens)|maximum.{0,40}(length|tokens)", re.I
 )
+# Said of the limit of an answer, where nothing is said of the context that it shares.
+_LIMIT_TOO_HIGH = re.compile(
+    r"max_(completion_)?tokens(\W{0,2} (is )?too large|: \d+ >)"
+    r"|at most \d+ (completion|output) tokens",
+    re.I,
+)
+_FILTERED = re.compile(
+    r"content.?(filter|policy|management)|moderation|(input|prompt|content) (is|was|has been) flag",
+    re.I,
+)
 _NOT_TAKEN = re.compile(
     r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|not (permitted|allowed)|invalid"
     r"|extra (inputs|fields)|only the default|deprecated",
@@ -125,7 +135,8 @@ def failed_with_status(model: Model, status: int, body: Mapping[str, Any], what:
     """Return what a status, with the error object that came with it, means for the calls."""
     ids = {str(body.get(key)).lower() for key in ("code", "type", "status")}
     failed = Failed(model.name, what, charged=False)
-    if status in _GIVEN_UP or (status == 429 and ids & _NO_MONEY):
+    of_one_prompt = status == 403 and _is_filtered(ids, what)
+    if (status in _GIVEN_UP and not of_one_prompt) or (status == 429 and ids & _NO_MONEY):
         why, mend = _GIVEN_UP.get(status, _GIVEN_UP[402])
         failed.mend = mend.of(model)
         return _for_good(failed, f"{why}; {what}")
@@ -143,9 +154,13 @@ def _for_good(failed: Failed, why: str) -> Failed:
     return failed
 
 
+def _is_filtered(ids: set[str], why: str) -> bool:
+    return bool(ids & _FILTER or _FILTERED.search(why))
+
+
 def _refused(model: Model, failed: Failed, ids: set[str], body: Mapping[str, Any]) -> None:
     """Find out whether a 400 is about this prompt, a parameter, the key or the model."""
-    if ids & _FILTER or re.search(r"content.?(filter|policy|management)", failed.why, re.I):
+    if _is_filtered(ids, failed.why):
         failed.end, failed.state = AttemptEnd.UNUSED, CallState.REFUSED
     elif ids & _NO_KEY or re.search(r"api key (is )?(not valid|invalid)", failed.why, re.I):
         failed.mend = Mend.KEY.of(model)
@@ -153,6 +168,10 @@ def _refused(model: Model, failed: Failed, ids: set[str], body: Mapping[str, Any
     elif ids & _NO_MODEL:
         failed.mend = Mend.MODEL.of(model)
         _for_good(failed, f"it does not know the model or address; {failed.why}")
+    elif _LIMIT_TOO_HIGH.search(failed.why) and "context" not in failed.why.lower():
+        where = f"[models.{model.name}], which is {model.max_tokens}"
+        failed.mend = f"lower {model.tokens_key} of {where}"
+        _for_good(failed, f"it does not write so long an answer: {failed.mend}; {failed.why}")
     elif _TOO_LONG.search(failed.why) or body.get("param") == "messages":
         failed.end = AttemptEnd.UNUSED
         failed.mend = "Retrieve less, or name a model that reads more."

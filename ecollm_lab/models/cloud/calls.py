@@ -37,7 +37,7 @@ class Call:
         self.prompt, self.account = prompt, account
         self._reservations = reservations
         self.attempts = self.charged = self.deaths = 0
-        self.queue_s = self.retry_s = self._reserved_usd = 0.0
+        self.queue_s = self.retry_s = 0.0
         self.sending = self.withdrawn = False
         self.task: asyncio.Task[None] | None = None
 
@@ -49,8 +49,8 @@ class Call:
         if self.account is None:
             return 0
         while True:
-            self._reserved_usd = self._reservations.usd(self.prompt)
-            number = await asyncio.wrap_future(self.account.reserve(self._reserved_usd))
+            usd = self._reservations.usd(self.prompt)
+            number = await asyncio.wrap_future(self.account.reserve(usd))
             if number:
                 return number
             if self.withdrawn:
@@ -76,10 +76,10 @@ class Call:
         if isinstance(done, Reply):
             usd = model.cost_usd(0.0, done.tokens_in, done.tokens_out)
             return asyncio.wrap_future(self.account.settle(number, usd, "", done))
-        usd = self._reserved_usd if done.charged else 0.0
+        paid: float | None = None if done.charged else 0.0
         if done.charged and done.tokens:
-            usd = model.cost_usd(0.0, *done.tokens)
-        return asyncio.wrap_future(self.account.settle(number, usd, done.why, None))
+            paid = model.cost_usd(0.0, *done.tokens)
+        return asyncio.wrap_future(self.account.settle(number, paid, done.why, None))
 
     def failed(self, failed: Failed) -> CallFailed:
         """Return the error of a call whose last attempt failed."""

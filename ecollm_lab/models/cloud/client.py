@@ -50,7 +50,8 @@ class CloudModel:
         if not logging.getLogger("stamina").handlers:  # retries are counted, not printed
             logging.getLogger("stamina").addHandler(logging.NullHandler())
         self._reservations = Reservations(model)
-        self._first: asyncio.Event | None = None
+        self._turn = asyncio.Lock()
+        self._has_billed = False
         self.template, server = "the endpoint's own", None
         if model.file is None:
             read_key(model)  # a missing key is an error before anything is started
@@ -133,7 +134,7 @@ class CloudModel:
                 return False
             if call.withdrawn or call.charged >= patience.charged:
                 return False
-            return 0.0 if error.pause_s is not None else True  # admission keeps the pause for all
+            return 0.0 if error.pause_s else True  # admission keeps the pause for all
 
         tries = stamina.retry_context(
             on=again,
@@ -143,52 +144,48 @@ class CloudModel:
             wait_max=patience.wait_max_s,
             wait_jitter=patience.wait_jitter_s,
         )
-        async for attempt in tries:
-            with attempt:
-                reply = await self._attempt(call, began)
+        async with self._first_alone(call):
+            call.queue_s = time.perf_counter() - began
+            async for attempt in tries:
+                with attempt:
+                    reply = await self._attempt(call, began)
         return reply
 
     async def _attempt(self, call: Call, began: float) -> Reply:
         waiting = time.perf_counter()
-        async with self._first_alone(call):
-            most = sum(self._reservations.tokens(call.prompt))
-            ticket = await self._admission.enter(most, again=call.attempts > 0)
-            call.sending, done, settled = True, None, None
+        most = sum(self._reservations.tokens(call.prompt))
+        ticket = await self._admission.enter(most, again=call.attempts > 0)
+        call.sending, done, settled = True, None, None
+        try:
+            number = await call.reserve()
+            started = time.perf_counter()
+            call.queue_s += started - waiting
+            call.attempts += 1
+            call.retry_s = max(0.0, started - began - call.queue_s)
+            done = await self._send(call)
+            settled = call.settle(number, done)
+        finally:
+            # Whoever comes next is journalled after the settlement, which is queued: so no more
+            # attempts are unsettled than are in flight.
+            self._leave(ticket, done)
             try:
-                number = await call.reserve()
-                started = time.perf_counter()
-                call.queue_s += started - waiting
-                call.attempts += 1
-                call.retry_s = max(0.0, started - began - call.queue_s)
-                done = await self._send(call)
-                settled = call.settle(number, done)
+                if settled:
+                    await settled
             finally:
-                # Whoever comes next is journalled after the settlement, which is queued: so no more
-                # attempts are unsettled than are in flight.
-                self._leave(ticket, done)
-                try:
-                    if settled:
-                        await settled
-                finally:
-                    call.sending = False
+                call.sending = False
         if isinstance(done, Failed):
             raise done
         return done
 
     @asynccontextmanager
     async def _first_alone(self, call: Call) -> AsyncIterator[None]:
-        """Let the first paid attempt end before others begin: it shows what the endpoint bills."""
-        if call.account is None or not self._reservations.usd(""):
-            yield
-        elif self._first is not None:
-            await self._first.wait()
-            yield
-        else:
-            self._first = asyncio.Event()
-            try:
-                yield
-            finally:
-                self._first.set()
+        """Let paid calls go one by one until one of them shows what the endpoint bills."""
+        if call.account is not None and self._reservations.usd("") and not self._has_billed:
+            async with self._turn:
+                if not self._has_billed:
+                    yield
+                    return
+        yield
 
     async def _send(self, call: Call) -> Reply | Failed:
         """Make one attempt, and learn from what it was billed."""
@@ -196,6 +193,7 @@ class CloudModel:
         limit = answer_limit(self.model, call.prompt)
         answer = failed or read_answer(self.model, raw, limit)
         call.learn(answer)
+        self._has_billed = self._has_billed or answer.tokens is not None
         if isinstance(answer, Failed):
             return answer
         return Reply(

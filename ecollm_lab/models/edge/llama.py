@@ -93,6 +93,12 @@ class EdgeModel:
                     f"Model {self.name!r} cannot answer: {error}. Raise its 'context' or retrieve"
                     " less."
                 ) from error
+            except RuntimeError as error:  # llama_decode gave up on this prompt
+                raise CallFailed(
+                    f"Model {self.name!r} failed while it answered: {error}. Run the same command"
+                    " again; if it fails again, lower its 'context' or 'gpu_layers', which need"
+                    " memory."
+                ) from error
             latency = time.perf_counter() - started
         if stopped.is_set():
             raise CallFailed(

@@ -10,7 +10,7 @@ import numpy as np
 from ecollm_lab.paths.components import component
 from ecollm_lab.paths.lexical import LexicalIndex
 from ecollm_lab.paths.sources import Indexes, Sources, best_first, reciprocal_rank_fusion
-from ecollm_lab.records import Passage
+from ecollm_lab.records import LabError, Passage
 
 Texts = tuple[str, ...]
 
@@ -25,6 +25,12 @@ def whole(sources: Sources, query: str, found: Sequence[Passage], k: int, n: int
 def extract(sources: Sources, query: str, found: Sequence[Passage], k: int, n: int) -> Texts:
     """Hand on the n best sentences of the k passages, in the order in which they were found."""
     sentences = _sentences(sources)
+    if strange := [passage.id for passage in found[:k] if passage.id not in sentences.of]:
+        raise LabError(
+            f"The refine component 'extract' takes passages of the domain alone, and {strange[0]!r}"
+            " is none. Let the retriever return some of `sources.passages`, or leave 'extract' out"
+            " of its paths."
+        )
     rows, scores = sentences.scores(sources, query, found[:k])
     chosen = {rows[i] for i in best_first(scores)[:n]}
     texts = []

@@ -163,14 +163,19 @@ def open_file(file: FilePath) -> sqlite3.Connection:
         if version == 0 and n_tables == 0:
             db.execute("PRAGMA journal_mode = WAL")
             _create(db)
-        elif 0 < version < VERSION:
-            db.close()
-            db = _migrate(file, version)
-        elif version != VERSION:
+        elif not 0 < version <= VERSION:
             raise LabError(
                 f"The store {file} has version {version}, this lab writes version {VERSION}. It was"
                 " left as it is: name another with --store."
             )
+        elif not _holds_outcomes(db):
+            raise LabError(
+                f"{file} is no store: another program wrote it. It was left as it is: name another"
+                " with --store."
+            )
+        elif version < VERSION:
+            db.close()
+            db = _migrate(file, version)
         db.execute("PRAGMA synchronous = FULL")
         _make_private(file)
     except BaseException:
@@ -189,6 +194,12 @@ def _make_private(file: FilePath) -> None:
 def connect(file: FilePath) -> sqlite3.Connection:
     """Connect to a store's file as it is; whoever writes must be its owner."""
     return sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+
+
+def _holds_outcomes(db: sqlite3.Connection) -> bool:
+    """Tell whether a database has the one table that stores of all versions have."""
+    columns = {row[1] for row in db.execute("PRAGMA table_info(outcomes)")}
+    return {"fingerprint", "query_id", "path_id"} <= columns
 
 
 def _create(db: sqlite3.Connection) -> None:
@@ -234,8 +245,10 @@ def _migrate(file: FilePath, version: int) -> sqlite3.Connection:
         new.execute("DETACH old")
         _add_stage(new)
     if not backup.exists():
-        shutil.copyfile(file, backup)
-        backup.chmod(PRIVATE)
+        copy = backup.with_name(f"{backup.name}.part")  # a kill leaves no backup that is cut short
+        shutil.copyfile(file, copy)
+        copy.chmod(PRIVATE)
+        copy.replace(backup)
     part.replace(file)
     db = connect(file)
     db.execute("PRAGMA journal_mode = WAL")

@@ -56,11 +56,15 @@ def reserve(
 
 
 def settle(
-    db: sqlite3.Connection, attempt: int, usd: float, error: str, reply: Reply | None
+    db: sqlite3.Connection, attempt: int, usd: float | None, error: str, reply: Reply | None
 ) -> None:
-    """Charge an attempt with what it cost, not what was reserved; store the reply it brought."""
+    """Charge an attempt with what it cost, not what was reserved; store the reply it brought.
+
+    Without usage nobody knows what it cost, `usd` is None, and what was reserved is charged.
+    """
     asked = "SELECT sweep, key, model, reserved_usd FROM attempts WHERE id = ?"
     sweep, key, model, reserved = db.execute(asked, (attempt,)).fetchone()
+    usd = reserved if usd is None else usd
     state = "answered" if reply else "failed"
     db.execute(
         "UPDATE attempts SET settled_usd = ?, state = ?, error = ? WHERE id = ?",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import astuple, dataclass, fields, replace
 from math import nan
@@ -166,6 +166,21 @@ class Store:
             for query_id, path_id, state, attempts, error in rows.fetchall()
         ]
 
+    def outcomes_of(self, marks: Mapping[str, str]) -> list[Outcome]:
+        """Return the outcomes of paths, each under the fingerprint that `marks` gives its id.
+
+        Another path may have had the same fingerprint once: a model's name is no part of it.
+        """
+        distinct = dict.fromkeys(marks.values())
+        found = ((mark, one) for mark in distinct for one in self.outcomes(mark))
+        return [one for mark, one in found if marks.get(one.path_id) == mark]
+
+    def failures_of(self, marks: Mapping[str, str]) -> list[Failure]:
+        """Return the pairs of paths that were given up; see `outcomes_of`."""
+        distinct = dict.fromkeys(marks.values())
+        found = ((mark, one) for mark in distinct for one in self.failures(mark))
+        return [one for mark, one in found if marks.get(one.path_id) == mark]
+
     # -- calls and the ledger
 
     def reply(self, key: str) -> Reply | None:
@@ -189,9 +204,9 @@ class Store:
         )
 
     def settle(
-        self, attempt: int, usd: float, error: str = "", reply: Reply | None = None
+        self, attempt: int, usd: float | None, error: str = "", reply: Reply | None = None
     ) -> Future[None]:
-        """Queue what an attempt cost in the end, together with the reply it brought."""
+        """Queue what an attempt cost in the end, None = what was reserved, with its reply."""
         return self.submit(lambda db: ledger.settle(db, attempt, usd, error, reply))
 
     def spending(self, sweep: str) -> Spending:
