@@ -55,7 +55,7 @@ def test_a_missing_folder_or_package_is_named(tmp_path, monkeypatch):
     with pytest.raises(LabError, match=r"no static encoder in .*scripts\.distil_encoder"):
         StaticEncoder(tmp_path)
     monkeypatch.setitem(sys.modules, "model2vec", None)
-    with pytest.raises(LabError, match=r"ecollm_lab\[fast\]"):
+    with pytest.raises(LabError, match=r"pip install -c constraints\.txt -e '\.\[fast\]'"):
         StaticEncoder()
 
 

@@ -38,12 +38,11 @@ def test_grader_and_person_are_compared_and_disagreements_are_listed(tmp_path):
         True,
     )
     assert next(r["value"] for r in records if r["metric"] == "judged_answers") == 3
-    text = testbed_tables.markdown(records)
     assert (
         "| tiny | how heavy is the lamp 2? | 102 grams | It is 102 grams, no, 90 grams. | 0.00 |"
-        " 1.00 | yes |" in text
+        " 1.00 | yes |" in testbed_tables.apart(records)
     )
-    assert "| both | judged_answers |  | 3 | ≥ 300 | no |" in text
+    assert "| both | judged_answers |  | 3 | ≥ 300 | no |" in testbed_tables.markdown(records)
 
 
 def test_answers_that_are_not_judged_yet_count_for_nothing(tmp_path):
