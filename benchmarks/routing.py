@@ -70,6 +70,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "ours_where_violations_cost": {"violation_cost": 0.7},
 }
 CROSSED = {f"{name}_crossed": name for name in DOMAINS}  # scored in folds over all queries
+GO_BY = {"cheapest": "cost_usd", "fastest": "latency_s"}
 READ_ANSWERS, PRICED = ("cascade", "raser"), ("bfcl",)
 
 
@@ -149,11 +150,12 @@ def fitted(fold: Fold) -> list[Policy]:
     What differs in its terms only is fitted once.
     """
     train = fold.train
+    needs = dict.fromkeys(READ_ANSWERS, "answer") | GO_BY
     done = {
         name: fit_policy(train, name, encoder=encoder())
         for name in POLICIES
         if (name != "cloud_only" or train.provenance.get("models"))
-        and (name not in READ_ANSWERS or "answer" in train.outcomes)
+        and (name not in needs or train.outcomes.get(needs[name], pd.Series()).notna().any())
     }
     ours = done["ours"]
     for name, terms in FORMS.items():

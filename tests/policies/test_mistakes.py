@@ -129,3 +129,11 @@ def test_embeddings_with_nan_are_refused():
     with pytest.raises(LabError, match=r"tolerance must be within \[0, 1\], got None"):
         fit_policy(trace, embeddings=embeddings, tolerance=None)
     assert fit_policy(trace, embeddings=embeddings.tolist()).dimension == 8
+
+
+@pytest.mark.parametrize(("name", "column"), [("cheapest", "cost_usd"), ("fastest", "latency_s")])
+def test_a_policy_cannot_go_by_what_was_not_recorded(name, column):
+    trace, _, _ = topics(0)
+    unknown = Trace.from_frame(trace.outcomes.assign(**{column: np.nan}), trace.queries)
+    with pytest.raises(LabError, match=f"has no {column}, so a policy cannot go by it"):
+        fit_policy(unknown, name)

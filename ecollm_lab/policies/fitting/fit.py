@@ -195,6 +195,11 @@ def _allowed(trace: Trace, training: Training, recipe: Recipe, *, models_only: b
     """Return which paths the policy may choose, shape (paths,)."""
     path_ids = training.path_ids.tolist()
     allowed = np.ones(len(path_ids), dtype=bool)
+    if recipe.order in ("cost_usd", "latency_s") and not training.spend(recipe.order).recorded:
+        raise LabError(
+            f"The trace has no {recipe.order}, so a policy cannot go by it. Choose another policy,"
+            " or give a trace that records it."
+        )
     if recipe.cloud_only:
         allowed = np.array([place == "cloud" for place in placements(trace, path_ids)])
         if not allowed.any():
