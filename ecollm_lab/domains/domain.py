@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -12,13 +11,11 @@ from ecollm_lab.files import own_data_advice
 from ecollm_lab.records import DATA, LabError, Passage, Query, require_choice
 
 # The version of each grader, raised whenever the grader would score an answer otherwise.
-GRADERS = {"facts": 1, "token_f1": 2, "embedding": 1, "judge": 1}
+GRADERS = {"facts": 2, "token_f1": 2, "embedding": 1, "judge": 1}
 # The fields of which a digest is taken, in order. A field added later enters where it is set.
 PASSAGE_FIELDS = ("id", "title", "source", "text")
 QUERY_FIELDS = ("id", "text", "kind", "references", "facts", "gold", "split", "wording")
 ADDED_LATER = ("refutes", "action")
-# Facts that the first edition of the grader, which read English words alone, could not check.
-_NOT_PLAIN = re.compile(r"[^\x00-\x7f]|(?<!\w)-|[<>~$%]|\d,\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Grading:
 
     @property
     def slug(self) -> str:
-        """Name and version, for provenance and fingerprints: `facts-1`, `judge-1:gpt-4o-mini`."""
+        """Name and version, for provenance and fingerprints: `facts-2`, `judge-1:gpt-4o-mini`."""
         model = f":{self.judge_model}" if self.judge_model else ""
         return f"{self.name}-{GRADERS[self.name]}{model}"
 
@@ -86,12 +83,8 @@ class Domain:
         """
         passages = _as_text("Passage", PASSAGE_FIELDS, self.passages)
         queries = _as_text("Query", QUERY_FIELDS, self.queries)
-        graded = "" if self.grading.slug == "facts-1" else self.grading.slug
-        if self.grading.name == "facts" and any(
-            _NOT_PLAIN.search(fact) for query in self.queries for fact in query.facts
-        ):
-            graded += "words of any script"
-        return hashlib.sha256(f"({passages}, {queries}){graded}".encode()).hexdigest()[:16]
+        whole = f"({passages}, {queries}){self.grading.slug}"
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 def _as_text(kind: str, fields: Sequence[str], records: Sequence[Passage | Query]) -> str:

@@ -18,22 +18,19 @@ from ecollm_lab.records import Query
 
 REFUSAL = "<refusal>"  # the fact that the answer says that it does not know
 CHOICE = "<choice>"  # begins a fact that the question offers for choice
-REFUSALS = (
-    *("does not say", "doesn't say", "do not say", "don't say", "not said"),
-    *("does not mention", "doesn't mention", "do not mention", "don't mention", "not mentioned"),
-    *("no mention", "does not state", "doesn't state", "do not state", "not stated"),
-    *("does not specify", "doesn't specify", "do not specify", "not specified", "unspecified"),
-    *("does not provide", "doesn't provide", "do not provide", "don't provide", "not provided"),
-    *("does not give", "doesn't give", "do not give", "not given in"),
-    *("does not contain", "doesn't contain", "do not contain", "don't contain"),
-    *("does not include", "doesn't include", "do not include"),
-    *("does not answer", "do not answer", "does not list", "not listed"),
-    *("no information", "no details", "not enough information", "insufficient information"),
-    *("do not know", "don't know", "not known", "unknown", "not sure", "cannot tell", "can't tell"),
-    *("cannot answer", "can't answer", "cannot be answered", "unable to answer"),
-    *("cannot determine", "cannot be determined", "can't be determined", "unable to determine"),
-    *("cannot find", "can't find", "could not find", "couldn't find", "not found in"),
-    *("no answer", "not covered", "not described", "not documented", "no such information"),
+REFUSALS = (  # "doesn't" is read as "does not", "can't" as "cannot"
+    *("does not say", "do not say", "not said", "does not mention", "do not mention"),
+    *("not mentioned", "no mention", "does not state", "do not state", "not stated"),
+    *("does not specify", "do not specify", "not specified", "unspecified"),
+    *("does not provide", "do not provide", "not provided"),
+    *("does not give", "do not give", "not given in", "does not contain", "do not contain"),
+    *("does not include", "do not include", "does not answer", "do not answer"),
+    *("does not list", "not listed", "no information", "no details"),
+    *("not enough information", "insufficient information", "no such information"),
+    *("do not know", "not known", "unknown", "not sure", "cannot tell", "could not find"),
+    *("cannot answer", "cannot be answered", "unable to answer", "no answer"),
+    *("cannot determine", "cannot be determined", "unable to determine"),
+    *("cannot find", "not found in", "not covered", "not described", "not documented"),
 )
 
 Grader = Callable[[Query, str], float]

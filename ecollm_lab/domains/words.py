@@ -47,21 +47,22 @@ _UNITS = {  # after a number
     "h": r"hours?|hrs?",
     "min": r"minutes?|mins",
     "s": r"seconds?|secs?",
-    "km": r"kilometres?|kilometers?",
-    "cm": r"centimetres?|centimeters?",
-    "mm": r"millimetres?|millimeters?",
-    "m": r"metres?|meters?",
+    "km": r"kilometres?",
+    "cm": r"centimetres?",
+    "mm": r"millimetres?",
+    "m": r"metres?",
     "kg": r"kilograms?|kilos?",
     "g": r"grams?|grammes?",
-    "ml": r"millilitres?|milliliters?",
-    "l": r"litres?|liters?",
+    "ml": r"millilitres?",
+    "l": r"litres?",
 }
 _NUMBER = r"-?\d+(?:[.,:/]\d+)*"
+_MORE, _LESS = "more|greater|higher|larger|longer", "less|fewer|lower|smaller|shorter"
 _COMPARATORS = {
-    "≥": r"at least|no less than|not less than|>=|=>|≥",
-    "≤": r"at most|no more than|not more than|up to|<=|=<|≤",
-    ">": r"(?:more|greater|higher|larger|longer) than|above|over|exceeding|>",
-    "<": r"(?:less|fewer|lower|smaller|shorter) than|below|under|<",
+    "≥": rf"at least|(?:no|not) (?:{_LESS}) than|>=|=>|≥",
+    "≤": rf"at most|(?:no|not) (?:{_MORE}) than|up to|<=|=<|≤",
+    ">": rf"(?:{_MORE}) than|above|over|exceeding|>",
+    "<": rf"(?:{_LESS}) than|below|under|<",
 }
 _TOKEN = re.compile(
     rf"{_NUMBER}|[{_HAN_NUMBER}]+|[{UNSPACED}][{MARKS}]*|[{_HANGUL}]"
@@ -71,7 +72,10 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a text; no match may begin at a word of `inside`, such as the 2 of "T2"."""
+    """The words of a text; no match may begin at a word of `inside`, such as the 2 of "T2".
+
+    Nor may one end before a number in a name, such as the T of "T2" or the m of "20 m²".
+    """
 
     words: tuple[str, ...]
     inside: frozenset[int] = frozenset()
@@ -80,7 +84,9 @@ class Words:
         """Tell whether the words of another text occur here in a row; never for an empty one."""
         n = len(other.words)
         return n > 0 and any(
-            self.words[i : i + n] == other.words and i not in self.inside
+            self.words[i : i + n] == other.words
+            and i not in self.inside
+            and not (i + n in self.inside and self.words[i + n][0].isdigit())
             for i in range(len(self.words) - n + 1)
         )
 
@@ -135,8 +141,11 @@ def spaced(text: str) -> str:
 def _plain_numbers(text: str) -> str:
     """Write digits, signs and separators of numbers, degrees and fractions in one way."""
     text = re.sub(r"(?<=\d)[\u00a0\u2009\u202f'’](?=\d{3}(?!\d))", "", text)
-    text = re.sub(r"(?<![\d.,])([1-9]\d{0,2}) (?=000(?!\d))", r"\1", text)
+    text = re.sub(
+        r"(?<![\d.,])[1-9]\d{0,2}(?: \d{3})* 000(?!\d)", lambda m: m[0].replace(" ", ""), text
+    )
     text = re.sub(r"(?<=\d)(?=[½⅓⅔¼¾⅛⅜⅝⅞])", " ", text)
+    text = re.sub(r"º(?=\s*[CF]\b)", "°", text)
     text = unicodedata.normalize("NFKC", text)
     text = "".join(
         str(unicodedata.decimal(c)) if c.isdecimal() else c
@@ -149,15 +158,26 @@ def _plain_numbers(text: str) -> str:
     text = re.sub(r"(?<![\w)-])(?:minus|negative) (?=\d)", "-", text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[\w)])-(?=\d)", " ", text)  # a range or a part of a name, no sign
     text = re.sub(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda m: m[0].replace(",", ""), text)
-    text = re.sub(r"(?<=\d)\s*(?:°|º|degrees? )\s*([CF])\b", r"° \1", text)
+    text = re.sub(r"(?<![\w.])\.(?=\d)", "0.", text)
+    text = re.sub(r"(?<![\w.,/])(\d+) ([1-9])/([2-9])(?![\w/])", _mixed_number, text)
+    text = re.sub(r"(\d\.\d+)/(\d+)\s*(?=([kMG]?Hz)\b)", r"\1 \3/\2 ", text)  # 2.4/5 GHz
+    text = re.sub(r"(?<=\d)\s*(?:°|degrees? )\s*([CF])\b", r"° \1", text)
     text = re.sub(r"(?<=\d)\s*([CF])\b(?!\w)", r"° \1", text)
-    text = re.sub(r"(?<=\d)\s*M(?=(?:W|Wh|V|J)\b)", " mega", text)  # a megawatt is no milliwatt
-    return re.sub(r"[~∼]", "≈", text)
+    mega = r"(?<=\d)\s*M(?=(?:W|Wh|VA?|J|N|Pa|Hz|Ω)\b)"  # a megawatt is no milliwatt
+    return re.sub(r"[~∼]", "≈", re.sub(mega, " mega", text))
+
+
+def _mixed_number(found: re.Match[str]) -> str:
+    """Write "1 1/2" as "1.5"; what is no such number stays."""
+    whole, above, below = map(int, found.groups())
+    return f"{whole + above / below:.3f}".rstrip("0") if above < below else found[0]
 
 
 def _plain_letters(text: str) -> str:
     """Fold case and accents, and write units, currencies and comparators in one way."""
     text = _without_accents(text.casefold())
+    text = re.sub(r"\b(?:can't|cannot)\b", "can not", text.replace("’", "'"))
+    text = re.sub(r"(?<=[a-z])n't\b", " not", text)
     text = re.sub(r"\b(?:per cent|percent)\b", "%", text)
     text = re.sub(r"\bdegrees?\b(?: celsius\b)?", lambda m: "° c" if "c" in m[0] else "°", text)
     text = re.sub(r"° celsius\b", "° c", text)
@@ -165,6 +185,13 @@ def _plain_letters(text: str) -> str:
     for code, forms in _CURRENCIES.items():
         text = re.sub(rf"(?<!\w)(?:{forms})\s*({_NUMBER})", rf"\1 {code} ", text)
         text = re.sub(rf"({_NUMBER})\s*(?:{forms})", rf"\1 {code} ", text)
+    for code in ("usd", "eur"):  # "20 dollars 50 cents" is one price
+        text = re.sub(
+            rf"(?<![\d.,])(\d+) {code}\s+(?:and )?(\d\d?) cent\b",
+            lambda m, code=code: f"{m[1]}.{m[2]:0>2} {code}",
+            text,
+        )
+    text = re.sub(r"(met|lit)er(?=s?\b)", r"\1re", text)
     for unit, forms in _UNITS.items():
         text = re.sub(rf"(?<=\d)[\s-]*(?:{forms})\b", f" {unit}", text)
     for sign, forms in _COMPARATORS.items():

@@ -85,7 +85,7 @@ def test_graders_are_compared_on_labelled_answers_and_failures_stay_visible(
     table = compare_graders(
         domain, labels, [Grading(), Grading("judge", "j")], encoder, models
     ).set_index("grader")
-    assert table.loc["facts-1", ["n", "n_failed", "agreement_rate", "cohen_kappa"]].tolist() == [
+    assert table.loc["facts-2", ["n", "n_failed", "agreement_rate", "cohen_kappa"]].tolist() == [
         4,
         0,
         1.0,

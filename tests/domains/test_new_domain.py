@@ -231,11 +231,11 @@ def test_grade_agreement_prints_figures_and_failures(tmp_path):
     )
     facts, f1 = (
         next(line for line in text.splitlines() if line.startswith(name))
-        for name in ("facts-1", "token_f1-2")
+        for name in ("facts-2", "token_f1-2")
     )
-    assert facts.split()[:6] == ["facts-1", "4", "0", "1.00", "[0.51,", "1.00]"]
+    assert facts.split()[:6] == ["facts-2", "4", "0", "1.00", "[0.51,", "1.00]"]
     assert f1.split()[:4] == ["token_f1-2", "4", "0", "0.75"]
-    assert "facts-1" in call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl")
+    assert "facts-2" in call("grade-agreement", tmp_path / "office", tmp_path / "l.jsonl")
     assert "add --judge-model NAME" in call(
         "grade-agreement", tmp_path / "office", tmp_path / "l.jsonl", "--grading", "judge", code=1
     )
