@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.list_prices import priced
-from benchmarks.routing_scores import METRICS, markdown, records
+from benchmarks.routing_scores import METRICS, WITH_PRICE, markdown, records
 from benchmarks.spaces import POCKET, RECORDED, renewed, trace_file
 from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
@@ -62,13 +62,14 @@ MOST_QUERIES, SAMPLE = 3000, 1000
 N_SEEDS, N_FOLDS, N_LIMITS = 5, 5, 5
 FIXED_CLOUD = "gpt-4.1"
 ROUTERS = ("ours", "knn", "threshold", "best_single")  # also fitted as routers of models
-# further forms of ours, by the terms they are fitted on
+# further forms of policies, by the terms they are fitted on
 FORMS: dict[str, dict[str, Any]] = {
     "ours_giving_up_nothing": {"tolerance": 0.0},
     "ours_giving_up_0.05": {"tolerance": 0.05},
     "ours_giving_up_0.1": {"tolerance": 0.1},
-    "ours_where_violations_cost": {"violation_cost": 0.7},
 }
+PRICED_LIMITS = ("ours", "knn", "cluster", "matrix_factorisation", "carrot", "brane")
+COST_OF_VIOLATION = 0.7  # in quality, for the forms of these where limits have a price
 CROSSED = {f"{name}_crossed": name for name in DOMAINS}  # scored in folds over all queries
 GO_BY = {"cheapest": "cost_usd", "fastest": "latency_s"}
 READ_ANSWERS, PRICED = ("cascade", "raser"), ("bfcl",)
@@ -115,14 +116,13 @@ def _measured(name: str) -> Trace:
 
 @cache
 def load_recorded(name: str, most: int = MOST_QUERIES) -> Trace:
-    """Return the queries of a recorded trace with a grade on every path, at most so many."""
+    """Return the queries of a recorded trace that are whole on every path, at most so many."""
     trace = import_outcomes("long", RECORDED / f"{name}.parquet", heldout_share=0.0, **LONG[name])
     if name in PRICED:
         trace = Trace.from_frame(priced(trace.outcomes), trace.queries, trace.provenance)
-    whole = ~np.isnan(trace.array("quality")).any(axis=1)
-    drawn = np.random.default_rng(0).permutation(len(whole)).argsort() < most
+    drawn = np.random.default_rng(0).permutation(len(trace.queries)).argsort() < most
     held_out = (trace.queries["split"] == "heldout") & (most >= SAMPLE)
-    return trace.where(whole & (drawn | held_out))
+    return complete(trace.where(drawn | held_out))
 
 
 def slo_grid(train: Trace, n_limits: int = N_LIMITS) -> dict[str, SLO]:
@@ -160,6 +160,9 @@ def fitted(fold: Fold) -> list[Policy]:
     ours = done["ours"]
     for name, terms in FORMS.items():
         done[name] = replace(ours, name=name, terms=replace(ours.terms, **terms))
+    for name in PRICED_LIMITS:
+        terms = replace(ours.terms, violation_cost=COST_OF_VIOLATION)
+        done[name + WITH_PRICE] = replace(done[name], name=name + WITH_PRICE, terms=terms)
     if have_pipelines(train.path_ids):
         for name in ROUTERS:
             router = fit_policy(train, name, encoder=encoder(), models_only=True)
@@ -167,11 +170,20 @@ def fitted(fold: Fold) -> list[Policy]:
     return list(done.values())
 
 
+def together(trace: Trace) -> np.ndarray:
+    """Return for each query the first text among the queries that it is related to.
+
+    Related are queries of one text and, where these are known, of one product or person. A policy
+    that knows none of them errs on them alike, so intervals draw them together.
+    """
+    _, first, group = np.unique(related(trace), return_index=True, return_inverse=True)
+    texts: np.ndarray = trace.queries["text"].to_numpy()[first][group]
+    return texts
+
+
 def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
     """Yield what each policy's choices delivered, by policy, prefer and SLO."""
-    paid = fold.test.array("cost_usd")
-    dollars = np.full(1, np.nan) if np.isnan(paid).all() else np.nanmean(paid, axis=0)
-    spread = float(dollars.min()), float(dollars.max())
+    drawn = together(fold.test)
     slos = {("quality", key): slo for key, slo in slo_grid(fold.train, n_limits).items()}
     for prefer, column in (("cost", "cost_usd"), ("latency", "latency_s")):
         if not np.isnan(fold.train.array(column)).all():
@@ -185,14 +197,13 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
             "policy": name,
             "prefer": at[0],
             "slo": at[1],
-            "text": fold.test.queries["text"].to_numpy(),
+            "group": drawn,
             "kind": fold.test.queries["kind"].to_numpy(),
             "quality": quality,
             "cost_usd": cost,
             "latency_s": latency,
             "violated": ~slo.keeps(cost, latency),
             "limited": bool(slo.limits),
-            "range": spread,
         }
 
     policies, ask = fitted(fold), recorded_answers(fold.test)
@@ -220,11 +231,9 @@ def collect(name: str, *, quick: bool = False, seeds: int = N_SEEDS) -> pd.DataF
             rows = list(outcomes(fold, 3 if quick else N_LIMITS))
             attained = {(one["prefer"], one["slo"]) for one in rows if one["policy"] == "ours"}
             for one in rows:
-                low, high = one.pop("range")
                 if (one["prefer"], one["slo"]) in attained:
-                    query = [f"{seed}.{i}.{j}" for j in range(len(one["text"]))]
-                    more = {"fold": i, "least_usd": low, "most_usd": high, "query": query}
-                    parts.append(pd.DataFrame({**one, **more}))
+                    query = [f"{seed}.{i}.{j}" for j in range(len(one["group"]))]
+                    parts.append(pd.DataFrame({**one, "fold": i, "query": query}))
         if len(found) == 1:  # there is one split, whatever the seed
             break
     return pd.concat(parts, ignore_index=True).assign(trace=name)
@@ -247,8 +256,16 @@ def main() -> None:
     parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
     parser.add_argument("--seeds", type=int, default=N_SEEDS, help="of the folds")
     args = parser.parse_args()
+    at_hand = available()
+    names = args.traces.split(",") if args.traces else at_hand
+    if unknown := set(names) - set(at_hand):
+        parser.error(f"--traces must be of {', '.join(at_hand)}; got {', '.join(unknown)}")
+    if args.seeds < 1:
+        parser.error(f"--seeds must be at least 1; got {args.seeds}")
+    if args.quick and args.parquet:
+        parser.error("--quick computes rough records: --parquet keeps those of whole runs only")
     found: list[dict[str, Any]] = []
-    for name in args.traces.split(",") if args.traces else available():
+    for name in names:
         started = time.perf_counter()
         found += records(collect(name, quick=args.quick, seeds=args.seeds))
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)

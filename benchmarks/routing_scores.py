@@ -1,13 +1,13 @@
 """How policies are compared: what `benchmarks.routing` records of their choices.
 
-Per trace, policy, prefer and SLO: quality with a 95 % bootstrap interval over texts, cost_usd,
-latency_s, latency_p95_s, slo_violation_rate, and quality where a violation scores 0; `slo` "grid"
-is the mean over the SLOs of the grid that ours and the policy can attain, `n_slos` of them. `aiq`:
-area under the non-decreasing convex hull of quality over mean cost, through the grid's cost limits,
-per dollar of the range of path means (RouterBench). Then one record per figure an aim was set for,
-with `metric`, `value`, `at_least` or `at_most`, and a paired interval; differences to competitors
-have `p`, the share of resamples on the other side of zero, twice, and `p_holm`, corrected over
-competitors (Holm 1979).
+Per trace, policy, prefer and SLO: quality with a 95 % bootstrap interval, cost_usd, latency_s,
+latency_p95_s, slo_violation_rate, and quality where a violation scores 0; `slo` "grid" is the mean
+over the SLOs of the grid that ours and the policy can attain, `n_slos` of them. Then one record per
+figure an aim was set for, with `metric`, `value`, `at_least` or `at_most`, and a paired interval.
+Differences to competitors have `p`, twice the smaller share of resamples on a side of zero (zero
+counts for both), and `p_holm`, corrected over competitors (Holm 1979). Where violations score 0,
+ours and every competitor that heeds what a violation costs are fitted with that cost.
+A bootstrap draws groups of related queries (of one text, product or person), not single queries.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pandas as pd
 from benchmarks.spaces import recorded
 from ecollm_lab.traces import intervals
 
+WITH_PRICE = "_where_violations_cost"  # ends the name of a policy that weighs what they cost
 METRICS = ("quality", "cost_usd", "latency_s")
 N_RESAMPLES = 2000
 COMPARED = ("best_single", "gpt-4.1", "best_router")
@@ -45,18 +46,18 @@ SHOWN = (
 )
 
 
-def resampled(values: np.ndarray, texts: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return means in a bootstrap that draws texts, shape (resamples,)."""
-    group, known = pd.factorize(texts)
+def resampled(values: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return means in a bootstrap that draws groups, shape (resamples,)."""
+    group, known = pd.factorize(groups)
     total, n = np.bincount(group, values, len(known)), np.bincount(group, minlength=len(known))
     drawn = intervals.drawn_rows(len(known), N_RESAMPLES, seed)
     means: np.ndarray = total[drawn].sum(axis=1) / n[drawn].sum(axis=1)
     return means
 
 
-def interval(values: np.ndarray, texts: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Return a 95 % bootstrap interval of the mean, drawing texts."""
-    low, high = intervals.interval(resampled(values, texts, seed))
+def interval(values: np.ndarray, groups: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """Return a 95 % bootstrap interval of the mean, drawing groups."""
+    low, high = intervals.interval(resampled(values, groups, seed))
     return float(low), float(high)
 
 
@@ -66,10 +67,10 @@ def over(frame: pd.DataFrame, policy: str, other: str, column: str = "quality") 
     It is the mean over those SLOs of the grid that both can attain.
     """
     part = frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")]
-    part = part.set_index(["query", "text", "slo"])
+    part = part.set_index(["query", "group", "slo"])
     one, two = (part.loc[part["policy"] == name, column] for name in (policy, other))
     difference = (one - two.reindex(one.index)).dropna()
-    return difference.groupby(level=["query", "text"], sort=False).mean()
+    return difference.groupby(level=["query", "group"], sort=False).mean()
 
 
 def holm(p: dict[str, float]) -> dict[str, float]:
@@ -88,25 +89,6 @@ def holm(p: dict[str, float]) -> dict[str, float]:
     return out
 
 
-def aiq(part: pd.DataFrame) -> float:
-    """Return the area under the hull of (mean cost, mean quality), per dollar.
-
-    The hull starts at the cheapest path's cost, with no quality.
-    """
-    points = part.groupby("slo")[["cost_usd", "quality"]].mean().sort_values("cost_usd").to_numpy()
-    low, high = part["least_usd"].mean(), part["most_usd"].mean()
-    if not high > low:
-        return float("nan")
-    hull: list[np.ndarray] = [np.array([low, 0.0])]
-    for point in points:
-        while len(hull) > 1 and np.linalg.det([hull[-1] - hull[-2], point - hull[-2]]) >= 0:
-            hull.pop()
-        if point[1] > hull[-1][1] or len(hull) == 1:
-            hull.append(point)
-    at = np.linspace(low, high, 2001)
-    return float(np.interp(at, *np.array(hull).T).mean())
-
-
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the records of one trace."""
     frame = frame.assign(quality_if_kept=frame["quality"] * ~frame["violated"].astype(bool))
@@ -114,7 +96,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     whole = [((policy, "quality", "grid"), part) for policy, part in grid.groupby("policy")]
     out = []
     for (policy, prefer, slo), part in [*frame.groupby(["policy", "prefer", "slo"]), *whole]:
-        low, high = interval(part["quality"].to_numpy(), part["text"].to_numpy())
+        low, high = interval(part["quality"].to_numpy(), part["group"].to_numpy())
         out.append(
             {
                 "trace": frame["trace"].iloc[0],
@@ -127,7 +109,6 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "latency_s": part["latency_s"].mean(),
                 "latency_p95_s": part["latency_s"].quantile(0.95),
                 "slo_violation_rate": part["violated"].mean(),
-                "aiq": aiq(part) if slo == "grid" else float("nan"),
                 "n_slos": part["slo"].nunique(),
                 "ci_low": low,
                 "ci_high": high,
@@ -148,19 +129,18 @@ def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Compare ours with every competitor over the grid, with violations scoring 0 and without."""
     apart = ("ours", "oracle")
     grid = frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")]
+    known = set(grid["policy"])
     names = [name for name in grid["policy"].unique() if not name.startswith(apart)]
-    names = [name for name in names if not name.endswith("_router")]
+    names = [name for name in names if not name.endswith(WITH_PRICE)]
     out: list[dict[str, Any]] = []
-    for column, mine, what in (
-        ("quality", "ours", "quality"),
-        ("quality_if_kept", "ours_where_violations_cost", "quality_if_kept"),
-    ):
-        rows = {}
-        for name in names if mine in set(grid["policy"]) else ():
-            more = over(frame, mine, name, column)
-            drawn = resampled(more.to_numpy(), more.index.get_level_values("text").to_numpy())
+    for what, ending in (("quality", ""), ("quality_if_kept", WITH_PRICE)):
+        rows, mine = {}, f"ours{ending}"
+        for name in names if mine in known else ():
+            other = name + ending if name + ending in known else name
+            more = over(frame, mine, other, what)
+            drawn = resampled(more.to_numpy(), more.index.get_level_values("group").to_numpy())
             low, high = intervals.interval(drawn)
-            below = 2 * min((drawn > 0).mean(), (drawn < 0).mean())
+            below = 2 * min((drawn >= 0).mean(), (drawn <= 0).mean())
             rows[name] = {
                 "metric": f"{what}_over_{name}",
                 "policy": mine,
@@ -182,8 +162,8 @@ def _violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
         part = limited[limited["policy"] == policy]
         if part.empty:
             continue
-        rate = part.groupby(["query", "text"], sort=False)["violated"].mean()
-        low, high = interval(rate.to_numpy(float), rate.index.get_level_values("text").to_numpy())
+        rate = part.groupby(["query", "group"], sort=False)["violated"].mean()
+        low, high = interval(rate.to_numpy(float), rate.index.get_level_values("group").to_numpy())
         most = MOST_BROKEN.get(frame["trace"].iloc[0], 0.05)
         ours = policy == "ours"
         out.append(
@@ -205,9 +185,9 @@ def _violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _no_harm(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Compare ours with the best single path where nothing is limited."""
     free = frame[(frame["slo"] == "none") & (frame["prefer"] == "quality")]
-    table = free.pivot_table(index=["query", "text"], columns="policy", values="quality")
+    table = free.pivot_table(index=["query", "group"], columns="policy", values="quality")
     more = table["ours"] - table["best_single"]
-    low, high = interval(more.to_numpy(), more.index.get_level_values("text").to_numpy())
+    low, high = interval(more.to_numpy(), more.index.get_level_values("group").to_numpy())
     return [
         {
             "metric": "quality_over_best_single_without_limits",
@@ -237,9 +217,9 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
             continue
         other = best[best["policy"] == policy].set_index("query").loc[ours.index]
         gained = (ours["quality"] - other["quality"]).to_numpy()
-        low, high = interval(gained, ours["text"].to_numpy())
-        texts = ours["text"].to_numpy()
-        drawn = [resampled(one[column].to_numpy(), texts) for one in (ours, other)]
+        low, high = interval(gained, ours["group"].to_numpy())
+        groups = ours["group"].to_numpy()
+        drawn = [resampled(one[column].to_numpy(), groups) for one in (ours, other)]
         least_share, most_share = intervals.interval(drawn[0] / drawn[1])
         fixed, nothing = label == "best_single", mine == "ours_giving_up_nothing"
         aimed = fixed and not nothing and frame["trace"].iloc[0] == "homeassistant"
@@ -262,13 +242,7 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def markdown(frame: pd.DataFrame) -> str:
     """Return the tables of docs/routing.md: quality over the grid, differences, aims."""
-    grid = frame[frame["slo"] == "grid"].pivot_table(
-        index="trace", columns="policy", values="quality", sort=False
-    )
-    lines = [f"| quality over the SLO grid | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
-    for trace, row in grid.reindex(columns=list(SHOWN)).iterrows():
-        lines.append(f"| {trace} | {' | '.join('–' if np.isnan(v) else f'{v:.3f}' for v in row)} |")
-    lines += ["", "| trace | figure | value | aim |", "|---|---|---|---|"]
+    lines = [*_grid_table(frame), "", "| trace | figure | value | aim | p |", "|---|---|---|---|---|"]
     frame = frame.reindex(columns=frame.columns.union(["at_least", "at_most"], sort=False))
     for row in frame[frame["metric"].notna()].itertuples():
         bounds = [
@@ -280,8 +254,23 @@ def markdown(frame: pd.DataFrame) -> str:
         if not bounds and not against:
             continue
         ci = "" if np.isnan(row.ci_low) else f" [{row.ci_low:.3f}, {row.ci_high:.3f}]"
-        aim = " and ".join(bounds) or f"not below (p {row.p_holm:.3f})"
+        aim, p = (" and ".join(bounds), "") if bounds else ("not below", f"{row.p_holm:.3f}")
         nothing = " (giving up nothing)" * (row.policy == "ours_giving_up_nothing")
-        lines.append(f"| {row.trace} | {row.metric}{nothing} | {row.value:.3f}{ci} | {aim} |")
+        lines.append(f"| {row.trace} | {row.metric}{nothing} | {row.value:.3f}{ci} | {aim} | {p} |")
     said = recorded(frame)
     return "\n".join([*lines, *([""] if said else []), *said])
+
+
+def _grid_table(frame: pd.DataFrame) -> list[str]:
+    """Return quality over the SLO grid; a star where a policy can attain fewer SLOs than ours."""
+    grid = frame[frame["slo"] == "grid"].set_index(["trace", "policy"])
+    lines = [f"| quality over the SLO grid | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
+    for trace in grid.index.unique("trace"):
+        found = grid.loc[trace].reindex(list(SHOWN))
+        fewer = found["n_slos"] < found["n_slos"]["ours"]
+        cells = [
+            "–" if np.isnan(value) else f"{value:.3f}{'*' * star}"
+            for value, star in zip(found["quality"], fewer, strict=True)
+        ]
+        lines.append(f"| {trace} | {' | '.join(cells)} |")
+    return lines

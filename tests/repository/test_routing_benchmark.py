@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks import routing
 from benchmarks.decision import peer, times_us
-from benchmarks.routing import Fold, outcomes, slo_grid
-from benchmarks.routing_scores import aims, aiq, interval, over, records
+from benchmarks.routing import Fold, outcomes, slo_grid, together
+from benchmarks.routing_scores import aims, interval, markdown, over, records
 from ecollm_lab.traces import Trace
 from tests.support.policies import noisy
 
@@ -17,10 +17,7 @@ def frame():
     train, test = noisy(0, n=60)[0], noisy(1, n=40)[0]
     parts = []
     for one in outcomes(Fold(train, test)):
-        low, high = one.pop("range")
-        parts.append(
-            pd.DataFrame({**one, "fold": 0, "least_usd": low, "most_usd": high, "query": range(40)})
-        )
+        parts.append(pd.DataFrame({**one, "fold": 0, "query": range(40)}))
     return pd.concat(parts, ignore_index=True).assign(trace="tiny"), train, test
 
 
@@ -100,33 +97,54 @@ def test_policies_are_compared_where_both_can_attain_the_slo():
         ("other", "a", 2, 0.8),
     ]
     rows = pd.DataFrame(cells, columns=["policy", "slo", "query", "quality"]).assign(
-        prefer="quality", text="same"
+        prefer="quality", group="same"
     )
     assert over(rows, "ours", "other").tolist() == pytest.approx(
         [0.1, -0.4]
     )  # b, which the other calls infeasible, does not count
 
 
-def test_queries_of_one_text_are_drawn_together():
+def test_intervals_draw_related_queries_together():
     values = np.repeat([0.0, 1.0], 50)
     alone, together = interval(values, np.arange(100)), interval(values, values)
     assert together == (0.0, 1.0)
     assert 0.35 < alone[0] < 0.5 < alone[1] < 0.65
 
 
-def test_aiq_by_hand():
-    # from (0, 0) straight to (1, 0.8), then flat to 2: (0.4 + 0.8) / 2; the point (0.5, 0.2) lies
-    # under the hull
-    part = pd.DataFrame(
-        {
-            "slo": ["a", "b"],
-            "cost_usd": [1.0, 0.5],
-            "quality": [0.8, 0.2],
-            "least_usd": 0.0,
-            "most_usd": 2.0,
-        }
+def test_related_queries_have_one_group_and_others_their_own():
+    trace = noisy(0, n=6)[0]
+    texts, products = list("abacde"), ["x", "", "y", "", "y", ""]
+    queries = trace.queries.assign(text=texts, product=products)
+    found = together(Trace.from_frame(trace.outcomes, queries, trace.provenance))
+    assert found.tolist() == ["a", "b", "a", "c", "a", "e"]  # the texts are one, then the products
+
+
+def test_a_policy_that_always_does_as_ours_does_is_told_from_it_by_nothing(frame):
+    rows = frame[0]
+    twin = rows[rows["policy"] == "ours"].assign(policy="twin")
+    found = {row["metric"]: row for row in aims(pd.concat([rows, twin]))}
+    assert (found["quality_over_twin"]["value"], found["quality_over_twin"]["p"]) == (0.0, 1.0)
+
+
+def test_competitors_that_heed_a_price_of_violations_are_compared_with_it(frame):
+    rows = frame[0]
+    worse = rows["policy"].isin(["knn_where_violations_cost"])
+    found, before = (
+        {row["metric"]: row["value"] for row in aims(part)}
+        for part in (rows.assign(quality=rows["quality"] - worse), rows)
     )
-    assert aiq(part) == pytest.approx(0.6, abs=1e-3)
+    assert found["quality_if_kept_over_knn"] > before["quality_if_kept_over_knn"]
+    assert found["quality_over_knn"] == before["quality_over_knn"]
+    assert found["quality_if_kept_over_threshold"] == before["quality_if_kept_over_threshold"]
+
+
+def test_the_table_stars_what_is_a_mean_over_fewer_slos():
+    rows = [
+        {"trace": "t", "policy": name, "slo": "grid", "quality": 0.5, "n_slos": n, "metric": None}
+        for name, n in (("ours", 4), ("knn", 4), ("ours_router", 3))
+    ]
+    cells = [cell.strip() for cell in markdown(pd.DataFrame(rows)).splitlines()[2].split("|")]
+    assert (cells.count("0.500"), cells.count("0.500*")) == (2, 1)
 
 
 def test_decisions_are_timed_one_by_one():
