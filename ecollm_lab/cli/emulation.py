@@ -23,7 +23,8 @@ def emulate(
     budget_share: Annotated[
         float | None,
         typer.Option(
-            help="Budget as a share of all (query, path) pairs, e.g. 0.05; the store counts."
+            help="Budget as a share of all (query, path) pairs, e.g. 0.05; what the store holds"
+            " counts towards it."
         ),
     ] = None,
     max_outcomes: Annotated[
@@ -31,7 +32,9 @@ def emulate(
     ] = None,
     max_cost_usd: Annotated[
         float | None,
-        typer.Option(help="Budget in US dollars, for outcomes already in the store too."),
+        typer.Option(
+            help="Budget in US dollars for all outcomes, of edge models and in the store too."
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Budget in seconds of this run.")] = None,
     stop_at_regret: Annotated[

@@ -17,7 +17,7 @@ def doctor(
         typer.Option(help="Model names separated by commas; default: all of the catalog."),
     ] = None,
 ) -> None:
-    """Check each model with one small call.
+    """Check each model with a few small calls, an endpoint with one.
 
     Prints what would be used and at what price, or what is wrong and how to mend it.
     """

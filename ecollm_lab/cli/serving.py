@@ -17,10 +17,12 @@ def serve(
     domain: DomainName,
     catalog: CatalogFile = DATA / "models.toml",
     max_latency_s: Annotated[
-        float | None, typer.Option(help="Limit of requests that bring no SLO, in seconds.")
+        float | None,
+        typer.Option(help="Most seconds that an answer may take, if a request brings no SLO."),
     ] = None,
     max_cost_usd: Annotated[
-        float | None, typer.Option(help="Limit of requests that bring no SLO, in US dollars.")
+        float | None,
+        typer.Option(help="Most US dollars that an answer may cost, if a request brings no SLO."),
     ] = None,
     min_quality: Annotated[
         float | None, typer.Option(help="Least expected quality of requests that bring no SLO.")
@@ -28,8 +30,8 @@ def serve(
     prefer: Annotated[
         str, typer.Option(help="quality, cost or latency, for requests that bring no SLO.")
     ] = "quality",
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Where to listen.")] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
     token_env: Annotated[
         str | None,
         typer.Option(help="The environment variable that holds the token clients must send."),

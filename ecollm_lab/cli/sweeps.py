@@ -33,13 +33,14 @@ Limit = Annotated[
 MaxCost = Annotated[
     float | None,
     typer.Option(
-        help="Never owe endpoints more than this for the domain, over all runs on the store."
+        help="Most US dollars that endpoints may charge for the domain, over all runs on the store."
     ),
 ]
 Repeats = Annotated[
     int,
     typer.Option(
-        help="Measure a sample of the calls so many times; a paid call is paid each time."
+        help="Measure each call of a sample N times, for a median latency; paid calls are paid each"
+        " time."
     ),
 ]
 Isolate = Annotated[
@@ -118,7 +119,7 @@ def join(
     """Join stores of several machines or processes into one, each outcome and call once.
 
     Where two hold different outcomes of one pair, the first one stays. Export the trace of what is
-    joined with: ecollm-lab sweep --store STORE --limit 0
+    joined with: ecollm-lab sweep --domain DOMAIN --store STORE --limit 0
     """
     from ecollm_lab.sweeps import Store
 

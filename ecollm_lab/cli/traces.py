@@ -44,7 +44,7 @@ def import_recorded(
         typer.Option(help="Drop rows with this value, e.g. path_id=qwen3-4b. Repeatable."),
     ] = None,
     repeats: Annotated[
-        str, typer.Option(help="A repeated query and path: error, or mean.")
+        str, typer.Option(help="What to do with a repeated query and path: error, or mean.")
     ] = "error",
     ids_from_text: Annotated[
         bool,

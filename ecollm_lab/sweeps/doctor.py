@@ -1,4 +1,4 @@
-"""Checks each model of a catalog with one small call.
+"""Checks each model of a catalog with a few small calls, an endpoint with one.
 
 It says what would be used and at what price, or what is wrong and how to mend it.
 """
