@@ -188,8 +188,9 @@ def markdown(records: list[dict[str, Any]]) -> str:
     """Return a row for each limit, and the figure."""
     lines = [
         (
-            "| limit | questions | refused | limit kept (at least) | quality, predicted |"
-            " latency ÷ predicted | cost ÷ always cloud | quality, always cloud |"
+            "| limit | questions | refused | limit kept (at least) |"
+            " quality: delivered / predicted | latency ÷ predicted | cost ÷ always cloud |"
+            " quality on questions with a cloud outcome: ours / always cloud (questions) |"
         ),
         "|---|---|---|---|---|---|---|---|",
     ]

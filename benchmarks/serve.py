@@ -97,7 +97,10 @@ def load(n: int) -> list[dict[str, Any]]:
             if importlib.util.find_spec("litellm"):
                 others["litellm"] = exits.enter_context(server("litellm", judge.base_url))
             else:
-                print("litellm is not installed; pip install '.[litellm]' to measure beside it")
+                print(
+                    "litellm is not installed; to measure beside it:"
+                    " pip install -c constraints.txt -e '.[litellm]'"
+                )
             turns = in_turns(ours, others, f"{judge.base_url}/chat/completions", n)
             counts = judge.counters()["per_key"].get(HOSTED[0], {})
             edge = asyncio.run(ask(ours.url, PATH + EDGE, range(5 * EDGE_CLIENTS), EDGE_CLIENTS))
