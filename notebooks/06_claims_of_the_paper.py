@@ -16,10 +16,9 @@
 # gives .74, at 90 % less cost and 55 % less time. Of queries that were not explored it says: 62 %
 # less cost, or time, than the best router. What do outcomes say that anybody can look up?
 #
-# **Inputs.** The traces of the lab's domains, `data/traces`, as far as they are measured: three
-# instruction-tuned models of 135 million to 1.5 billion parameters. And the committed records of
-# `python -m benchmarks.claims`, which also hold what was recorded of other systems. **Run time** a
-# few seconds. **Cost** nothing.
+# **Inputs.** The traces of the lab's domains, `data/traces`: three instruction-tuned models of 135
+# million to 1.5 billion parameters. And the committed records of `python -m benchmarks.claims`,
+# which also hold what was recorded of other systems. **Run time** a few seconds. **Cost** nothing.
 
 # %%
 from pathlib import Path

@@ -60,8 +60,8 @@ runtime.warm_up()
 #
 # The next cell shows the sliders and an empty table; the one after it asks five questions, one
 # after the other. Drag a slider meanwhile: each question gets the limits that stand there when its
-# turn comes, and the column *bound by* names the limit that kept a better path away. Below every
-# path that could keep the limits, the answer is a refusal.
+# turn comes, and the column *bound by* names the limit that kept a better path away. Where no path
+# can keep the limits, the question is refused.
 
 # %%
 asked = domain.split("heldout")[::26]
