@@ -32,9 +32,9 @@ check: .venv/dev  ## format, lint, types, rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lab: .venv/study texts  ## JupyterLab on the notebooks
+lab: .venv/study texts  ## JupyterLab on the repository, opened at the notebooks
 	mkdir -p $(WIDGETS) && echo '{"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": true}}' > $(WIDGETS)/overrides.json
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
 
 texts: .venv/study  ## the .ipynb files, which git ignores, from their reviewed texts; outputs stay
 	$(BIN)/jupytext --quiet --update --to ipynb notebooks/0*.py
