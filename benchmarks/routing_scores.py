@@ -242,7 +242,12 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def markdown(frame: pd.DataFrame) -> str:
     """Return the tables of docs/routing.md: quality over the grid, differences, aims."""
-    lines = [*_grid_table(frame), "", "| trace | figure | value | aim | p |", "|---|---|---|---|---|"]
+    lines = [
+        *_grid_table(frame),
+        "",
+        "| trace | figure | value | aim | p |",
+        "|---|---|---|---|---|",
+    ]
     frame = frame.reindex(columns=frame.columns.union(["at_least", "at_most"], sort=False))
     for row in frame[frame["metric"].notna()].itertuples():
         bounds = [

@@ -15,9 +15,9 @@ from tests.support.policies import noisy
 @pytest.fixture(scope="module")
 def frame():
     train, test = noisy(0, n=60)[0], noisy(1, n=40)[0]
-    parts = []
-    for one in outcomes(Fold(train, test)):
-        parts.append(pd.DataFrame({**one, "fold": 0, "query": range(40)}))
+    parts = [
+        pd.DataFrame({**one, "fold": 0, "query": range(40)}) for one in outcomes(Fold(train, test))
+    ]
     return pd.concat(parts, ignore_index=True).assign(trace="tiny"), train, test
 
 
