@@ -26,6 +26,13 @@ def decided(
     return policy.decide(embeddings, slo, ask=recorded_answers(trace), infeasible=infeasible)
 
 
+def folds_of(trace: Trace, folds: int, seed: int) -> np.ndarray:
+    """Return the fold of each query, shape (queries,); those of one group are in one fold."""
+    group = related(trace)
+    fold: np.ndarray = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
+    return fold
+
+
 def cross_validated(
     name: str,
     trace: Trace,
@@ -37,8 +44,7 @@ def cross_validated(
 ) -> Decision:
     """Return what policies decide that are fitted on the other folds."""
     encoder: Encoder = vars(trace).setdefault("_encoder", CachedEncoder(default_encoder()))
-    group = related(trace)
-    fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
+    fold = folds_of(trace, folds, seed)
     path_ids = np.empty(len(fold), dtype=object)
     runs = np.full((len(fold), MOST_RUNS), None, dtype=object)
     for f in np.unique(fold):

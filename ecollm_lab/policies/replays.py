@@ -11,14 +11,22 @@ import pandas as pd
 
 from ecollm_lab.policies.choosing import Decision, oracle_choice
 from ecollm_lab.policies.fitting import POLICIES
-from ecollm_lab.policies.folds import ROUTER, cross_validated, decided
+from ecollm_lab.policies.folds import ROUTER, cross_validated, decided, folds_of
 from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
 from ecollm_lab.traces.intervals import drawn_blocks, interval
 
-__all__ = ["METRICS", "Replay", "outcomes_of", "recorded_answers", "replay", "replay_all"]
+__all__ = [
+    "METRICS",
+    "Replay",
+    "folds_of",
+    "outcomes_of",
+    "recorded_answers",
+    "replay",
+    "replay_all",
+]
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
 
 

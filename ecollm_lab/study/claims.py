@@ -22,7 +22,7 @@ import pandas as pd
 from ecollm_lab.models import default_encoder
 from ecollm_lab.policies import Decision, replay
 from ecollm_lab.policies.choosing import choose
-from ecollm_lab.policies.replays import outcomes_of
+from ecollm_lab.policies.replays import folds_of, outcomes_of
 from ecollm_lab.policies.slos import slo_grid, study_slos
 from ecollm_lab.records import SLO
 from ecollm_lab.study.resamples import SPENT, Resamples, Row
@@ -67,8 +67,8 @@ def compute_claims(
         Unit embeddings of its queries, shape (queries, dimension). If left out they are computed,
         and our policy may look at the words and the kinds of queries too.
     folds
-        Into how many parts the queries are cut, by text. A choice that is cross-validated was made
-        on the other parts.
+        Into how many parts the queries are cut; those of one text, product or person are in one
+        part. A choice that is cross-validated was made on the other parts.
     n_resamples, seed
         Of the bootstrap; the seed also cuts the folds.
 
@@ -86,7 +86,7 @@ def compute_claims(
     - `cost_share_of_router`, `latency_share_of_router`: our policy where it prefers cost and
       latency, cross-validated, against that router.
     - `limits_kept`: share of the queries in which our policy, preferring quality, keeps the limits
-      of the study.
+      of the study, which are set on the training split where there is one.
 
     What a trace does not record has no row: cost, latency, or where models run.
 
@@ -115,6 +115,7 @@ def compute_hindsight(trace: Trace, *, n_resamples: int = 1000, seed: int = 0) -
       answers a query, all are equally good.
     - `edge_over_cloud`: for each `kind`, the best edge path there less the best cloud path there.
     - `kinds_on_the_edge`: number of `kinds` in which the former is at most `NEAR` below the latter.
+      A resample that has no query of a kind counts it as the trace does.
 
     """
     return _frame(list(_hindsight(Resamples(trace, n_resamples, seed))))
@@ -159,7 +160,7 @@ def _by_kind(drawn: Resamples) -> Iterator[Row]:
             means = here @ drawn.quality[kinds == kind] / here.sum(axis=1, keepdims=True)
         gaps[kind] = means[:, drawn.edge].max(axis=1) - means[:, drawn.cloud].max(axis=1)
         yield drawn.row("edge_over_cloud", gaps[kind], kind=kind, n=int((kinds == kind).sum()))
-    near = {kind: gap >= -NEAR - 1e-9 for kind, gap in gaps.items()}
+    near = {k: np.where(np.isnan(gap), gap[0], gap) >= -NEAR - 1e-9 for k, gap in gaps.items()}
     served = [kind for kind, is_near in near.items() if is_near[0]]
     count = np.sum(list(near.values()), axis=0)
     yield drawn.row("kinds_on_the_edge", count, kinds=", ".join(served), n=len(near))
@@ -167,7 +168,7 @@ def _by_kind(drawn: Resamples) -> Iterator[Row]:
 
 def _choices(drawn: Resamples, embeddings: np.ndarray, folds: int, seed: int) -> Iterator[Row]:
     """Compare the best path of each kind and cluster, cross-validated, with the best cloud path."""
-    fold = np.random.default_rng(seed).permutation(drawn.group.max() + 1)[drawn.group] % folds
+    fold = folds_of(drawn.trace, folds, seed)
     reference = drawn.best(drawn.cloud) if drawn.cloud.any() else None
     for prefer, slo in SLOS.items():
         if prefer != "quality" and (reference is None or prefer not in drawn.recorded):
@@ -244,9 +245,11 @@ def _limits(drawn: Resamples) -> SLO | None:
 
     None if the trace records neither.
     """
-    if len(drawn.recorded) == len(SPENT):
-        return study_slos(drawn.trace)["prefer_quality"]
     if not drawn.recorded:
         return None
-    grid = slo_grid(drawn.trace, SPENT[drawn.recorded[0]])  # type: ignore[arg-type]
+    learnt = (drawn.trace.queries["split"] == "train").any()
+    train = drawn.trace.split("train") if learnt else drawn.trace
+    if len(drawn.recorded) == len(SPENT):
+        return study_slos(train)["prefer_quality"]
+    grid = slo_grid(train, SPENT[drawn.recorded[0]])  # type: ignore[arg-type]
     return grid[3 * len(grid) // 4]

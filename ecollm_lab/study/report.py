@@ -12,13 +12,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecollm_lab import figures
-from ecollm_lab.domains import load_domain
+from ecollm_lab.domains import Domain, load_domain
 from ecollm_lab.domains.clusters import NOISE, Clusters, find_clusters
 from ecollm_lab.files import require_writable, write
 from ecollm_lab.models import CachedEncoder, Catalog, default_encoder, load_catalog
 from ecollm_lab.policies import POLICIES, Policy, fit_policy, replay_all
 from ecollm_lab.policies.slos import slo_grid, study_slos
 from ecollm_lab.records import DATA, SLO, LabError
+from ecollm_lab.study.resamples import complete
 from ecollm_lab.sweeps import live_check
 from ecollm_lab.sweeps.provenance import git_revision
 from ecollm_lab.traces import Trace, pareto_front
@@ -66,12 +67,7 @@ def run(
     drawn: dict[str, dict[str, go.Figure]] = {}
     for name in DOMAINS:
         domain = load_domain(DATA / name)
-        trace = Trace.load(traces / f"{name}.parquet")
-        if trace.provenance.get("domain_digest") != domain.digest:
-            raise LabError(
-                f"{traces / name}.parquet was measured on another edition of {DATA / name}; run:"
-                f" ecollm-lab sweep --domain {name}"
-            )
+        trace = _measured(traces / f"{name}.parquet", domain)
         study = _fitted(trace, encoder, seed)
         absent = _not_here(trace, catalog) if live_outcomes else []
         check = None
@@ -92,6 +88,17 @@ def run(
         f"{headline(summary)}\n\nFigures and summary.json are in {out}/; {out}/index.html shows"
         " them all."
     )
+
+
+def _measured(file: FilePath, domain: Domain) -> Trace:
+    """Return the queries of a trace that were measured on every path."""
+    trace = Trace.load(file)
+    if trace.provenance.get("domain_digest") != domain.digest:
+        raise LabError(
+            f"{file} was measured on another edition of {DATA / domain.name}; run: ecollm-lab sweep"
+            f" --domain {domain.name} --space {DATA / 'space.toml'} --out {file}"
+        )
+    return complete(trace)
 
 
 def _not_here(trace: Trace, catalog: Catalog) -> list[str]:
@@ -170,8 +177,9 @@ def _figures(study: _Study) -> dict[str, go.Figure]:
         "passages": figures.stages.compute_passages(trace),
         "latency": figures.latencies.compute_latency(trace),
         "stage_latency": figures.latencies.compute_stage_latency(trace),
+        "whole_paths": figures.whole_paths.compute_whole_paths(trace),
     }
-    drawn = {
+    return {
         "front": figures.fronts.plot_front(front, source, slo, best),
         "latency": figures.latencies.plot_latency(frames["latency"], source),
         **_policy_figures(study),
@@ -181,13 +189,8 @@ def _figures(study: _Study) -> dict[str, go.Figure]:
         "contribution": figures.stages.plot_contribution(frames["contribution"], source),
         "stage_latency": figures.latencies.plot_stage_latency(frames["stage_latency"], source),
         "passages": figures.stages.plot_passages(frames["passages"], source),
+        "whole_paths": figures.whole_paths.plot_whole_paths(frames["whole_paths"], source),
     }
-    answered = ~np.isnan(trace.array("quality")).any(axis=1)
-    if answered.any():
-        complete = trace.where(answered)
-        frame = figures.whole_paths.compute_whole_paths(complete)
-        drawn["whole_paths"] = figures.whole_paths.plot_whole_paths(frame, complete.source_line)
-    return drawn
 
 
 def _policy_figures(study: _Study) -> dict[str, go.Figure]:
@@ -240,10 +243,7 @@ def _budget_figures(file: FilePath) -> dict[str, go.Figure]:
 def _cluster_fronts(
     train: Trace, clusters: Clusters, embeddings: np.ndarray
 ) -> dict[str, list[str]]:
-    """Return, per cluster, the path ids on its own front.
-
-    Noise queries count with their nearest cluster.
-    """
+    """Return the path ids on each cluster's own front; noise counts with its nearest cluster."""
     nearest = clusters.assign(embeddings)
     out = {}
     for label in range(len(clusters)):

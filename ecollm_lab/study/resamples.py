@@ -54,9 +54,9 @@ class Resamples:
                 " ecollm_lab.study.complete(trace)."
             )
         texts, ids = trace.queries["text"], trace.queries["query_id"]
-        self.trace, self.group = trace, pd.factorize(texts.where(texts != "", ids))[0]
-        counts = bootstrap_counts(self.group.max() + 1, n_resamples, seed)[:, self.group]
-        weights = np.vstack([np.ones(len(self.group)), counts])
+        self.trace, group = trace, pd.factorize(texts.where(texts != "", ids))[0]
+        counts = bootstrap_counts(group.max() + 1, n_resamples, seed)[:, group]
+        weights = np.vstack([np.ones(len(group)), counts])
         self.weights = weights / weights.sum(axis=1, keepdims=True)
         self.quality = trace.array("quality")
         self.spent = {name: trace.array(column) for name, column in SPENT.items()}

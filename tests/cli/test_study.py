@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ecollm_lab.models import load_catalog
+from ecollm_lab.records import DATA
 from ecollm_lab.traces import Trace
 from tests.support.commands import call
 
@@ -14,14 +15,21 @@ from tests.support.commands import call
 def test_the_study_writes_the_promised_summary(tmp_path, monkeypatch):
     monkeypatch.setenv("ECOLLM_MODELS", str(tmp_path))  # a machine without the models
     (traces := tmp_path / "traces").mkdir()
+    n_whole = {}
     for name in ("smart_home", "automotive"):  # a third of the queries; the whole takes minutes
         trace = Trace.load(f"data/traces/{name}.parquet")
-        trace.where(np.arange(len(trace.queries)) % 3 == 0).save(traces / f"{name}.parquet")
+        part = trace.where(np.arange(len(trace.queries)) % 3 == 0)
+        last = np.flatnonzero(part.outcomes["query_id"] == part.query_ids[-1])
+        measured = np.delete(np.arange(len(part.outcomes)), last[3:])  # on three paths alone
+        outcomes = part.outcomes.iloc[measured]
+        Trace(outcomes, part.queries, part.provenance).save(traces / f"{name}.parquet")
+        n_whole[name] = len(part.query_ids) - 1
     text = call("study", "--traces", traces, "--figures", tmp_path / "f", code=0)
     summary = json.loads((tmp_path / "f/summary.json").read_text())["domains"]
     for name in ("smart_home", "automotive"):
         one = summary[name]
         assert one["source"] == "measured"
+        assert one["n_queries"] == n_whole[name]
         assert one["n_passages"] >= 110
         assert one["n_domain"] >= 320
         assert one["n_paths"] >= 36
@@ -53,6 +61,15 @@ def test_the_study_writes_the_promised_summary(tmp_path, monkeypatch):
     assert {"emulator_slo_loss.html", "index.html", "summary.json"} <= drawn
     assert len(drawn) == 2 * len(named) + 5
     assert '"showSendToCloud": false' in (tmp_path / "f/smart_home_front.html").read_text()
+
+
+def test_the_study_says_how_to_measure_a_trace_of_another_edition_again(tmp_path):
+    trace, file = Trace.load("data/traces/smart_home.parquet"), tmp_path / "smart_home.parquet"
+    part = trace.where(np.arange(len(trace.queries)) < 3)
+    Trace(part.outcomes, part.queries, {**part.provenance, "domain_digest": "old"}).save(file)
+    said = call("study", "--traces", tmp_path, "--figures", tmp_path / "f", code=1)
+    words = f"--domain smart_home --space {DATA / 'space.toml'} --out {file}"
+    assert f"run: ecollm-lab sweep {words}" in said
 
 
 def test_the_study_refuses_an_unwritable_place_and_missing_traces(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ecollm_lab.policies.slos import study_slos
 from ecollm_lab.records import LabError
 from ecollm_lab.study import complete, compute_claims, compute_hindsight
 from ecollm_lab.traces import Trace
@@ -56,6 +57,12 @@ def test_an_edge_path_serves_a_kind_where_it_is_at_most_two_points_below_the_bes
     assert (row["value"], row["kinds"], row["n"]) == (2, "general, lookup", 3)
 
 
+def test_a_kind_that_a_resample_lacks_counts_as_in_the_trace():
+    trace = of_kinds(make_trace([[1, 1]] * 3, 1e-6, 0.1), ["lookup", "compare", "general"])
+    row = by_metric(compute_hindsight(trace)).loc["kinds_on_the_edge"]
+    assert (row["value"], row["low"], row["high"]) == (3, 3, 3)
+
+
 def test_intervals_hold_the_value_and_queries_of_one_text_are_drawn_together():
     trace = make_trace([[1, 1]] * 30 + [[1, 0]] * 30, 1e-6, 0.1)
     alone = by_metric(compute_hindsight(trace)).loc["best_cloud_quality"]
@@ -105,6 +112,30 @@ def test_a_kind_that_occurs_once_takes_the_path_that_is_best_for_the_others():
     found = by_metric(compute_claims(trace, embeddings=embeddings, n_resamples=20))
     assert found.loc["oracle_quality", "value"] == 1
     assert found.loc["kind_quality", "value"] == pytest.approx(0.9)
+
+
+def test_queries_about_one_product_are_in_one_fold_for_kinds_too():
+    """So the other folds hold no general question, and these take the best path of all others."""
+    trace, embeddings = two_kinds(20, 24)
+    quality = np.where(np.arange(44) < 40, trace.array("quality").T, [[0], [1], [0], [0]]).T
+    kinds = ["lookup"] * 20 + ["compare"] * 20 + ["general"] * 4
+    queries = trace.queries.assign(kind=kinds, product=[""] * 40 + ["lamp"] * 4)
+    outcomes = trace.outcomes.assign(quality=quality.ravel())
+    trace = Trace(outcomes, queries, trace.provenance)
+    found = by_metric(compute_claims(trace, embeddings=embeddings, n_resamples=20))
+    assert found.loc["kind_quality", "value"] == pytest.approx(40 / 44)
+
+
+def test_the_limits_are_those_of_the_study_set_on_the_training_split():
+    trace, embeddings = two_kinds()
+    heldout = np.arange(40) % 4 == 3
+    queries = trace.queries.assign(split=np.where(heldout, "heldout", "train"))
+    slower = trace.outcomes["latency_s"] * np.repeat(np.where(heldout, 10.0, 1.0), 4)
+    trace = Trace(trace.outcomes.assign(latency_s=slower), queries, trace.provenance)
+    limits = study_slos(trace.split("train"))["prefer_quality"]
+    assert limits != study_slos(trace)["prefer_quality"]
+    found = by_metric(compute_claims(trace, embeddings=embeddings, n_resamples=20))
+    assert found.loc["limits_kept", "slo"] == str(limits)
 
 
 def test_a_router_chooses_a_model_for_one_pipeline_and_ours_chooses_whole_paths():
