@@ -27,6 +27,7 @@ BASELINES = (
     "nsga2_20",
     "nsga2_40",
 )
+ROUNDING = 1e-12  # by which means of the same numbers may differ
 
 
 def uniform(
@@ -66,7 +67,8 @@ def path_first(
 def racing(space: Space, labels: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[int, int]]:
     """All paths left get the same next query; after five, beaten paths drop out.
 
-    A path is beaten if another one's 95 % box dominates its own.
+    A path is beaten if another one's 95 % box dominates its own; a cost that is the same for both
+    decides nothing. No path beats itself, since no box is flat in quality.
     """
     n_queries, n_paths = space.tables.shape[1:]
     alive, done = np.ones(n_paths, dtype=bool), []
@@ -75,11 +77,11 @@ def racing(space: Space, labels: np.ndarray, rng: np.random.Generator) -> Iterat
         done.append(q)
         if len(done) >= 5:
             means = space.tables[:, done].mean(axis=1)
-            half = 1.96 * (space.tables[:, done].std(axis=1, ddof=1) + 1e-12) / np.sqrt(len(done))
+            half = 1.96 * space.tables[:, done].std(axis=1, ddof=1) / np.sqrt(len(done))
             least = 1.96 * 0.5 / np.sqrt(len(done)) * 0.5  # five equal answers prove little
             half[0] = np.maximum(half[0], least)
             costs = means * np.array([-1, 1, 1])[:, None]  # less is better
-            high, low = costs + half, costs - half
+            high, low = costs + half, costs - half + ROUNDING
             beaten = [(high[:, alive] <= low[:, [p]]).all(axis=0).any() for p in range(n_paths)]
             alive &= ~np.array(beaten)
     yield from uniform(space, labels, rng)

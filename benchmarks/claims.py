@@ -20,9 +20,18 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.routing import load_recorded
-from benchmarks.spaces import RECORDED, digest, domain_trace, recorded, renewed, trace_file
+from benchmarks.spaces import (
+    RECORDED,
+    digest,
+    domain_trace,
+    recorded,
+    renewed,
+    require_at_hand,
+    trace_file,
+)
 from ecollm_lab.domains import load_domain
 from ecollm_lab.files import write
+from ecollm_lab.records import LabError
 from ecollm_lab.study import DOMAINS, complete, compute_claims
 from ecollm_lab.traces import Trace
 
@@ -80,7 +89,8 @@ def collect(name: str, *, quick: bool = False) -> pd.DataFrame:
     else:
         domain = load_domain(name)
         found = domain_trace(domain)
-        assert found is not None
+        if found is None:
+            raise LabError(f"Nothing is measured of {name} yet; data/traces/README.md says how.")
         trace, covers = found, len(domain.queries)
     whole = complete(trace)
     part = whole.where(np.arange(len(whole.query_ids)) < 120) if quick else whole
@@ -220,6 +230,7 @@ def main() -> None:
     args = parser.parse_args()
     if not (names := args.traces.split(",") if args.traces else available()):
         raise SystemExit(f"No trace is at hand, in {trace_file(DOMAINS[0]).parent} or {RECORDED}.")
+    require_at_hand(names, available())
     parts = []
     for name in names:
         started = time.perf_counter()

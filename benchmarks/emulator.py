@@ -3,8 +3,8 @@
 Ours against random search, racing and Optuna.
 
 Every method spends the same number of outcomes on the same table. Raw, its estimates are the means
-of what it saw; with `+ours` in its name, our estimator reads what it saw, which tells estimator and
-allocation apart.
+of what it saw; with `+ours` in its name, our estimator reads what it saw, with as many steps as in
+ours, which tells estimator and allocation apart.
 
 `hypervolume_ratio`: hypervolume of the true means of the recommended paths over the true front's.
 `slo_loss`: true quality lost against the best feasible path, mean over 25 SLOs; an infeasible pick
@@ -41,30 +41,35 @@ from benchmarks.spaces import (
     load,
     made_now,
     renewed,
+    require_at_hand,
     synthetic,
 )
 from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.emulator import Budget, Emulator, Estimates, emulate
 from ecollm_lab.records import Outcome
 
+Record = dict[str, Any]
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
-
-
 ON_TOP = (0.01, 0.05)  # budgets at which our estimator is also tried on what the others saw
-
-
+STEPS = 20  # of learning variances then, as many as `Emulator.refresh` takes for final results
 MOST_SEEDS = {"synthetic_300": 10, "synthetic_2000": 3}  # where a seed takes minutes
+QUICK_TRACES = ["pocket_smart_home", "synthetic_300"]
+QUICK_SHARES, QUICK_BASELINES = (0.01, 0.05), ("uniform", "path_first", "racing", "tpe_20")
 
 
 def run_seed(
-    name: str, seed: int, shares: tuple[float, ...], baselines: tuple[str, ...], on_top: bool
-) -> list[dict[str, Any]]:
-    """Run every method on one space with one seed; returns the records."""
+    name: str,
+    seed: int,
+    shares: tuple[float, ...],
+    baselines: tuple[str, ...],
+    on_top: bool,
+    about: Record,
+) -> list[Record]:
+    """Run every method on one space with one seed; returns the records, `about` in each."""
     space = load(name, seed)
     truth = Truth(space)
     labels = find_clusters(space.embeddings).assign(space.embeddings)
     records = _ours(space, truth, labels, seed, shares)
-    queries = [str(i) for i in range(space.tables.shape[1])]
     for method in baselines:
         seen = np.zeros(space.tables.shape[1:], dtype=bool)
         cells = cells_of(method)(space, labels, np.random.default_rng([seed, *method.encode()]))
@@ -80,26 +85,30 @@ def run_seed(
                 and share in ON_TOP
                 and not method.endswith(("_10", "_40") if name in SIZES else "_20")
             ):
-                estimates = Estimates(
-                    space.path_ids, queries, space.embeddings, labels=labels, seed=seed
-                )
-                estimates.update(*np.where(seen, space.tables, np.nan), iterations=12, n_draws=256)
-                records.append(
-                    where | {"method": f"{method}+ours"} | score_estimates(space, truth, estimates)
-                )
-    return [record | made_now() | {"edition": edition(name)} for record in records]
+                scores = score_estimates(space, truth, estimated(space, labels, seen, seed))
+                records.append(where | {"method": f"{method}+ours"} | scores)
+    return [record | about for record in records]
 
 
-def reusable(records: list[dict[str, Any]], traces: list[str]) -> list[dict[str, Any]]:
-    """Return the records that stand.
+def estimated(space: Space, labels: np.ndarray, seen: np.ndarray, seed: int) -> Estimates:
+    """Return what our estimator makes of the outcomes that another method saw."""
+    queries = [str(i) for i in range(space.tables.shape[1])]
+    estimates = Estimates(space.path_ids, queries, space.embeddings, labels=labels, seed=seed)
+    estimates.update(*np.where(seen, space.tables, np.nan), iterations=STEPS, n_draws=256)
+    return estimates
 
-    Those of traces not asked for, and of the asked ones those on today's edition.
+
+def reusable(records: list[Record], traces: list[str], revision: str) -> list[Record]:
+    """Return the records of whole runs that stand.
+
+    Those of traces not asked for, and of the asked ones those on today's edition that were made at
+    this revision. A tree with uncommitted changes has no revision to go by.
     """
-    return [
-        r
-        for r in records
-        if "seed" in r and (r["trace"] not in traces or r.get("edition") == edition(r["trace"]))
-    ]
+    certain = revision != "unknown" and not revision.endswith("+")
+    now = {name: (revision, edition(name)) if certain else None for name in traces}
+    whole = [r for r in records if "seed" in r and not r.get("quick")]
+    made = [(r.get("git_revision"), r.get("edition")) for r in whole]
+    return [r for r, of in zip(whole, made, strict=True) if of == now.get(r["trace"], of)]
 
 
 def _look_up(space: Space, pairs: list[tuple[str, str]]) -> list[Outcome]:
@@ -113,7 +122,7 @@ def _look_up(space: Space, pairs: list[tuple[str, str]]) -> list[Outcome]:
 
 def _ours(
     space: Space, truth: Truth, labels: np.ndarray, seed: int, shares: tuple[float, ...]
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     queries = [str(i) for i in range(space.tables.shape[1])]
     emulator = Emulator(space.path_ids, queries, space.embeddings, labels=labels, seed=seed)
     records, deciding, batches, slowest = [], 0.0, 0, 0.0
@@ -144,7 +153,7 @@ def _ours(
     return records
 
 
-def large_batch(n_queries: int = 1000, n_batches: int = 4) -> list[dict[str, Any]]:
+def large_batch(n_queries: int = 1000, n_batches: int = 4) -> list[Record]:
     """Time deciding at 2,000 paths × 1,000 queries: the slowest and the median batch."""
     space = synthetic("synthetic_2000", 0, n_queries=n_queries)
     emulator = Emulator(space.path_ids, [str(i) for i in range(n_queries)], space.embeddings)
@@ -179,7 +188,8 @@ def _options() -> argparse.Namespace:
         "--json",
         type=Path,
         required=True,
-        help="where the records go; seeds it holds of the same trace file are not run again",
+        help="where the records go; a seed it holds is run again unless it is of the same trace"
+        " file and revision, without uncommitted changes",
     )
     parser.add_argument(
         "--parquet",
@@ -199,34 +209,41 @@ def _options() -> argparse.Namespace:
         default=os.cpu_count(),
         help="seeds at a time; all methods of a seed run in one process",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick and options.parquet:
+        parser.error("--quick measures too little to be recorded with --parquet; leave one out")
+    if options.quick:
+        options.traces = QUICK_TRACES
+    require_at_hand(options.traces, available())
+    return options
 
 
-def _run(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _run(options: argparse.Namespace) -> list[Record]:
     """Run the seeds that are not in the records yet; write all records after each of them."""
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    traces, seeds = options.traces, options.seeds
-    shares: tuple[float, ...] = SHARES
-    baselines: tuple[str, ...] = BASELINES
-    if options.quick:
-        traces, seeds, shares, baselines = (
-            ["pocket_smart_home", "synthetic_300"],
-            2,
-            (0.01, 0.05),
-            ("uniform", "path_first", "racing", "tpe_20"),
-        )
+    seeds = 2 if options.quick else options.seeds
+    shares: tuple[float, ...] = QUICK_SHARES if options.quick else SHARES
+    baselines: tuple[str, ...] = QUICK_BASELINES if options.quick else BASELINES
+    about: Record = {**made_now(), **({"quick": True} if options.quick else {})}
     found = json.loads(options.json.read_text()) if options.json.exists() else []
-    records = reusable(found, traces)
+    if options.quick and any("seed" in record and not record.get("quick") for record in found):
+        raise SystemExit(f"{options.json} holds records of a whole run; give --quick another file.")
+    records = reusable(found, options.traces, about["git_revision"])
     have = {(record["trace"], record["seed"]) for record in records}
     with ProcessPoolExecutor(options.jobs) as pool:
-        for name in traces:
+        for name in options.traces:
             big = (
                 name == "synthetic_2000"
             )  # the largest budgets and short trials would take Optuna days
             some = tuple(b for b in baselines if not b.endswith("_10" if name in SIZES else "_40"))
             budgets = tuple(share for share in shares if not big or share <= 0.05)
             work = partial(
-                run_seed, name, shares=budgets, baselines=some, on_top=not options.quick and not big
+                run_seed,
+                name,
+                shares=budgets,
+                baselines=some,
+                on_top=not options.quick and not big,
+                about=about | {"edition": edition(name)},
             )
             todo = [
                 seed
@@ -245,7 +262,7 @@ def main() -> None:
     """Run, print the table and the aims, write records."""
     options = _options()
     records = _run(options)
-    frame = best_of_trials(pd.DataFrame(records))
+    frame = best_of_trials(frame_of(records, options.traces))
     if options.parquet:
         options.parquet.parent.mkdir(parents=True, exist_ok=True)
         renewed(options.parquet, frame).to_parquet(options.parquet, index=False)
@@ -262,7 +279,16 @@ def main() -> None:
         )
 
 
-def finish(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def frame_of(records: list[Record], traces: list[str]) -> pd.DataFrame:
+    """Return the records of the traces asked for as a table.
+
+    Others in the same file may be older than what is recorded elsewhere.
+    """
+    frame = pd.DataFrame(records).drop(columns="quick", errors="ignore")
+    return frame[frame["trace"].isin(traces)].reset_index(drop=True)
+
+
+def finish(frame: pd.DataFrame) -> list[Record]:
     """Print the table of medians; return the records of what was asked for."""
     print(table(frame))
     print(markdown(frame))

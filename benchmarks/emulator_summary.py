@@ -35,6 +35,13 @@ AIMS = (  # traces, budget share, metric, at_least or at_most, bound: medians ov
 CALLS_RATIO = {**dict.fromkeys(POCKET, 4.0), **dict.fromkeys((*DOMAINS, *HOME), 2.0)}
 
 
+BOUNDS = {  # what a ratio of calls is to the true one, and why
+    "": "",
+    "more than": "no competitor gets there with the largest budget tried: at least this",
+    "at most": "a competitor is there with the smallest budget tried: at most this",
+}
+
+
 DIRECTIONS = {"hypervolume_ratio": 1, "slo_loss": -1, "heldout_kept": 1}
 
 
@@ -77,19 +84,14 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 )
     for trace, least in CALLS_RATIO.items():
         if (trace, 0.05) in ours.index:
-            ratio, exact = calls_ratio(frame[frame["trace"] == trace])
-            note = (
-                ""
-                if exact
-                else "no competitor gets there with the largest budget tried: at least this"
-            )
+            ratio, how = calls_ratio(frame[frame["trace"] == trace])
             out.append(
                 {
                     "metric": "calls_ratio_best_competitor",
                     "trace": trace,
                     "value": ratio,
                     "at_least": least,
-                    "note": note,
+                    "note": BOUNDS[how],
                 }
             )
     better = beaten_by(frame)
@@ -104,27 +106,24 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return out
 
 
-def calls_ratio(frame: pd.DataFrame, share: float = 0.05) -> tuple[float, bool]:
-    """Return how many times our calls at 5 % the best raw competitor needs, and if it gets there.
+def calls_ratio(frame: pd.DataFrame, share: float = 0.05) -> tuple[float, str]:
+    """Return how many times our calls at 5 % the best raw competitor needs, and a key of `BOUNDS`.
 
-    That is, for the same median heldout_kept.
-
-    Between budgets the median is interpolated over the logarithm of the budget.
+    That is, for the same median heldout_kept. Between budgets the median is interpolated over the
+    logarithm of the budget. The true ratio is "more than" this where no competitor gets there with
+    the largest budget, and "at most" this where one is there with the smallest.
     """
     medians = frame.groupby(["method", "budget_share"])["heldout_kept"].median().unstack()
-    aim = medians.loc["ours", share]
+    aim, budgets = medians.loc["ours", share], medians.columns.to_numpy()
     raw = [method for method in medians.index if method != "ours" and "+" not in method]
     ratios = []
     for method in raw:
         kept = np.maximum.accumulate(medians.loc[method].to_numpy())
         if kept[-1] >= aim:
-            need = (
-                float(np.exp(np.interp(aim, kept, np.log(medians.columns.to_numpy()))))
-                if kept[0] < aim
-                else min(medians.columns)
-            )
-            ratios.append(need / share)
-    return (min(ratios), True) if ratios else (max(medians.columns) / share, False)
+            if kept[0] >= aim:
+                return float(budgets[0]) / share, "at most"
+            ratios.append(float(np.exp(np.interp(aim, kept, np.log(budgets)))) / share)
+    return (min(ratios), "") if ratios else (float(budgets[-1]) / share, "more than")
 
 
 def beaten_by(frame: pd.DataFrame) -> list[str]:
@@ -220,7 +219,7 @@ def calls(frame: pd.DataFrame, share: float = 0.05) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for trace, part in frame.groupby("trace", sort=False):
-        ratio, exact = calls_ratio(part)
+        ratio, how = calls_ratio(part)
         medians = (
             part[part["budget_share"] == share]
             .groupby("method")[["heldout_kept", "optimism", "coverage"]]
@@ -237,9 +236,8 @@ def calls(frame: pd.DataFrame, share: float = 0.05) -> str:
                 ours["coverage"],
             )
         ]
-        rows.append(
-            f"| {trace} | {'' if exact else 'more than '}{ratio:.1f} | {' | '.join(shown)} |"
-        )
+        needed = f"{how} {ratio:.1f}".strip()
+        rows.append(f"| {trace} | {needed} | {' | '.join(shown)} |")
     return "\n".join([*rows, "", *recorded(frame)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -72,6 +73,13 @@ def available() -> list[str]:
     return [name for name in names if trace_file(name).exists()] + list(SIZES)
 
 
+def require_at_hand(names: Iterable[str], at_hand: Collection[str]) -> None:
+    """Exit, and say which traces there are, if one that was asked for is not among them."""
+    if absent := [name for name in names if name not in at_hand]:
+        there = ", ".join(at_hand) or "none"
+        raise SystemExit(f"No trace at hand is named {' or '.join(absent)}; there are: {there}.")
+
+
 def trace_file(name: str) -> Path:
     """Return where a trace lies if it is at hand: of a domain, of pocket models, or recorded."""
     if name in POCKET:
@@ -108,10 +116,11 @@ def made_now() -> dict[str, str]:
     return {"git_revision": git_revision(), "measured_at": date.today().isoformat()}
 
 
+@cache
 def edition(name: str) -> str:
     """Return a digest of the file that a trace comes from, "" for a synthetic one.
 
-    Records of another edition are not of this trace.
+    Records of another edition are not of this trace. A file is read once in a process.
     """
     return "" if name in SIZES else digest(trace_file(name))
 

@@ -1,13 +1,14 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import spaces
 from benchmarks.allocations import BASELINES, cells_of
-from benchmarks.emulator import reusable
 from benchmarks.emulator_scores import Truth, recommend, score_raw
-from benchmarks.emulator_summary import aims, beaten_by, best_of_trials, calls_ratio
+from benchmarks.emulator_summary import aims, beaten_by, best_of_trials, calls, calls_ratio
 from benchmarks.spaces import Space, recorded, renewed, synthetic
 
 
@@ -36,6 +37,20 @@ def test_every_baseline_pays_for_each_cell_once_and_in_the_end_for_all(method):
         ("tpe", "nsga2")
     ):  # these end by filling up with what is left
         assert len(cells) == 12 * 6
+
+
+@pytest.mark.parametrize("usd", [0.0, 1e-6])
+def test_racing_drops_beaten_paths_though_all_cost_the_same(usd):
+    """The first path alone is right, and takes half as long; costs of 0 stand for none recorded."""
+    tables = np.ones((3, 12, 6))
+    tables[0, :, 1:] = 0.0
+    tables[1] = usd
+    tables[2, :, 0] = 0.5
+    space = replace(a_space(), tables=tables)
+    cells = cells_of("racing")(space, np.zeros(12, dtype=int), np.random.default_rng(0))
+    paths = [path for _, path in itertools.islice(cells, 5 * 6 + 7)]
+    assert set(paths[: 5 * 6]) == set(range(6))
+    assert set(paths[5 * 6 :]) == {0}
 
 
 def test_seeing_everything_is_the_truth():
@@ -109,14 +124,23 @@ def test_optuna_is_reported_with_the_trial_size_that_serves_it_best():
 
 def test_calls_ratios_and_competitors_that_win_are_counted():
     frame = best_of_trials(some_records())
-    assert calls_ratio(frame) == (pytest.approx(4.0), True)
+    assert calls_ratio(frame) == (pytest.approx(4.0), "")
     frame.loc[frame["method"] == "uniform", "heldout_kept"] -= 0.1
-    assert calls_ratio(frame) == (pytest.approx(4.0), False)
+    assert calls_ratio(frame) == (pytest.approx(4.0), "more than")
     assert beaten_by(frame) == []
     frame["heldout_kept"] += 1e-3 * frame["seed"]
     frame.loc[(frame["method"] == "tpe") & (frame["budget_share"] == 0.05), "heldout_kept"] += 0.5
     assert len(beaten_by(frame)) == 1
     assert "pocket_smart_home 0.05 heldout_kept: tpe by 0.1" in beaten_by(frame)[0]
+
+
+def test_a_competitor_that_is_there_with_the_smallest_budget_needs_at_most_that():
+    frame = best_of_trials(some_records().assign(optimism=0.01, coverage=0.9))
+    frame.loc[frame["method"] == "uniform", "heldout_kept"] += 0.45
+    assert calls_ratio(frame) == (pytest.approx(0.2), "at most")
+    assert "| pocket_smart_home | at most 0.2 | – | 0.900 |" in calls(frame)
+    (row,) = (one for one in aims(frame) if one["metric"] == "calls_ratio_best_competitor")
+    assert row["note"].endswith("at most this")
 
 
 def test_aims_carry_their_bound():
@@ -160,18 +184,11 @@ def test_new_records_of_a_trace_replace_its_old_ones_alone(tmp_path):
     assert recorded(kept)[-1] == "Recorded 2026-01-01 at revision then: d."
 
 
-def test_seeds_on_another_edition_of_a_trace_are_run_again_and_other_traces_are_left_alone(
-    monkeypatch,
-):
-    monkeypatch.setattr("benchmarks.emulator.edition", lambda name: {"a": "new"}[name])
-    records = [
-        {"trace": "a", "seed": 0, "edition": "old"},
-        {"trace": "a", "seed": 1, "edition": "new"},
-        {"trace": "a", "seed": 2},
-        {"trace": "b", "seed": 0, "edition": "old"},
-        {"trace": "a", "metric": "a summary"},
-    ]
-    assert [(r["trace"], r["seed"]) for r in reusable(records, ["a"])] == [("a", 1), ("b", 0)]
+def test_the_file_of_a_trace_is_read_once_for_its_edition(monkeypatch):
+    files = []
+    monkeypatch.setattr(spaces, "digest", lambda file: files.append(file) or "x")
+    assert [spaces.edition("made up for this") for _ in range(3)] == ["x"] * 3
+    assert len(files) == 1
 
 
 def test_the_synthetic_space_repeats_and_has_structure():

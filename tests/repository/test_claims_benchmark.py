@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import claims, spaces
+from ecollm_lab.records import LabError
 from tests.conftest import make_trace
 
 SHARE = {
@@ -76,6 +77,19 @@ def test_what_a_trace_lacks_is_said():
     bare = make_trace([[0, 1]], float("nan"), 0.1)
     bare.provenance.pop("models")
     assert claims.lacks(bare) == [claims.UNPRICED, claims.UNPLACED]
+
+
+def test_a_trace_that_is_not_at_hand_is_refused_with_those_that_are(tmp_path, monkeypatch):
+    words = ["claims", "--json", str(tmp_path / "c.json"), "--traces", "automotiv,smart_home"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match="is named automotiv; there are: smart_home, automotive"):
+        claims.main()
+
+
+def test_a_domain_that_is_not_measured_has_no_claims(monkeypatch):
+    monkeypatch.setattr(claims, "domain_trace", lambda domain: None)
+    with pytest.raises(LabError, match="Nothing is measured of smart_home yet"):
+        claims.collect("smart_home")
 
 
 def committed():
