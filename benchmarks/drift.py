@@ -4,8 +4,8 @@
 
 Recorded held-out outcomes are replayed, one question after another, while the model that the policy
 chooses most slows down by 2 s, is down for a third of the time, or costs ten times as much. The
-policy is fitted to the training split. Traces are the lab's own and, where they are present, the
-recorded ones of Home Assistant and BFCL.
+policy is fitted to the training split, and limits are set there. Traces are the lab's own and,
+where they are present, the recorded ones of Home Assistant and BFCL.
 
 - `violation_rate`, `quality`: of the adaptive choices, of those of the policy as it was fitted
   (`frozen`), and of an oracle that knows every outcome.
@@ -33,7 +33,6 @@ from ecollm_lab.policies import Policy, fit_policy
 from ecollm_lab.records import SLO
 from ecollm_lab.serving import Drift, drift_summary, replay_drift
 from ecollm_lab.study import DOMAINS
-from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import model_of
 
 TRACES = (*DOMAINS, *POCKET, "homeassistant", "bfcl")
@@ -48,18 +47,18 @@ def whole(fold: Fold) -> Fold:
 
 
 def drifts(
-    policy: Policy, heldout: Trace, slo: SLO, embeddings: np.ndarray
+    policy: Policy, fold: Fold, slo: SLO, embeddings: np.ndarray
 ) -> Iterator[tuple[str, SLO, Drift]]:
     """Yield a name, an SLO and what happens to the model that the policy chooses most."""
-    n = len(heldout.query_ids)
+    n = len(fold.test.query_ids)
     chosen = policy.select(embeddings, slo, infeasible="least_violating")
     model = Counter(model_of(path_id) for path_id in chosen).most_common(1)[0][0]
     yield "none", slo, Drift(model)
     yield "delay", slo, Drift(model, start=n // 3, added_latency_s=ADDED_S)
     yield "outage", slo, Drift(model, start=n // 3, end=2 * n // 3, down=True)
-    of_model = heldout.outcomes["path_id"].map(model_of) == model
-    usual = float(heldout.outcomes.loc[of_model, "cost_usd"].quantile(0.95))
-    if not np.isnan(heldout.array("cost_usd")).any() and usual > 0:
+    seen = fold.train.outcomes
+    usual = float(seen.loc[seen["path_id"].map(model_of) == model, "cost_usd"].quantile(0.95))
+    if not np.isnan(fold.test.array("cost_usd")).any() and usual > 0:
         limited = replace(slo, max_cost_usd=3 * usual)
         yield "price", limited, Drift(model, start=n // 3, price_factor=PRICE_FACTOR)
 
@@ -71,7 +70,7 @@ def replayed(name: str, quick: bool) -> dict[str, list[pd.DataFrame]]:
         policy = fit_policy(fold.train, encoder=encoder())
         embeddings = policy.embed(fold.test.queries["text"].tolist())
         slo = SLO(max_latency_s=float(fold.train.outcomes["latency_s"].quantile(0.75)))
-        for what, limits, drift in drifts(policy, fold.test, slo, embeddings):
+        for what, limits, drift in drifts(policy, fold, slo, embeddings):
             frame = replay_drift(policy, fold.test, limits, [drift], embeddings=embeddings)
             frames.setdefault(what, []).append(frame)
         if quick:

@@ -35,6 +35,7 @@ import psutil
 from benchmarks.scale_parts import DIMENSION, PATHS
 from benchmarks.scale_projection import projection
 from ecollm_lab.files import write
+from ecollm_lab.records import LabError
 from ecollm_lab.sweeps.provenance import git_revision
 
 OURS = ("load", "front", "cluster_fronts", "fit", "select", "replay", "tables", "move")
@@ -73,6 +74,11 @@ def growth(rows: list[Record], part: str, at_most: float | None = None) -> list[
     last = float((y[-1] - y[-2]) / (x[-1] - x[-2]))
     row = {"metric": f"{part}_exponent", "value": exponent, "last": last}
     return [row | ({"at_most": at_most} if at_most else {})]
+
+
+def sizes_to(largest: float) -> list[int]:
+    """Return the powers of ten from ten thousand to at most the largest size."""
+    return [10**k for k in range(4, 13) if 10**k <= largest]
 
 
 def of_traces(sizes: list[int]) -> list[Record]:
@@ -121,19 +127,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", type=Path, help="where the records go")
-    parser.add_argument("--largest", type=float, default=1e7, help="outcomes of the largest trace")
+    parser.add_argument(
+        "--largest", type=float, default=1e7, help="most outcomes; sizes are powers of ten"
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes; ends within a minute")
     parser.add_argument("--project", type=Path, help="read records and print what follows")
     parser.add_argument("--queries", type=float, default=1e9, help="a day, with --project")
     parser.add_argument("--paths", type=float, default=1e5, help="with --project")
     args = parser.parse_args()
     if args.project:
-        print(projection(json.loads(args.project.read_text()), args.queries, args.paths))
+        try:
+            print(projection(json.loads(args.project.read_text()), args.queries, args.paths))
+        except LabError as error:
+            raise SystemExit(f"{args.project}: {error}") from error
         return
     if args.json is None:
         parser.error("--json or --project is required")
-    largest = 1e5 if args.quick else args.largest
-    sizes = [10**k for k in range(4, 1 + round(np.log10(largest)))]
+    if not (sizes := sizes_to(1e5 if args.quick else args.largest)):
+        parser.error(f"--largest must be at least 10,000, got {args.largest:g}")
     records = of_traces(sizes)
     records += of_points(POINTS[:2] if args.quick else POINTS)
     records += of_spaces(SPACES[:1] if args.quick else SPACES)

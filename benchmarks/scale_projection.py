@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ecollm_lab.records import LabError
+
 Record = dict[str, Any]
 
 # Assumed, not measured.
@@ -61,8 +63,20 @@ class Measured:
         return self._rows[metric, self.sizes(metric)[0]]
 
     def seconds(self, part: str, size: float) -> float:
-        """Extrapolate from the largest size with the exponent of the last step, at least 1."""
-        row, growth = self.largest(f"{part}_s"), self._rows[f"{part}_exponent", None]
+        """Extrapolate from the largest size with the exponent of the last step, at least 1.
+
+        Raises
+        ------
+        LabError
+            If the part was measured at one size alone, as with `--quick`.
+
+        """
+        row, growth = self.largest(f"{part}_s"), self._rows.get((f"{part}_exponent", None))
+        if growth is None:
+            raise LabError(
+                f"{part} was measured at one size alone, so nothing is known of its growth. Measure"
+                " without --quick, and with --largest 1e5 or more."
+            )
         return float(row["value"] * (size / row["size"]) ** max(1.0, growth["last"]))
 
     def gigabytes(self, part: str, size: float) -> float:

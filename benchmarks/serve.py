@@ -2,8 +2,10 @@
 
 `python -m benchmarks.serve --json OUT.json [--quick]`
 
-A server in a process of its own chooses between two scripted endpoints, which answer after 500
-ms and cost nothing, so that all that is added is the server's. Fifty clients ask at once.
+A server in a process of its own stands before two scripted endpoints, which answer after 500 ms and
+cost nothing, so that all that is added is the server's. Fifty clients ask at once. The path is
+given: each request names it. All servers are warmed up with as many requests, and who is asked
+first changes from turn to turn.
 
 - `overhead_p50_ms`, `overhead_p99_ms`: the latency of served answers less that of the same clients
   asking an endpoint directly, at these quantiles, each client's first request left out. The encoder
@@ -26,7 +28,7 @@ import asyncio
 import importlib.util
 import json
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,27 +158,27 @@ class Turns:
 def in_turns(ours: Address, others: dict[str, Address], direct_url: str, n: int) -> Turns:
     """Ask each server and the model itself the same questions, a fifth of them at a time.
 
-    The first fifth goes to our server alone, and warms it up.
+    The first fifth warms all of them up. Who is asked first in a turn is asked last in the next.
     """
-    turns, first, hosted = Turns(), n // 5, PATH + HOSTED[0]
-    asyncio.run(ask(ours.url, hosted, range(4 * CLIENTS), CLIENTS))  # admission opens up
-    for other in others.values():
-        asyncio.run(ask(other.url, HOSTED[1], range(4 * CLIENTS), CLIENTS))
-    turns.served += asyncio.run(ask(ours.url, hosted, range(10**6, 10**6 + first), CLIENTS))
-    before = resident_mb(ours.pid)
-    used = {name: cpu_s(one.pid) for name, one in {"ours": ours, **others}.items()}
-    for start in range(first, n, first):  # in turns, so that a busy moment hits all
-        numbers = range(10**6 + start, 10**6 + min(start + first, n))
-        turn = asyncio.run(ask(ours.url, hosted, numbers, CLIENTS))
-        turns.served += turn
-        parts = {"ours": turn}
-        for name, url in {"direct": direct_url, **{k: o.url for k, o in others.items()}}.items():
-            parts[name] = asyncio.run(ask(url, HOSTED[1], numbers, CLIENTS))
-        for name, part in parts.items():  # a client's first request opens its connection
-            turns.seconds[name] += [seconds for seconds, _ in part[CLIENTS:]]
+    turns, fifth, servers = Turns(), n // 5, {"ours": ours, **others}
+    asked = {"ours": (ours.url, PATH + HOSTED[0]), "direct": (direct_url, HOSTED[1])}
+    asked |= {name: (one.url, HOSTED[1]) for name, one in others.items()}
+    for url, model in asked.values():
+        asyncio.run(ask(url, model, range(4 * CLIENTS), CLIENTS))  # admission opens up
+    order, before, used = deque(asked), 0.0, dict.fromkeys(servers, 0.0)
+    for start in range(0, n, fifth):  # in turns, so that a busy moment hits all
+        numbers = range(10**6 + start, 10**6 + min(start + fifth, n))
+        if start == fifth:
+            before = resident_mb(ours.pid)
+            used = {name: cpu_s(one.pid) for name, one in servers.items()}
+        for name in order:
+            part = asyncio.run(ask(*asked[name], numbers, CLIENTS))
+            turns.served += part if name == "ours" else []
+            if start:  # a client's first request opens its connection
+                turns.seconds[name] += [seconds for seconds, _ in part[CLIENTS:]]
+        order.rotate(-1)
     turns.memory = before, resident_mb(ours.pid)
-    now = {name: cpu_s(one.pid) for name, one in {"ours": ours, **others}.items()}
-    turns.cpu_s = {name: now[name] - used[name] for name in now}
+    turns.cpu_s = {name: cpu_s(one.pid) - used[name] for name, one in servers.items()}
     return turns
 
 

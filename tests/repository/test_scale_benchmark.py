@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale import growth
+from benchmarks.scale import growth, main, sizes_to
 from benchmarks.scale_projection import LEARNT, PEAK, needs, projection
 
 ABOUT = {"cores": 2, "memory_gb": 24.0, "git_revision": "x", "measured_at": "2026-01-01"}
@@ -49,6 +49,30 @@ def test_the_exponent_is_the_slope_of_logarithms_and_that_of_the_last_step_stand
     assert found["last"] == pytest.approx(2.0)
     assert found["at_most"] == 1.1
     assert growth(rows[:1], "load") == []
+
+
+def test_sizes_are_the_powers_of_ten_up_to_the_largest():
+    assert sizes_to(5e6) == [10**4, 10**5, 10**6]
+    assert sizes_to(1e7)[-1] == 10**7
+    assert sizes_to(9_999) == []
+
+
+def test_a_largest_size_below_the_smallest_is_refused(tmp_path, monkeypatch, capsys):
+    words = ["scale", "--json", str(tmp_path / "s.json"), "--largest", "100"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit):
+        main()
+    assert "--largest must be at least 10,000, got 100" in capsys.readouterr().err
+
+
+def test_nothing_is_projected_from_a_single_size(tmp_path, monkeypatch):
+    """A quick run measures the Emulator at one size."""
+    file = tmp_path / "s.json"
+    quick = [one for one in records() if one["metric"] != "emulator_exponent"]
+    file.write_text(json.dumps(quick))
+    monkeypatch.setattr("sys.argv", ["scale", "--project", str(file)])
+    with pytest.raises(SystemExit, match="emulator was measured at one size alone"):
+        main()
 
 
 def test_needs_follow_from_the_records_and_the_worst_stands_first():
