@@ -3,11 +3,11 @@
 `python -m benchmarks.explorer --json OUT.json [--quick]`
 
 Made-up outcomes (0 or 1, by path and query; lognormal cost and latency), for time and size alone,
-beside the committed smart-home trace. `key_to_paint_ms`: from an arrow key on the latency slider of
-the offline page to the frame in which the figure is painted, in Chromium; `floor_ms`: the same key
-and figure with Plotly alone. `drag_repaints_per_s`: the slider dragged with the mouse to and fro;
-`drag_moves_per_s`: how often the mouse moved meanwhile, which no number of repaints can exceed.
-`open_s`: from a Parquet file to the explorer, `Trace.load` included, best of three;
+beside the committed trace pocket_smart_home. `key_to_paint_ms`: from an arrow key on the latency
+slider of the offline page to the frame in which the figure is painted, in Chromium; `floor_ms`: the
+same key and figure with Plotly alone. `drag_repaints_per_s`: the slider dragged with the mouse to
+and fro; `drag_moves_per_s`: how often the mouse moved meanwhile, which no number of repaints can
+exceed. `open_s`: from a Parquet file to the explorer, `Trace.load` included, best of three;
 `load_s` is the part of `Trace.load`. `move_bytes`: all messages to the kernel and back for one
 move, as JSON, beyond the state itself. `decide_ms`: one decision in Python. What needs a browser is
 left out where no Chromium is.
@@ -149,7 +149,7 @@ def of_browser(quick: bool) -> list[Record]:
     if not find_chromium():
         return []
     presses, records = 15 if quick else 40, []
-    traces = {"smart_home": Trace.load(TRACE), "made up": made_up(60, 20_000)}
+    traces = {TRACE.stem: Trace.load(TRACE), "made up": made_up(60, 20_000)}
     with tempfile.TemporaryDirectory() as folder, chromium_page() as page:
         for name, trace in traces.items():
             explorer = explore(trace)
@@ -165,7 +165,7 @@ def of_browser(quick: bool) -> list[Record]:
             data = "(plot) => ({data: plot.data, layout: plot.layout})"
             floor = floor_ms(page, seen.plot.evaluate(data), presses)
             p50, p95 = np.quantile(times, [0.5, 0.95])
-            ours = name == "smart_home"
+            ours = name == TRACE.stem
             size = {"trace": name, "size": f"{len(trace.path_ids):,} paths"}
             bound = {"at_most": 40.0} if ours else {}
             tail = {"at_most": 100.0} if ours else {}

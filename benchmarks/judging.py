@@ -1,4 +1,4 @@
-"""Draw answers of the measured traces for a person to judge, and write the judgements down.
+"""Draw answers of the measured traces to be judged, and write the judgements down.
 
     python -m benchmarks.judging draw [--n 300] [--seed 0]
     python -m benchmarks.judging show data/smart_home/labels.jsonl
@@ -122,7 +122,7 @@ def fill(rows: list[dict[str, Any]], labels: list[float]) -> list[dict[str, Any]
 
 
 def graded(domains: list[Domain], folder: Path) -> Iterator[dict[str, Any]]:
-    """Compare the domains' grader with the judgements that a person wrote down."""
+    """Compare the domains' grader with the judgements that were written down."""
     scores: list[float] = []
     labels: list[float] = []
     apart: list[dict[str, Any]] = []

@@ -8,11 +8,12 @@ a loose limit on latency, which the training split sets. OUT.json is renewed aft
 so are OUT.parquet with all answers and a figure of predicted against actual quality and latency.
 `--quick` asks three questions.
 
-- `kept_share`: the share of questions whose limit was kept, of those that a path was tried for: an
-  answer that comes late, or is cut at its limit, breaks it. Its bound is 0.95 less the margin by
-  which so many questions may fall short of it by chance: 1.645 standard deviations of a binomial.
+- `kept_share`: the share of questions whose limit was kept, of those that were answered, or given
+  up at the deadline: an answer that comes late, or is cut at its limit, breaks it. Its bound is
+  0.95 less the margin by which so many questions may fall short of it by chance: 1.645 standard
+  deviations of a binomial.
 - `refused_share`: the other questions, refused because no path was expected to keep the limit, or
-  because no model answered.
+  because no model answered, even where a path was tried.
 - `quality`, `quality_predicted`: means over the answers.
 - `latency_ratio`: actual ÷ predicted latency, at the median.
 - `cost_ratio`: mean cost ÷ that of always asking the cloud's best path, on those answered questions
@@ -121,11 +122,11 @@ def records_of(
     """Return the records of all answers, by SLO; `cloud` is what the cloud did, by question."""
     records = []
     for name, part in frame.groupby("slo", sort=False):
-        tried, answers = part[part["kept"].notna()], part[part["path_id"].notna()]
+        ended, answers = part[part["kept"].notna()], part[part["path_id"].notna()]
         beside = answers[answers["query_id"].isin(cloud.index)]
         recorded = cloud.loc[beside["query_id"]]
         values = {
-            "refused_share": 1 - len(tried) / len(part),
+            "refused_share": 1 - len(ended) / len(part),
             "quality": answers["quality"].mean(),
             "quality_predicted": answers["predicted_quality"].mean(),
             "latency_ratio": (answers["latency_s"] / answers["predicted_latency_s"]).median(),
@@ -140,9 +141,9 @@ def records_of(
             "answers": len(answers),
             "beside_cloud": len(beside),
         }
-        if len(tried):
-            least = TARGET - MARGIN_SD * sqrt(TARGET * (1 - TARGET) / len(tried))
-            kept = {"metric": "kept_share", "value": float(tried["kept"].astype(bool).mean())}
+        if len(ended):
+            least = TARGET - MARGIN_SD * sqrt(TARGET * (1 - TARGET) / len(ended))
+            kept = {"metric": "kept_share", "value": float(ended["kept"].astype(bool).mean())}
             records.append({**kept, "at_least": round(least, 6), **where})
         records += [
             {"metric": key, "value": float(value), **where}

@@ -24,7 +24,7 @@ def labelled(tmp_path, labels):
     return list(judging.graded([a_domain()], tmp_path))
 
 
-def test_grader_and_person_are_compared_and_disagreements_are_listed(tmp_path):
+def test_grader_and_judgements_are_compared_and_disagreements_are_listed(tmp_path):
     records = labelled(tmp_path, [1, 0, 0])
     both = next(
         r for r in records if r["metric"] == "grading_agreement_rate" and r["domain"] == "both"
