@@ -29,7 +29,7 @@ import pandas as pd
 
 from benchmarks.list_prices import priced
 from benchmarks.routing_scores import METRICS, WITH_PRICE, markdown, records
-from benchmarks.spaces import POCKET, RECORDED, renewed, trace_file
+from benchmarks.spaces import POCKET, RECORDED, renewed, require_at_hand, trace_file
 from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
@@ -256,10 +256,8 @@ def main() -> None:
     parser.add_argument("--traces", help="names separated by commas; default: all that are at hand")
     parser.add_argument("--seeds", type=int, default=N_SEEDS, help="of the folds")
     args = parser.parse_args()
-    at_hand = available()
-    names = args.traces.split(",") if args.traces else at_hand
-    if unknown := set(names) - set(at_hand):
-        parser.error(f"--traces must be of {', '.join(at_hand)}; got {', '.join(unknown)}")
+    names = args.traces.split(",") if args.traces else available()
+    require_at_hand(names, available())
     if args.seeds < 1:
         parser.error(f"--seeds must be at least 1; got {args.seeds}")
     if args.quick and args.parquet:
