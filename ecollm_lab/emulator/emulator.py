@@ -123,12 +123,13 @@ class Emulator:
         if len(fresh):
             return self._first_questions(self._rng.permutation(fresh)[:n], within)
         given_up = self.given_up
+        within &= ~given_up
         weights = self._weights(given_up)
         pairs: list[Pair] = []
         while len(pairs) < n:
             before = len(pairs)
             for q in self._least_asked(n - len(pairs), within):
-                left = np.flatnonzero(~self._asked[q] & ~given_up & within)
+                left = np.flatnonzero(~self._asked[q] & within)
                 if len(left):
                     pairs.append(self._take(q, self._path_for(left, weights[self.labels[q]])))
             if len(pairs) == before:
