@@ -157,7 +157,8 @@ class RuleMaker:
             columns = self._ordered((share <= target + 1e-12) & self.allowed, slo)
             if not len(columns):
                 return self._refused(share, slo)
-            return self._rule(columns, share, violation_rate=float(share[columns].mean()))
+            taken = columns if self.order == "random" else columns[:1]
+            return self._rule(columns, share, violation_rate=float(share[taken].mean()))
         by_path = self.training.broke_of_others(broke)
         by_query = self._risk(slo, by_path)
         nearer = np.linalg.norm(by_query - broke) < np.linalg.norm(by_path - broke)

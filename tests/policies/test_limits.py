@@ -137,6 +137,13 @@ def breaking(quality, broken, n=400):
     return make_trace(table, COST[:, : len(quality)], np.where(late, 2.0, 0.5)), embeddings
 
 
+@pytest.mark.parametrize(("name", "rate"), [("cheapest", 0.04), ("fastest", 0.0), ("random", 0.02)])
+def test_a_fixed_order_tells_how_often_the_path_that_it_takes_breaks_limits(name, rate):
+    trace, embeddings = breaking([0.5, 0.5], [0.04, 0.0])
+    policy = fit_policy(trace, name, embeddings=embeddings)
+    assert policy.rule(SLO(max_latency_s=1.0)).violation_rate == pytest.approx(rate)
+
+
 @pytest.mark.parametrize("name", ["ours", "knn"])
 @pytest.mark.parametrize(
     ("quality", "broken", "chosen"),
