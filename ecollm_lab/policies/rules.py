@@ -33,11 +33,11 @@ class Rule:
     predictor
         Of quality, restricted to these paths, less constant penalties, or × constant probabilities.
     violation_share
-        Share of training outcomes of each path that break a limit, shape (paths,); under estimates,
-        the probability to.
+        Share of training outcomes of each path that break a limit, shape (paths,); where none are
+        counted, how probably its 95th percentiles do.
     violation_rate
         Share of training queries whose choice, made without knowing them, broke a limit; NaN where
-        outcomes were estimated.
+        broken limits are not counted: outcomes were estimated, or the target is None.
     tolerance
         Where outcomes were estimated: how far below the best score a preferred path may be.
     feasible
@@ -230,7 +230,7 @@ class RuleMaker:
         mean = self.left_out.mean(axis=0)
         order = np.lexsort((-mean[allowed], over[allowed], share[allowed]))  # the last key first
         least = allowed[order[:1]]
-        rate = float("nan") if self.training.estimated else float(share[least[0]])
+        rate = float(share[least[0]]) if self._counts else float("nan")
         return self._rule(least, share, violation_rate=rate, feasible=False)
 
     def _rule(
