@@ -9,13 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from scipy.special import ndtr
 
-from ecollm_lab.policies.limits import (
-    MOSTLY,
-    UNLIKELY,
-    Forecast,
-    Lookback,
-    Terms,
-)
+from ecollm_lab.policies.limits import MOSTLY, UNLIKELY, Forecast, Lookback, Terms
 from ecollm_lab.policies.predictors import Predictor, joined
 from ecollm_lab.policies.training import TINY, Training
 from ecollm_lab.records import SLO, LabError, Limit
@@ -267,11 +261,17 @@ class RuleMaker:
                 reasons.append(f"{which[limit.column]}{beside}, {self._least(limit, needs)}")
         if reasons:
             return f"No path meets {slo}: {'; '.join(reasons)}."
-        alone = [
-            f"{which[limit.column]}, {self._least(limit, self._needs(limit, SLO()))}"
-            for limit in slo.limits
-        ]
-        return f"No path meets {slo}: even alone, the limits allow no path: {'; '.join(alone)}."
+        alone = [(limit, self._needs(limit, SLO())) for limit in slo.limits]
+        lacking = [limit.column for limit, needs in alone if needs.min() == np.inf]
+        if lacking:
+            return (
+                f"No path meets {slo}: on every path too many outcomes lack"
+                f" {' and '.join(lacking)}, and what was not recorded keeps no limit."
+            )
+        said = "; ".join(
+            f"{which[limit.column]}, {self._least(limit, needs)}" for limit, needs in alone
+        )
+        return f"No path meets {slo}: even alone, the limits allow no path: {said}."
 
     def _least(self, limit: Limit, needs: np.ndarray) -> str:
         """Say what the path with the least need asks of a limit, rounded up."""

@@ -267,6 +267,17 @@ def test_a_limit_of_latency_decides_the_same_where_costs_are_not_recorded(name):
     )
 
 
+@pytest.mark.parametrize("name", ["ours", "best_single", "cheapest"])
+def test_a_limit_on_what_most_outcomes_lack_is_refused_with_that_reason(name):
+    seconds = np.where(np.arange(40) % 2, np.nan, 0.1)[:, None]
+    trace = make_trace(np.ones((40, 2)), COST[:, :2], seconds)
+    policy = fit_policy(trace, name, embeddings=np.ones((40, 2)) / 2**0.5)
+    for slo in (SLO(max_latency_s=9.0), SLO(max_latency_s=9.0, max_cost_usd=1.0)):
+        with pytest.raises(InfeasibleSLO, match="too many outcomes lack latency_s") as refused:
+            policy.select(np.eye(2), slo)
+        assert "nan" not in str(refused.value)
+
+
 @pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "fast"])
 def test_an_absurd_slo_is_refused(limit):
     with pytest.raises(LabError, match="must be a positive number or None"):
