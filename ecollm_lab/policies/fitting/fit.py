@@ -280,10 +280,11 @@ def _pair(
     candidates = np.sort(at[np.lexsort((-training.mean[at], aside))][:MOST_CANDIDATES])
     if recipe.pair is None or recipe.pair == "threshold":
         return {"candidates": candidates, "confidence": left_out[:, candidates]}
-    if training.estimated or "answer" not in trace.outcomes:
+    answers = trace.outcomes.get("answer", pd.Series(dtype=object)).fillna("").astype(str)
+    if training.estimated or not answers.str.strip().ne("").any():
         raise LabError(
             "A cascade reads answers, and this trace has none: it needs a column answer, as"
-            " measured traces have."
+            " measured traces have, that is not blank everywhere."
         )
     gate, confidence, details = fit_gate(
         trace, candidates, queries, encoder or default_encoder(), recipe.pair
