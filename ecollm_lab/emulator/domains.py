@@ -115,7 +115,7 @@ def emulate_domain(
     fronts = emulator.fronts()
     Trace.from_outcomes(emulator.outcomes, queries_frame(queries), about).save(out)
     write(csv_text(fronts), out.with_suffix(".fronts.csv"))
-    return report(loaded.name, emulator, history, fronts, task.progress.reused, out)
+    return report(loaded.name, emulator, history, fronts, task.progress, out)
 
 
 def _space(catalog: Catalog, options: ExplorationOptions) -> PathSpace:
