@@ -103,7 +103,7 @@ def fit_policy(
     trace
         Outcomes to learn from; a missing outcome counts as its path's mean.
     name
-        One of `POLICIES`.
+        One of `POLICIES`. "brane" reads only the words of queries, whatever `embeddings` are given.
     embeddings
         Unit embeddings of the trace's queries, shape (queries, dimension). If left out they are
         computed, and "ours" may look at words and kinds of queries too; it then takes texts only.
