@@ -10,7 +10,7 @@ from ecollm_lab.policies.fitting import fit_policy
 from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.policies.training import related
-from ecollm_lab.records import SLO
+from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 
 MOST_RUNS = 2  # for a query: a cascade runs two paths
@@ -38,6 +38,12 @@ def cross_validated(
     """Return what policies decide that are fitted on the other folds."""
     encoder: Encoder = vars(trace).setdefault("_encoder", CachedEncoder(default_encoder()))
     group = related(trace)
+    if not group.any():
+        raise LabError(
+            "folds need at least two groups of related queries, one to be left out, and all queries"
+            " of this trace are one group, by text, product or person. Replay a fitted policy, or"
+            " give a trace of more groups."
+        )
     fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
     path_ids = np.empty(len(fold), dtype=object)
     runs = np.full((len(fold), MOST_RUNS), None, dtype=object)
