@@ -32,7 +32,8 @@ class Estimates:
     embeddings
         Unit embeddings of the queries, shape (queries, dimension).
     labels
-        Cluster of each query, shape (queries,); found with `find_clusters` if left out.
+        Cluster of each query, a whole number >= 0, shape (queries,); found with `find_clusters` if
+        left out.
     seed
         Of the posterior draws.
 
@@ -78,10 +79,11 @@ class Estimates:
                 else np.zeros(len(self.query_ids), dtype=int)
             )
         self.labels = np.asarray(labels)
-        if self.labels.shape != (len(self.query_ids),) or not (self.labels >= 0).all():
+        whole = self.labels.dtype.kind in "iu" and (self.labels >= 0).all()
+        if self.labels.shape != (len(self.query_ids),) or not whole:
             raise LabError(
-                f"labels must be a cluster >= 0 for each of the {len(self.query_ids)} queries, got"
-                f" {self.labels!s:.80}."
+                f"labels must be a cluster >= 0 for each of the {len(self.query_ids)} queries, as a"
+                f" whole number; got {self.labels!s:.80} of type {self.labels.dtype}."
             )
         self._rng = np.random.default_rng(seed)
         design = Design.over(self.path_ids, self.embeddings, self.labels)

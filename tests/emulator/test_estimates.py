@@ -208,6 +208,7 @@ def test_what_may_break_a_limit_counts_for_less():
         ({"embeddings": np.ones((3, 2))}, "one row per query: 2"),
         ({"labels": np.array([0, -1])}, "labels must be a cluster >= 0 for each of the 2 queries"),
         ({"labels": np.zeros(3, dtype=int)}, "labels must be a cluster >= 0 for each"),
+        ({"labels": np.zeros(2)}, "as a whole number; got .* of type float64"),
     ],
 )
 def test_bad_input_is_refused(change, says):
