@@ -27,7 +27,7 @@ from ecollm_lab.records import LabError
 VERSION = 3  # forecasts of cost and latency; what version 2 holds is still read
 READABLE = (2, VERSION)
 _PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans)}
-_LINEAR = "LowRank"  # how earlier files name a blend without landmarks
+_LINEAR = "LowRank"  # how earlier files name some blends
 # names in the file of the arrays of `Spend`, in its order
 _SPENDS = {
     "cost": ("cost", "cost_usd", "cost_p95_usd", "cost_log_sd"),
@@ -211,11 +211,20 @@ def _put_together(
     header: dict[str, Any], arrays: dict[str, Any], encoder: Encoder | None
 ) -> Policy:
     def predictor(one: dict[str, Any], prefix: str) -> Predictor:
-        parts, numbers, name = _under(arrays, prefix), one["numbers"], one["predictor"]
+        parts, numbers, name = _under(arrays, prefix), dict(one["numbers"]), one["predictor"]
         if name == _LINEAR:
             parts["projections"] = parts.pop("queries")
             parts["coefficients"] = parts.pop("paths")
-            name, numbers = Blend.__name__, {"bandwidth": 1.0, "n_landmarks": 0}
+            name = Blend.__name__
+        numbers.pop("bandwidth", None)  # of a radial part, whose landmarks come first
+        if n := numbers.pop("n_landmarks", 0):
+            if parts["coefficients"][:n].any():
+                raise LabError(
+                    f"The policy {header.get('name')} has a radial part, which this edition does"
+                    " not know. Fit and save it again."
+                )
+            parts["projections"] = parts["projections"][:, n:]
+            parts["coefficients"] = parts["coefficients"][n:]
         kind: Any = _PREDICTORS[name]
         built: Predictor = kind(**parts, **numbers)
         return built

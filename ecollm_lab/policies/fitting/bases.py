@@ -73,7 +73,7 @@ class Basis:
 
     def predictor(self, mean: np.ndarray, weights: np.ndarray) -> Blend:
         """Return the predictor of coordinates @ weights + mean."""
-        return Blend(mean, self.projections, weights, bandwidth=1.0, n_landmarks=0)
+        return Blend(mean, self.projections, weights)
 
 
 @dataclass(frozen=True, eq=False)
