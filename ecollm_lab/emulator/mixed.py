@@ -17,24 +17,9 @@ from ecollm_lab.traces import require_memory
 # Where expectation maximisation starts, as shares of the variance of what is fitted. Single answers
 # are mostly noise; among paths, stages explain most, their pairs little, a path's own part less,
 # but never nothing. Cost and latency are mostly the path's.
-NOISY = {
-    "alone": 0.1,
-    "component": 0.05,
-    "pair": 0.001,
-    "path": 0.001,
-    "slope": 0.01,
-    "query": 0.2,
-    "noise": 0.6,
-}
-STEADY = {
-    "alone": 0.5,
-    "component": 0.3,
-    "pair": 0.02,
-    "path": 0.02,
-    "slope": 0.01,
-    "query": 0.1,
-    "noise": 0.2,
-}
+KINDS = ("alone", "component", "pair", "path", "slope", "query", "noise")
+NOISY = dict(zip(KINDS, (0.1, 0.05, 0.001, 0.001, 0.01, 0.2, 0.6), strict=True))
+STEADY = dict(zip(KINDS, (0.5, 0.3, 0.02, 0.02, 0.01, 0.1, 0.2), strict=True))
 # How many effects the start weighs against those seen; keeps every variance above zero.
 PRIOR_WEIGHT = 2.0
 RELAXATION = 1.7  # exponent on each step of expectation maximisation, which creeps without it
