@@ -96,8 +96,7 @@ def emulate_domain(
     require_parquet(out)
     require_writable(out)
     require_distinct({"--catalog": catalog_file, "--store": store_file, "--out": out})
-    space = _space(catalog, options)
-    trace = _recorded(options.replay, loaded, space) if options.replay else None
+    space, trace = _explored(loaded, catalog, options)
     queries, encoder = _queries(loaded, trace), default_encoder()
     embeddings = encoder.encode([query.text for query in queries])
     emulator = Emulator(space, queries, embeddings, seed=options.seed)
@@ -118,12 +117,14 @@ def emulate_domain(
     return report(loaded.name, emulator, history, fronts, task.progress, out)
 
 
-def _space(catalog: Catalog, options: ExplorationOptions) -> PathSpace:
-    """Return the paths to explore: of the catalog, or of the trace that is replayed."""
-    space = PathSpace.of(catalog)
-    if options.replay is not None:
-        space = PathSpace(tuple(map(read_path, Trace.load(options.replay).path_ids)))
-    return space.select(options.path_ids) if options.path_ids else space
+def _explored(
+    domain: Domain, catalog: Catalog, options: ExplorationOptions
+) -> tuple[PathSpace, Trace | None]:
+    """Return the paths to explore, and the trace that is replayed, if any."""
+    trace = Trace.load(options.replay) if options.replay else None
+    space = PathSpace(tuple(map(read_path, trace.path_ids))) if trace else PathSpace.of(catalog)
+    space = space.select(options.path_ids) if options.path_ids else space
+    return space, trace and _recorded(trace, str(options.replay), domain, space)
 
 
 def _queries(domain: Domain, trace: Trace | None) -> list[Query]:
@@ -191,9 +192,8 @@ class _Until(Event):
         return late or super().is_set() or (self._other is not None and self._other.is_set())
 
 
-def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:
-    """Load a trace to replay; refuse one of another domain, or without pairs that may be asked."""
-    trace = Trace.load(file)
+def _recorded(trace: Trace, file: str, domain: Domain, space: PathSpace) -> Trace:
+    """Give a trace the path ids of today; refuse another domain, or pairs without an outcome."""
     names = {path_id: full_id(path_id) for path_id in trace.path_ids}
     outcomes = trace.outcomes.assign(path_id=trace.outcomes["path_id"].map(names))
     trace = replace(trace, outcomes=outcomes)
