@@ -208,7 +208,8 @@ def outcomes_of(trace: Trace, decision: Decision) -> pd.DataFrame:
     columns = np.where(run, ids.get_indexer(pd.Index(decision.runs.ravel())).reshape(run.shape), 0)
     if (columns < 0).any():
         raise LabError(
-            f"Path {decision.runs[columns < 0][0]} is not in the trace it is replayed on."
+            f"Path {decision.runs[columns < 0][0]} is not in the trace it is replayed on; fit the"
+            " policy to the same paths."
         )
     last = ids.get_indexer(pd.Index(decision.path_ids))
     spent = {
