@@ -11,9 +11,8 @@ import pandas as pd
 from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.policies.fitting import learners
 from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics
-from ecollm_lab.policies.fitting.gating import fit_gate
 from ecollm_lab.policies.fitting.learners import Learner, Queries
-from ecollm_lab.policies.gates import Reads
+from ecollm_lab.policies.gates import Reads, fit_gate
 from ecollm_lab.policies.limits import Forecast, Terms, TermsOptions
 from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy
