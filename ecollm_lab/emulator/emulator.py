@@ -7,11 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.emulator.allocation import EVEN, share
+from ecollm_lab.emulator.allocation import EVEN, share, with_status
 from ecollm_lab.emulator.estimates import Estimates, slo_regret
-from ecollm_lab.emulator.seen import seen_in
-from ecollm_lab.emulator.status import with_status
-from ecollm_lab.emulator.telling import require_new
+from ecollm_lab.emulator.seen import require_new, seen_in
 from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.traces import require_memory
 
