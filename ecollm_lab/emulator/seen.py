@@ -1,4 +1,4 @@
-"""The cells of a table that were seen, few of many, so only these are held; and what may be told."""
+"""Few of a table's many cells are seen, so only these are held; what may be told of them."""
 
 from __future__ import annotations
 
