@@ -22,21 +22,10 @@ SET_ASIDE = 0.01
 def share(draws: np.ndarray, left_out: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return each path's share of the next questions, shape (paths,), sum 1.
 
-    Parameters
-    ----------
-    draws
-        Posterior draws of mean quality, cost and latency, shape (draws, paths, 3); NaN where cost
-        or latency is not recorded at all.
-    left_out
-        Paths that get nothing and take no votes from others, shape (paths,).
-    rng
-        Draws the SLOs.
-
-    Notes
-    -----
-    A share is the path's votes times the standard deviation of its quality: where it matters and is
-    not known yet.
-
+    It is the path's votes times the standard deviation of its quality: where it matters and is not
+    known yet. `draws` are of mean quality, cost and latency, shape (draws, paths, 3), NaN where
+    cost or latency is not recorded at all. Paths `left_out`, shape (paths,), get nothing and take
+    no votes from others. `rng` draws the SLOs.
     """
     kept, weight = draws[:, ~left_out], np.zeros(draws.shape[1])
     weight[~left_out] = votes(np.nan_to_num(kept), rng) * kept[:, :, 0].std(axis=0)
@@ -66,15 +55,8 @@ def with_status(
 ) -> pd.DataFrame:
     """Return a frame of `Estimates.fronts` with the columns `status` and `because`.
 
-    Parameters
-    ----------
-    frame
-        The fronts.
-    draws
-        Posterior draws of quality, cost and latency over all queries, shape (draws, paths, 3).
-    path_ids, given_up
-        The paths, and which of them only ever failed, shape (paths,).
-
+    `draws` are of quality, cost and latency over all queries, shape (draws, paths, 3); `given_up`
+    says which paths only ever failed, shape (paths,).
     """
     best = frame.groupby("path_id")["front_probability"].max()
     status = dict.fromkeys(path_ids, "kept")

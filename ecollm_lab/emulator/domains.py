@@ -147,12 +147,10 @@ class _Task:
         self.progress = Progress(total=self.budget.outcomes or self.emulator.n_pairs)
 
     def about(self) -> dict[str, Any]:
-        """Return what the provenance of the trace says of the exploration."""
         limits = {name: getattr(self.budget, name) for name in ("outcomes", "cost_usd", "seconds")}
         return {"budget": limits, "seed": self.options.seed, "pairs": self.emulator.n_pairs}
 
     def measured(self, live: LiveRun) -> pd.DataFrame:
-        """Explore by measuring, from what the store holds already; return the history."""
         if not self.options.afresh:
             self.emulator.recall(live.recalled())
         self.progress.reused = self.emulator.n_told
@@ -163,7 +161,6 @@ class _Task:
         return emulate(self.emulator, run, self.budget, stop_at_regret=regret)
 
     def replayed(self, trace: Trace) -> pd.DataFrame:
-        """Explore by looking outcomes up in a trace; return the history."""
         look_up = replay_from(trace)
 
         def run(pairs: list[Pair]) -> list[Outcome]:
@@ -187,7 +184,6 @@ class _Until(Event):
         self._other, self._seconds, self._began = other, seconds, time.monotonic()
 
     def is_set(self) -> bool:
-        """Tell whether to stop now."""
         late = self._seconds is not None and time.monotonic() - self._began >= self._seconds
         return late or super().is_set() or (self._other is not None and self._other.is_set())
 

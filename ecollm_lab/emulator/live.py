@@ -19,15 +19,8 @@ from ecollm_lab.sweeps import Ended, Progress, Store, SweepOptions, fingerprints
 class LiveRun:
     """The pairs of a domain's training queries, measured on demand.
 
-    Parameters
-    ----------
-    domain, space
-        The queries and the paths.
-    store, models
-        Both open; what the store holds is not measured again.
-    max_cost_usd
-        Never owe endpoints more than this many US dollars.
-
+    Store and models are open; what the store holds is not measured again. Endpoints are never owed
+    more than `max_cost_usd` US dollars.
     """
 
     def __init__(

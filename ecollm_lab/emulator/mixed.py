@@ -79,17 +79,8 @@ class MixedModel:
     ) -> None:
         """Fit to y (queries, paths), NaN where not seen, from the variances of the last fit.
 
-        Parameters
-        ----------
-        y
-            At least one cell seen.
-        rng, n_draws
-            Source and number of posterior draws.
-        iterations
-            Steps of expectation maximisation.
-        weights
-            Relative precision of each path's noise, shape (paths,); ones if left out.
-
+        At least one cell was seen. `iterations` are steps of expectation maximisation; `weights`
+        are the relative precision of each path's noise, shape (paths,), ones if left out.
         """
         seen = Seen.of(y)
         self.offset, spread = float(seen.values.mean()), float(seen.values.std())

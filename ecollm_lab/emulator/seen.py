@@ -78,15 +78,8 @@ def require_new(
 ) -> None:
     """Raise a `LabError` for an outcome that cannot be, or that was told before.
 
-    Parameters
-    ----------
-    told
-        NaN quality means that the attempt failed.
-    row, column
-        Number the queries and the paths explored.
-    known
-        Which pairs were told, shape (queries, paths).
-
+    A NaN quality means that the attempt failed. `row` and `column` number the queries and the paths
+    explored; `known` says which pairs were told, shape (queries, paths).
     """
     twice = Counter((o.query_id, o.path_id) for o in told)
     for o in told:

@@ -123,24 +123,9 @@ def fit_gate(
 ) -> tuple[Gate, np.ndarray, dict[str, Any]]:
     """Fit how good an answer is to what a query and the answer say, for all paths at once.
 
-    Parameters
-    ----------
-    trace
-        With a column `answer`, and `logprob` where answers' log-probabilities were recorded.
-    candidates
-        Columns of the paths whose answers are read, shape (candidates,).
-    queries
-        Of the trace.
-    encoder
-        The one that made the queries' embeddings.
-    reads
-        What the gate looks at; see `gate_features`.
-
-    Returns
-    -------
-    The gate; its confidence in each answer, from other queries, shape (queries, candidates); the
-    errors of the ridges tried.
-
+    `candidates` are the columns of the paths whose answers are read, shape (candidates,), and the
+    encoder is the one that made the queries' embeddings. Returns the gate; its confidence in each
+    answer, from other queries, shape (queries, candidates); the errors of the ridges tried.
     """
     mean = np.nanmean(trace.array("quality"), axis=0)
     quality = trace.array("quality")[:, candidates]

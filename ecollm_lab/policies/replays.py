@@ -128,7 +128,6 @@ def _cross_validated(
     infeasible: Infeasible,
     seed: int,
 ) -> Decision:
-    """Return what policies decide that are fitted on the other folds."""
     encoder: Encoder = vars(trace).setdefault("_encoder", CachedEncoder(default_encoder()))
     group = related(trace)
     if not group.any():

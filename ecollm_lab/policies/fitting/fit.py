@@ -156,7 +156,6 @@ def _queries(
     asked: Characteristics,
     seed: int,
 ) -> Queries:
-    """Return the training queries, from embeddings or estimates if these are given."""
     wide = None
     if estimates is None:
         groups = related(trace)
