@@ -165,13 +165,11 @@ class MixedModel:
 
     def levels(self) -> np.ndarray:
         """Return each path's expected y for the average query, shape (paths,)."""
-        main = self._features.main
-        return self.offset + self.scale * (main @ self.effect[: self._n_main])
+        return self.offset + self.scale * (self._features.main @ self.effect[: self._n_main])
 
     def level_draws(self) -> np.ndarray:
         """Return posterior draws of `levels`, shape (paths, draws)."""
-        main = self._features.main
-        return self.offset + self.scale * (main @ self.effects[: self._n_main])
+        return self.offset + self.scale * (self._features.main @ self.effects[: self._n_main])
 
     def cells(self) -> np.ndarray:
         """Return the posterior mean of every cell without its noise, shape (queries, paths)."""

@@ -194,13 +194,7 @@ def replay_all(
     rows = {}
     for policy in policies:
         done = replay(
-            policy,
-            trace,
-            slo,
-            embeddings=embeddings,
-            folds=folds,
-            infeasible=infeasible,
-            seed=seed,
+            policy, trace, slo, embeddings=embeddings, folds=folds, infeasible=infeasible, seed=seed
         )
         table = done.summary
         rows[done.policy] = {
