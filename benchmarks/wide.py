@@ -123,7 +123,9 @@ def recommend(explored: Trace, slos: dict[str, SLO], encoder: Encoder) -> pd.Dat
     """
     train = explored.split("train")
     embeddings = encoder.encode(train.queries["text"].tolist())
-    estimates = Estimates.of(train, embeddings)
+    estimates = Estimates(train.path_ids, train.query_ids, embeddings)
+    tables = [train.array(name) for name in OBJECTIVES]
+    estimates.update(*tables, iterations=12, n_draws=256)
     paths = estimates.fronts().query("scope == 'all'")
     policy = fit_policy(train, "best_single", estimates=estimates)
     rows = [

@@ -47,17 +47,8 @@ class Design:
         """Read components from path ids: "a/b-3/c" has three stages.
 
         "b-3" counts as itself, as "b" and as "3". Ids of a single part have nothing in common: each
-        path stands alone.
-
-        Parameters
-        ----------
-        path_ids
-            Shape (paths,).
-        embeddings
-            Of the queries, shape (queries, dimension).
-        labels
-            Cluster of each query, shape (queries,).
-
+        path stands alone. Of the queries there are the embeddings, shape (queries, dimension), and
+        the cluster of each as `labels`, shape (queries,).
         """
         factors = path_factors(path_ids)
         columns = [_one_hot(levels) for _, levels in factors]

@@ -96,8 +96,7 @@ def emulate_domain(
     require_parquet(out)
     require_writable(out)
     require_distinct({"--catalog": catalog_file, "--store": store_file, "--out": out})
-    space = _space(catalog, options)
-    trace = _recorded(options.replay, loaded, space) if options.replay else None
+    space, trace = _explored(loaded, catalog, options)
     queries, encoder = _queries(loaded, trace), default_encoder()
     embeddings = encoder.encode([query.text for query in queries])
     emulator = Emulator(space, queries, embeddings, seed=options.seed)
@@ -115,15 +114,17 @@ def emulate_domain(
     fronts = emulator.fronts()
     Trace.from_outcomes(emulator.outcomes, queries_frame(queries), about).save(out)
     write(csv_text(fronts), out.with_suffix(".fronts.csv"))
-    return report(loaded.name, emulator, history, fronts, task.progress.reused, out)
+    return report(loaded.name, emulator, history, fronts, task.progress, out)
 
 
-def _space(catalog: Catalog, options: ExplorationOptions) -> PathSpace:
-    """Return the paths to explore: of the catalog, or of the trace that is replayed."""
-    space = PathSpace.of(catalog)
-    if options.replay is not None:
-        space = PathSpace(tuple(map(read_path, Trace.load(options.replay).path_ids)))
-    return space.select(options.path_ids) if options.path_ids else space
+def _explored(
+    domain: Domain, catalog: Catalog, options: ExplorationOptions
+) -> tuple[PathSpace, Trace | None]:
+    """Return the paths to explore, and the trace that is replayed, if any."""
+    trace = Trace.load(options.replay) if options.replay else None
+    space = PathSpace(tuple(map(read_path, trace.path_ids))) if trace else PathSpace.of(catalog)
+    space = space.select(options.path_ids) if options.path_ids else space
+    return space, trace and _recorded(trace, str(options.replay), domain, space)
 
 
 def _queries(domain: Domain, trace: Trace | None) -> list[Query]:
@@ -146,12 +147,10 @@ class _Task:
         self.progress = Progress(total=self.budget.outcomes or self.emulator.n_pairs)
 
     def about(self) -> dict[str, Any]:
-        """Return what the provenance of the trace says of the exploration."""
         limits = {name: getattr(self.budget, name) for name in ("outcomes", "cost_usd", "seconds")}
         return {"budget": limits, "seed": self.options.seed, "pairs": self.emulator.n_pairs}
 
     def measured(self, live: LiveRun) -> pd.DataFrame:
-        """Explore by measuring, from what the store holds already; return the history."""
         if not self.options.afresh:
             self.emulator.recall(live.recalled())
         self.progress.reused = self.emulator.n_told
@@ -162,7 +161,6 @@ class _Task:
         return emulate(self.emulator, run, self.budget, stop_at_regret=regret)
 
     def replayed(self, trace: Trace) -> pd.DataFrame:
-        """Explore by looking outcomes up in a trace; return the history."""
         look_up = replay_from(trace)
 
         def run(pairs: list[Pair]) -> list[Outcome]:
@@ -186,14 +184,12 @@ class _Until(Event):
         self._other, self._seconds, self._began = other, seconds, time.monotonic()
 
     def is_set(self) -> bool:
-        """Tell whether to stop now."""
         late = self._seconds is not None and time.monotonic() - self._began >= self._seconds
         return late or super().is_set() or (self._other is not None and self._other.is_set())
 
 
-def _recorded(file: FilePath, domain: Domain, space: PathSpace) -> Trace:
-    """Load a trace to replay; refuse one of another domain, or without pairs that may be asked."""
-    trace = Trace.load(file)
+def _recorded(trace: Trace, file: str, domain: Domain, space: PathSpace) -> Trace:
+    """Give a trace the path ids of today; refuse another domain, or pairs without an outcome."""
     names = {path_id: full_id(path_id) for path_id in trace.path_ids}
     outcomes = trace.outcomes.assign(path_id=trace.outcomes["path_id"].map(names))
     trace = replace(trace, outcomes=outcomes)

@@ -7,11 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.emulator.allocation import EVEN, share
+from ecollm_lab.emulator.allocation import EVEN, share, with_status
 from ecollm_lab.emulator.estimates import Estimates, slo_regret
-from ecollm_lab.emulator.seen import seen_in
-from ecollm_lab.emulator.status import with_status
-from ecollm_lab.emulator.telling import require_new
+from ecollm_lab.emulator.seen import require_new, seen_in
 from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.traces import require_memory
 
@@ -123,21 +121,19 @@ class Emulator:
         if len(fresh):
             return self._first_questions(self._rng.permutation(fresh)[:n], within)
         given_up = self.given_up
+        within &= ~given_up
         weights = self._weights(given_up)
         pairs: list[Pair] = []
         while len(pairs) < n:
             before = len(pairs)
             for q in self._least_asked(n - len(pairs), within):
-                left = np.flatnonzero(~self._asked[q] & ~given_up & within)
+                left = np.flatnonzero(~self._asked[q] & within)
                 if len(left):
                     pairs.append(self._take(q, self._path_for(left, weights[self.labels[q]])))
             if len(pairs) == before:
                 break
-        order = {
-            query_id: i
-            for i, query_id in enumerate(dict.fromkeys(query_id for query_id, _ in pairs))
-        }
-        return sorted(pairs, key=lambda pair: (order[pair[0]], self._column[pair[1]]))
+        first = {query_id: i for i, (query_id, _) in reversed(list(enumerate(pairs)))}
+        return sorted(pairs, key=lambda pair: (first[pair[0]], self._column[pair[1]]))
 
     def _among(self, path_ids: Collection[str] | None) -> np.ndarray:
         """Tell which paths may be asked about, shape (paths,)."""
@@ -151,7 +147,7 @@ class Emulator:
         """Take back questions that will not be answered; told ones stay as they are."""
         for query_id, path_id in pairs:
             q, p = self._row[query_id], self._column[path_id]
-            self._note_asked(q, np.array([p]), bool(self._told[q, p]))
+            self._note_asked(q, p, bool(self._told[q, p]))
 
     def _path_for(self, left: np.ndarray, weights: np.ndarray) -> int:
         """Return one of the paths left for a query: one that is behind if any is, else by weight.
@@ -169,14 +165,14 @@ class Emulator:
         return [self._take(queries[i % len(queries)], path) for i, path in enumerate(paths)]
 
     def _take(self, q: int, path: int) -> Pair:
-        self._note_asked(q, np.array([path]))
+        self._note_asked(q, path)
         return self.query_ids[q], self.path_ids[path]
 
-    def _note_asked(self, q: int, columns: np.ndarray, asked: bool = True) -> None:
-        new = columns[self._asked[q, columns] != asked]
-        self._asked[q, new] = asked
-        self._asked_of[0][q] += len(new) if asked else -len(new)
-        self._asked_of[1][new] += 1 if asked else -1
+    def _note_asked(self, q: int, path: int, asked: bool = True) -> None:
+        if self._asked[q, path] != asked:
+            self._asked[q, path] = asked
+            self._asked_of[0][q] += 1 if asked else -1
+            self._asked_of[1][path] += 1 if asked else -1
 
     def _least_asked(self, k: int, within: np.ndarray) -> list[int]:
         """Return up to k queries with something left to ask about the paths `within`.
@@ -216,29 +212,23 @@ class Emulator:
             latency is negative. Then none of these outcomes is taken in.
 
         """
-        told = list(outcomes)
-        require_new(told, self._row, self._column, self._told)
-        unasked = next(
-            (o for o in told if not self._asked[self._row[o.query_id], self._column[o.path_id]]),
-            None,
-        )
-        if unasked is not None:
-            raise LabError(
-                f"({unasked.query_id}, {unasked.path_id}) was told but never asked; outcomes from"
-                " an earlier run go through recall()."
-            )
-        self._add(told)
+        self._take_in(list(outcomes), asked=True)
 
     def recall(self, outcomes: Iterable[Outcome]) -> None:
         """Take in outcomes that are already there, from a store or a trace; raises as `tell`."""
-        told = list(outcomes)
-        require_new(told, self._row, self._column, self._told)
-        self._add(told)
+        self._take_in(list(outcomes), asked=False)
 
-    def _add(self, told: list[Outcome]) -> None:
-        for o in told:
-            q, p = self._row[o.query_id], self._column[o.path_id]
-            self._note_asked(q, np.array([p]))
+    def _take_in(self, told: list[Outcome], *, asked: bool) -> None:
+        require_new(told, self._row, self._column, self._told)
+        places = [(self._row[o.query_id], self._column[o.path_id]) for o in told]
+        for o, at in zip(told, places, strict=True):
+            if asked and not self._asked[at]:
+                raise LabError(
+                    f"({o.query_id}, {o.path_id}) was told but never asked; outcomes from an"
+                    " earlier run go through recall()."
+                )
+        for o, (q, p) in zip(told, places, strict=True):
+            self._note_asked(q, p)
             self._told[q, p] = True
             self.cost_usd += o.cost_usd if o.cost_usd > 0 else 0.0
         self._outcomes += told

@@ -13,7 +13,7 @@ from ecollm_lab.emulator.mixed import MixedModel
 from ecollm_lab.emulator.positive import PositiveModel
 from ecollm_lab.emulator.seen import Seen
 from ecollm_lab.records import LabError
-from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front
+from ecollm_lab.traces import OBJECTIVES, is_on_front
 
 INTERVAL = (0.05, 0.95)
 LEAST_VARIANCE = 0.03 * 0.97  # of a quality near 0 or 1, where a few equal outcomes prove little
@@ -32,7 +32,8 @@ class Estimates:
     embeddings
         Unit embeddings of the queries, shape (queries, dimension).
     labels
-        Cluster of each query, shape (queries,); found with `find_clusters` if left out.
+        Cluster of each query, a whole number >= 0, shape (queries,); found with `find_clusters` if
+        left out.
     seed
         Of the posterior draws.
 
@@ -53,11 +54,8 @@ class Estimates:
         labels: np.ndarray | None = None,
         seed: int = 0,
     ) -> None:
-        self.path_ids, self.query_ids, self.embeddings = (
-            list(path_ids),
-            list(query_ids),
-            np.asarray(embeddings),
-        )
+        self.path_ids, self.query_ids = list(path_ids), list(query_ids)
+        self.embeddings = np.asarray(embeddings)
         for what, ids in (("paths", self.path_ids), ("queries", self.query_ids)):
             if not ids or len(set(ids)) < len(ids):
                 raise LabError(
@@ -70,45 +68,22 @@ class Estimates:
                 f" {self.embeddings.shape}."
             )
         if labels is None:
-            enough = len(self.query_ids) >= MIN_QUERIES_TO_CLUSTER
-            smallest = max(SMALLEST_CLUSTER, len(self.query_ids) // MOST_CLUSTERS)
-            labels = (
-                find_clusters(self.embeddings, smallest).assign(self.embeddings)
-                if enough
-                else np.zeros(len(self.query_ids), dtype=int)
-            )
+            labels = np.zeros(len(self.query_ids), dtype=int)
+            smallest = max(SMALLEST_CLUSTER, len(labels) // MOST_CLUSTERS)
+            if len(labels) >= MIN_QUERIES_TO_CLUSTER:
+                labels = find_clusters(self.embeddings, smallest).assign(self.embeddings)
         self.labels = np.asarray(labels)
-        if self.labels.shape != (len(self.query_ids),) or not (self.labels >= 0).all():
+        whole = self.labels.dtype.kind in "iu" and (self.labels >= 0).all()
+        if self.labels.shape != (len(self.query_ids),) or not whole:
             raise LabError(
-                f"labels must be a cluster >= 0 for each of the {len(self.query_ids)} queries, got"
-                f" {self.labels!s:.80}."
+                f"labels must be a cluster >= 0 for each of the {len(self.query_ids)} queries, as a"
+                f" whole number; got {self.labels!s:.80} of type {self.labels.dtype}."
             )
         self._rng = np.random.default_rng(seed)
         design = Design.over(self.path_ids, self.embeddings, self.labels)
         self._quality = MixedModel(design)
         self._cost, self._latency = PositiveModel(design), PositiveModel(design)
         self.n_outcomes = np.zeros(len(self.path_ids), dtype=int)
-
-    @classmethod
-    def of(
-        cls,
-        trace: Trace,
-        embeddings: np.ndarray,
-        *,
-        path_ids: Sequence[str] | None = None,
-        seed: int = 0,
-    ) -> Estimates:
-        """Estimate from a trace, complete or not.
-
-        `embeddings` are of its queries in order; `path_ids` may name paths that were never run.
-        """
-        estimates = cls(path_ids or trace.path_ids, trace.query_ids, embeddings, seed=seed)
-        columns = pd.Index(trace.path_ids).get_indexer(pd.Index(estimates.path_ids))
-        tables = [
-            np.where(columns >= 0, trace.array(name)[:, columns], np.nan) for name in OBJECTIVES
-        ]
-        estimates.update(*tables, iterations=12, n_draws=256)
-        return estimates
 
     def update(
         self,
@@ -157,23 +132,16 @@ class Estimates:
         """
         rows = np.arange(len(self.query_ids)) if rows is None else np.asarray(rows)
         quality = np.clip(self._quality.mean_draws(rows, self._rng), 0.0, 1.0)
-        return np.stack(
-            [
-                quality,
-                self._cost.mean_draws(rows, self._rng),
-                self._latency.mean_draws(rows, self._rng),
-            ],
-            axis=2,
-        )
+        spends = [one.mean_draws(rows, self._rng) for one in (self._cost, self._latency)]
+        return np.stack([quality, *spends], axis=2)
 
     def tail_draws(self, column: str, q: float = 0.95, n_draws: int = 32) -> np.ndarray:
         """Return posterior draws of the paths' quantile of cost_usd or latency_s over all queries.
 
         Shape (draws, paths).
         """
-        return {"cost_usd": self._cost, "latency_s": self._latency}[column].quantile_draws(
-            q, self._rng, n_draws
-        )
+        model = {"cost_usd": self._cost, "latency_s": self._latency}[column]
+        return model.quantile_draws(q, self._rng, n_draws)
 
     def expected_quality(self) -> np.ndarray:
         """Return the posterior mean quality of every query on every path, shape (queries, paths).
@@ -208,11 +176,8 @@ class Estimates:
         mean, (low, high) = draws.mean(axis=0), np.quantile(draws, INTERVAL, axis=0)
         frame = pd.DataFrame({"scope": scope, "path_id": self.path_ids})
         for i, name in enumerate(OBJECTIVES):
-            frame[name], frame[f"{name}_low"], frame[f"{name}_high"] = (
-                mean[:, i],
-                low[:, i],
-                high[:, i],
-            )
+            for end, values in (("", mean), ("_low", low), ("_high", high)):
+                frame[name + end] = values[:, i]
         draws, mean = np.nan_to_num(draws), np.nan_to_num(mean)
         draws[:, left_out], mean[left_out] = np.nan, np.nan
         frame["on_front"] = is_on_front(mean)

@@ -13,21 +13,14 @@ from ecollm_lab.models import ModelPool, default_encoder
 from ecollm_lab.models.replies import BudgetSpent
 from ecollm_lab.paths import PathSpace, Pipeline
 from ecollm_lab.records import Outcome
-from ecollm_lab.sweeps import Progress, Store, SweepOptions, fingerprints, sweep
+from ecollm_lab.sweeps import Ended, Progress, Store, SweepOptions, fingerprints, sweep
 
 
 class LiveRun:
     """The pairs of a domain's training queries, measured on demand.
 
-    Parameters
-    ----------
-    domain, space
-        The queries and the paths.
-    store, models
-        Both open; what the store holds is not measured again.
-    max_cost_usd
-        Never owe endpoints more than this many US dollars.
-
+    Store and models are open; what the store holds is not measured again. Endpoints are never owed
+    more than `max_cost_usd` US dollars.
     """
 
     def __init__(
@@ -93,9 +86,10 @@ class LiveRun:
                 on_progress=show,
             )
             show(done)  # also what was in the store before
-        except BudgetSpent:
+        except BudgetSpent as error:
             if not self.recalled():
                 raise
+            show(Progress(total=0, ended=Ended.BUDGET, stopped=str(error)))
         failed = [
             Outcome(failure.query_id, failure.path_id, nan, nan, nan, 0, 0)
             for failure in self._store.failures_of(marks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,11 +15,9 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.emulator.emulator import Emulator, Pair
-from ecollm_lab.emulator.seen import Seen, seen_in
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Ended, Progress
 from ecollm_lab.traces import Trace
-from ecollm_lab.traces.intervals import grouped_means
 from ecollm_lab.traces.path_ids import full_id
 
 Run = Callable[[list[Pair]], Iterable[Outcome]]
@@ -85,7 +83,7 @@ class Measuring:
         if (run is None) == (opened is None):
             raise LabError("Measuring needs run or opened, and not both, to measure with.")
         if run is not None:
-            opened = partial(_as_it_is, run)
+            opened = partial(nullcontext, run)
         assert opened is not None
         self.emulator, self.queries, self.about = emulator, queries, dict(about or {})
         self.stored = list(stored)
@@ -167,11 +165,13 @@ class Measuring:
 
         """
         pairs = self.emulator.ask(n, among)
-        row, column = self.emulator._row, self.emulator._column
-        at = [column[path] for _, path in pairs]
-        found = seen_in(self.emulator.outcomes, row, column)
-        cost, seconds = (float(_means(one)[at].sum()) for one in found[1:])
-        return Offer(pairs, cost, seconds)
+        told = self.emulator.outcomes
+        spent = {"usd": [one.cost_usd for one in told], "s": [one.latency_s for one in told]}
+        by_path = pd.DataFrame(spent, [one.path_id for one in told], dtype=float).groupby(level=0)
+        means = by_path.mean()
+        each = means.reindex([path for _, path in pairs]).fillna(means.mean())
+        cost, seconds = each.sum(skipna=False)
+        return Offer(pairs, float(cost), float(seconds))
 
     def run(
         self,
@@ -217,21 +217,9 @@ class Measuring:
         return progress
 
 
-@contextmanager
-def _as_it_is(run: Run) -> Iterator[Run]:
-    yield run
-
-
 def _outcomes(trace: Trace, emulator: Emulator) -> Iterator[Outcome]:
     """Yield the outcomes of a trace on an Emulator's queries and paths."""
     frame = trace.outcomes
     inside = frame["query_id"].isin(emulator.query_ids) & frame["path_id"].isin(emulator.path_ids)
     for row in frame[inside & frame["quality"].notna()].itertuples():
         yield Outcome(row.query_id, row.path_id, row.quality, row.cost_usd, row.latency_s, 0, 0)
-
-
-def _means(seen: Seen) -> np.ndarray:
-    """Return the mean of each path, (paths,), of paths without outcomes that of all paths."""
-    means = grouped_means(seen.values, seen.columns, seen.shape[1])
-    known = ~np.isnan(means)
-    return np.where(known, means, means[known].mean() if known.any() else np.nan)

@@ -17,24 +17,9 @@ from ecollm_lab.traces import require_memory
 # Where expectation maximisation starts, as shares of the variance of what is fitted. Single answers
 # are mostly noise; among paths, stages explain most, their pairs little, a path's own part less,
 # but never nothing. Cost and latency are mostly the path's.
-NOISY = {
-    "alone": 0.1,
-    "component": 0.05,
-    "pair": 0.001,
-    "path": 0.001,
-    "slope": 0.01,
-    "query": 0.2,
-    "noise": 0.6,
-}
-STEADY = {
-    "alone": 0.5,
-    "component": 0.3,
-    "pair": 0.02,
-    "path": 0.02,
-    "slope": 0.01,
-    "query": 0.1,
-    "noise": 0.2,
-}
+KINDS = ("alone", "component", "pair", "path", "slope", "query", "noise")
+NOISY = dict(zip(KINDS, (0.1, 0.05, 0.001, 0.001, 0.01, 0.2, 0.6), strict=True))
+STEADY = dict(zip(KINDS, (0.5, 0.3, 0.02, 0.02, 0.01, 0.1, 0.2), strict=True))
 # How many effects the start weighs against those seen; keeps every variance above zero.
 PRIOR_WEIGHT = 2.0
 RELAXATION = 1.7  # exponent on each step of expectation maximisation, which creeps without it
@@ -94,17 +79,8 @@ class MixedModel:
     ) -> None:
         """Fit to y (queries, paths), NaN where not seen, from the variances of the last fit.
 
-        Parameters
-        ----------
-        y
-            At least one cell seen.
-        rng, n_draws
-            Source and number of posterior draws.
-        iterations
-            Steps of expectation maximisation.
-        weights
-            Relative precision of each path's noise, shape (paths,); ones if left out.
-
+        At least one cell was seen. `iterations` are steps of expectation maximisation; `weights`
+        are the relative precision of each path's noise, shape (paths,), ones if left out.
         """
         seen = Seen.of(y)
         self.offset, spread = float(seen.values.mean()), float(seen.values.std())
@@ -189,13 +165,11 @@ class MixedModel:
 
     def levels(self) -> np.ndarray:
         """Return each path's expected y for the average query, shape (paths,)."""
-        main = self._features.main
-        return self.offset + self.scale * (main @ self.effect[: self._n_main])
+        return self.offset + self.scale * (self._features.main @ self.effect[: self._n_main])
 
     def level_draws(self) -> np.ndarray:
         """Return posterior draws of `levels`, shape (paths, draws)."""
-        main = self._features.main
-        return self.offset + self.scale * (main @ self.effects[: self._n_main])
+        return self.offset + self.scale * (self._features.main @ self.effects[: self._n_main])
 
     def cells(self) -> np.ndarray:
         """Return the posterior mean of every cell without its noise, shape (queries, paths)."""

@@ -102,17 +102,10 @@ class PositiveModel:
             return np.full((self._n_draws, len(self._share)), self._nothing)
         left = (len(rows) - np.asarray(self._count[rows].sum(axis=0)))[:, None]
         typical = self._typical * (self._query[rows].mean(axis=0) / self._query.mean(axis=0))
-        noise = (
-            np.sqrt(left)
-            * typical
-            * self._relative_sd[:, None]
-            * rng.standard_normal(typical.shape)
-        )
-        total = (
-            np.asarray(self._sum[rows].sum(axis=0))[:, None]
-            + left * typical * self._factor[:, None]
-            + noise
-        )
+        noise = np.sqrt(left) * typical * self._relative_sd[:, None]
+        noise *= rng.standard_normal(typical.shape)
+        seen = np.asarray(self._sum[rows].sum(axis=0))[:, None]
+        total = seen + left * typical * self._factor[:, None] + noise
         return np.maximum(total / len(rows), 0.0).T
 
     def quantile_draws(self, q: float, rng: np.random.Generator, n_draws: int) -> np.ndarray:

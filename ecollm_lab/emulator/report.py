@@ -8,6 +8,7 @@ import pandas as pd
 
 from ecollm_lab.emulator.budget import Ending
 from ecollm_lab.emulator.emulator import Emulator
+from ecollm_lab.sweeps import Progress
 
 
 def report(
@@ -15,19 +16,21 @@ def report(
     emulator: Emulator,
     history: pd.DataFrame,
     fronts: pd.DataFrame,
-    recalled: int,
+    progress: Progress,
     out: FilePath,
 ) -> str:
     """Say what was spent and where, what was set aside and why, and how sure the front is."""
     last, pairs = history.iloc[-1], emulator.n_pairs
     whole = fronts[fronts["scope"] == "all"].sort_values("quality", ascending=False)
     front = whole[whole["on_front"]]
-    ended = last["stopped"]
+    ended, recalled = last["stopped"], progress.reused
     if ended == Ending.BUDGET and emulator.n_told == recalled:
         ended += (
             f"; the store already held {recalled} of them, which count towards it; give a larger"
             " budget or another --store"
         )
+    if ended == Ending.EARLY and progress.stopped:
+        ended += f"; {progress.stopped.removesuffix('.')}"
     on_front = front["n"].sum() / max(whole["n"].sum(), 1)
     lines = [
         (

@@ -31,13 +31,8 @@ class Resemblance:
     def learn(self, columns: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return the weights of paths for each other, shape (paths, paths), 1 on the diagonal.
 
-        Parameters
-        ----------
-        columns
-            Path of each value, shape (values,).
-        values
-            What is compared, each from the level of its path, shape (values,).
-
+        What is compared are values, each from the level of its path; `columns` are the paths of
+        these. Both have the shape (values,).
         """
         if not self._distances:
             return np.broadcast_to(np.float32(1), (self._n_paths, self._n_paths))

@@ -1,7 +1,8 @@
-"""The cells of a table that were seen: few of many, so only these are held."""
+"""Few of a table's many cells are seen, so only these are held; what may be told of them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -9,7 +10,7 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 
-from ecollm_lab.records import Outcome
+from ecollm_lab.records import LabError, Outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,3 +71,38 @@ def seen_in(
     tables = np.array(values, dtype=float).reshape(-1, 3).T
     cells = [Seen(shape, rows, columns, each) for each in tables]
     return [each.where(~np.isnan(each.values)) for each in cells]
+
+
+def require_new(
+    told: Sequence[Outcome], row: Mapping[str, int], column: Mapping[str, int], known: np.ndarray
+) -> None:
+    """Raise a `LabError` for an outcome that cannot be, or that was told before.
+
+    A NaN quality means that the attempt failed. `row` and `column` number the queries and the paths
+    explored; `known` says which pairs were told, shape (queries, paths).
+    """
+    twice = Counter((o.query_id, o.path_id) for o in told)
+    for o in told:
+        where = f"({o.query_id}, {o.path_id})"
+        if o.query_id not in row or o.path_id not in column:
+            kind = "query" if o.query_id not in row else "path"
+            raise LabError(f"{where} was told, but its {kind} is not among those explored.")
+        if known[row[o.query_id], column[o.path_id]] or twice[o.query_id, o.path_id] > 1:
+            raise LabError(f"{where} was told twice; a pair has one outcome.")
+        if not np.isnan(o.quality):
+            _require_in_range(o, where)
+
+
+def _require_in_range(outcome: Outcome, where: str) -> None:
+    if not 0 <= outcome.quality <= 1:
+        raise LabError(
+            "quality must be within [0, 1], or NaN for a failed attempt; got"
+            f" {outcome.quality} for {where}."
+        )
+    for name in ("cost_usd", "latency_s"):
+        value = getattr(outcome, name)
+        if not (np.isnan(value) or 0 <= value < np.inf):
+            raise LabError(
+                f"{name} must be >= 0 and finite, or NaN where it was not recorded; got {value}"
+                f" for {where}."
+            )

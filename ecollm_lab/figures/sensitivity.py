@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ecollm_lab.figures.style import GREEN, INK, PLACEMENTS, finish, plain, require_rows
-from ecollm_lab.policies.choosing import choose
+from ecollm_lab.policies.choosing import choose, truly_best
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, is_on_front
 from ecollm_lab.traces.path_ids import declared_delays, model_row, path_placements
@@ -75,11 +75,8 @@ def compute_sensitivity(
 
 def _shares(trace: Trace, cost: np.ndarray, latency: np.ndarray, slo: SLO) -> dict[str, float]:
     """Return where the oracle sends the queries."""
-    quality, places = trace.array("quality"), np.array(path_placements(trace))
-    known = ~np.isnan(quality)
-    kept = slo.keeps(cost, latency) & known
-    possible = kept | (~kept.any(axis=1, keepdims=True) & known)
-    chosen = places[choose(np.nan_to_num(quality), possible, cost, latency, slo)]
+    best = truly_best(trace.array("quality"), cost, latency, slo)
+    chosen = np.array(path_placements(trace))[best]
     return {
         f"{place}_share": float((chosen == place).mean()) for place in ("edge", "mixed", "cloud")
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecollm_lab.policies.limits import TOLERANCE, by_parts
 from ecollm_lab.records import SLO
-from ecollm_lab.traces import Trace
+from ecollm_lab.traces import OBJECTIVES, Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,21 +61,26 @@ def choose(
     return np.where(good, second, np.inf).argmin(axis=1)
 
 
+def truly_best(quality: np.ndarray, cost: np.ndarray, latency: np.ndarray, slo: SLO) -> np.ndarray:
+    """Return the column that is best for each row by its outcomes, shape (queries,).
+
+    `quality`, `cost` and `latency` have the shape (queries, paths), NaN where nothing is recorded.
+    Where no outcome keeps the limits, the one with the best quality is chosen, in violation.
+    """
+    recorded = ~np.isnan(quality)
+    kept = slo.keeps(cost, latency) & recorded
+    kept |= ~kept.any(axis=1, keepdims=True) & recorded
+    return choose(np.nan_to_num(quality), kept, cost, latency, slo)
+
+
 def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:
     """Return the path that is truly best for each query, judged by its own outcome, (queries,).
 
     Queries no path serves within the limits get the path with the best quality, in violation.
     """
-    quality, cost, latency = (
-        trace.array("quality"),
-        trace.array("cost_usd"),
-        trace.array("latency_s"),
-    )
+    quality, cost, latency = (trace.array(name) for name in OBJECTIVES)
 
     def of(part: slice) -> np.ndarray:
-        recorded = ~np.isnan(quality[part])
-        kept = slo.keeps(cost[part], latency[part]) & recorded
-        kept |= ~kept.any(axis=1, keepdims=True) & recorded
-        return choose(np.nan_to_num(quality[part]), kept, cost[part], latency[part], slo)
+        return truly_best(quality[part], cost[part], latency[part], slo)
 
     return np.array(trace.path_ids, dtype=object)[by_parts(len(quality), of)]

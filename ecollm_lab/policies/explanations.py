@@ -28,7 +28,8 @@ class Explanation:
         Mean and 95th percentile of the path in training.
     violation_share, violation_rate
         How probably this path breaks a limit, for this query where cost and latency are forecast
-        and else over all, and how often this policy's choices broke one in training.
+        and else over all, and how often this policy's choices broke one in training. Where broken
+        limits are not counted: how probably its 95th percentiles break one, and NaN.
     bound
         The limits that exclude or penalise a path of higher expected quality, and "min_quality" if
         less is expected of the choice; empty if nothing stood in the way.
@@ -81,14 +82,12 @@ def explained(
         bound += ("min_quality",)
     best = float(np.nanmax(paths["score"]))
     good = best - rule.tolerance if slo.min_quality is None else min(best, slo.min_quality)
+    quality = float(one["quality"])
     reasons = [
-        (
-            "chosen"
-            if i == chosen
-            else other_reasons.get(row["path_id"]) or _reason(row, float(one["quality"]), good, slo)
-        )
-        for i, row in enumerate(paths.to_dict("records"))
+        other_reasons.get(row["path_id"]) or _reason(row, quality, good, slo, rule)
+        for row in paths.to_dict("records")
     ]
+    reasons[chosen] = "chosen"
     table = paths.assign(reason=reasons)[_SHOWN].sort_values(
         ["score", "quality"], ascending=False, ignore_index=True
     )
@@ -104,7 +103,7 @@ def explained(
     )
 
 
-def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) -> str:
+def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO, rule: Rule) -> str:
     """Say why a path was not chosen; `good` is the least score that was good enough."""
     if not path["allowed"]:
         return "not among the paths this policy may choose"
@@ -120,8 +119,15 @@ def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO) 
             for limit in slo.limits
             if path[limit.tail] > limit.value
         ]
-        return (
-            f"breaks the limits in {path['violation_share']:.0%} of outcomes:"
-            f" {' and '.join(over) or 'the limits'}"
-        )
+        said = _breaks(path, rule)
+        return f"{said}: {' and '.join(over)}" if over else said
     return expected
+
+
+def _breaks(path: dict[str, Any], rule: Rule) -> str:
+    share = f"{path['violation_share']:.0%}"
+    if np.isnan(rule.violation_rate):
+        return f"its 95th percentiles break the limits with a probability of {share}"
+    if rule.excess and not np.isnan(path["score"]):
+        return f"breaks the limits on this query with a probability of {share}"
+    return f"breaks the limits in {share} of outcomes"

@@ -183,18 +183,9 @@ class Lookback:
         many means promises too much as well. So it is with prefer="quality" where nothing is
         limited. Under limits nothing is saved then; with `min_quality`, the threshold saves.
 
-        Parameters
-        ----------
-        slo, tolerance
-            What is preferred, and how much quality may be lost for it.
-        penalty, target
-            What a broken limit is worth, in quality, and how often limits may break.
-
-        Returns
-        -------
-        The price of one US dollar or one second, in quality; the positions of the columns to choose
-        from; how often the choices break a limit.
-
+        `penalty` is what a broken limit is worth, in quality, and `target` how often limits may
+        break. Returns the price of one US dollar or one second, in quality; the positions of the
+        columns to choose from; how often the choices break a limit.
         """
         every = np.arange(len(self.spend))
         chosen, rows = self._choices(slo, penalty), np.arange(len(self.quality))

@@ -137,13 +137,9 @@ class PairPolicy(Policy):
         """
         n = len(self.candidates)
         first, second = np.divmod(np.arange(n * n), n)
-        spends = [
-            spend.filled()[:, self.candidates]
-            for spend in (self.training.cost, self.training.latency)
-        ]
-        cost, latency = (
-            spend.mean[self.candidates] for spend in (self.training.cost, self.training.latency)
-        )
+        known = self.training.cost, self.training.latency
+        spends = [one.filled()[:, self.candidates] for one in known]
+        cost, latency = (one.mean[self.candidates] for one in known)
         dearer = (cost[first] >= cost[second]) & (latency[first] >= latency[second])
         sensible = (first == second) | ~dearer  # else the other way round is the sensible one
         first, second = first[sensible], second[sensible]

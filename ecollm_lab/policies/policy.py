@@ -21,6 +21,14 @@ Infeasible = Literal["raise", "least_violating"]
 Asked = Sequence[Query | str] | np.ndarray
 
 
+def require_finite(embeddings: np.ndarray) -> None:
+    """Raise a `LabError` if embeddings, shape (queries, dimension), are no finite numbers."""
+    if not (np.isfinite(embeddings.sum()) or np.isfinite(embeddings).all()):  # the sum is quicker
+        raise LabError(
+            "embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
+        )
+
+
 @dataclass(eq=False, kw_only=True, repr=False)
 class Policy(RuleMaker):
     """Chooses a path for a query under an SLO.
@@ -173,10 +181,7 @@ class Policy(RuleMaker):
                 + " It also reads the words of a query: give it texts."
                 * self.reads_text
             )
-        if not np.isfinite(embeddings.sum()):
-            raise LabError(
-                "Embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
-            )
+        require_finite(embeddings)
 
     def explain(self, query: Query | str | np.ndarray, slo: SLO) -> Explanation:
         """Say which path is chosen for one query and why no other.
@@ -197,15 +202,12 @@ class Policy(RuleMaker):
             If it is not one query, or not an SLO.
 
         """
-        if not isinstance(query, (Query, str, np.ndarray)):
+        one = query.ndim == 1 if isinstance(query, np.ndarray) else isinstance(query, (Query, str))
+        if not one:
+            got = query.shape if isinstance(query, np.ndarray) else type(query).__name__
             raise LabError(
-                "explain takes one query: a Query, a text or an embedding of shape (dimension,); "
-                f"got {type(query).__name__}. Call it once for each query."
-            )
-        if isinstance(query, np.ndarray) and query.ndim != 1:
-            raise LabError(
-                f"explain takes one embedding of shape (dimension,), got {query.shape}. Call it"
-                " once for each query."
+                "explain takes one query: a Query, a text or one embedding of shape (dimension,),"
+                f" got {got}. Call it once for each query."
             )
         embeddings = self.embed(query[None] if isinstance(query, np.ndarray) else [query])
         rule = self.rule(slo)

@@ -76,34 +76,26 @@ class ClusterMeans(Predictor):
 
 @dataclass(frozen=True, eq=False)
 class Blend(Predictor):
-    """A radial function of the embedding, or a linear one, or the sum of both.
+    """A linear function of the embedding.
 
     Attributes
     ----------
     quality
         Shape (paths,).
     projections
-        Landmarks of the radial kernel, then directions of the linear part, as columns; shape
-        (dimension, landmarks + directions).
+        Directions as columns, shape (dimension, directions).
     coefficients
-        Shape (landmarks + directions, paths).
-    bandwidth, n_landmarks
-        Of the radial kernel, exp((cosine - 1) / bandwidth).
+        Shape (directions, paths).
 
     """
 
     weights = ("coefficients",)
     projections: np.ndarray
     coefficients: np.ndarray
-    bandwidth: float
-    n_landmarks: int
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return expected quality, shape (queries, paths)."""
-        seen = embeddings @ self.projections
-        near = seen[:, : self.n_landmarks]
-        np.exp((near - 1.0) / self.bandwidth, out=near)
-        return seen @ self.coefficients + self.quality
+        return embeddings @ self.projections @ self.coefficients + self.quality
 
 
 def joined(predictors: Sequence[Predictor]) -> Predictor | None:
@@ -114,9 +106,7 @@ def joined(predictors: Sequence[Predictor]) -> Predictor | None:
     blends = [
         one
         for one in predictors
-        if isinstance(one, Blend)
-        and one.bandwidth == first.bandwidth
-        and np.array_equal(one.projections, first.projections)
+        if isinstance(one, Blend) and np.array_equal(one.projections, first.projections)
     ]
     if len(blends) < len(predictors):
         return None

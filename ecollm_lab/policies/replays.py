@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ecollm_lab.models import CachedEncoder, Encoder, default_encoder
 from ecollm_lab.policies.choosing import Decision, oracle_choice
-from ecollm_lab.policies.fitting import POLICIES
-from ecollm_lab.policies.folds import ROUTER, cross_validated, decided, folds_of
+from ecollm_lab.policies.fitting import POLICIES, fit_policy
 from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
+from ecollm_lab.policies.training import related
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
 from ecollm_lab.traces.intervals import drawn_blocks, interval
@@ -28,6 +29,8 @@ __all__ = [
     "replay_all",
 ]
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
+MOST_RUNS = 2  # for a query: a cascade runs two paths
+ROUTER = "_router"  # how the name ends of a policy that chooses only the model
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,18 +95,18 @@ def replay(
     ------
     LabError
         If the trace lacks an outcome that the policy chooses, or a column that the SLO limits, or
-        `embeddings` does not have one row for each of the trace's queries.
+        `embeddings` does not have one row for each of the trace's queries, or all queries are to be
+        in one part.
 
     """
     _require_arguments(policy, trace, slo, embeddings, folds)
     if folds is not None and policy != "oracle":
-        decision = cross_validated(str(policy), trace, slo, embeddings, folds, infeasible, seed)
+        decision = _cross_validated(str(policy), trace, slo, embeddings, folds, infeasible, seed)
     elif isinstance(policy, str):
-        best = oracle_choice(trace, slo)
-        decision = Decision.single(best)
+        decision = Decision.single(oracle_choice(trace, slo))
     else:
         _warn_of_other_domain(policy, trace)
-        decision = decided(policy, trace, slo, embeddings, infeasible)
+        decision = _decided(policy, trace, slo, embeddings, infeasible)
     frame = outcomes_of(trace, decision)
     if frame["quality"].isna().any():
         row = frame[frame["quality"].isna()].iloc[0]
@@ -116,13 +119,73 @@ def replay(
     return Replay(name, slo, frame, _summarise(frame, seed))
 
 
+def _decided(
+    policy: Policy, trace: Trace, slo: SLO, embeddings: np.ndarray | None, infeasible: Infeasible
+) -> Decision:
+    if embeddings is None or policy.reads_text:
+        embeddings = _embeddings_of(trace, policy.encoder)
+    return policy.decide(embeddings, slo, ask=recorded_answers(trace), infeasible=infeasible)
+
+
+def folds_of(trace: Trace, folds: int, seed: int) -> np.ndarray:
+    """Return the fold of each query, shape (queries,); those of one group are in one fold."""
+    group = related(trace)
+    if not group.any():
+        raise LabError(
+            "folds need at least two groups of related queries, one to be left out, and all queries"
+            " of this trace are one group, by text, product or person. Replay a fitted policy, or"
+            " give a trace of more groups."
+        )
+    fold: np.ndarray = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
+    return fold
+
+
+def _cross_validated(
+    name: str,
+    trace: Trace,
+    slo: SLO,
+    embeddings: np.ndarray | None,
+    folds: int,
+    infeasible: Infeasible,
+    seed: int,
+) -> Decision:
+    encoder: Encoder = vars(trace).setdefault("_encoder", CachedEncoder(default_encoder()))
+    fold = folds_of(trace, folds, seed)
+    path_ids = np.empty(len(fold), dtype=object)
+    runs = np.full((len(fold), MOST_RUNS), None, dtype=object)
+    for f in np.unique(fold):
+        seen, unseen = (
+            None if embeddings is None else embeddings[part] for part in (fold != f, fold == f)
+        )
+        policy = fit_policy(
+            trace.where(fold != f),
+            name.removesuffix(ROUTER),
+            embeddings=seen,
+            encoder=encoder,
+            models_only=name.endswith(ROUTER),
+            seed=seed,
+        )
+        part = _decided(policy, trace.where(fold == f), slo, unseen, infeasible)
+        path_ids[fold == f] = part.path_ids
+        runs[fold == f, : part.runs.shape[1]] = part.runs
+    return Decision(path_ids, runs)
+
+
+def _embeddings_of(trace: Trace, encoder: Encoder | None) -> np.ndarray:
+    """Return the embeddings of a trace's queries, computed once per trace and encoder."""
+    encoder = encoder or default_encoder()
+    known: dict[str, np.ndarray] = vars(trace).setdefault("_embeddings", {})
+    if encoder.name not in known:
+        known[encoder.name] = encoder.encode(trace.queries["text"].tolist())
+    return known[encoder.name]
+
+
 def _score(frame: pd.DataFrame, trace: Trace, slo: SLO) -> None:
     """Add whether choices broke limits, and their regret: the oracle's quality minus theirs.
 
     A choice in violation delivers 0.
     """
-    chosen = oracle_choice(trace, slo)
-    ideal = outcomes_of(trace, Decision.single(chosen))
+    ideal = outcomes_of(trace, Decision.single(oracle_choice(trace, slo)))
     frame["violated"] = ~slo.keeps(frame["cost_usd"].to_numpy(), frame["latency_s"].to_numpy())
     ideal_kept = slo.keeps(ideal["cost_usd"].to_numpy(), ideal["latency_s"].to_numpy())
     frame["regret"] = ideal["quality"] * ideal_kept - frame["quality"] * ~frame["violated"]
@@ -145,13 +208,7 @@ def replay_all(
     rows = {}
     for policy in policies:
         done = replay(
-            policy,
-            trace,
-            slo,
-            embeddings=embeddings,
-            folds=folds,
-            infeasible=infeasible,
-            seed=seed,
+            policy, trace, slo, embeddings=embeddings, folds=folds, infeasible=infeasible, seed=seed
         )
         table = done.summary
         rows[done.policy] = {
@@ -173,11 +230,8 @@ def _require_arguments(
     require_trace(trace)
     if not isinstance(slo, SLO):
         raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
-    if (
-        isinstance(policy, str)
-        and policy != "oracle"
-        and (folds is None or policy.removesuffix(ROUTER) not in POLICIES)
-    ):
+    known = () if folds is None else POLICIES
+    if isinstance(policy, str) and policy != "oracle" and policy.removesuffix(ROUTER) not in known:
         raise LabError(
             f"replay takes a fitted policy or 'oracle', got {policy!r}; fit one with"
             f" fit_policy(trace, {policy!r}), or name one of {', '.join(POLICIES)} with folds=5."
@@ -216,7 +270,8 @@ def outcomes_of(trace: Trace, decision: Decision) -> pd.DataFrame:
     columns = np.where(run, ids.get_indexer(pd.Index(decision.runs.ravel())).reshape(run.shape), 0)
     if (columns < 0).any():
         raise LabError(
-            f"Path {decision.runs[columns < 0][0]} is not in the trace it is replayed on."
+            f"Path {decision.runs[columns < 0][0]} is not in the trace it is replayed on; fit the"
+            " policy to the same paths."
         )
     last = ids.get_indexer(pd.Index(decision.path_ids))
     spent = {
@@ -224,15 +279,8 @@ def outcomes_of(trace: Trace, decision: Decision) -> pd.DataFrame:
         for name in ("cost_usd", "latency_s")
     }
     quality = trace.array("quality")[rows, last]
-    return pd.DataFrame(
-        {
-            "query_id": trace.query_ids,
-            "path_id": decision.path_ids,
-            "quality": quality,
-            **spent,
-            "n_runs": run.sum(axis=1),
-        }
-    )
+    told = {"query_id": trace.query_ids, "path_id": decision.path_ids, "quality": quality}
+    return pd.DataFrame({**told, **spent, "n_runs": run.sum(axis=1)})
 
 
 def _summarise(frame: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -9,13 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from scipy.special import ndtr
 
-from ecollm_lab.policies.limits import (
-    MOSTLY,
-    UNLIKELY,
-    Forecast,
-    Lookback,
-    Terms,
-)
+from ecollm_lab.policies.limits import MOSTLY, UNLIKELY, Forecast, Lookback, Terms
 from ecollm_lab.policies.predictors import Predictor, joined
 from ecollm_lab.policies.training import TINY, Training
 from ecollm_lab.records import SLO, LabError, Limit
@@ -33,11 +27,11 @@ class Rule:
     predictor
         Of quality, restricted to these paths, less constant penalties, or × constant probabilities.
     violation_share
-        Share of training outcomes of each path that break a limit, shape (paths,); under estimates,
-        the probability to.
+        Share of training outcomes of each path that break a limit, shape (paths,); where none are
+        counted, how probably its 95th percentiles do.
     violation_rate
         Share of training queries whose choice, made without knowing them, broke a limit; NaN where
-        outcomes were estimated.
+        broken limits are not counted: outcomes were estimated, or the target is None.
     tolerance
         Where outcomes were estimated: how far below the best score a preferred path may be.
     feasible
@@ -157,7 +151,8 @@ class RuleMaker:
             columns = self._ordered((share <= target + 1e-12) & self.allowed, slo)
             if not len(columns):
                 return self._refused(share, slo)
-            return self._rule(columns, share, violation_rate=float(share[columns].mean()))
+            taken = columns if self.order == "random" else columns[:1]
+            return self._rule(columns, share, violation_rate=float(share[taken].mean()))
         by_path = self.training.broke_of_others(broke)
         by_query = self._risk(slo, by_path)
         nearer = np.linalg.norm(by_query - broke) < np.linalg.norm(by_path - broke)
@@ -229,7 +224,7 @@ class RuleMaker:
         mean = self.left_out.mean(axis=0)
         order = np.lexsort((-mean[allowed], over[allowed], share[allowed]))  # the last key first
         least = allowed[order[:1]]
-        rate = float("nan") if self.training.estimated else float(share[least[0]])
+        rate = float(share[least[0]]) if self._counts else float("nan")
         return self._rule(least, share, violation_rate=rate, feasible=False)
 
     def _rule(
@@ -266,11 +261,17 @@ class RuleMaker:
                 reasons.append(f"{which[limit.column]}{beside}, {self._least(limit, needs)}")
         if reasons:
             return f"No path meets {slo}: {'; '.join(reasons)}."
-        alone = [
-            f"{which[limit.column]}, {self._least(limit, self._needs(limit, SLO()))}"
-            for limit in slo.limits
-        ]
-        return f"No path meets {slo}: even alone, the limits allow no path: {'; '.join(alone)}."
+        alone = [(limit, self._needs(limit, SLO())) for limit in slo.limits]
+        lacking = [limit.column for limit, needs in alone if needs.min() == np.inf]
+        if lacking:
+            return (
+                f"No path meets {slo}: on every path too many outcomes lack"
+                f" {' and '.join(lacking)}, and what was not recorded keeps no limit."
+            )
+        said = "; ".join(
+            f"{which[limit.column]}, {self._least(limit, needs)}" for limit, needs in alone
+        )
+        return f"No path meets {slo}: even alone, the limits allow no path: {said}."
 
     def _least(self, limit: Limit, needs: np.ndarray) -> str:
         """Say what the path with the least need asks of a limit, rounded up."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tokenize
-import zipfile
-import zlib
 from dataclasses import asdict, fields
 from pathlib import Path as FilePath
 from typing import Any
@@ -27,26 +24,13 @@ from ecollm_lab.records import LabError
 VERSION = 3  # forecasts of cost and latency; what version 2 holds is still read
 READABLE = (2, VERSION)
 _PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans)}
-_LINEAR = "LowRank"  # how earlier files name a blend without landmarks
+_LINEAR = "LowRank"  # how earlier files name some blends
 # names in the file of the arrays of `Spend`, in its order
 _SPENDS = {
     "cost": ("cost", "cost_usd", "cost_p95_usd", "cost_log_sd"),
     "latency": ("latency", "latency_s", "latency_p95_s", "latency_log_sd"),
 }
 _WORDS = ("name", "order", "best_effort", "reads_text", "dimension", "seed", "provenance")
-# what numpy, zipfile and json raise on bytes that are not what they should be
-_DAMAGED = (
-    ValueError,
-    KeyError,
-    EOFError,
-    MemoryError,  # an array that claims to be larger than any machine
-    TypeError,
-    AttributeError,
-    RuntimeError,  # of zipfile: an encrypted member, or one packed in an unknown way
-    zipfile.BadZipFile,
-    zlib.error,
-    tokenize.TokenError,
-)
 
 
 def save_policy(policy: Policy, file: FilePath | str) -> None:
@@ -137,17 +121,15 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
         with FilePath(file).open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
             arrays = dict(stored)
         header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
+        if header["format"] != "ecollm_lab policy":
+            raise ValueError("another format")
     except OSError as error:
         raise LabError(f"Cannot read the policy {file}: {error.strerror or error}.") from error
-    except _DAMAGED as error:
+    except Exception as error:  # numpy, zipfile and json raise many kinds on damaged bytes
         raise LabError(
             f"{file} is no policy file of this lab, or cut short. Write one with"
             " save_policy(policy, file)."
         ) from error
-    if not isinstance(header, dict) or header.get("format") != "ecollm_lab policy":
-        raise LabError(
-            f"{file} is no policy file of this lab. Write one with save_policy(policy, file)."
-        )
     if header.get("version") not in READABLE:
         raise LabError(
             f"{file} has version {header.get('version')}; this edition reads versions"
@@ -211,11 +193,20 @@ def _put_together(
     header: dict[str, Any], arrays: dict[str, Any], encoder: Encoder | None
 ) -> Policy:
     def predictor(one: dict[str, Any], prefix: str) -> Predictor:
-        parts, numbers, name = _under(arrays, prefix), one["numbers"], one["predictor"]
+        parts, numbers, name = _under(arrays, prefix), dict(one["numbers"]), one["predictor"]
         if name == _LINEAR:
             parts["projections"] = parts.pop("queries")
             parts["coefficients"] = parts.pop("paths")
-            name, numbers = Blend.__name__, {"bandwidth": 1.0, "n_landmarks": 0}
+            name = Blend.__name__
+        numbers.pop("bandwidth", None)  # of a radial part, whose landmarks come first
+        if n := numbers.pop("n_landmarks", 0):
+            if parts["coefficients"][:n].any():
+                raise LabError(
+                    f"The policy {header.get('name')} has a radial part, which this edition does"
+                    " not know. Fit and save it again."
+                )
+            parts["projections"] = parts["projections"][:, n:]
+            parts["coefficients"] = parts["coefficients"][n:]
         kind: Any = _PREDICTORS[name]
         built: Predictor = kind(**parts, **numbers)
         return built
@@ -253,36 +244,25 @@ def _put_together(
 
 def _require_fit(policy: Policy) -> None:
     """Raise a `ValueError` unless all arrays are of the same queries, paths and dimension."""
-    training, n_paths = policy.training, len(policy.training.path_ids)
-    table = (len(training.quality), n_paths)
-    tables = {"quality": training.quality, "left_out": policy.left_out}
-    rows = {"allowed": policy.allowed}
-    for name, spend in (("cost", training.cost), ("latency", training.latency)):
-        tables[name] = spend.outcomes
-        rows |= {
-            f"{name} mean": spend.mean,
-            f"{name} p95": spend.p95,
-            f"{name} sd": spend.p95_log_sd,
-        }
+    training, forecasts = policy.training, policy.forecasts.values()
+    n_queries, n_paths = len(training.quality), len(training.path_ids)
+    tables = [training.quality, policy.left_out, *(one.left_out for one in forecasts)]
+    rows = [policy.allowed, *(one.sd for one in forecasts)]
+    for spend in (training.cost, training.latency):
+        tables.append(spend.outcomes)
+        rows += [spend.mean, spend.p95, spend.p95_log_sd]
+    shapes = {one.shape for one in tables}, {one.shape for one in rows}
+    if shapes != ({(n_queries, n_paths)}, {(n_paths,)}):
+        raise ValueError(f"{n_queries} queries and {n_paths} paths, but shapes {shapes}")
     if isinstance(policy, PairPolicy):
-        if policy.confidence.shape != (len(training.quality), *policy.candidates.shape):
+        if policy.confidence.shape != (n_queries, *policy.candidates.shape):
             raise ValueError(f"the confidence has the shape {policy.confidence.shape}")
         if not np.isin(policy.candidates, np.arange(n_paths)).all():
             raise ValueError("a candidate is none of the paths")
-    predictors = [policy.predictor]
-    for name, forecast in policy.forecasts.items():
-        tables[f"forecast of {name}"] = forecast.left_out
-        rows[f"deviation of {name}"] = forecast.sd
-        predictors.append(forecast.predictor)
-    for shape, named in ((table, tables), ((n_paths,), rows)):
-        for name, array in named.items():
-            if array.shape != shape:
-                raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
-    for predictor in predictors:
-        if isinstance(predictor, Neighbours | ClusterMeans):
-            known = getattr(predictor, "embeddings", getattr(predictor, "centroids", None))
-            if known is None or len(known) != len(predictor.quality):
-                raise ValueError("the predictor's tables have unequal lengths")
+    for predictor in (policy.predictor, *(one.predictor for one in forecasts)):
+        known = getattr(predictor, "embeddings", getattr(predictor, "centroids", None))
+        if known is not None and len(known) != len(predictor.quality):
+            raise ValueError("the predictor's tables have unequal lengths")
         foreseen = predictor.predict(np.zeros((1, policy.dimension or 1), dtype=np.float32))
         if foreseen.shape != (1, n_paths):
             raise ValueError(f"the predictor gives the shape {foreseen.shape} for one query")

@@ -78,7 +78,10 @@ class PolicyForecasts:
         self.path_ids = [str(path_id) for path_id in policy.path_ids]
         self.allowed = np.asarray(policy.allowed, dtype=bool)
         self.target = policy.terms.violation_rate or 0.05
-        self._whatever_the_query = {name: _over_all(policy.training.spend(name)) for name in SPENT}
+        spends = {name: policy.training.spend(name) for name in SPENT}
+        self._whatever_the_query = {
+            name: _over_all(one.outcomes, one.mean, one.p95) for name, one in spends.items()
+        }
 
     def embed(self, text: str) -> np.ndarray:
         """Return the embedding of a question, shape (dimension,)."""
@@ -116,22 +119,15 @@ class PolicyForecasts:
         return np.asarray(found.predictor.predict(embeddings)[0], dtype=float), found.sd
 
 
-class _Spend(Protocol):
-    @property
-    def outcomes(self) -> np.ndarray: ...
-    @property
-    def mean(self) -> np.ndarray: ...
-    @property
-    def p95(self) -> np.ndarray: ...
-
-
-def _over_all(spend: _Spend) -> tuple[np.ndarray, np.ndarray]:
+def _over_all(
+    outcomes: np.ndarray, mean: np.ndarray, p95: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and standard deviation of the logarithms over all queries, (paths,) each.
 
     Of estimates, whose single outcomes are not known, the 95th percentile tells the deviation.
     """
-    if np.isnan(spend.outcomes).all():
-        middle = np.log(np.maximum(spend.mean, TINY))
-        return middle, np.maximum((np.log(np.maximum(spend.p95, TINY)) - middle) / 1.645, LEAST_SD)
-    logs = np.log(np.maximum(spend.outcomes, TINY))
+    if np.isnan(outcomes).all():
+        middle = np.log(np.maximum(mean, TINY))
+        return middle, np.maximum((np.log(np.maximum(p95, TINY)) - middle) / 1.645, LEAST_SD)
+    logs = np.log(np.maximum(outcomes, TINY))
     return np.nanmean(logs, axis=0), np.maximum(np.nanstd(logs, axis=0), LEAST_SD)

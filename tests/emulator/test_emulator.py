@@ -175,6 +175,18 @@ def test_a_path_that_only_fails_is_given_up_and_never_on_the_front():
     assert len(emulator.outcomes) == emulator.n_told - emulator._told[:, 0].sum()
 
 
+def test_pairs_that_are_left_are_asked_though_most_queries_lack_only_a_path_that_was_given_up():
+    trace = make_trace(np.ones((20, 2)), 1e-6, 0.1)
+    lost, good = trace.path_ids
+    emulator = Emulator(trace.path_ids, trace.query_ids, np.eye(20), labels=np.zeros(20, dtype=int))
+    failed, done = trace.query_ids[:3], trace.query_ids[3:]
+    emulator.recall(Outcome(q, lost, math.nan, math.nan, math.nan, 0, 0) for q in failed)
+    emulator.recall(Outcome(q, good, 1.0, 1e-6, 0.1, 1, 1) for q in done)
+    asked = [pair for _ in range(3) for pair in emulator.ask(1)]
+    assert sorted(asked) == [(query_id, good) for query_id in failed]
+    assert emulator.ask(1) == []
+
+
 def test_a_path_that_is_left_out_takes_no_share_from_those_it_would_dominate():
     rng = np.random.default_rng(0)
     draws = rng.random((50, 3, 3))

@@ -10,7 +10,7 @@ from ecollm_lab.emulator.resemblance import Resemblance
 from ecollm_lab.policies import fit_policy
 from ecollm_lab.policies.training import Spend, Training
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.traces import is_on_front
+from ecollm_lab.traces import OBJECTIVES, is_on_front
 from tests.conftest import SMALL, make_trace
 
 
@@ -208,6 +208,7 @@ def test_what_may_break_a_limit_counts_for_less():
         ({"embeddings": np.ones((3, 2))}, "one row per query: 2"),
         ({"labels": np.array([0, -1])}, "labels must be a cluster >= 0 for each of the 2 queries"),
         ({"labels": np.zeros(3, dtype=int)}, "labels must be a cluster >= 0 for each"),
+        ({"labels": np.zeros(2)}, "as a whole number; got .* of type float64"),
     ],
 )
 def test_bad_input_is_refused(change, says):
@@ -232,9 +233,11 @@ def test_a_policy_fitted_on_estimates_knows_paths_that_were_never_run():
     )
     embeddings = rng.standard_normal((len(part.query_ids), 5))
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    estimates = Estimates.of(
-        part, embeddings, path_ids=[*trace.path_ids, f"none/bm25-9/none/{SMALL}"]
-    )
+    never = np.full((len(part.query_ids), 1), np.nan)
+    tables = [np.hstack([part.array(name), never]) for name in OBJECTIVES]
+    path_ids = [*part.path_ids, f"none/bm25-9/none/{SMALL}"]
+    estimates = Estimates(path_ids, part.query_ids, embeddings)
+    estimates.update(*tables)
     policy = fit_policy(part, estimates=estimates)
     assert list(policy.path_ids) == estimates.path_ids
     assert policy.select(embeddings[:3], SLO()).shape == (3,)

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from ecollm_lab.policies import fit_policy
@@ -83,3 +84,17 @@ def test_no_limit_is_blamed_for_what_it_did_not_do():
     better = told.paths[told.paths["quality"] > told.quality]
     assert len(better) > 0
     assert better["reason"].str.endswith("not worth the cost").all()
+
+
+def test_no_share_of_outcomes_is_told_where_broken_limits_are_not_counted():
+    trace, embeddings = noisy(1)
+    policy = fit_policy(trace, embeddings=embeddings, violation_rate=None)
+    told = policy.explain(embeddings[0], SLO(max_latency_s=0.75))
+    late = told.paths.set_index("path_id").loc[trace.path_ids[3], "reason"]
+    assert late.startswith(
+        "its 95th percentiles break the limits with a probability of 100%: max_latency_s 0.75"
+        " against a 95th percentile of"
+    )
+    refused = policy.rule(SLO(max_latency_s=1e-3))
+    assert not refused.feasible
+    assert np.isnan([told.violation_rate, refused.violation_rate]).all()

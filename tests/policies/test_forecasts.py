@@ -51,6 +51,8 @@ def test_explain_tells_how_probably_a_path_breaks_the_limit_for_this_query():
     ]
     assert risks[0][trace.path_ids[1]] < 0.05
     assert risks[1][trace.path_ids[1]] > 0.95
+    late = policy.explain(embeddings[topic == 1][0], slo).paths.set_index("path_id")["reason"]
+    assert late[trace.path_ids[1]].startswith("breaks the limits on this query with a probability")
 
 
 def test_a_forecast_that_is_no_better_than_the_rate_of_a_path_is_not_used():

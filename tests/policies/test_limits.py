@@ -137,6 +137,13 @@ def breaking(quality, broken, n=400):
     return make_trace(table, COST[:, : len(quality)], np.where(late, 2.0, 0.5)), embeddings
 
 
+@pytest.mark.parametrize(("name", "rate"), [("cheapest", 0.04), ("fastest", 0.0), ("random", 0.02)])
+def test_a_fixed_order_tells_how_often_the_path_that_it_takes_breaks_limits(name, rate):
+    trace, embeddings = breaking([0.5, 0.5], [0.04, 0.0])
+    policy = fit_policy(trace, name, embeddings=embeddings)
+    assert policy.rule(SLO(max_latency_s=1.0)).violation_rate == pytest.approx(rate)
+
+
 @pytest.mark.parametrize("name", ["ours", "knn"])
 @pytest.mark.parametrize(
     ("quality", "broken", "chosen"),
@@ -258,6 +265,17 @@ def test_a_limit_of_latency_decides_the_same_where_costs_are_not_recorded(name):
         trace.array("quality")[np.arange(60), [trace.path_ids.index(p) for p in unknown]].mean(),
         trace.array("quality")[np.arange(60), [trace.path_ids.index(p) for p in known]].mean(),
     )
+
+
+@pytest.mark.parametrize("name", ["ours", "best_single", "cheapest"])
+def test_a_limit_on_what_most_outcomes_lack_is_refused_with_that_reason(name):
+    seconds = np.where(np.arange(40) % 2, np.nan, 0.1)[:, None]
+    trace = make_trace(np.ones((40, 2)), COST[:, :2], seconds)
+    policy = fit_policy(trace, name, embeddings=np.ones((40, 2)) / 2**0.5)
+    for slo in (SLO(max_latency_s=9.0), SLO(max_latency_s=9.0, max_cost_usd=1.0)):
+        with pytest.raises(InfeasibleSLO, match="too many outcomes lack latency_s") as refused:
+            policy.select(np.eye(2), slo)
+        assert "nan" not in str(refused.value)
 
 
 @pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "fast"])

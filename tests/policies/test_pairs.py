@@ -142,6 +142,10 @@ def test_mistakes_are_named():
     )
     with pytest.raises(LabError, match="it needs a column answer"):
         fit_policy(silent, "cascade", embeddings=x)
+    for blank in ("", " ", None):
+        nothing = Trace.from_frame(trace.outcomes.assign(answer=blank), trace.queries)
+        with pytest.raises(LabError, match="that is not blank everywhere"):
+            fit_policy(nothing, "cascade", embeddings=x, encoder=TwoAnswers())
     with pytest.raises(LabError, match="cannot be replayed"):
         replay(policy, silent, SLO(), embeddings=x)
     with pytest.raises(LabError, match="dimension 8, the queries' 3"):

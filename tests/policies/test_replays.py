@@ -93,6 +93,14 @@ def test_cross_validation_scores_every_query_by_a_policy_that_has_not_seen_its_g
             replay(policy, trace, SLO(), embeddings=embeddings, folds=folds)
 
 
+def test_folds_of_queries_that_are_all_related_are_refused():
+    trace, embeddings, _ = topics(0)
+    related_all = Trace(trace.outcomes, trace.queries.assign(product="x"), trace.provenance)
+    for one, given in ((related_all, embeddings), (trace.where(np.arange(60) < 1), embeddings[:1])):
+        with pytest.raises(LabError, match="folds need at least two groups of related queries"):
+            replay("ours", one, SLO(), embeddings=given, folds=5)
+
+
 def test_queries_of_one_text_product_or_person_are_of_one_group():
     trace = make_trace(np.ones((6, 2)), COST[:, :2], LATENCY[:, :2])
     queries = trace.queries.assign(

@@ -68,6 +68,27 @@ def test_a_policy_file_of_another_version_or_encoder_or_without_a_part_is_refuse
         load_policy(rewritten())  # the default encoder would embed otherwise
 
 
+def test_a_radial_part_is_dropped_where_it_weighs_nothing_and_else_refused(saved, encoder):
+    file, _, arrays, header = saved
+    embeddings = topics(0)[1]
+    told = load_policy(file, encoder=encoder).predict(embeddings)
+    header["numbers"] = {"bandwidth": 0.8, "n_landmarks": 2}
+    directions, weights = (arrays[f"predictor.{name}"] for name in ("projections", "coefficients"))
+    for weight in (0.0, 0.5):
+        changed = {
+            "header": encoded(header),
+            "predictor.projections": np.hstack([np.ones_like(directions[:, :2]), directions]),
+            "predictor.coefficients": np.vstack([np.full((2, 4), weight), weights]),
+        }
+        np.savez(file, **(arrays | changed))
+        if weight:
+            with pytest.raises(LabError, match="ours has a radial part"):
+                load_policy(file, encoder=encoder)
+        else:
+            again = load_policy(file, encoder=encoder)
+            np.testing.assert_allclose(again.predict(embeddings), told, atol=1e-6)
+
+
 def test_a_damaged_policy_file_is_refused(saved, encoder):
     file, whole, _, _ = saved
     for kept in np.linspace(0, len(whole) - 1, 20).astype(int):

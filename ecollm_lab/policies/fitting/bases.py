@@ -48,15 +48,9 @@ class Basis:
         """Return these directions and, beside them, how much a query resembles each kind.
 
         That is what a ridge regression on the kinds of the training queries says; of a training
-        query, what one on the other folds says, as of a new query that it has not seen.
-
-        Parameters
-        ----------
-        kinds
-            1 for the kind that a training query is of, else 0; shape (queries, kinds).
-        rest
-            The queries outside each fold, shape (queries,) each.
-
+        query, what one on the other folds says, as of a new query that it has not seen. `kinds` are
+        1 for the kind that a training query is of, else 0, shape (queries, kinds); `rest` are the
+        queries outside each fold, shape (queries,) each.
         """
         x, every = self.coordinates, np.ones(len(kinds), dtype=bool)
         slopes, scores = _resembling(x, kinds, every, rest)
@@ -73,7 +67,7 @@ class Basis:
 
     def predictor(self, mean: np.ndarray, weights: np.ndarray) -> Blend:
         """Return the predictor of coordinates @ weights + mean."""
-        return Blend(mean, self.projections, weights, bandwidth=1.0, n_landmarks=0)
+        return Blend(mean, self.projections, weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +96,9 @@ class Moments:
     ) -> Iterator[tuple[tuple[float, int | None], np.ndarray, np.ndarray]]:
         """Fit y to x with every ridge and rank.
 
-        Yields
-        ------
-        The ridge and the rank; the means at x = 0, shape (paths,); weights, (directions, paths). A
+        Yields ridge and rank; the means at x = 0, shape (paths,); weights, (directions, paths). A
         rank keeps the directions of the fitted values that vary most (reduced-rank regression);
         None keeps all.
-
         """
         centre, mean = self.x / self.n, self.y / self.n
         squares, turn = np.linalg.eigh(self.xx - self.n * np.outer(centre, centre))

@@ -11,12 +11,11 @@ import pandas as pd
 from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.policies.fitting import learners
 from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics
-from ecollm_lab.policies.fitting.gating import fit_gate
 from ecollm_lab.policies.fitting.learners import Learner, Queries
-from ecollm_lab.policies.gates import Reads
+from ecollm_lab.policies.gates import Reads, fit_gate
 from ecollm_lab.policies.limits import Forecast, Terms, TermsOptions
 from ecollm_lab.policies.pairs import PairPolicy
-from ecollm_lab.policies.policy import Policy
+from ecollm_lab.policies.policy import Policy, require_finite
 from ecollm_lab.policies.predictors import Means
 from ecollm_lab.policies.training import (
     TINY,
@@ -35,6 +34,7 @@ MOST_CANDIDATES = 16  # paths that pairs are made of
 LEAST_OF_KIND = 3  # queries, for a kind to be told by its words
 UNKNOWN = "unknown"  # the kind of queries of which none was given
 LEAST_SD = 1e-3  # of the logarithm of cost or latency around its forecast
+Pair = Reads | Literal["threshold"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Recipe:
     quality: Learner | None = None
     spend: Learner | None = None
     order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"
-    pair: Reads | Literal["threshold"] | None = None
+    pair: Pair | None = None
     cloud_only: bool = False
     characteristics: Literal["instead", "beside"] | None = None
 
@@ -103,7 +103,7 @@ def fit_policy(
     trace
         Outcomes to learn from; a missing outcome counts as its path's mean.
     name
-        One of `POLICIES`.
+        One of `POLICIES`. "brane" reads only the words of queries, whatever `embeddings` are given.
     embeddings
         Unit embeddings of the trace's queries, shape (queries, dimension). If left out they are
         computed, and "ours" may look at words and kinds of queries too; it then takes texts only.
@@ -130,7 +130,7 @@ def fit_policy(
     if queries is not None and reads != queries.embeddings.shape[1]:
         encoder = Beside(encoder, asked)
     if queries is not None and recipe.pair is not None:
-        parts |= _pair(trace, recipe, training, queries, encoder, allowed, parts["left_out"])
+        parts |= _pair(trace, recipe.pair, training, queries, encoder, allowed, parts["left_out"])
     return (PairPolicy if recipe.pair else Policy)(
         name=f"{name}_router" if models_only else name,
         training=training,
@@ -156,7 +156,6 @@ def _queries(
     asked: Characteristics,
     seed: int,
 ) -> Queries:
-    """Return the training queries, from embeddings or estimates if these are given."""
     wide = None
     if estimates is None:
         groups = related(trace)
@@ -173,10 +172,7 @@ def _queries(
             f"embeddings must have one row per query of the trace: {len(groups)}, got the shape"
             f" {embeddings.shape}."
         )
-    if not np.isfinite(embeddings).all():
-        raise LabError(
-            "embeddings must be finite numbers; got NaN or infinity. Embed the texts again."
-        )
+    require_finite(embeddings)
     return Queries(embeddings, groups, seed, wide, None if wide is None else _kinds(trace))
 
 
@@ -240,17 +236,11 @@ def _fitted(
         fit = recipe.quality(queries, training.expected, True)
         dimension = fit.basis.projections.shape[0] if fit.basis else dimension
         queries = replace(queries, basis=fit.basis)
-        parts = {
-            "predictor": fit.predictor,
-            "left_out": fit.left_out,
-            "details": fit.details,
-        }
+        parts = {name: getattr(fit, name) for name in ("predictor", "left_out", "details")}
     if recipe.spend is not None and not training.estimated:
-        spends = {"cost_usd": training.cost, "latency_s": training.latency}
+        recorded = [name for name in ("cost_usd", "latency_s") if training.spend(name).recorded]
         parts["forecasts"] = {
-            name: _forecast(recipe.spend, spend, queries)
-            for name, spend in spends.items()
-            if spend.recorded
+            name: _forecast(recipe.spend, training.spend(name), queries) for name in recorded
         }
     return parts, dimension
 
@@ -266,7 +256,7 @@ def _forecast(learner: Learner, spend: Spend, queries: Queries) -> Forecast:
 
 def _pair(
     trace: Trace,
-    recipe: Recipe,
+    reads: Pair,
     training: Training,
     queries: Queries,
     encoder: Encoder | None,
@@ -278,19 +268,15 @@ def _pair(
     at = np.flatnonzero(allowed)
     aside = ~is_on_front(np.stack([training.mean, *spent], axis=1)[at])
     candidates = np.sort(at[np.lexsort((-training.mean[at], aside))][:MOST_CANDIDATES])
-    if recipe.pair is None or recipe.pair == "threshold":
+    if reads == "threshold":
         return {"candidates": candidates, "confidence": left_out[:, candidates]}
-    if training.estimated or "answer" not in trace.outcomes:
+    answers = trace.outcomes.get("answer", pd.Series(dtype=object)).fillna("").astype(str)
+    if training.estimated or not answers.str.strip().ne("").any():
         raise LabError(
             "A cascade reads answers, and this trace has none: it needs a column answer, as"
-            " measured traces have."
+            " measured traces have, that is not blank everywhere."
         )
     gate, confidence, details = fit_gate(
-        trace, candidates, queries, encoder or default_encoder(), recipe.pair
+        trace, candidates, queries, encoder or default_encoder(), reads
     )
-    return {
-        "candidates": candidates,
-        "confidence": confidence,
-        "gate": gate,
-        "details": details,
-    }
+    return {"candidates": candidates, "confidence": confidence, "gate": gate, "details": details}
