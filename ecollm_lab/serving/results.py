@@ -37,8 +37,8 @@ class Reason(StrEnum):
 class Attempt:
     """One try of a path.
 
-    `cost_usd` is what it cost; of an attempt without a reply, what it is billed where that is known,
-    and else the most that it may be.
+    `cost_usd` is what it cost; of an attempt without a reply, what it is billed where that is
+    known, and else the most that it may be.
     """
 
     path_id: str
