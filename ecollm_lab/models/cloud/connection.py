@@ -47,7 +47,9 @@ class Connection:
             headers[name] = read_variable(model, variable)
         signed = server or model.api_key_env or "authorization" in map(str.lower, headers)
         # Headers of each request: where no key is named, the client sends none in their place.
-        self._unsigned = {} if signed else {"Authorization": openai.Omit()}
+        self._unsigned: dict[str, openai.Omit] = {}
+        if not signed:
+            self._unsigned["Authorization"] = openai.Omit()
         host = urlsplit(self._url).hostname or ""
         if host != "openai.com" and not host.endswith(".openai.com"):
             self._client.organization = self._client.project = None
