@@ -210,9 +210,9 @@ class Persistent(Admission):
     """Admission that never gives an endpoint up, for a server that outlives an outage.
 
     It starts with as many calls in flight as the catalog declares. Where another would close for
-    good, calls are turned away for five seconds, and where the endpoint asks for a long pause, for
-    that time, at most an hour. Requests that the endpoint refuses are the fault of whoever asked,
-    and change nothing for others.
+    good, calls are turned away for five seconds or the pause that is due, and where the endpoint
+    asks for a long pause, for that time, at most an hour. Requests that the endpoint refuses are
+    the fault of whoever asked, and change nothing for others.
     """
 
     def __init__(self, model: Model, *, probe_s: float = PROBE_S) -> None:
