@@ -12,6 +12,8 @@ from ecollm_lab.models.catalog import MAX_TOKENS, Model  # noqa: F401 - others r
 from ecollm_lab.records import LabError, Prompt
 
 TEMPLATE_TOKENS = 128  # what a chat template may add to a prompt
+WARM_UP = "Question: warm up"  # the first prompt of a model of this machine; it is not measured
+DEATHS = 2  # a prompt that ended so many workers or servers is quarantined
 _THINKING = ("<think>", "</think>")
 
 
@@ -53,8 +55,11 @@ class CallFailed(LabError):
     Its pair is recorded as failed, with the number of attempts, and the sweep goes on. `parameter`
     names the request's parameter that the endpoint does not take, if that is the reason, and `mend`
     what would help. `answered`: the model is well, its answer of no use. `rejected`: the endpoint
-    does not take the request as it is. `why` is the reason alone.
+    does not take the request as it is. `billed` is the tokens that the last attempt is billed for,
+    read and written: (0, 0) if it is not, None where that is not known. `why` is the reason alone.
     """
+
+    billed: tuple[int, int] | None = None
 
     def __init__(
         self,

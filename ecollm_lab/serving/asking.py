@@ -13,6 +13,7 @@ from ecollm_lab.paths import Memo, Prepared
 from ecollm_lab.records import SLO, LabError, Outcome, Prompt, Query
 from ecollm_lab.serving.choosing import (
     LIKELY,
+    Choice,
     Outlook,
     Saving,
     bound_limits,
@@ -21,7 +22,7 @@ from ecollm_lab.serving.choosing import (
 )
 from ecollm_lab.serving.endpoints import Call, GivenUp, InTime
 from ecollm_lab.serving.forecasts import Forecast
-from ecollm_lab.serving.results import Answer, Attempt, Ended, Expected, Reason, Refused
+from ecollm_lab.serving.results import Answer, Attempt, Ended, Reason, Refused
 from ecollm_lab.serving.tracing import call_span, note_call
 
 if TYPE_CHECKING:
@@ -48,28 +49,6 @@ class Wish:
     cancel: Future[None] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice:
-    """A path, chosen `used` seconds after the question came, with what was `left` of its limits."""
-
-    path: int
-    outlook: Outlook
-    left: SLO
-    usable: np.ndarray
-    used: float
-
-    def expected(self, spent_usd: float) -> Expected:
-        """Return what is expected of the whole answer, with what earlier attempts took and cost."""
-        outlook, path = self.outlook, self.path
-        return Expected(
-            quality=float(outlook.quality[path]),
-            cost_usd=spent_usd + float(outlook.cost_usd[path]),
-            latency_s=self.used + float(outlook.latency_s[path]),
-            wait_s=float(outlook.wait_s[path]),
-            risk=float(outlook.risk(self.left)[path]),
-        )
-
-
 @dataclass(eq=False)
 class Question:
     """A wish while a Runtime works on it."""
@@ -83,6 +62,7 @@ class Question:
     memo: Memo = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     spent_usd: float = 0.0
+    answered: float = 0.0  # when the answer was there, before it was graded
 
     def run(self) -> Answer | Refused:
         """Try paths until one answers."""
@@ -139,12 +119,12 @@ class Question:
     def _attempt(self, path: int, outlook: Outlook, usable: np.ndarray) -> Outcome | None:
         """Try a path; return its outcome, or None after noting why there is none."""
         runtime, began = self.runtime, self.runtime.clock()
+        model = runtime.model(path)
         prepared, call, error, most = None, None, "", 0.0
         if not runtime.admit(path):  # another question was just sent to find out
             return None
         try:
             prepared, until = self._prepare(path, outlook, usable)
-            model = runtime.model(path)
             prompt = self._shortened(model, prepared.prompt)
             most = replies.most_usd(model, prompt)
             expected_s = float(np.exp(outlook.log_latency[path]))
@@ -153,14 +133,12 @@ class Question:
                 reply = self._reply(call, until)
                 note_call(span, reply)
             if isinstance(reply, Reply):
-                outcome = runtime.pipeline.finish(prepared, reply)
-                self._learn(path, outcome, began)
-                return outcome
+                return self._answered(path, prepared, reply, began)
             ended = reply
             most = 0.0 if call.seconds is None else most  # nothing is billed for waiting
         except (LabError, CancelledError) as failure:
             ended, error = self._ended_by(failure), str(failure)
-            most = most if isinstance(failure, CallFailed) and failure.answered else 0.0
+            most = self._paid(model, failure, most) if prepared else 0.0
         seconds = runtime.clock() - began
         self.spent_usd += most
         self.attempts.append(Attempt(runtime.path_ids[path], ended, seconds, most, error))
@@ -217,8 +195,25 @@ class Question:
         well = isinstance(failure, CallFailed) and failure.model_is_well
         return Ended.REFUSED if well else Ended.FAILED
 
+    def _paid(self, model: Model, failure: Exception, most_usd: float) -> float:
+        """Return what a failed call costs, the most that it may where that is not known."""
+        if not isinstance(failure, CallFailed):  # it was not sent
+            return 0.0
+        return most_usd if failure.billed is None else model.cost_usd(0.0, *failure.billed)
+
     def _gone(self) -> bool:
         return self.wish.cancel is not None and self.wish.cancel.done()
+
+    def _answered(self, path: int, prepared: Prepared, reply: Reply, began: float) -> Outcome:
+        """Take in a reply, and then grade it: what a judge takes, or its failure, is its own."""
+        self.answered, pipeline = self.runtime.clock(), self.runtime.pipeline
+        bare = replace(prepared.query, facts=(), references=())
+        outcome = pipeline.finish(replace(prepared, query=bare), reply)
+        self._learn(path, outcome, began)
+        try:
+            return pipeline.finish(prepared, reply)
+        except (LabError, CancelledError):  # it was not graded
+            return outcome
 
     def _learn(self, path: int, outcome: Outcome, began: float) -> None:
         now = self.runtime.clock()
@@ -260,7 +255,7 @@ class Question:
     def _answer(self, choice: Choice, outcome: Outcome) -> Answer:
         slo, path = self.wish.slo, choice.path
         delay = self.runtime.model(path).network_delay_s
-        latency_s = self.runtime.clock() - self.began + delay
+        latency_s = self.answered - self.began + delay
         kept = bool(slo.keeps(np.array(self.spent_usd), np.array(latency_s)))
         return Answer(
             text=outcome.answer,

@@ -9,20 +9,26 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
-from ecollm_lab.models import CallFailed, Catalog, Model, ModelPool, Reply
+from ecollm_lab.models import CallFailed, Catalog, ModelPool, Reply
 from ecollm_lab.records import Prompt
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 16.0  # of a circuit that a failure opens
 CUTS = 3  # straight answers cut at the deadline that open the circuit
+WEIGHT = 0.1  # of a new latency in the moving mean of a stage that asks a model
 Stop = Callable[[], None]
 
 
 @runtime_checkable
 class Interruptible(Protocol):
-    """A model whose call can be broken off while it is being answered."""
+    """A hosted model, whose call can be broken off while it is being answered."""
 
-    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Stop]:
-        """Start a call in one attempt; return its future and what breaks it off."""
+    @property
+    def paused_until(self) -> float:
+        """Until when its endpoint is left alone, by `time.monotonic`."""
+        ...
+
+    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Stop, list[float]]:
+        """Start a call in one attempt; return its future, what breaks it off, and when it began."""
         ...
 
 
@@ -201,12 +207,14 @@ class Endpoints:
 
     def __init__(self, catalog: Catalog, pool: ModelPool) -> None:
         self._pool = pool
+        self._hosted: dict[str, Interruptible] = {}  # those that were asked
+        self._took_s: dict[str, float] = {}  # by stages before generation, a moving mean
         self.circuits = {name: Circuit() for name in catalog.models}
         device = Queue()
         self._queues = {
             model.name: device if model.placement == "edge" else Queue()
             for model in catalog.models.values()
-            if one_at_a_time(model)
+            if model.file is not None  # it runs on this machine
         }
 
     def __getitem__(self, name: str) -> QueuedModel:
@@ -214,8 +222,10 @@ class Endpoints:
 
     def wait_s(self, name: str, now: float) -> float:
         """Return how long a question would wait for a model, in seconds."""
-        queue = self._queues.get(name)
-        return queue.wait_s(now) if queue else 0.0
+        if (queue := self._queues.get(name)) is not None:
+            return queue.wait_s(now)
+        hosted = self._hosted.get(name)
+        return 0.0 if hosted is None else max(0.0, hosted.paused_until - now)
 
     def begin(self, name: str, prompt: Prompt | str, expected_s: float) -> Call:
         """Ask a model, in its turn."""
@@ -225,7 +235,17 @@ class Endpoints:
             return queue.submit(lambda: model.reply_unless(stopped, prompt), expected_s, stopped)
         if queue is not None:
             return queue.submit(lambda: model.reply(prompt), expected_s)
-        return Call(*cast("Interruptible", model).begin(prompt), [time.monotonic()])
+        hosted = self._hosted[name] = cast("Interruptible", model)
+        return Call(*hosted.begin(prompt))
+
+    def expected_s(self, name: str) -> float:
+        """Return how long a model is expected to answer a stage, as it lately did; 0 at first."""
+        return self._took_s.get(name, 0.0)
+
+    def took(self, name: str, seconds: float) -> None:
+        """Learn how long a model took to answer a stage."""
+        before = self._took_s.get(name, seconds)
+        self._took_s[name] = before + WEIGHT * (seconds - before)
 
     def in_turn(self, name: str, other: str) -> bool:
         """Tell whether another model must wait for one's whole answer, or is the same one."""
@@ -262,12 +282,9 @@ class QueuedModel:
 
     def reply(self, prompt: Prompt | str) -> Reply:
         """Answer when it is this question's turn; raise `GivenUp` if that is too late."""
-        call = self.endpoints.begin(self.name, prompt, 0.0)
+        call = self.endpoints.begin(self.name, prompt, self.endpoints.expected_s(self.name))
         if not call.wait(self.until, self.cancel):
             raise GivenUp(f"Model {self.name!r} did not answer in time.")
-        return call.future.result()
-
-
-def one_at_a_time(model: Model) -> bool:
-    """Tell whether a model answers one question at a time: whatever this machine runs."""
-    return model.file is not None
+        reply = call.future.result()
+        self.endpoints.took(self.name, reply.latency_s)
+        return reply

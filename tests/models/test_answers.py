@@ -82,6 +82,8 @@ def test_a_refusal_is_an_outcome_of_its_own_kind_and_billed_once(answer, says):
         (completion("<think>Let me see", finish="length"), r"thinking.*\[models\.m\]"),
         (completion("<think>Let me see", finish=None), "thinking before an answer began"),
         (completion("<think>So.</think>  "), "the answer is empty"),
+        (completion("", reasoning_content="So."), r"it thought and gave no.*raise max_tokens"),
+        (completion(None, reasoning="So."), r"it thought and gave no.*off in its extra_body"),
     ],
 )
 def test_an_answer_of_no_use_is_paid_once_not_three_times(answer, says):
@@ -102,6 +104,26 @@ def test_a_usage_of_nothing_is_charged_at_the_reserved_price(usage):
         raise error
 
 
+NO_CHOICES = {**completion("90 grams", usage=(0, 0)), "choices": []}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NO_CHOICES,
+        {**NO_CHOICES, "choices": ["90 grams"]},
+        {**NO_CHOICES, "error": {"message": "out of luck", "code": 502}},
+        completion("", usage=(0, 0)),
+        completion("I", finish="content_filter", usage=(0, 0)),
+        completion("90 grams", finish="odd", usage=(0, 5)),
+    ],
+)
+def test_a_usage_of_nothing_is_no_price_of_a_failure_either(answer):
+    _, journal = ask(answer)
+    assert journal.settled == journal.reserved
+    assert journal.settled[0] > 64 * OUT
+
+
 def test_a_usage_of_nothing_is_taken_where_tokens_cost_nothing():
     free = {"price_in_usd_per_mtok": 0.0, "price_out_usd_per_mtok": 0.0}
     reply, _ = ask(completion("90 grams", usage=(0, 0)), **free)
@@ -113,6 +135,7 @@ def test_a_count_that_is_no_count_fails_the_call_at_the_reserved_price(tokens):
     answer = completion("90 grams")
     answer["usage"]["completion_tokens"] = answer["usage"]["total_tokens"] = tokens
     error, journal = ask(answer)
+    assert (error.attempts, "turn usage on" in error.mend) == (1, True)
     assert journal.settled == journal.reserved
     with pytest.raises(CallFailed, match="completion with its usage"):
         raise error
@@ -169,6 +192,7 @@ def test_what_an_error_says_can_be_stored_and_printed(said):
         ({"message": "Upstream is out of luck", "code": 502}, "Upstream is out of luck", 3),
         ("no GPU left", "no GPU left", 3),
         ({"message": "Input is bad", "code": 400}, "status 200: Input is bad", 1),
+        ({"message": "Bad input", "type": "invalid_request_error"}, "status 200: Bad input", 1),
     ],
 )
 def test_an_error_with_status_200_keeps_the_endpoints_words(error, says, attempts):
@@ -177,3 +201,11 @@ def test_an_error_with_status_200_keeps_the_endpoints_words(error, says, attempt
     assert journal.settled == journal.reserved  # it may have been billed
     with pytest.raises(CallFailed, match=says):
         raise failed
+
+
+@pytest.mark.parametrize(
+    "kind", [{"code": "rate_limit_exceeded"}, {"type": "rate_limit_error"}, {"status": "429"}]
+)
+def test_a_rate_limit_with_status_200_is_one(kind):
+    failed, _ = ask((200, {"id": "x", "error": {"message": "slow down", **kind}}))
+    assert "over its rate" in failed.mend

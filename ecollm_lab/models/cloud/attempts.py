@@ -18,11 +18,22 @@ from ecollm_lab.models.cloud.mends import Mend
 from ecollm_lab.models.cloud.secrets import redact
 from ecollm_lab.models.replies import CallState, storable
 
+CONNECT_S = 10.0  # a host that has taken no connection by then is not reached
 _QUOTED = 300  # characters of what an endpoint said
+_READ = 20_000  # of which it is quoted; to find keys in megabytes would hold up all calls
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _NO_MODEL = {"model_not_found", "invalid_model"}
 _NO_KEY = {"invalid_api_key", "api_key_invalid"}
 _FILTER = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
+_STATUSES = {  # that the words of an error object stand for, where it has no number
+    429: _NO_MONEY
+    | {"rate_limit", "rate_limit_error", "rate_limit_exceeded", "rate_limited"}
+    | {"resource_exhausted", "too_many_requests"},
+    401: _NO_KEY | {"authentication_error", "unauthenticated", "unauthorized"},
+    400: _NO_MODEL
+    | _FILTER
+    | {"bad_request", "context_length_exceeded", "invalid_argument", "invalid_request_error"},
+}
 _NOT_REACHED = {"ConnectError", "ConnectTimeout", "ProxyError"}
 _GIVEN_UP = {
     401: ("it refused the key", Mend.KEY),
@@ -82,6 +93,11 @@ class Failed(Exception):
     parameter: str = ""
     mend: str = ""
 
+    @property
+    def billed(self) -> tuple[int, int] | None:
+        """The tokens it is billed for: (0, 0) if it is not, None where that is not known."""
+        return self.tokens if self.charged else (0, 0)
+
     def __str__(self) -> str:
         return (
             f"Model {self.model!r}: the endpoint failed ({self.why}). Nothing was recorded for this"
@@ -112,6 +128,11 @@ def failed_by(model: Model, error: Exception) -> Failed:
     return Failed(model.name, f"the reply cannot be read, {what}", mend=Mend.PROTOCOL.of(model))
 
 
+def connect_s(model: Model) -> float:
+    """Return how long making a connection may take: less than the attempt, which is charged."""
+    return min(CONNECT_S, 0.9 * model.timeout_s)
+
+
 def _not_connected(model: Model, causes: list[BaseException], what: str) -> Failed:
     said = " ".join(map(str, causes))
     if "CERTIFICATE_VERIFY_FAILED" in said:
@@ -120,7 +141,10 @@ def _not_connected(model: Model, causes: list[BaseException], what: str) -> Fail
             f" environment variable SSL_CERT_FILE name the file of its authority ({what})"
         )
         return Failed(model.name, why, retry=False, fatal=True, charged=False)
-    reached = not any(type(cause).__name__ in _NOT_REACHED for cause in causes)
+    kinds = {type(cause).__name__ for cause in causes}
+    if "ConnectTimeout" in kinds:
+        what = f"Connection error: none was made within {connect_s(model):g} s"
+    reached = not kinds & _NOT_REACHED
     return Failed(model.name, what, charged=reached, mend=Mend.CONNECTION.of(model))
 
 
@@ -131,9 +155,23 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def _ids(body: Mapping[str, Any]) -> set[str]:
+    """Return what names the kind of an error in an error object, in lower case."""
+    return {str(body.get(key)).lower() for key in ("code", "type", "status")}
+
+
+def status_of(body: Mapping[str, Any]) -> int:
+    """Return the status that an error object names, by a number or by a word; 500 without one."""
+    ids = _ids(body)
+    for status in range(400, 600):
+        if str(status) in ids:
+            return status
+    return next((status for status, names in _STATUSES.items() if ids & names), 500)
+
+
 def failed_with_status(model: Model, status: int, body: Mapping[str, Any], what: str) -> Failed:
     """Return what a status, with the error object that came with it, means for the calls."""
-    ids = {str(body.get(key)).lower() for key in ("code", "type", "status")}
+    ids = _ids(body)
     failed = Failed(model.name, what, charged=False)
     of_one_prompt = status == 403 and _is_filtered(ids, what)
     if (status in _GIVEN_UP and not of_one_prompt) or (status == 429 and ids & _NO_MONEY):
@@ -224,7 +262,7 @@ def shown(model: Model, value: object) -> str:
 
 
 def _clean(model: Model, text: str) -> str:
-    line = " ".join(redact(model, storable(text)).split())
+    line = " ".join(redact(model, storable(text[:_READ])).split())
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)[:_QUOTED]
 
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from ecollm_lab.models.cloud.answers import Answer
 from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed
 from ecollm_lab.models.cloud.reservations import Reservations
-from ecollm_lab.models.replies import Account, CallFailed, CallState, PromptUnfit, Reply
+from ecollm_lab.models.replies import DEATHS, Account, CallFailed, CallState, PromptUnfit, Reply
 from ecollm_lab.records import Prompt
-
-DEATHS = 2  # a prompt that ended so many servers is quarantined
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,7 @@ class Call:
         self._reservations = reservations
         self.attempts = self.charged = self.deaths = 0
         self.queue_s = self.retry_s = 0.0
+        self.sent: list[float] = []  # when each attempt was, by time.monotonic
         self.sending = self.withdrawn = False
         self.task: asyncio.Task[None] | None = None
 
@@ -76,15 +75,13 @@ class Call:
         if isinstance(done, Reply):
             usd = model.cost_usd(0.0, done.tokens_in, done.tokens_out)
             return asyncio.wrap_future(self.account.settle(number, usd, "", done))
-        paid: float | None = None if done.charged else 0.0
-        if done.charged and done.tokens:
-            paid = model.cost_usd(0.0, *done.tokens)
+        paid = None if done.billed is None else model.cost_usd(0.0, *done.billed)
         return asyncio.wrap_future(self.account.settle(number, paid, done.why, None))
 
     def failed(self, failed: Failed) -> CallFailed:
         """Return the error of a call whose last attempt failed."""
         kind = PromptUnfit if failed.end == AttemptEnd.UNUSED else CallFailed
-        return kind(
+        error = kind(
             str(failed),
             attempts=self.attempts,
             state=failed.state,
@@ -94,3 +91,5 @@ class Call:
             rejected=failed.end == AttemptEnd.REFUSED and not failed.fatal,
             why=failed.why,
         )
+        error.billed = failed.billed
+        return error

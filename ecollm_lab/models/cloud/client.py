@@ -44,8 +44,9 @@ class CloudModel:
         *,
         patience: Patience | None = None,
         admission: Admission | None = None,
+        patient: bool = False,
     ) -> None:
-        self.model, self.name = model, model.name
+        self.model, self.name, self._patient = model, model.name, patient
         self._patience, self._admission = patience or Patience(), admission or Admission(model)
         if not logging.getLogger("stamina").handlers:  # retries are counted, not printed
             logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -75,8 +76,12 @@ class CloudModel:
             self._exits = exits.pop_all()
 
     def reply(self, prompt: Prompt | str) -> Reply:
-        """Answer greedily, in one attempt; raises `LabError` if there is no usable answer."""
-        return self._start(Call(prompt, None, self._reservations), Patience(attempts=1)).result()
+        """Answer greedily; raises `LabError` if there is no usable answer.
+
+        In one attempt, unless the model was opened as a `patient` one.
+        """
+        patience = self._patience if self._patient else Patience(attempts=1)
+        return self._start(Call(prompt, None, self._reservations), patience).result()
 
     def submit(self, prompt: Prompt | str, account: Account) -> Future[Reply]:
         """Start a call, with retries; see `RemoteModel.submit`."""
@@ -105,15 +110,24 @@ class CloudModel:
         self._loop.call_soon_threadsafe(begin)
         return future
 
-    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Callable[[], None]]:
-        """Start one attempt; return its future and what breaks it off, be it sent or not."""
+    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Callable[[], None], list[float]]:
+        """Start one attempt, which `break_off` ends be it sent or not.
+
+        Return its future, `break_off`, and a list that holds, by `time.monotonic`, when it was sent
+        once it was: until then it waits for its turn.
+        """
         call = Call(prompt, None, self._reservations)
         future = self._start(call, Patience(attempts=1))
 
         def break_off() -> None:
             self._loop.call_soon_threadsafe(lambda: call.task and call.task.cancel())
 
-        return future, break_off
+        return future, break_off, call.sent
+
+    @property
+    def paused_until(self) -> float:
+        """Until when the endpoint is left alone, by `time.monotonic`."""
+        return self._admission.paused_until
 
     def withdraw(self) -> None:
         """Give up calls that are not being answered; see `RemoteModel.withdraw`."""
@@ -158,6 +172,7 @@ class CloudModel:
         call.sending, done, settled = True, None, None
         try:
             number = await call.reserve()
+            call.sent.append(time.monotonic())
             started = time.perf_counter()
             call.queue_s += started - waiting
             call.attempts += 1
