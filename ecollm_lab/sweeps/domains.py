@@ -79,9 +79,10 @@ def sweep_domain(
         pipeline = Pipeline(loaded, catalog, default_encoder(), models)
         about = provenance(loaded, catalog, pipeline.encoder.name)  # of the code that runs now
         marks = fingerprints(loaded, catalog, pipeline.encoder.name, space)
+        setup = setup_digest(loaded, catalog, pipeline.encoder.name)
         began = time.monotonic()
         progress = _sweep(pipeline, space, store, marks, options, stop, on_progress, on_estimate)
-        run = _run_record(progress, pipeline, began, about["git_revision"])
+        run = _run_record(progress, pipeline, began, setup, about["git_revision"])
         outcomes, about["sweep"] = _stored(store, space, marks, loaded.name, options)
         table = _queries_table(loaded, pipeline)
     if not outcomes:
@@ -195,7 +196,7 @@ def _sweep(
 
 
 def _run_record(
-    progress: Progress, pipeline: Pipeline, began: float, git_revision: str
+    progress: Progress, pipeline: Pipeline, began: float, setup: str, git_revision: str
 ) -> dict[str, Any]:
     """Return what the log says of a run that `began` at this time of `time.monotonic`."""
     return {
@@ -208,7 +209,7 @@ def _run_record(
         "stage_executions": dict(pipeline.executions),
         "stage_executions_without_sharing": dict(pipeline.requests),
         "git_revision": git_revision,
-        "setup": setup_digest(pipeline.domain, pipeline.catalog, pipeline.encoder.name),
+        "setup": setup,
     }
 
 

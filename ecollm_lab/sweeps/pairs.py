@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from math import ceil
 from threading import Event
 
 from ecollm_lab.domains import Domain
-from ecollm_lab.models import CallFailed, Catalog
+from ecollm_lab.models import CallFailed, Catalog, Model
 from ecollm_lab.models.replies import BudgetSpent, CallState, most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.paths.components import own_digests
@@ -212,7 +214,20 @@ def _require_one_call(
 def setup_digest(domain: Domain, catalog: Catalog, encoder_name: str) -> str:
     """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes.
 
-    The outcomes of two runs with the same digest add up.
+    The outcomes of two runs with the same digest add up. The GGUF of a model that no run asks need
+    not be on this machine: its place stands for its sha256.
     """
-    marks = fingerprints(domain, catalog, encoder_name, PathSpace.of(catalog))
+    models = {
+        name: replace(model, sha256=f"absent:{model.file}") if _is_absent(model) else model
+        for name, model in catalog.models.items()
+    }
+    whole = replace(catalog, models=models)
+    marks = fingerprints(domain, whole, encoder_name, PathSpace.of(whole))
     return hashlib.sha256(repr(sorted(set(marks.values()))).encode()).hexdigest()[:16]
+
+
+def _is_absent(model: Model) -> bool:
+    """Tell whether the sha256 of a model is neither declared nor to be read here."""
+    if model.file is None or model.sha256:
+        return False
+    return not (model.file.is_file() and os.access(model.file, os.R_OK))
