@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ecollm_lab.domains.review import EXAMPLE, MIN_HELDOUT, MIN_TRAIN
-from ecollm_lab.files import lines, read_text, write
+from ecollm_lab.files import lines, read_text, resolved, write
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import csv_rows
 
@@ -136,6 +136,7 @@ def write_new_domain(
         read.
 
     """
+    folder = resolved(folder)
     name = folder.resolve().name
     if not re.fullmatch(r"[\w-]+", name):
         raise LabError(f"A domain's name must be letters, digits, '-' and '_', got {name!r}.")

@@ -185,6 +185,15 @@ def test_a_space_file_names_components_models_and_files_with_more(tmp_path, adde
     ]
 
 
+def test_files_that_a_space_file_names_lie_beside_it_below_the_home_folder_too(
+    tmp_path, added, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "space.toml").write_text(SPACE)
+    assert len(read_space("~/space.toml", CATALOG)) == 4
+
+
 def test_an_empty_space_file_is_the_whole_space(tmp_path):
     (tmp_path / "space.toml").write_text("# all of it\n")
     assert read_space(tmp_path / "space.toml", CATALOG) == PathSpace.of(CATALOG)
