@@ -88,7 +88,8 @@ def sweep(
     Stages and edge models run one after another, so that latencies are not measured against each
     other; meanwhile calls to hosted endpoints are in flight, as many as each endpoint bears, and a
     model that this machine serves on cores of its own answers one call at a time; see
-    `lanes.choose_lanes`. Pairs that need the same call share it.
+    `lanes.choose_lanes`. A judge that it serves on no cores of its own takes its turn after each
+    answer. Pairs that need the same call share it.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def sweep(
     plan, progress = _plan(queries, paths, store, fingerprints, options)
     bench = Workers(options.executor, pipeline, paths) if options.executor else Here(pipeline)
     calls = Calls(store, pipeline.catalog, bench.models, pipeline.domain.name, options)
-    lanes, calls.notices[:] = _lanes(pipeline.catalog, paths, away=options.executor is not None)
+    lanes, calls.notices[:] = _lanes(pipeline, paths, away=options.executor is not None)
     run = Run(bench, calls, store, fingerprints, lanes, progress, stop or Event(), on_progress)
     at_once = options.queries_at_once if options.executor else 1
     try:
@@ -134,10 +135,14 @@ def sweep(
 
 
 def _lanes(
-    catalog: Catalog, paths: Sequence[Path], *, away: bool
+    pipeline: Pipeline, paths: Sequence[Path], *, away: bool
 ) -> tuple[dict[str, Lane], list[str]]:
-    """Choose the lane of each model; with `away`, edge models take no core of this machine."""
-    names = PathSpace(tuple(paths)).models(catalog)
+    """Choose the lane of each model, of the judge too.
+
+    With `away`, edge models take no core of this machine.
+    """
+    catalog, judge = pipeline.catalog, pipeline.domain.grading.judge_model
+    names = PathSpace(tuple(paths)).models(catalog, judge)
     here = [name for name in names if not (away and catalog[name].placement == "edge")]
     lanes, said = choose_lanes(catalog, here)
     return dict.fromkeys(names, Lane.HERE) | lanes, said

@@ -64,6 +64,7 @@ class Run:
         self.bench, self.pipeline, self.calls = bench, bench.pipeline, calls
         self.store, self.fingerprints, self.lanes = store, fingerprints, lanes
         self.progress, self.stop, self.on_progress = progress, stop, on_progress
+        self.judge = self.pipeline.domain.grading.judge_model
         progress.notices = calls.notices
         self.inbox: SimpleQueue[_Result | Exception | None] = SimpleQueue()
         self.taken: list[_Result | Exception | None] = []  # out of the inbox, and not yet written
@@ -80,9 +81,9 @@ class Run:
 
         A second interrupt ends it at once.
         """
-        if plan and (judge := self.pipeline.domain.grading.judge_model):
+        if plan and self.judge:
             with suppress(LabError):  # each call to it says why; here no endpoint waits meanwhile
-                self.bench.models[judge]
+                self.bench.models[self.judge]
         n_beside = [sum(self.lanes[p.model] is Lane.BESIDE for p in todo) for _, todo in plan]
         self.most_beside = max(1, LAG * max(n_beside, default=0))
         self.tasks = [pool.submit(self._run_query, query, todo) for query, todo in plan]
@@ -149,6 +150,10 @@ class Run:
         except BaseException:
             self._start(-1)  # it never will end
             raise
+        if self.judge and self.lanes[self.judge] is Lane.HERE:
+            future.exception()
+            self._on_reply(prepared, key, future).exception()  # waits: the judge has its turn, too
+            return
         future.add_done_callback(lambda done: self._on_reply(prepared, key, done))
         if lane is Lane.BESIDE:
             self.beside.add(future)
@@ -160,19 +165,22 @@ class Run:
         with self.starting:
             self.started += n
 
-    def _on_reply(self, prepared: Prepared, key: str, done: Future[Reply]) -> None:
-        """Hand a reply over, once the judge of the domain, if it has one, has replied too."""
-        judge = self.pipeline.domain.grading.judge_model
-        if judge is None or done.exception():
+    def _on_reply(self, prepared: Prepared, key: str, done: Future[Reply]) -> Future[Reply]:
+        """Hand a reply over, once the judge of the domain, if it has one, has replied too.
+
+        Returns the last reply that the pair waits for.
+        """
+        if self.judge is None or done.exception():
             self.inbox.put(_Result(prepared, key, done))
-            return
+            return done
         judged: Future[Reply] = Future()
         try:
             answer = self.pipeline.answer(prepared, done.result())
-            judged = self.calls.once(judge, build_judge_prompt(prepared.query, answer))
+            judged = self.calls.once(self.judge, build_judge_prompt(prepared.query, answer))
         except Exception as error:  # a callback's error reaches nobody: it travels with the result
             judged.set_exception(error)
         judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))
+        return judged
 
     # -- in the calling thread
 
