@@ -25,7 +25,7 @@ from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.benches import connected
 from ecollm_lab.sweeps.options import DomainOptions, SweepOptions
 from ecollm_lab.sweeps.pairs import fingerprints, setup_digest, sweep
-from ecollm_lab.sweeps.preflight import Estimate, estimate, first_calls, missing_pairs
+from ecollm_lab.sweeps.preflight import Estimate, calls_left, estimate, first_calls, missing_pairs
 from ecollm_lab.sweeps.progress import Ended, Progress
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.sweeps.store.store import Store
@@ -168,15 +168,13 @@ def _sweep(
     if on_estimate is None or options.limit is not None:
         return run(options)
     judge = pipeline.domain.grading.judge_model
-    missing = missing_pairs(
-        pipeline.domain.queries, space.paths, store, marks, pipeline.catalog, judge
-    )
+    queries, catalog = pipeline.domain.queries, pipeline.catalog
+    missing = missing_pairs(queries, space.paths, store, marks, catalog, judge, options.only)
     first = first_calls(missing, store)
     failures = set(store.failures_of(marks))
     ahead = run(replace(options, only=first)) if first else Progress(0)
     failures = set(store.failures_of(marks)) - failures
-    left = {name: len(set(pairs) - first) for name, pairs in missing.items()}
-    on_estimate(estimate(left, store))
+    on_estimate(estimate(calls_left(missing, first, options, judge), store, catalog))
     failed = {(failure.query_id, failure.path_id) for failure in failures}
     try:
         progress = run(replace(options, only=_Rest(options.only, failed)))

@@ -162,7 +162,7 @@ def test_11_a_malformed_reply_is_named_and_never_an_outcome(judge, tmp_path):
             failures = store.failures(go.marks[kind])
             assert len(failures) == 2, kind
             assert all(says in failure.error for failure in failures), (kind, failures[0].error)
-        assert store.prices_paid("nousage") == []
+        assert store.tokens_paid("nousage") == []
     assert all(
         settled > 0 for _, _, settled, _ in ledger(tmp_path / "s.sqlite")
     )  # missing usage is never 0 USD

@@ -81,7 +81,7 @@ def test_a_usage_that_cannot_be_true_is_charged_as_reserved_and_no_outcome(judge
     with rig(tmp_path / "s.sqlite", [model], 40, probe_s=0.1) as (go, store):
         progress = go(max_cost_usd=cap)
         assert (progress.done, progress.ended) == (0, Ended.BUDGET)
-        assert store.prices_paid(remote) == []
+        assert store.tokens_paid(remote) == []
     rows = ledger(tmp_path / "s.sqlite")
     assert rows
     assert all(settled == reserved == RESERVED for _, reserved, settled, _ in rows)

@@ -157,7 +157,7 @@ def test_a_reservation_is_checked_in_the_transaction_that_journals_it(tmp_path):
             store.reserve("sweep", "k6", "m", 0.8, 1.0).result()
         assert store.reply("k0") == reply
         assert store.reply("k1") is None
-        assert store.prices_paid("m") == [0.3]
+        assert store.tokens_paid("m") == [(10, 5)]
     with Store(
         tmp_path / "s.sqlite"
     ) as store:  # what was open is charged: nobody knows whether it was answered

@@ -131,12 +131,13 @@ def retried(db: sqlite3.Connection, sweep: str) -> int:
     )
 
 
-def prices_paid(db: sqlite3.Connection, model: str) -> list[float]:
-    """Return the price in US dollars of every answered attempt at a model."""
-    rows = db.execute(
-        "SELECT settled_usd FROM attempts WHERE model = ? AND state = 'answered'", (model,)
+def tokens_paid(db: sqlite3.Connection, model: str) -> list[tuple[int, int]]:
+    """Return the tokens read and written of every answered attempt at a model."""
+    asked = (
+        "SELECT tokens_in, tokens_out FROM attempts JOIN calls USING (key) WHERE attempts.model = ?"
+        " AND state = 'answered'"
     )
-    return [row[0] for row in rows.fetchall()]
+    return db.execute(asked, (model,)).fetchall()
 
 
 def timings(db: sqlite3.Connection, model: str) -> list[tuple[int, int, float]]:
