@@ -13,7 +13,7 @@ from threading import Event
 
 from ecollm_lab.domains import Domain
 from ecollm_lab.models import CallFailed, Catalog, Model
-from ecollm_lab.models.replies import BudgetSpent, CallState, most_usd
+from ecollm_lab.models.replies import BudgetSpent, CallState, EndpointClosed, most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.paths.components import own_digests
 from ecollm_lab.records import Path, Query
@@ -203,7 +203,7 @@ def _require_one_call(
                 continue
             try:
                 prompt = pipeline.prepare(query, path, {}).prompt
-            except CallFailed:  # the call that rewrites: the sweep will record its pairs as failed
+            except (CallFailed, EndpointClosed):  # the call that rewrites: the sweep will say so
                 continue
             if calls.affords(path.model, prompt):
                 return

@@ -13,7 +13,7 @@ from threading import Event, Lock
 from ecollm_lab.domains.judging import build_judge_prompt
 from ecollm_lab.models import CallFailed, Reply
 from ecollm_lab.models.replies import BudgetSpent, CallState, EndpointClosed, Withdrawn
-from ecollm_lab.paths import Prepared
+from ecollm_lab.paths import Prepared, called_on
 from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
 from ecollm_lab.sweeps.benches import Bench, Stages
 from ecollm_lab.sweeps.calls import Calls
@@ -137,6 +137,9 @@ class Run:
             failed.set_exception(error)
             self._start(1)
             self.inbox.put(_Result(Prepared(query, path, Prompt(""), ()), "", failed))
+            return
+        except EndpointClosed as error:  # of the model that rewrites: its paths alone are left out
+            self.closed[called_on(self.pipeline.catalog, path)[0]] = str(error)
             return
         except LabError as error:
             raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
