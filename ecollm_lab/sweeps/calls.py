@@ -226,7 +226,12 @@ class Calls:
         future.set_result(reply)
 
     def _watch(self, name: str, reply: Reply) -> None:
-        if notice := self._speed.add(name, reply):
+        """Notice a model that has become slow; a reply is worth more than what is said of it."""
+        try:
+            notice = self._speed.add(name, reply)
+        except Exception as error:
+            notice = f"The speed of model {name!r} is not watched: {type(error).__name__}: {error}."
+        if notice and notice not in self.notices:
             self.notices.append(notice)
 
 
