@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
+from typing import Any
 
 from ecollm_lab.domains.judging import build_judge_prompt
 from ecollm_lab.models import CallFailed, Reply
@@ -74,6 +75,9 @@ class Run:
         self.halted = Event()
         self.tasks_ended = self.started = self.ended = 0
         self.starting = Lock()  # with an executor, several threads start pairs
+        embeds = self.pipeline.domain.grading.name == "embedding"
+        # Encoding an answer would blur the stages that are measured meanwhile.
+        self.computing: AbstractContextManager[Any] = Lock() if embeds else nullcontext()
         self.most_beside, self.beside = 1, set[Future[Reply]]()
 
     def go(self, pool: Executor, plan: Plan) -> None:
@@ -131,7 +135,8 @@ class Run:
 
     def _run_pair(self, query: Query, path: Path, stages: Stages, lane: Lane) -> None:
         try:
-            prepared = stages(path)
+            with self.computing:
+                prepared = stages(path)
         except CallFailed as error:  # the call that rewrites: it costs its pairs, not the sweep
             failed: Future[Reply] = Future()
             failed.set_exception(error)
@@ -227,7 +232,8 @@ class Run:
         mark = self.fingerprints[path.id]
         if error is None:
             try:
-                outcome = self.pipeline.finish(result.prepared, result.future.result())
+                with self.computing:
+                    outcome = self.pipeline.finish(result.prepared, result.future.result())
                 return outcome, self.store.put(mark, outcome, result.key)
             except CallFailed as failed:  # the judge's reply is no score
                 error = failed

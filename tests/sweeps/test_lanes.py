@@ -128,6 +128,29 @@ def test_a_judge_that_this_machine_serves_takes_turns_unless_there_is_a_core_for
     assert f"1 + 1 threads on {n_cores} core" in said
 
 
+def test_no_answer_is_encoded_while_a_stage_is_measured(tmp_path):
+    class Noting(LetterEncoder):
+        def __init__(self):
+            super().__init__()
+            self.busy = []
+
+        def encode(self, texts):
+            began = time.perf_counter()
+            time.sleep(0.005)
+            self.busy.append((began, time.perf_counter()))
+            return super().encode(texts)
+
+    home, encoder = domain(40, "embedding"), Noting()
+    catalog = Catalog({EDGE.name: EDGE}, 0.01, "2026-01-01", "test", "x")
+    paths = PathSpace.of(catalog).select([f"none/dense-1/none/plain/{EDGE.name}"]).paths
+    marks = fingerprints(home, catalog, encoder.name, paths)
+    with Store(tmp_path / "s.sqlite") as store:
+        pipeline = Pipeline(home, catalog, encoder, {EDGE.name: Device()})
+        assert sweep(pipeline, home.queries, paths, store, marks).done == 40
+    assert len(encoder.busy) > 80
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(sorted(encoder.busy)))
+
+
 def test_a_sweep_that_is_stopped_leaves_few_queries_half_measured(judge, tmp_path, monkeypatch):
     monkeypatch.setattr("ecollm_lab.sweeps.lanes.cores", lambda: 2)
     stop = Event()
