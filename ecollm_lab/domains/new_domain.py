@@ -13,7 +13,9 @@ from ecollm_lab.records import LabError
 from ecollm_lab.traces import csv_rows
 
 # with or without #s behind it, before which stands a space; "##" alone is an empty one
-_HEADING = re.compile(r"^#{1,6}(?=[ \t]|$)[ \t]*(.*?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
+_HEADING = re.compile(r"#{1,6}(?=[ \t]|$)[ \t]*(.*?)(?:[ \t]+#+)?[ \t]*$")
+# begins and ends a block of code: the same sign at least as often, and at the end nothing behind it
+_FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*)")
 
 SETTINGS = """\
 # What this domain is, and how its answers are graded.
@@ -188,10 +190,10 @@ def read_passages(file: FilePath) -> list[dict[str, str]]:
     """
     match file.suffix.lower():
         case ".md":
-            parts = _HEADING.split(f"# {file.stem}\n{_plain(file)}")
-            found = list(zip(parts[1::2], parts[2::2], strict=True))
+            found = _sections(file)
         case ".txt":
-            found = [("", part) for part in re.split(r"\n\s*\n", _plain(file))]
+            text = "\n".join(lines(read_text(file)))
+            found = [("", part) for part in re.split(r"\n\s*\n", text)]
         case ".csv":
             found = [(row.get("title", ""), row["text"]) for row in _rows(file, "text")]
         case _:
@@ -240,9 +242,24 @@ def read_queries(file: FilePath) -> list[dict[str, Any]]:
     return out
 
 
-def _plain(file: FilePath) -> str:
-    """Return a text whose lines all end in one way."""
-    return "\n".join(lines(read_text(file)))
+def _sections(file: FilePath) -> list[tuple[str, str]]:
+    """Return the headings of a Markdown file, first its own name, each with the text below it.
+
+    In a block of code, what looks like a heading is a comment.
+    """
+    found: list[tuple[str, list[str]]] = [(file.stem, [])]
+    fence = ""
+    for line in lines(read_text(file)):
+        mark = _FENCE.match(line)
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and mark[1].startswith(fence) and not mark[2]:
+            fence = ""
+        elif not fence and (heading := _HEADING.match(line)):
+            found.append((heading[1], []))
+            continue
+        found[-1][1].append(line)
+    return [(title, "\n".join(text)) for title, text in found]
 
 
 def _rows(file: FilePath, *needed: str) -> list[dict[str, str]]:
