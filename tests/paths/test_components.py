@@ -70,6 +70,9 @@ def test_a_changed_function_is_another_fingerprint_and_the_labs_own_change_none(
         ("retrieve", "mine", (), "needs numbers"),
         ("instruct", "mine", (1,), "has no numbers"),
         ("retrieve", "mine", (0,), "whole numbers >= 1"),
+        ("retrieve", "mine", 3, "numbers must be whole numbers >= 1, such as .*got 3"),
+        ("refine", "mine", "13", "got '13'"),
+        ("refine", 3, (), "must be letters.*got 3"),
         ("instruct", "plain", (), "of the lab itself"),
     ],
 )
