@@ -166,6 +166,15 @@ def test_a_reservation_is_checked_in_the_transaction_that_journals_it(tmp_path):
         assert store.retried("sweep") == 0
 
 
+def test_nothing_is_open_once_every_attempt_is_settled(tmp_path):
+    with Store(tmp_path / "s.sqlite") as store:
+        for i, usd in enumerate((0.1, 0.2, 0.3)):
+            store.reserve("sweep", f"k{i}", "m", usd, 1.0).result()
+        for attempt in (1, 2, 3):
+            store.settle(attempt, 0.0, "refused").result()
+        assert store.spending("sweep") == Spending(0.0, 0.0, 3)  # 0.1 + 0.2 + 0.3 is not 0.6
+
+
 def test_an_unbilled_reply_shares_the_commit_of_the_next_write_and_is_kept_on_closing(tmp_path):
     first, second = (Reply(text, 10, 5, 0.1) for text in ("first", "second"))
     with Store(tmp_path / "s.sqlite") as store:

@@ -70,11 +70,11 @@ def settle(
         "UPDATE attempts SET settled_usd = ?, state = ?, error = ? WHERE id = ?",
         (usd, state, storable(error), attempt),
     )
-    charge = (usd, reserved, sweep)
+    # What is left of the last open reservation is a rounding error, which would keep a cap waiting.
     db.execute(
-        "UPDATE spending SET charged_usd = charged_usd + ?, open_usd = max(0.0, open_usd - ?) WHERE"
-        " sweep = ?",
-        charge,
+        "UPDATE spending SET charged_usd = charged_usd + :usd, open_usd = CASE WHEN open_usd -"
+        " :reserved < 1e-9 * :reserved THEN 0.0 ELSE open_usd - :reserved END WHERE sweep = :sweep",
+        {"usd": usd, "reserved": reserved, "sweep": sweep},
     )
     if reply:
         insert_call(db, key, model, reply, usd)
