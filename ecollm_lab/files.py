@@ -228,11 +228,11 @@ def replacing(file: FilePath | str) -> Iterator[FilePath]:
 def write(text: str, file: FilePath | str) -> FilePath:
     """Write a text file in UTF-8, whole or not at all; half a character is written as "?".
 
-    Raises a `LabError` if the file cannot be written.
+    Returns where it lies, with `~` put in. Raises a `LabError` if it cannot be written.
     """
     with replacing(file) as part:
         part.write_bytes(text.encode("utf-8", errors="replace"))
-    return FilePath(file)
+    return resolved(file)
 
 
 def csv_text(frame: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
-from ecollm_lab.files import own_data_advice
+from ecollm_lab.files import own_data_advice, resolved
 from ecollm_lab.records import DATA, LabError, Passage, Query, require_choice
 
 # The version of each grader, raised whenever the grader would score an answer otherwise.
@@ -107,7 +107,8 @@ def find_folder(domain: FilePath | str) -> FilePath:
         If there is neither; lists the lab's own domains.
 
     """
-    found = next((folder for folder in (FilePath(domain), DATA / domain) if folder.is_dir()), None)
+    folders = (resolved(domain), DATA / domain)
+    found = next((folder for folder in folders if folder.is_dir()), None)
     if found is None:
         own = ", ".join(sorted(file.parent.name for file in DATA.glob("*/queries.jsonl")))
         raise LabError(

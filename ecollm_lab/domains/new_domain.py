@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
 from ecollm_lab.domains.review import EXAMPLE, MIN_HELDOUT, MIN_TRAIN
-from ecollm_lab.files import lines, read_text, write
+from ecollm_lab.files import lines, read_text, resolved, write
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import csv_rows
 
 # with or without #s behind it, before which stands a space; "##" alone is an empty one
-_HEADING = re.compile(r"^#{1,6}(?=[ \t]|$)[ \t]*(.*?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
+_HEADING = re.compile(r"#{1,6}(?=[ \t]|$)[ \t]*(.*?)(?:[ \t]+#+)?[ \t]*$")
+# begins and ends a block of code: the same sign at least as often, and at the end nothing behind it
+_FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*)")
 
+_COLUMNS = ("text", "reference", "facts", "gold", "kind", "split")  # of a CSV file of queries
 SETTINGS = """\
 # What this domain is, and how its answers are graded.
 name = "{name}"
@@ -28,7 +32,7 @@ description = "Who asks what, and what it is looked up in."
 # judge      a model of your catalog compares with the reference answers: set judge_model; its
 #            calls are paid like any other
 # See how far a grader agrees with your own labels: ecollm-lab grade-agreement
-grading = "{grading}"
+grading = "{grading}"  # {why}
 # judge_model = "gpt-4o-mini"
 
 # What policies ask about a query before they choose a path: yes where the regular expression is
@@ -136,6 +140,7 @@ def write_new_domain(
         read.
 
     """
+    folder = resolved(folder)
     name = folder.resolve().name
     if not re.fullmatch(r"[\w-]+", name):
         raise LabError(f"A domain's name must be letters, digits, '-' and '_', got {name!r}.")
@@ -160,9 +165,11 @@ def write_new_domain(
             }
             for row in QUERIES
         ]
-    grading = "facts" if all(row["facts"] for row in asked) else "token_f1"
+    without = sum(not row["facts"] for row in asked)
+    grading = "token_f1" if without else "facts"
+    why = f"{without} of {len(asked)} queries have no facts" if without else "all have facts"
     contents = {
-        "domain.toml": SETTINGS.format(name=name, grading=grading),
+        "domain.toml": SETTINGS.format(name=name, grading=grading, why=why),
         "passages.jsonl": "".join(
             json.dumps({**row, "source": row.get("source", "manual")}, ensure_ascii=False) + "\n"
             for row in texts
@@ -187,12 +194,12 @@ def read_passages(file: FilePath) -> list[dict[str, str]]:
     """
     match file.suffix.lower():
         case ".md":
-            parts = _HEADING.split(f"# {file.stem}\n{_plain(file)}")
-            found = list(zip(parts[1::2], parts[2::2], strict=True))
+            found = _sections(file)
         case ".txt":
-            found = [("", part) for part in re.split(r"\n\s*\n", _plain(file))]
+            text = "\n".join(lines(read_text(file)))
+            found = [("", part) for part in re.split(r"\n\s*\n", text)]
         case ".csv":
-            found = [(row.get("title", ""), row["text"]) for row in _rows(file, "text")]
+            found = [(row.get("title", ""), row["text"]) for row in _rows(file, ("text",))]
         case _:
             raise LabError(
                 f"Passages come from .md, .txt or .csv files, got {file}. Others: write"
@@ -211,16 +218,17 @@ def read_queries(file: FilePath) -> list[dict[str, Any]]:
     """Read queries from a CSV file, one a row, numbered q001 and on.
 
     Columns `text` and `reference`; if there, `facts` and `gold` (several separated by ";"), `kind`
-    ("query" where left out) and `split` (where left out, every third row is held out).
+    ("query" where left out) and `split` (where left out, every third row is held out). Capitals in
+    their names do not matter.
 
     Raises
     ------
     LabError
-        If the file cannot be read or a column is missing.
+        If the file cannot be read, a column is missing, or one is none of these.
 
     """
     out = []
-    for i, row in enumerate(_rows(file, "text", "reference"), start=1):
+    for i, row in enumerate(_rows(file, ("text", "reference"), _COLUMNS), start=1):
         several = {
             key: [part.strip() for part in row.get(key, "").split(";") if part.strip()]
             for key in ("facts", "gold")
@@ -239,20 +247,45 @@ def read_queries(file: FilePath) -> list[dict[str, Any]]:
     return out
 
 
-def _plain(file: FilePath) -> str:
-    """Return a text whose lines all end in one way."""
-    return "\n".join(lines(read_text(file)))
+def _sections(file: FilePath) -> list[tuple[str, str]]:
+    """Return the headings of a Markdown file, first its own name, each with the text below it.
+
+    In a block of code, what looks like a heading is a comment.
+    """
+    found: list[tuple[str, list[str]]] = [(file.stem, [])]
+    fence = ""
+    for line in lines(read_text(file)):
+        mark = _FENCE.match(line)
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and mark[1].startswith(fence) and not mark[2]:
+            fence = ""
+        elif not fence and (heading := _HEADING.match(line)):
+            found.append((heading[1], []))
+            continue
+        found[-1][1].append(line)
+    return [(title, "\n".join(text)) for title, text in found]
 
 
-def _rows(file: FilePath, *needed: str) -> list[dict[str, str]]:
-    """Return the rows of a CSV file as texts by column; rows without a needed text are faults."""
-    _, ((_, header), *rows) = csv_rows(file)
-    names = [name.strip() for name in header]
+def _rows(file: FilePath, needed: Sequence[str], known: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Return the rows of a CSV file as texts by column.
+
+    A row without a needed text is a fault, and a column that is none of the `known`, if any are.
+    """
+    _, ((line, header), *rows) = csv_rows(file)
+    names = [name.lower() for name in header]
     for column in needed:
         if column not in names:
             raise LabError(
-                f"{file} has no column {column!r}; it has: {', '.join(names)}. A CSV file needs"
+                f"{file} has no column {column!r}; it has: {', '.join(header)}. A CSV file needs"
                 f" {' and '.join(needed)}."
+            )
+    for i, name in enumerate(names):
+        twice = name in names[:i]
+        if twice or (known and name not in known):
+            what = "stands there twice" if twice else f"is none of {', '.join(known)}"
+            raise LabError(
+                f"{file}:{line}: the column {header[i]!r} {what}. Rename it, or take it out."
             )
     found = []
     for line, cells in rows:

@@ -120,7 +120,7 @@ class Model:
 
         Raises
         ------
-        OSError
+        LabError
             If the file's sha256 is not declared and the file cannot be read.
 
         """
@@ -128,7 +128,14 @@ class Model:
         parts = {name: getattr(self, name) for name in names}
         parts |= {name: value for name in _ADDED_LATER if (value := self._changed(name))}
         if self.file is not None:
-            parts["weights"] = self.sha256 or self.file_sha256()
+            try:
+                parts["weights"] = self.sha256 or self.file_sha256()
+            except OSError as error:
+                raise LabError(
+                    f"Model {self.name!r}: cannot read {self.file} ({error.strerror}), whose sha256"
+                    " tells its outcomes from those of other files. Restore it or declare its"
+                    " sha256 in the catalog."
+                ) from error
         declared = {name: value for name, value in parts.items() if value is not None}
         text = json.dumps(declared, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import re
 import runpy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from types import FunctionType
@@ -101,12 +101,13 @@ def component(
 
     """
     require_choice("stage", stage, tuple(_REGISTRY))
-    if not re.fullmatch(r"[\w.-]+", name) or re.search(r"-\d+$", name):
+    is_name = isinstance(name, str) and re.fullmatch(r"[\w.-]+", name)
+    if not is_name or re.search(r"-\d+$", name):
         raise LabError(
             "A component's name must be letters, digits, '_', '-' and '.', and must not end in '-'"
             f" and digits; got {name!r}."
         )
-    _check_numbers(stage, name, numbers)
+    checked = _checked_numbers(stage, name, numbers)
 
     def add(work: Work) -> Work:
         if not hasattr(work, "__code__"):  # its source tells one edition from another
@@ -117,21 +118,25 @@ def component(
         before = _REGISTRY[stage].get(name)
         if before is not None and not before.is_own:
             raise LabError(f"{name!r} is a {stage} component of the lab itself; choose a new name.")
-        _REGISTRY[stage][name] = Registered(stage, name, work, tuple(numbers), whole_ranking)
+        _REGISTRY[stage][name] = Registered(stage, name, work, checked, whole_ranking)
         return work
 
     return add
 
 
-def _check_numbers(stage: str, name: str, numbers: Sequence[int]) -> None:
-    if stage == "retrieve" and not numbers and name != "none":
+def _checked_numbers(stage: str, name: str, numbers: object) -> tuple[int, ...]:
+    several: tuple[Any, ...] = tuple(numbers) if isinstance(numbers, Iterable) else (None,)
+    if not all(isinstance(number, int) and number >= 1 for number in several):
+        raise LabError(
+            f"numbers must be whole numbers >= 1, such as numbers=(1, 3), got {numbers!r:.80}."
+        )
+    if stage == "retrieve" and not several and name != "none":
         raise LabError(
             f"The retrieve component {name!r} needs numbers of passages to hand on: numbers=(1, 3)."
         )
-    if stage not in ("retrieve", "refine") and numbers:
-        raise LabError(f"A {stage} component has no numbers, got numbers={tuple(numbers)}.")
-    if not all(isinstance(number, int) and number >= 1 for number in numbers):
-        raise LabError(f"numbers must be whole numbers >= 1, got {tuple(numbers)}.")
+    if stage not in ("retrieve", "refine") and several:
+        raise LabError(f"A {stage} component has no numbers, got numbers={several}.")
+    return several
 
 
 def registered(stage: str) -> tuple[Registered, ...]:

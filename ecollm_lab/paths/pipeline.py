@@ -14,6 +14,7 @@ import numpy as np
 from ecollm_lab.domains import Domain, make_grader
 from ecollm_lab.domains.judging import Models
 from ecollm_lab.models import CallFailed, Catalog, Encoder, ModelPool, Reply
+from ecollm_lab.models.replies import EndpointClosed
 from ecollm_lab.paths.components import find, run_component
 from ecollm_lab.paths.evidence import compute_evidence
 from ecollm_lab.paths.sources import Embed, Indexes, Sources
@@ -212,7 +213,7 @@ class Pipeline:
             self.executions[stage] += 1
             memo[(stage, *key)] = self._execute(work, memo)
         done = memo[(stage, *key)]
-        if isinstance(done.value, CallFailed):
+        if isinstance(done.value, (CallFailed, EndpointClosed)):
             raise done.value
         before = set() if embedded is None else embedded
         new = [text for text in done.embedded if text not in before]
@@ -239,6 +240,6 @@ class Pipeline:
         started = time.perf_counter()
         try:
             value = work(embed)
-        except CallFailed as error:  # every path that needs this call fails with it, untried
+        except (CallFailed, EndpointClosed) as error:  # for each path that needs the call, untried
             value = error
         return _Done(value, time.perf_counter() - started - apart, tuple(texts))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ecollm_lab.files import read_toml
+from ecollm_lab.files import read_toml, resolved
 from ecollm_lab.models import Catalog
 from ecollm_lab.paths.components import load_components, registered
 from ecollm_lab.paths.space import NO_HYDE, PathSpace
@@ -42,7 +42,7 @@ def read_space(file: FilePath | str, catalog: Catalog) -> PathSpace:
         key. If no path is left that makes sense.
 
     """
-    file = FilePath(file)
+    file = resolved(file)
     try:
         row = _SpaceFile.model_validate(read_toml(file))
     except ValidationError as error:

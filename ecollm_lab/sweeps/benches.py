@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ecollm_lab.domains.judging import Models
 from ecollm_lab.models import CallFailed, Reply
-from ecollm_lab.models.replies import ChatModel
+from ecollm_lab.models.replies import ChatModel, EndpointClosed
 from ecollm_lab.paths import Memo, Pipeline, Prepared, called_on
 from ecollm_lab.paths.stages import build_hyde_prompt
 from ecollm_lab.records import LabError, Path, Prompt, Query
@@ -81,7 +81,7 @@ class Workers:
         try:
             staged: worker.Staged = self.run(worker.prepare, query, tuple(paths), known)
         except CallFailed as error:
-            found: dict[Path, Prepared | CallFailed] = dict.fromkeys(paths, error)
+            found: dict[Path, Prepared | worker.NotAsked] = dict.fromkeys(paths, error)
         else:
             found = dict(zip(paths, staged.prepared, strict=True))
             for asked, reply in staged.made.items():
@@ -92,7 +92,7 @@ class Workers:
 
         def stages(path: Path) -> Prepared:
             one = found[path]
-            if isinstance(one, CallFailed):
+            if isinstance(one, (CallFailed, EndpointClosed)):
                 raise one
             return one
 

@@ -14,8 +14,15 @@ from typing import Any, cast
 import numpy as np
 
 from ecollm_lab.domains.judging import Models
-from ecollm_lab.models import Catalog, Reply
-from ecollm_lab.models.replies import MAX_TOKENS, Account, ChatModel, RemoteModel, most_usd
+from ecollm_lab.models import CallFailed, Catalog, Reply
+from ecollm_lab.models.replies import (
+    MAX_TOKENS,
+    Account,
+    CallState,
+    ChatModel,
+    RemoteModel,
+    most_usd,
+)
 from ecollm_lab.records import Prompt
 from ecollm_lab.sweeps.options import SweepOptions
 from ecollm_lab.sweeps.speed import SpeedWatch
@@ -74,6 +81,7 @@ class Calls:
         self._remote: dict[str, RemoteModel] = {}
         self._speed = SpeedWatch(catalog, store)
         self._excess_usd: dict[str, float] = {}
+        self._in_vain: dict[str, CallFailed] = {}  # by key: it would be answered so again
         self.made = self.retried = 0
         self.notices: list[str] = []
 
@@ -102,7 +110,8 @@ class Calls:
         """Return the reply to come; on return it is there unless the model's calls may overlap.
 
         Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent`, `Withdrawn`, or `LabError`
-        if the store cannot be written.
+        if the store cannot be written. A call that was refused, or got an answer of no use, is not
+        made again.
         """
         key = self.key(name, prompt)
         in_sample = int(key[:8], 16) < self._options.repeat_share * 16**8
@@ -121,9 +130,12 @@ class Calls:
         self, name: str, prompt: Prompt | str, key: str, *, generates: bool = True
     ) -> Future[Reply]:
         with self._guard:
-            if key in self._flying:
-                return self._flying[key]
+            if flying := self._flying.get(key):
+                return flying
             future: Future[Reply] = Future()
+            if key in self._in_vain:
+                future.set_exception(self._in_vain[key])
+                return future
             stored = self._store.reply(key)
             if stored:
                 future.set_result(stored)
@@ -142,7 +154,7 @@ class Calls:
                 )
                 return future
         except BaseException as error:
-            self._flying.pop(key, None)
+            self._land(key, error)
             future.set_exception(error)
             return future
         self._run_here(model, name, prompt, key, future)
@@ -168,8 +180,8 @@ class Calls:
         return lambda usd: self._store.reserve(self._sweep, key, name, usd + more, self._cap_usd)
 
     def _end(self, name: str, key: str, future: Future[Reply], done: Future[Reply]) -> None:
-        self._flying.pop(key, None)
         error = done.exception()
+        self._land(key, error)
         attempts = getattr(error, "attempts", 1) if error else done.result().attempts
         try:
             with self._guard:  # each model's calls end in a thread of its own
@@ -178,6 +190,12 @@ class Calls:
                     self._watch(name, done.result())
         finally:  # a sweep waits for it for ever
             future.set_exception(error) if error else future.set_result(done.result())
+
+    def _land(self, key: str, error: BaseException | None) -> None:
+        """Take a call out of those in flight; remember one that another attempt would not help."""
+        if isinstance(error, CallFailed) and (error.answered or error.state != CallState.FAILED):
+            self._in_vain[key] = error
+        self._flying.pop(key, None)
 
     def _run_here(
         self, model: ChatModel, name: str, prompt: Prompt | str, key: str, future: Future[Reply]
@@ -193,7 +211,7 @@ class Calls:
         except BaseException as error:
             if number:
                 self._store.settle(number, usd, str(error), None)
-            self._flying.pop(key, None)
+            self._land(key, error)
             future.set_exception(error)
             return
         paid = self._catalog[name].cost_usd(0.0, reply.tokens_in, reply.tokens_out)
@@ -208,7 +226,12 @@ class Calls:
         future.set_result(reply)
 
     def _watch(self, name: str, reply: Reply) -> None:
-        if notice := self._speed.add(name, reply):
+        """Notice a model that has become slow; a reply is worth more than what is said of it."""
+        try:
+            notice = self._speed.add(name, reply)
+        except Exception as error:
+            notice = f"The speed of model {name!r} is not watched: {type(error).__name__}: {error}."
+        if notice and notice not in self.notices:
             self.notices.append(notice)
 
 

@@ -5,7 +5,6 @@ It says what would be used and at what price, or what is wrong and how to mend i
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from ecollm_lab.models import CallFailed, Catalog, Model, ModelPool, Reply
 from ecollm_lab.paths.stages import build_hyde_prompt, build_prompt
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps.probing import find_accepted, tokens_per_second
-from ecollm_lab.sweeps.speed import cores, crowded
+from ecollm_lab.sweeps.speed import cores, crowded, load
 
 STALE_DAYS = 180
 QUESTION = "How long may I keep a book?"
@@ -170,7 +169,8 @@ def _thread_warnings(model: Model) -> Iterator[str]:
             f"threads = {n} takes every core: whatever runs beside it, the lab's own encoder"
             f" included, makes it many times slower; set threads = {n - 1}"
         )
-    if os.getloadavg()[0] > n - model.threads + 0.5:
+    busy = load()
+    if busy is not None and busy > n - model.threads + 0.5:
         yield crowded(model.threads)
 
 

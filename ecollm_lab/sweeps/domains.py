@@ -25,7 +25,7 @@ from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.benches import connected
 from ecollm_lab.sweeps.options import DomainOptions, SweepOptions
 from ecollm_lab.sweeps.pairs import fingerprints, setup_digest, sweep
-from ecollm_lab.sweeps.preflight import Estimate, estimate, first_calls, missing_pairs
+from ecollm_lab.sweeps.preflight import Estimate, calls_left, estimate, first_calls, missing_pairs
 from ecollm_lab.sweeps.progress import Ended, Progress
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
 from ecollm_lab.sweeps.store.store import Store
@@ -79,9 +79,10 @@ def sweep_domain(
         pipeline = Pipeline(loaded, catalog, default_encoder(), models)
         about = provenance(loaded, catalog, pipeline.encoder.name)  # of the code that runs now
         marks = fingerprints(loaded, catalog, pipeline.encoder.name, space)
+        setup = setup_digest(loaded, catalog, pipeline.encoder.name)
         began = time.monotonic()
         progress = _sweep(pipeline, space, store, marks, options, stop, on_progress, on_estimate)
-        run = _run_record(progress, pipeline, began, about["git_revision"])
+        run = _run_record(progress, pipeline, began, setup, about["git_revision"])
         outcomes, about["sweep"] = _stored(store, space, marks, loaded.name, options)
         table = _queries_table(loaded, pipeline)
     if not outcomes:
@@ -167,15 +168,13 @@ def _sweep(
     if on_estimate is None or options.limit is not None:
         return run(options)
     judge = pipeline.domain.grading.judge_model
-    missing = missing_pairs(
-        pipeline.domain.queries, space.paths, store, marks, pipeline.catalog, judge
-    )
+    queries, catalog = pipeline.domain.queries, pipeline.catalog
+    missing = missing_pairs(queries, space.paths, store, marks, catalog, judge, options.only)
     first = first_calls(missing, store)
     failures = set(store.failures_of(marks))
     ahead = run(replace(options, only=first)) if first else Progress(0)
     failures = set(store.failures_of(marks)) - failures
-    left = {name: len(set(pairs) - first) for name, pairs in missing.items()}
-    on_estimate(estimate(left, store))
+    on_estimate(estimate(calls_left(missing, first, options, judge), store, catalog))
     failed = {(failure.query_id, failure.path_id) for failure in failures}
     try:
         progress = run(replace(options, only=_Rest(options.only, failed)))
@@ -195,7 +194,7 @@ def _sweep(
 
 
 def _run_record(
-    progress: Progress, pipeline: Pipeline, began: float, git_revision: str
+    progress: Progress, pipeline: Pipeline, began: float, setup: str, git_revision: str
 ) -> dict[str, Any]:
     """Return what the log says of a run that `began` at this time of `time.monotonic`."""
     return {
@@ -208,7 +207,7 @@ def _run_record(
         "stage_executions": dict(pipeline.executions),
         "stage_executions_without_sharing": dict(pipeline.requests),
         "git_revision": git_revision,
-        "setup": setup_digest(pipeline.domain, pipeline.catalog, pipeline.encoder.name),
+        "setup": setup,
     }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path as FilePath
 
 from ecollm_lab.records import LabError
@@ -37,7 +39,7 @@ class SweepOptions:
     Raises
     ------
     LabError
-        If a number is out of range.
+        If a number is out of range, or is none.
 
     """
 
@@ -50,20 +52,32 @@ class SweepOptions:
     queries_at_once: int = 16
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 0:
-            raise LabError(f"limit must be at least 0 or None, got {self.limit}.")
-        if self.queries_at_once < 1:
-            raise LabError(f"queries_at_once must be at least 1, got {self.queries_at_once}.")
-        if self.repeats < 1 or not 0 <= self.repeat_share <= 1:
+        if self.limit is not None and not _is_whole(self.limit, 0):
             raise LabError(
-                "repeats must be at least 1 and repeat_share within [0, 1], got"
-                f" {self.repeats} and {self.repeat_share}."
+                f"limit must be at least 0, a whole number, or None, got {self.limit!r}."
             )
-        if self.max_cost_usd is not None and not self.max_cost_usd >= 0:
+        if not _is_whole(self.queries_at_once, 1):
+            raise LabError(
+                f"queries_at_once must be at least 1, a whole number, got {self.queries_at_once!r}."
+            )
+        if not _is_whole(self.repeats, 1) or not _is_number(self.repeat_share, 1):
+            raise LabError(
+                "repeats must be at least 1, a whole number, and repeat_share within [0, 1], got"
+                f" {self.repeats!r} and {self.repeat_share!r}."
+            )
+        if self.max_cost_usd is not None and not _is_number(self.max_cost_usd, math.inf):
             raise LabError(
                 "max_cost_usd must be a number of US dollars >= 0 or None, got"
                 f" {self.max_cost_usd!r}."
             )
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def _is_number(value: object, most: float) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) <= most
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from math import ceil
 from threading import Event
 
 from ecollm_lab.domains import Domain
-from ecollm_lab.models import CallFailed, Catalog
-from ecollm_lab.models.replies import BudgetSpent, CallState, most_usd
+from ecollm_lab.models import CallFailed, Catalog, Model
+from ecollm_lab.models.replies import BudgetSpent, CallState, EndpointClosed, most_usd
 from ecollm_lab.paths import PathSpace, Pipeline, called_on
 from ecollm_lab.paths.components import own_digests
 from ecollm_lab.records import Path, Query
@@ -86,7 +88,8 @@ def sweep(
     Stages and edge models run one after another, so that latencies are not measured against each
     other; meanwhile calls to hosted endpoints are in flight, as many as each endpoint bears, and a
     model that this machine serves on cores of its own answers one call at a time; see
-    `lanes.choose_lanes`. Pairs that need the same call share it.
+    `lanes.choose_lanes`. A judge that it serves on no cores of its own takes its turn after each
+    answer. Pairs that need the same call share it.
 
     Parameters
     ----------
@@ -116,7 +119,7 @@ def sweep(
     plan, progress = _plan(queries, paths, store, fingerprints, options)
     bench = Workers(options.executor, pipeline, paths) if options.executor else Here(pipeline)
     calls = Calls(store, pipeline.catalog, bench.models, pipeline.domain.name, options)
-    lanes, calls.notices[:] = _lanes(pipeline.catalog, paths, away=options.executor is not None)
+    lanes, calls.notices[:] = _lanes(pipeline, paths, away=options.executor is not None)
     run = Run(bench, calls, store, fingerprints, lanes, progress, stop or Event(), on_progress)
     at_once = options.queries_at_once if options.executor else 1
     try:
@@ -132,10 +135,14 @@ def sweep(
 
 
 def _lanes(
-    catalog: Catalog, paths: Sequence[Path], *, away: bool
+    pipeline: Pipeline, paths: Sequence[Path], *, away: bool
 ) -> tuple[dict[str, Lane], list[str]]:
-    """Choose the lane of each model; with `away`, edge models take no core of this machine."""
-    names = PathSpace(tuple(paths)).models(catalog)
+    """Choose the lane of each model, of the judge too.
+
+    With `away`, edge models take no core of this machine.
+    """
+    catalog, judge = pipeline.catalog, pipeline.domain.grading.judge_model
+    names = PathSpace(tuple(paths)).models(catalog, judge)
     here = [name for name in names if not (away and catalog[name].placement == "edge")]
     lanes, said = choose_lanes(catalog, here)
     return dict.fromkeys(names, Lane.HERE) | lanes, said
@@ -196,7 +203,7 @@ def _require_one_call(
                 continue
             try:
                 prompt = pipeline.prepare(query, path, {}).prompt
-            except CallFailed:  # the call that rewrites: the sweep will record its pairs as failed
+            except (CallFailed, EndpointClosed):  # the call that rewrites: the sweep will say so
                 continue
             if calls.affords(path.model, prompt):
                 return
@@ -212,7 +219,20 @@ def _require_one_call(
 def setup_digest(domain: Domain, catalog: Catalog, encoder_name: str) -> str:
     """Digest all that determines the outcomes of a whole space, whichever of its paths a run takes.
 
-    The outcomes of two runs with the same digest add up.
+    The outcomes of two runs with the same digest add up. The GGUF of a model that no run asks need
+    not be on this machine: its place stands for its sha256.
     """
-    marks = fingerprints(domain, catalog, encoder_name, PathSpace.of(catalog))
+    models = {
+        name: replace(model, sha256=f"absent:{model.file}") if _is_absent(model) else model
+        for name, model in catalog.models.items()
+    }
+    whole = replace(catalog, models=models)
+    marks = fingerprints(domain, whole, encoder_name, PathSpace.of(whole))
     return hashlib.sha256(repr(sorted(set(marks.values()))).encode()).hexdigest()[:16]
+
+
+def _is_absent(model: Model) -> bool:
+    """Tell whether the sha256 of a model is neither declared nor to be read here."""
+    if model.file is None or model.sha256:
+        return False
+    return not (model.file.is_file() and os.access(model.file, os.R_OK))

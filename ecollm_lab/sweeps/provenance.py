@@ -9,13 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path as FilePath
 from typing import Any
 
 import pandas as pd
 
 from ecollm_lab.domains import Domain
 from ecollm_lab.models import Catalog
-from ecollm_lab.records import DATA, Query
+from ecollm_lab.records import Query
+
+ROOT = FilePath(__file__).resolve().parents[2]  # the folder of the package: its repository, if any
 
 
 def queries_frame(
@@ -99,7 +102,8 @@ def _version(package: str) -> str:
 def git_revision() -> str:
     """Return the lab's checked-out revision, or "unknown" outside a checkout.
 
-    "+" is appended if its tree has uncommitted changes.
+    "+" is appended if its tree has uncommitted changes. A repository further up, such as the one of
+    a project that the lab is installed for, is not the lab's.
     """
     try:
         return subprocess.run(
@@ -107,7 +111,8 @@ def git_revision() -> str:
             capture_output=True,
             text=True,
             check=True,
-            cwd=DATA.parent,
+            cwd=ROOT,
+            env={**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)},
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
+from typing import Any
 
 from ecollm_lab.domains.judging import build_judge_prompt
 from ecollm_lab.models import CallFailed, Reply
 from ecollm_lab.models.replies import BudgetSpent, CallState, EndpointClosed, Withdrawn
-from ecollm_lab.paths import Prepared
+from ecollm_lab.paths import Prepared, called_on
 from ecollm_lab.records import LabError, Outcome, Path, Prompt, Query
 from ecollm_lab.sweeps.benches import Bench, Stages
 from ecollm_lab.sweeps.calls import Calls
@@ -64,6 +65,7 @@ class Run:
         self.bench, self.pipeline, self.calls = bench, bench.pipeline, calls
         self.store, self.fingerprints, self.lanes = store, fingerprints, lanes
         self.progress, self.stop, self.on_progress = progress, stop, on_progress
+        self.judge = self.pipeline.domain.grading.judge_model
         progress.notices = calls.notices
         self.inbox: SimpleQueue[_Result | Exception | None] = SimpleQueue()
         self.taken: list[_Result | Exception | None] = []  # out of the inbox, and not yet written
@@ -73,6 +75,9 @@ class Run:
         self.halted = Event()
         self.tasks_ended = self.started = self.ended = 0
         self.starting = Lock()  # with an executor, several threads start pairs
+        embeds = self.pipeline.domain.grading.name == "embedding"
+        # Encoding an answer would blur the stages that are measured meanwhile.
+        self.computing: AbstractContextManager[Any] = Lock() if embeds else nullcontext()
         self.most_beside, self.beside = 1, set[Future[Reply]]()
 
     def go(self, pool: Executor, plan: Plan) -> None:
@@ -80,9 +85,9 @@ class Run:
 
         A second interrupt ends it at once.
         """
-        if plan and (judge := self.pipeline.domain.grading.judge_model):
+        if plan and self.judge:
             with suppress(LabError):  # each call to it says why; here no endpoint waits meanwhile
-                self.bench.models[judge]
+                self.bench.models[self.judge]
         n_beside = [sum(self.lanes[p.model] is Lane.BESIDE for p in todo) for _, todo in plan]
         self.most_beside = max(1, LAG * max(n_beside, default=0))
         self.tasks = [pool.submit(self._run_query, query, todo) for query, todo in plan]
@@ -130,12 +135,16 @@ class Run:
 
     def _run_pair(self, query: Query, path: Path, stages: Stages, lane: Lane) -> None:
         try:
-            prepared = stages(path)
+            with self.computing:
+                prepared = stages(path)
         except CallFailed as error:  # the call that rewrites: it costs its pairs, not the sweep
             failed: Future[Reply] = Future()
             failed.set_exception(error)
             self._start(1)
             self.inbox.put(_Result(Prepared(query, path, Prompt(""), ()), "", failed))
+            return
+        except EndpointClosed as error:  # of the model that rewrites: its paths alone are left out
+            self.closed[called_on(self.pipeline.catalog, path)[0]] = str(error)
             return
         except LabError as error:
             raise LabError(f"Query {query.id} on path {path.id}: {error}") from error
@@ -149,6 +158,10 @@ class Run:
         except BaseException:
             self._start(-1)  # it never will end
             raise
+        if self.judge and self.lanes[self.judge] is Lane.HERE:
+            future.exception()
+            self._on_reply(prepared, key, future).exception()  # waits: the judge has its turn, too
+            return
         future.add_done_callback(lambda done: self._on_reply(prepared, key, done))
         if lane is Lane.BESIDE:
             self.beside.add(future)
@@ -160,19 +173,22 @@ class Run:
         with self.starting:
             self.started += n
 
-    def _on_reply(self, prepared: Prepared, key: str, done: Future[Reply]) -> None:
-        """Hand a reply over, once the judge of the domain, if it has one, has replied too."""
-        judge = self.pipeline.domain.grading.judge_model
-        if judge is None or done.exception():
+    def _on_reply(self, prepared: Prepared, key: str, done: Future[Reply]) -> Future[Reply]:
+        """Hand a reply over, once the judge of the domain, if it has one, has replied too.
+
+        Returns the last reply that the pair waits for.
+        """
+        if self.judge is None or done.exception():
             self.inbox.put(_Result(prepared, key, done))
-            return
+            return done
         judged: Future[Reply] = Future()
         try:
             answer = self.pipeline.answer(prepared, done.result())
-            judged = self.calls.once(judge, build_judge_prompt(prepared.query, answer))
+            judged = self.calls.once(self.judge, build_judge_prompt(prepared.query, answer))
         except Exception as error:  # a callback's error reaches nobody: it travels with the result
             judged.set_exception(error)
         judged.add_done_callback(lambda reply: self.inbox.put(_Result(prepared, key, done, reply)))
+        return judged
 
     # -- in the calling thread
 
@@ -216,7 +232,8 @@ class Run:
         mark = self.fingerprints[path.id]
         if error is None:
             try:
-                outcome = self.pipeline.finish(result.prepared, result.future.result())
+                with self.computing:
+                    outcome = self.pipeline.finish(result.prepared, result.future.result())
                 return outcome, self.store.put(mark, outcome, result.key)
             except CallFailed as failed:  # the judge's reply is no score
                 error = failed

@@ -85,13 +85,23 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def load() -> float | None:
+    """Return how many threads want a core of this machine, None where it does not say."""
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return None
+
+
 def crowded(threads: int) -> str:
     """Say what the load of this machine means for a model with so many threads."""
     lower = ", or lower threads in the catalog" if threads > 1 else ""
+    busy = load()
+    shown = "not known" if busy is None else f"{busy:.1f} on {cores()} cores"
     return (
-        f"the load of this machine is {os.getloadavg()[0]:.1f} on {cores()} cores, and the model"
-        f" runs with threads = {threads}. llama.cpp becomes many times slower where its threads"
-        f" wait for a core that something else uses: end other work{lower}"
+        f"the load of this machine is {shown}, and the model runs with threads = {threads}. llama.cpp"
+        " becomes many times slower where its threads wait for a core that something else uses: end"
+        f" other work{lower}"
     )
 
 

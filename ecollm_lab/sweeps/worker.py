@@ -21,8 +21,9 @@ from ecollm_lab.paths import Memo, Pipeline, Prepared, component
 from ecollm_lab.paths.components import find
 from ecollm_lab.records import LabError, Path, Prompt, Query
 
-PROTOCOL = 1  # raise it whenever what a worker is sent, or what it does, changes
+PROTOCOL = 2  # raise it whenever what a worker is sent, or what it does, changes
 Asked = tuple[str, Prompt]  # a model, and what it is asked
+NotAsked = CallFailed | EndpointClosed  # why a query was not rewritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,12 @@ def _dump(what: object) -> bytes:
 class Staged:
     """A query on several paths up to the prompt.
 
-    A path whose call to the model that rewrites failed has that error in its place. `made` are the
-    calls of that kind that were made here; `executions` and `requests` are those of `Pipeline`.
+    A path whose call to the model that rewrites failed, or was not taken, has that error in its
+    place. `made` are the calls of that kind that were made here; `executions` and `requests` are
+    those of `Pipeline`.
     """
 
-    prepared: tuple[Prepared | CallFailed, ...]
+    prepared: tuple[Prepared | NotAsked, ...]
     made: Mapping[Asked, Reply]
     executions: Counter[str]
     requests: Counter[str]
@@ -111,10 +113,10 @@ def prepare(
         )
 
 
-def _prepared(pipeline: Pipeline, query: Query, path: Path, memo: Memo) -> Prepared | CallFailed:
+def _prepared(pipeline: Pipeline, query: Query, path: Path, memo: Memo) -> Prepared | NotAsked:
     try:
         return pipeline.prepare(query, path, memo)
-    except CallFailed as error:
+    except (CallFailed, EndpointClosed) as error:
         return error
     except LabError as error:
         raise LabError(f"query {query.id} on path {path.id}: {error}") from error

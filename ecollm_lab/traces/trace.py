@@ -117,13 +117,13 @@ class Trace:
         metadata = metadata_of(self.queries, self.provenance, file)
         try:
             table = pa.Table.from_pandas(self.outcomes, preserve_index=False)
+            table = table.replace_schema_metadata(metadata)
+            with replacing(file) as part:
+                pq.write_table(table, part, compression="zstd")
         except (pa.ArrowException, UnicodeError, OverflowError) as error:
             raise LabError(
                 f"Cannot write the trace {file}: its outcomes do not fit into Parquet: {error}."
             ) from error
-        table = table.replace_schema_metadata(metadata)
-        with replacing(file) as part:
-            pq.write_table(table, part, compression="zstd")
 
     @cached_property
     def query_ids(self) -> list[str]:

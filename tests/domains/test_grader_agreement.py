@@ -33,16 +33,18 @@ def test_agreement_by_hand_and_against_its_definitions():
 
 def test_intervals_cover_at_about_their_rate():
     rng = np.random.default_rng(1)
-    truth, hits = (
-        0.6,
-        0,
-    )  # of two verdicts that agree with probability 0.8 and are right half of the time: kappa 0.6
+    # of two verdicts that agree with probability 0.8 and are right half of the time
+    truth, hits, widths = 0.6, 0, []
     for i in range(60):
         labels = rng.integers(0, 2, 80)
         scores = np.where(rng.random(80) < 0.8, labels, 1 - labels)
         figures = compute_agreement(scores, labels, seed=i)
-        hits += figures["cohen_kappa_low"] <= truth <= figures["cohen_kappa_high"]
-    assert 50 <= hits <= 60
+        low, high = figures["cohen_kappa_low"], figures["cohen_kappa_high"]
+        hits += low <= truth <= high
+        widths.append(high - low)
+    assert hits >= 50
+    # twice the standard error of a share of 0.8 in 80, 0.045, on either side, times 2 for kappa
+    assert 0.25 < np.mean(widths) < 0.45
 
 
 def test_agreement_says_when_a_figure_is_not_defined_or_the_input_is_not():

@@ -52,6 +52,16 @@ def test_nothing_is_overwritten(tmp_path):
     assert "must be letters" in call("new-domain", tmp_path / "my domain", code=1)
 
 
+def test_the_sign_for_the_home_folder_hides_no_domain_that_is_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/passages.jsonl").write_text("mine")
+    assert "is there already and is left as it is" in call("new-domain", "~/home", code=1)
+    assert (tmp_path / "home/passages.jsonl").read_text() == "mine"
+    assert f"Written: {tmp_path / 'hut/domain.toml'}" in call("new-domain", "~/hut")
+    assert load_domain("~/hut").name == "hut"
+
+
 @pytest.mark.parametrize("name", ["smart_home", "automotive"])
 def test_the_shipped_domains_lack_nothing(name):
     assert find_gaps(load_domain(f"data/{name}")) == []

@@ -261,7 +261,9 @@ def test_a_cost_or_latency_that_was_not_recorded_stays_unknown(missing):
     assert whole[list(missing)].isna().all(axis=None)
     best = whole.loc[whole["quality"].idxmax()]
     assert best["on_front"]
-    assert whole["on_front"].sum() == (1 if "latency_s" in missing else whole["on_front"].sum())
+    known = whole[["quality", "cost_usd", "latency_s"]].fillna(0.0)
+    assert whole["on_front"].tolist() == is_on_front(known.to_numpy()).tolist()
+    assert (whole["on_front"].sum() == 1) == ("latency_s" in missing)
 
 
 def test_every_path_gets_at_least_half_of_an_even_share():

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from ecollm_lab.explorer.decision import decide
-from ecollm_lab.explorer.resampling import REPLICATES, STATES
+from ecollm_lab.explorer.resampling import REPLICATES
 from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies.choosing import choose
 from ecollm_lab.records import SLO
+from tests.conftest import make_trace
 from tests.explorer.support import as_json, needs_node, node, problem_of, some, without
 
 CASES = json.loads((Path(__file__).parent / "cases.json").read_text())
@@ -121,9 +122,19 @@ def test_the_winner_is_the_one_a_policy_would_choose_from_the_same_numbers(measu
 
 
 def test_a_path_that_is_worse_in_all_three_changes_nothing():
-    view = Board(some(40, 8)).view()
-    for seed in range(20):
+    rng, seen = np.random.default_rng(0), set()
+    quality, cost, latency = rng.random((40, 8)), *10 ** rng.uniform(-3, -1, (2, 40, 8))
+    view = Board(make_trace(quality, cost, latency)).view()
+
+    def widened(values, factor):
+        return np.c_[values, factor * values[:, 0]]
+
+    trace = make_trace(widened(quality, 0.5), widened(cost, 2.0), widened(latency, 2.0))
+    wider = Board(trace).view()
+    for seed in range(40):
         slo = random_slo(np.random.default_rng(seed), view)
-        chosen = decide(view, slo).chosen
-        dominated = np.flatnonzero(view.state["mean"] == STATES.index("dominated"))
-        assert chosen is None or slo.prefer != "quality" or chosen not in dominated
+        one, other = told(decide(view, slo)), told(decide(wider, slo))
+        assert other["chosen"] == one["chosen"]
+        assert (other["within"][:8], other["tied"][:8]) == (one["within"], one["tied"])
+        seen.add(one["chosen"])
+    assert len(seen) > 2

@@ -70,6 +70,9 @@ def test_a_changed_function_is_another_fingerprint_and_the_labs_own_change_none(
         ("retrieve", "mine", (), "needs numbers"),
         ("instruct", "mine", (1,), "has no numbers"),
         ("retrieve", "mine", (0,), "whole numbers >= 1"),
+        ("retrieve", "mine", 3, "numbers must be whole numbers >= 1, such as .*got 3"),
+        ("refine", "mine", "13", "got '13'"),
+        ("refine", 3, (), "must be letters.*got 3"),
         ("instruct", "plain", (), "of the lab itself"),
     ],
 )
@@ -183,6 +186,15 @@ def test_a_space_file_names_components_models_and_files_with_more(tmp_path, adde
         "none/hybrid-3/none/polite/s",
         "none/hybrid-3/none/brief/s",
     ]
+
+
+def test_files_that_a_space_file_names_lie_beside_it_below_the_home_folder_too(
+    tmp_path, added, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "space.toml").write_text(SPACE)
+    assert len(read_space("~/space.toml", CATALOG)) == 4
 
 
 def test_an_empty_space_file_is_the_whole_space(tmp_path):

@@ -175,3 +175,15 @@ def test_a_first_call_that_was_paid_in_vain_is_not_paid_again_in_the_same_run(ju
         )
     asked = judge.counters()["per_key"]["empty"]
     assert (set(asked.values()), len(asked)) == ({1}, N_QUERIES)
+
+
+def test_calls_made_ahead_are_of_the_pairs_that_are_asked_for(judge, tmp_path):
+    said, some = [], {(query.id, HOSTED) for query in HOME.queries[-12:]}
+    trace, _, progress = sweep_domain(
+        "data/smart_home",
+        options=DomainOptions(path_ids=[HOSTED], only=some),
+        on_estimate=said.extend,
+        **options(judge, tmp_path, "ok"),
+    )
+    assert (progress.done, judge.requests("ok"), said[0].pairs) == (12, 12, 12 - FIRST)
+    assert set(trace.outcomes[["query_id", "path_id"]].itertuples(index=False, name=None)) == some

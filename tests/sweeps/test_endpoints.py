@@ -48,29 +48,29 @@ def test_06_retry_after_parks_the_endpoint_and_a_long_one_ends_the_sweep(judge, 
         progress = go()
         assert time.monotonic() - began < 30
         assert "pause of 3600 s" in progress.stopped
-        assert judge.requests("park:3600") <= 20
+        assert judge.requests("park:3600") == 1
 
 
 @pytest.mark.parametrize(
-    "remote",
+    ("remote", "n_requests"),
     [
-        "status:401",
-        "status:403",
-        "status:404",
-        "status:402",
-        "status:429:insufficient_quota",
-        "status:400",
+        ("status:401", {1}),
+        ("status:403", {1}),
+        ("status:404", {1}),
+        ("status:402", {1}),
+        ("status:429:insufficient_quota", range(1, 21)),
+        ("status:400", {5}),  # it may have been the prompts
     ],
 )
 def test_07_what_cannot_succeed_is_never_retried_and_ends_the_sweep(
-    judge, tmp_path, remote, record_property
+    judge, tmp_path, remote, n_requests, record_property
 ):
     with rig(tmp_path / "s.sqlite", [cloud(remote, judge.base_url)], 200) as (go, _):
         progress = go()
         assert progress.done == 0
         assert progress.stopped
     record_property("requests", judge.requests(remote))
-    assert judge.requests(remote) <= 20
+    assert judge.requests(remote) in n_requests
     assert set(judge.counters()["per_key"][remote].values()) == {1}
 
 
@@ -109,9 +109,7 @@ def test_09_a_dead_endpoint_slows_no_other(judge, tmp_path, record_property):
     assert beside >= 0.9 * alone
     assert "failed" in progress.stopped
     assert "probes" in progress.stopped
-    assert (
-        judge.requests("status:503") <= 20 + 4
-    )  # what was in flight when the circuit opened, and the probes
+    assert judge.requests("status:503") == 5 + 4  # the failures in a row, and the probes
 
 
 def test_10_a_cut_body_or_a_reset_is_never_stored(judge, tmp_path):
@@ -162,7 +160,7 @@ def test_11_a_malformed_reply_is_named_and_never_an_outcome(judge, tmp_path):
             failures = store.failures(go.marks[kind])
             assert len(failures) == 2, kind
             assert all(says in failure.error for failure in failures), (kind, failures[0].error)
-        assert store.prices_paid("nousage") == []
+        assert store.tokens_paid("nousage") == []
     assert all(
         settled > 0 for _, _, settled, _ in ledger(tmp_path / "s.sqlite")
     )  # missing usage is never 0 USD

@@ -17,10 +17,11 @@ def _quick_encoder(monkeypatch):
     monkeypatch.setattr("ecollm_lab.sweeps.domains.default_encoder", LetterEncoder)
 
 
-def run(judge, place, *more, code=0):
+def run(judge, place, *more, code=0, models=""):
     """Sweep three paths of the smart home; return what was said."""
     catalog = place / "models.toml"
-    catalog.write_text(HOSTED_CATALOG.format(base_url=judge.base_url, remote="ok"))
+    hosted = HOSTED_CATALOG.format(base_url=judge.base_url, remote="ok")
+    catalog.write_text(f"{hosted}\n{models}")
     files = ("--catalog", catalog, "--store", place / "s.sqlite", "--out", place / "t.parquet")
     return call(
         "sweep", "--domain", "smart_home", "--paths", ",".join(IDS), *files, *more, code=code
@@ -58,3 +59,25 @@ def test_if_no_query_is_whole_that_is_what_is_said(judge, tmp_path):
 
 def test_an_empty_store_has_nothing_to_export(judge, tmp_path):
     assert "Nothing was measured" in run(judge, tmp_path, "--limit", 0, code=1)
+
+
+ELSEWHERE = '[models.elsewhere]\nplacement = "edge"\nfile = "elsewhere.gguf"\n'
+ON_IT = ("--paths", "none/none/none/plain/elsewhere")
+
+
+def test_a_gguf_that_no_path_asks_need_not_be_there(judge, tmp_path):
+    for n in (3, 3):
+        said = run(judge, tmp_path, "--limit", n, models=ELSEWHERE)
+        assert f"{n} outcomes measured" in said
+    trace = Trace.load(tmp_path / "t.parquet")
+    assert len(trace.outcomes) == 6
+    assert len(trace.provenance["runs"]) == 2
+
+
+def test_a_declared_sha256_is_enough_to_look_for_what_a_store_holds(judge, tmp_path):
+    declared = f'{ELSEWHERE}sha256 = "{"0" * 64}"\n'
+    said = run(judge, tmp_path, "--limit", 0, *ON_IT, models=declared, code=1)
+    assert "Nothing was measured" in said
+    said = run(judge, tmp_path, "--limit", 0, *ON_IT, models=ELSEWHERE, code=1)
+    assert "cannot read" in said
+    assert "declare its sha256" in said

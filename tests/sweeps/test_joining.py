@@ -1,5 +1,7 @@
 """Stores of several machines become one: each outcome, call and payment once."""
 
+import errno
+import os
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -10,6 +12,8 @@ from ecollm_lab.models import Reply
 from ecollm_lab.models.replies import CallState
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps import Store
+from ecollm_lab.sweeps.store import file as store_file
+from ecollm_lab.sweeps.store import joining
 from ecollm_lab.sweeps.store.store import Failure
 from tests.support.commands import call
 
@@ -147,3 +151,37 @@ def test_a_store_that_cannot_be_joined_is_named_and_nothing_is_joined(tmp_path, 
     if user:
         user.close()
     assert list(tmp_path.glob(".join-*")) == []
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_store_in_a_folder_that_cannot_be_written_is_read_if_it_was_closed(
+    tmp_path, monkeypatch, number
+):
+    def refused(file):
+        if file.parent.name == "old":
+            raise OSError(number, os.strerror(number))
+        return opened(file)
+
+    opened = store_file._open_pid_file
+    (tmp_path / "old").mkdir()
+    file = filled(tmp_path / "old/a.sqlite", OUTCOME)
+    monkeypatch.setattr(store_file, "_open_pid_file", refused)
+    with Store(tmp_path / "all.sqlite") as store:
+        assert store.join([file]).outcomes == 1
+        (tmp_path / "old/a.sqlite-wal").write_bytes(b"")
+        with pytest.raises(LabError, match=r"cannot be written, and a\.sqlite-wal says"):
+            store.join([file])
+
+
+def test_a_full_disk_is_named_though_sqlite_has_undone_the_join_by_itself(tmp_path, monkeypatch):
+    def full(db):
+        db.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    file = filled(tmp_path / "a.sqlite", OUTCOME)
+    monkeypatch.setattr(joining, "_conflicts", full)
+    with (
+        Store(tmp_path / "all.sqlite") as store,
+        pytest.raises(LabError, match="database or disk is full"),
+    ):
+        store.join([file])

@@ -9,6 +9,7 @@ from threading import Event
 
 import pytest
 
+from ecollm_lab.domains import Grading
 from ecollm_lab.models import Catalog, Reply
 from ecollm_lab.models.cloud.admission import Admission, Persistent
 from ecollm_lab.models.cloud.client import CloudModel
@@ -17,6 +18,7 @@ from ecollm_lab.records import Prompt
 from ecollm_lab.sweeps import Ended, Store, fingerprints, sweep
 from ecollm_lab.sweeps.lanes import Lane, choose_lanes
 from tests.conftest import LetterEncoder
+from tests.support.endpoint import Endpoint
 from tests.support.rig import FAST, Pool, cloud, domain
 
 EDGE = cloud("device", None, placement="edge")
@@ -37,10 +39,14 @@ class Device:
 
 
 @contextmanager
-def sweeping(store_file, device, other, address, n):
-    """Yield what sweeps n queries on the device and on another model behind this address."""
+def sweeping(store_file, device, other, address, n, judge=None):
+    """Yield what sweeps n queries on the device and on another model behind this address.
+
+    With a judge, which is that other model, the device alone answers.
+    """
     catalog = Catalog({m.name: m for m in (other, EDGE)}, 0.01, "2026-01-01", "test", "x")
-    home = domain(n)
+    home = replace(domain(n), grading=Grading("judge", judge)) if judge else domain(n)
+    names = [EDGE.name] if judge else list(catalog.models)
 
     class Models(Pool):
         def _start(self, model):
@@ -52,7 +58,7 @@ def sweeping(store_file, device, other, address, n):
     with Store(store_file) as store, Models(catalog) as models:
         pipeline = Pipeline(home, catalog, LetterEncoder(), models)
         paths = PathSpace.over(list(catalog.models)).select(
-            [f"none/none/none/plain/{name}" for name in catalog.models]
+            [f"none/none/none/plain/{name}" for name in names]
         )
         marks = fingerprints(home, catalog, "letters", paths)
 
@@ -95,6 +101,54 @@ def test_a_served_model_answers_one_call_at_a_time_beside_the_device_if_there_is
     (said,) = progress.notices
     assert ("while this machine does its other work" in said) == (n_cores == 2)
     assert f"1 + 1 threads on {n_cores} core" in said
+
+
+@pytest.mark.parametrize("n_cores", [1, 2])
+def test_a_judge_that_this_machine_serves_takes_turns_unless_there_is_a_core_for_it(
+    tmp_path, monkeypatch, n_cores
+):
+    monkeypatch.setattr("ecollm_lab.sweeps.lanes.cores", lambda: n_cores)
+    device, judging = Device(), []
+
+    def judged(_):
+        began = time.time()
+        time.sleep(0.02)
+        judging.append((began, time.time()))
+        return '{"score": 1}'
+
+    with (
+        Endpoint({SERVED.name: judged}) as server,
+        sweeping(tmp_path / "s.sqlite", device, SERVED, server.base_url, 20, SERVED.name) as go,
+    ):
+        progress = go()
+    assert (progress.done, server.requests[SERVED.name]) == (20, 21)  # it was warmed up by one
+    met = [at for at, till in judging for begin, end in device.busy if at < end and begin < till]
+    assert bool(met) == (n_cores == 2)
+    (said,) = progress.notices
+    assert f"1 + 1 threads on {n_cores} core" in said
+
+
+def test_no_answer_is_encoded_while_a_stage_is_measured(tmp_path):
+    class Noting(LetterEncoder):
+        def __init__(self):
+            super().__init__()
+            self.busy = []
+
+        def encode(self, texts):
+            began = time.perf_counter()
+            time.sleep(0.005)
+            self.busy.append((began, time.perf_counter()))
+            return super().encode(texts)
+
+    home, encoder = domain(40, "embedding"), Noting()
+    catalog = Catalog({EDGE.name: EDGE}, 0.01, "2026-01-01", "test", "x")
+    paths = PathSpace.of(catalog).select([f"none/dense-1/none/plain/{EDGE.name}"]).paths
+    marks = fingerprints(home, catalog, encoder.name, paths)
+    with Store(tmp_path / "s.sqlite") as store:
+        pipeline = Pipeline(home, catalog, encoder, {EDGE.name: Device()})
+        assert sweep(pipeline, home.queries, paths, store, marks).done == 40
+    assert len(encoder.busy) > 80
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(sorted(encoder.busy)))
 
 
 def test_a_sweep_that_is_stopped_leaves_few_queries_half_measured(judge, tmp_path, monkeypatch):

@@ -3,7 +3,8 @@
 import pytest
 
 from ecollm_lab.records import LabError
-from ecollm_lab.sweeps import Ended
+from ecollm_lab.sweeps import Ended, SweepOptions
+from ecollm_lab.sweeps.calls import Calls
 from tests.support.ledger import RESERVED, billed_usd, ledger
 from tests.support.rig import cloud, rig
 
@@ -80,7 +81,7 @@ def test_a_usage_that_cannot_be_true_is_charged_as_reserved_and_no_outcome(judge
     with rig(tmp_path / "s.sqlite", [model], 40, probe_s=0.1) as (go, store):
         progress = go(max_cost_usd=cap)
         assert (progress.done, progress.ended) == (0, Ended.BUDGET)
-        assert store.prices_paid(remote) == []
+        assert store.tokens_paid(remote) == []
     rows = ledger(tmp_path / "s.sqlite")
     assert rows
     assert all(settled == reserved == RESERVED for _, reserved, settled, _ in rows)
@@ -111,3 +112,24 @@ def test_half_a_character_in_an_answer_ends_no_sweep(judge, tmp_path):
         assert go().done == 5
         assert {o.answer for o in store.outcomes(go.marks["surrogate"])} == {"a cut emoji \ufffd"}
         assert go().reused == 5
+
+
+@pytest.mark.parametrize("remote", ["empty", "cutthought", "refusal", "filter"])
+def test_a_prompt_that_was_answered_in_vain_is_not_paid_for_again_on_another_path(
+    judge, tmp_path, remote
+):
+    with rig(tmp_path / "s.sqlite", [cloud(remote, judge.base_url)], 1) as (go, store):
+        models = go.pipeline.models
+        calls = Calls(store, models.catalog, models, "scripted", SweepOptions())
+        first, again = (calls.get(remote, "how heavy?").exception(10) for _ in range(2))
+    assert first is again
+    assert judge.requests(remote) == 1
+
+
+def test_a_call_that_failed_without_an_answer_is_made_again_on_another_path(judge, tmp_path):
+    with rig(tmp_path / "s.sqlite", [cloud("perm:100", judge.base_url)], 1) as (go, store):
+        models = go.pipeline.models
+        calls = Calls(store, models.catalog, models, "scripted", SweepOptions())
+        errors = [calls.get("perm:100", "how heavy?").exception(10) for _ in range(2)]
+    assert all("not allowed" in str(error) for error in errors)
+    assert judge.requests("perm:100") == 2

@@ -2,9 +2,12 @@
 
 import dataclasses
 
+import pytest
+
 from ecollm_lab.models import CallFailed
+from ecollm_lab.models.replies import EndpointClosed
 from ecollm_lab.paths import PathSpace, Pipeline
-from ecollm_lab.sweeps import Store, SweepOptions, fingerprints, sweep
+from ecollm_lab.sweeps import Ended, Store, SweepOptions, fingerprints, sweep
 from ecollm_lab.sweeps.order import fair_order
 from tests.paths.test_pipeline import CATALOG, PLAIN, Echo
 
@@ -106,3 +109,28 @@ def test_a_call_that_rewrites_and_fails_costs_its_pairs_and_is_made_once_a_query
             SweepOptions(max_cost_usd=1.0),
         )
         assert (progress.done, progress.failed) == (0, 8)
+
+
+@pytest.mark.parametrize("max_cost_usd", [None, 1.0])
+def test_a_model_that_rewrites_and_takes_no_calls_closes_its_own_paths_alone(
+    domain, encoder, tmp_path, max_cost_usd
+):
+    class Closed(Echo):
+        def reply(self, prompt):
+            super().reply(prompt)
+            raise EndpointClosed("Model 'h' takes no calls: its first one failed.")
+
+    models = {"s": Echo({}), "c": Echo({}), "h": Closed({})}
+    catalog = dataclasses.replace(
+        CATALOG, models={**CATALOG.models, "h": CATALOG["s"]}, hyde_model="h"
+    )
+    paths = [*HYDE.paths, *SPACE.select(["none/none/none/plain/s"])]
+    marks = {path.id: "f" for path in paths}
+    with Store(tmp_path / "s.sqlite") as store:
+        pipeline = Pipeline(domain, catalog, encoder, models)
+        options = SweepOptions(max_cost_usd=max_cost_usd)
+        progress = sweep(pipeline, domain.queries, paths, store, marks, options)
+        assert {path_id for _, path_id in store.pairs("f")} == {"none/none/none/plain/s"}
+        assert (progress.done, progress.failed, store.failures("f")) == (2, 0, [])
+    assert progress.ended is Ended.ENDPOINTS
+    assert progress.stopped == "Model 'h' takes no calls: its first one failed."

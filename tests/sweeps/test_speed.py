@@ -39,7 +39,8 @@ def test_a_fit_that_does_not_converge_raises_no_alarm(monkeypatch):
     assert times_slower([timing(100, 10)] * 5, [timing(100, 10, 50.0)] * 3) == 1.0
 
 
-def test_a_reply_arrives_even_if_nothing_can_be_said_of_its_speed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["here", "elsewhere"])
+def test_a_reply_arrives_even_if_nothing_can_be_said_of_its_speed(tmp_path, monkeypatch, place):
     class Remote:
         def submit(self, prompt, account):
             done = Future()
@@ -51,8 +52,12 @@ def test_a_reply_arrives_even_if_nothing_can_be_said_of_its_speed(tmp_path, monk
 
     monkeypatch.setattr(SpeedWatch, "add", broken)
     with Store(tmp_path / "s.sqlite") as store:
-        calls = Calls(store, CATALOG, {"c": Remote()}, "tiny", SweepOptions())
-        assert calls.get("c", "how long?").result(10).text == "text"
+        model, text = (Echo({}), "how long?") if place == "here" else (Remote(), "text")
+        calls = Calls(store, CATALOG, {"c": model}, "tiny", SweepOptions())
+        for _ in range(2):
+            assert calls.get("c", "how long?").result(10).text == text
+        said = "OSError: the load of this machine is not known."
+        assert calls.notices == [f"The speed of model 'c' is not watched: {said}"]
 
 
 def watch(tmp_path, replies):

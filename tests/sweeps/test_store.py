@@ -157,13 +157,22 @@ def test_a_reservation_is_checked_in_the_transaction_that_journals_it(tmp_path):
             store.reserve("sweep", "k6", "m", 0.8, 1.0).result()
         assert store.reply("k0") == reply
         assert store.reply("k1") is None
-        assert store.prices_paid("m") == [0.3]
+        assert store.tokens_paid("m") == [(10, 5)]
     with Store(
         tmp_path / "s.sqlite"
     ) as store:  # what was open is charged: nobody knows whether it was answered
         assert store.spending("sweep") == Spending(pytest.approx(0.7), 0.0, 3)
         assert store.spending("another") == Spending(pytest.approx(0.9), 0.0, 1)
         assert store.retried("sweep") == 0
+
+
+def test_nothing_is_open_once_every_attempt_is_settled(tmp_path):
+    with Store(tmp_path / "s.sqlite") as store:
+        for i, usd in enumerate((0.1, 0.2, 0.3)):
+            store.reserve("sweep", f"k{i}", "m", usd, 1.0).result()
+        for attempt in (1, 2, 3):
+            store.settle(attempt, 0.0, "refused").result()
+        assert store.spending("sweep") == Spending(0.0, 0.0, 3)  # 0.1 + 0.2 + 0.3 is not 0.6
 
 
 def test_an_unbilled_reply_shares_the_commit_of_the_next_write_and_is_kept_on_closing(tmp_path):

@@ -94,7 +94,8 @@ def test_a_budget_stops_the_sweep(rig):
     queries, pipeline, _, store = rig
     sweep(pipeline, queries[:1], SPACE.paths, store, MARKS)
     before = store.spending("tiny")
-    assert before.charged_usd == pytest.approx(sum(store.prices_paid("c")))
+    paid = [CATALOG["c"].cost_usd(0.0, *tokens) for tokens in store.tokens_paid("c")]
+    assert before.charged_usd == pytest.approx(sum(paid))
     cap = before.charged_usd * 1.5
     part = sweep(pipeline, queries, SPACE.paths, store, MARKS, SweepOptions(max_cost_usd=cap))
     assert 0 < part.done < part.total
@@ -222,7 +223,16 @@ def test_a_call_that_fails_costs_its_pair_and_not_the_sweep(domain, encoder, tmp
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"repeats": 0}, "repeats must be"), ({"max_cost_usd": -1.0}, "max_cost_usd must be")],
+    [
+        ({"repeats": 0}, "repeats must be"),
+        ({"repeats": 2.5}, r"repeats must be .*got 2\.5 and 0\.05"),
+        ({"repeat_share": "0.1"}, r"repeat_share within .*got 1 and '0\.1'"),
+        ({"max_cost_usd": -1.0}, "max_cost_usd must be"),
+        ({"max_cost_usd": "2"}, "max_cost_usd must be .*got '2'"),
+        ({"limit": "3"}, "limit must be .*got '3'"),
+        ({"limit": 2.5}, r"limit must be .*got 2\.5"),
+        ({"queries_at_once": "4"}, "queries_at_once must be .*got '4'"),
+    ],
 )
 def test_bad_options_are_named(options, says):
     with pytest.raises(LabError, match=says):

@@ -8,11 +8,12 @@ from threading import Lock
 import pytest
 
 from ecollm_lab.models import CallFailed
+from ecollm_lab.models.replies import EndpointClosed
 from ecollm_lab.paths import component, read_path
 from ecollm_lab.paths.components import forget
 from ecollm_lab.paths.stages import build_hyde_prompt
 from ecollm_lab.records import LabError, Prompt
-from ecollm_lab.sweeps import SweepOptions, worker
+from ecollm_lab.sweeps import Ended, SweepOptions, worker
 from ecollm_lab.sweeps.benches import Workers
 from ecollm_lab.sweeps.calls import call_key
 from tests.support.workers import EDGE_IDS, HOME, MODEL, rows, sweeping
@@ -100,6 +101,21 @@ def test_a_call_that_ends_several_workers_costs_its_pair_and_not_the_sweep(
         assert (progress.done, progress.failed, progress.ended) == (0, 6, None)
         (mark,) = go.marks
         assert "Several workers ended" in go.store.failures(mark)[0].error
+
+
+def test_a_model_that_rewrites_and_takes_no_calls_leaves_the_other_paths_of_a_query(
+    judge, tmp_path, threads, monkeypatch
+):
+    def closed(self, prompt):
+        raise EndpointClosed("Model 'a' takes no calls")
+
+    monkeypatch.setattr(worker._Rewriter, "reply", closed)
+    ids = ["none/none/none/plain/b", "hyde/dense-1/none/plain/ok"]
+    with sweeping(tmp_path / "s.sqlite", judge, ids, 2) as go:
+        progress = go(executor=threads)
+        assert (progress.done, progress.failed) == (2, 0)
+    assert progress.ended is Ended.ENDPOINTS
+    assert progress.stopped == "Model 'a' takes no calls"
 
 
 def test_an_executor_that_gives_up_ends_the_sweep_with_what_to_do(judge, tmp_path):

@@ -107,6 +107,17 @@ def test_the_line_in_which_excel_names_the_separator_is_passed_over(tmp_path):
     assert trace.array("quality").tolist() == [[0.5]]
 
 
+def test_empty_rows_at_the_end_and_padded_names_as_excel_writes_them_change_nothing(tmp_path):
+    head = "query_id ;path_id;quality ;text\r\n"
+    trace = read(tmp_path, f"{head}a;x;0,5;tea\r\nb;x;1;cake\r\n;;;\r\n;  ;;\r\n")
+    assert trace.queries["text"].tolist() == ["tea", "cake"]
+    assert trace.provenance["rows_read"] == 2
+    with pytest.raises(LabError, match="row 2: query_id is missing"):
+        read(tmp_path, f"{head}a;x;0,5;tea\r\n;;;\r\nb;x;1;cake\r\n")
+    with pytest.raises(LabError, match="it has columns but no row"):
+        read(tmp_path, f"{head};;;\r\n")
+
+
 def test_a_row_below_the_line_of_excel_is_named_by_its_line_in_the_file(tmp_path):
     for text, says in [
         ("sep=;\nquery_id;path_id;quality\na;x;0,5\nb;x\n", "line 4 has 2 cells"),

@@ -11,6 +11,7 @@ FAILED = [
     "Sorry, I had a problem getting a response: {\n  'error': {\n    'code': 429,\n    'message':"
     " 'You exceeded your current quota, please check your plan",
     "Error code: 503 - {'error': {'message': 'The model is overloaded'}}",
+    "The provider is down, try later: HTTP status 502",
     "openai.APITimeoutError: Request timed out.",
     "Rate limit reached for gpt-4 in organization org-x on tokens per min (TPM)",
     "HTTP 401: Incorrect API key provided",
@@ -26,6 +27,10 @@ ANSWERS = [
     "I've set a rate limit of 30 km/h.",
     "Sorry, I had a problem getting a response from Google Generative AI.",
     "HTTP is a protocol; 500 people attended.",
+    "The error code 408 on a dishwasher means that no water comes in.",
+    "The status code 403 means that the page is forbidden.",
+    "The router keeps a log of every call. In it you can read, for each one, whether the request"
+    " timed out or was answered.",
     "I could not find a light of that name.",
     "",
     None,

@@ -249,7 +249,7 @@ def test_what_parquet_cannot_hold_is_a_message_and_leaves_the_old_file(tmp_path)
     file = tmp_path / "t.parquet"
     Trace.from_frame(FRAME).save(file)
     before = file.read_bytes()
-    for odd in (["\ud83d", "b", "c"], [{1}, "b", 2.0], [2**70, 1, 2]):
+    for odd in (["\ud83d", "b", "c"], [{1}, "b", 2.0], [2**70, 1, 2], [{}, {}, {}]):
         trace = Trace.from_frame(FRAME.assign(answer=pd.Series(odd, dtype=object)))
         with pytest.raises(LabError, match="do not fit into Parquet"):
             trace.save(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -72,13 +73,14 @@ def _copied(file: FilePath | str, out: FilePath, folder: FilePath) -> FilePath:
         raise LabError(f"{file} is one of the stores to join; name another file with --store.")
     folder.mkdir()
     copy = folder / source.name
-    owner = Owner(source)
+    owner = _owner(source)
     try:
         for ending in ("", "-wal"):  # what a killed process wrote last is still in the log
             if (part := source.with_name(source.name + ending)).exists():
                 shutil.copyfile(part, copy.with_name(copy.name + ending))
     finally:
-        owner.release()
+        if owner:
+            owner.release()
     try:
         with closing(open_file(copy)) as db:
             ledger.close_open_attempts(db)
@@ -87,6 +89,26 @@ def _copied(file: FilePath | str, out: FilePath, folder: FilePath) -> FilePath:
     except sqlite3.DatabaseError as error:
         raise LabError(f"The store {file} is damaged or no store ({error}).") from error
     return copy
+
+
+def _owner(source: FilePath) -> Owner | None:
+    """Own a store while it is copied; None where its folder is read-only and nobody has it open.
+
+    A process that has it open keeps a log beside it, and nothing can be locked there.
+    """
+    try:
+        return Owner(source)
+    except OSError as error:
+        log = source.with_name(f"{source.name}-wal")
+        if error.errno not in (errno.EROFS, errno.EACCES):
+            raise
+        if log.exists():
+            raise LabError(
+                f"The store {source} lies in a folder that cannot be written, and {log.name} says"
+                " that it is in use or was not closed. End what uses it, then copy both to a folder of"
+                " your own."
+            ) from error
+        return None
 
 
 def _take_in(db: sqlite3.Connection, copy: FilePath) -> Joined:
@@ -104,7 +126,8 @@ def _take_in(db: sqlite3.Connection, copy: FilePath) -> Joined:
         attempts = ledger.take_in(db)
         db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # SQLite has undone it where the disk is full
+            db.execute("ROLLBACK")
         raise
     db.execute("DETACH other")
     return Joined(attempts=attempts, conflicts=conflicts, other_answers=other_answers, **taken)

@@ -70,11 +70,11 @@ def settle(
         "UPDATE attempts SET settled_usd = ?, state = ?, error = ? WHERE id = ?",
         (usd, state, storable(error), attempt),
     )
-    charge = (usd, reserved, sweep)
+    # What is left of the last open reservation is a rounding error, which would keep a cap waiting.
     db.execute(
-        "UPDATE spending SET charged_usd = charged_usd + ?, open_usd = max(0.0, open_usd - ?) WHERE"
-        " sweep = ?",
-        charge,
+        "UPDATE spending SET charged_usd = charged_usd + :usd, open_usd = CASE WHEN open_usd -"
+        " :reserved < 1e-9 * :reserved THEN 0.0 ELSE open_usd - :reserved END WHERE sweep = :sweep",
+        {"usd": usd, "reserved": reserved, "sweep": sweep},
     )
     if reply:
         insert_call(db, key, model, reply, usd)
@@ -131,12 +131,13 @@ def retried(db: sqlite3.Connection, sweep: str) -> int:
     )
 
 
-def prices_paid(db: sqlite3.Connection, model: str) -> list[float]:
-    """Return the price in US dollars of every answered attempt at a model."""
-    rows = db.execute(
-        "SELECT settled_usd FROM attempts WHERE model = ? AND state = 'answered'", (model,)
+def tokens_paid(db: sqlite3.Connection, model: str) -> list[tuple[int, int]]:
+    """Return the tokens read and written of every answered attempt at a model."""
+    asked = (
+        "SELECT tokens_in, tokens_out FROM attempts JOIN calls USING (key) WHERE attempts.model = ?"
+        " AND state = 'answered'"
     )
-    return [row[0] for row in rows.fetchall()]
+    return db.execute(asked, (model,)).fetchall()
 
 
 def timings(db: sqlite3.Connection, model: str) -> list[tuple[int, int, float]]:

@@ -225,9 +225,9 @@ class Store:
         """Return the most that an attempt cost which cost more than was reserved, or 0."""
         return ledger.excess_usd(self._reader, model)
 
-    def prices_paid(self, model: str) -> list[float]:
-        """Return the price in US dollars of every answered attempt at a model."""
-        return ledger.prices_paid(self._reader, model)
+    def tokens_paid(self, model: str) -> list[tuple[int, int]]:
+        """Return the tokens read and written of every answered attempt at a model."""
+        return ledger.tokens_paid(self._reader, model)
 
     def join(self, files: Iterable[FilePath | str]) -> joining.Joined:
         """Take in what other stores hold, each row once; they stay as they are. See `joining`."""

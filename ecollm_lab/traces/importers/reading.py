@@ -129,8 +129,10 @@ def _cells_of_any_length() -> Iterator[None]:
 def csv_rows(file: FilePath) -> tuple[str, list[tuple[int, list[str]]]]:
     """Return what separates the cells of a CSV file, and its rows with the line each begins in.
 
-    The first row is the header. If spaces follow separators in it, they do in all rows. Raises a
-    `LabError` for a row that is not like the header, and for a header that names a column twice.
+    The first row is the header, whose names have no space around them. If spaces follow separators
+    in it, they do in all rows. Rows of empty cells at the end, as Excel writes them, are none.
+    Raises a `LabError` for a row that is not like the header, and for a header that names a column
+    twice.
     """
     text = read_text(file)
     if text.startswith("sep="):  # a line that Excel writes and reads, before the header
@@ -160,7 +162,11 @@ def csv_rows(file: FilePath) -> tuple[str, list[tuple[int, list[str]]]]:
         ) from error
     if not rows:
         raise LabError(f"{file} is no CSV table: there is no header.")
-    _require_unique(rows[0][1], f"{file}:{rows[0][0]}")
+    while len(rows) > 1 and not any(map(str.strip, rows[-1][1])):
+        rows.pop()
+    line, header = rows[0]
+    rows[0] = (line, [name.strip() for name in header])
+    _require_unique(rows[0][1], f"{file}:{line}")
     return separator, rows
 
 
