@@ -160,9 +160,9 @@ def fitted(fold: Fold) -> list[Policy]:
     ours = done["ours"]
     for name, terms in FORMS.items():
         done[name] = replace(ours, name=name, terms=replace(ours.terms, **terms))
+    priced_terms = replace(ours.terms, violation_cost=COST_OF_VIOLATION)
     for name in PRICED_LIMITS:
-        terms = replace(ours.terms, violation_cost=COST_OF_VIOLATION)
-        done[name + WITH_PRICE] = replace(done[name], name=name + WITH_PRICE, terms=terms)
+        done[name + WITH_PRICE] = replace(done[name], name=name + WITH_PRICE, terms=priced_terms)
     if have_pipelines(train.path_ids):
         for name in ROUTERS:
             router = fit_policy(train, name, encoder=encoder(), models_only=True)

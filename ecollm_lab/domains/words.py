@@ -186,11 +186,8 @@ def _plain_letters(text: str) -> str:
         text = re.sub(rf"(?<!\w)(?:{forms})\s*({_NUMBER})", rf"\1 {code} ", text)
         text = re.sub(rf"({_NUMBER})\s*(?:{forms})", rf"\1 {code} ", text)
     for code in ("usd", "eur"):  # "20 dollars 50 cents" is one price
-        text = re.sub(
-            rf"(?<![\d.,])(\d+) {code}\s+(?:and )?(\d\d?) cent\b",
-            lambda m, code=code: f"{m[1]}.{m[2]:0>2} {code}",
-            text,
-        )
+        text = re.sub(rf"(?<![\d.,])(\d+) {code}\s+(?:and )?(\d) cent\b", rf"\1.0\2 {code}", text)
+        text = re.sub(rf"(?<![\d.,])(\d+) {code}\s+(?:and )?(\d\d) cent\b", rf"\1.\2 {code}", text)
     text = re.sub(r"(met|lit)er(?=s?\b)", r"\1re", text)
     for unit, forms in _UNITS.items():
         text = re.sub(rf"(?<=\d)[\s-]*(?:{forms})\b", f" {unit}", text)

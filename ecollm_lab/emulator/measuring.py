@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -82,12 +82,9 @@ class Measuring:
     ) -> None:
         if (run is None) == (opened is None):
             raise LabError("Measuring needs run or opened, and not both, to measure with.")
-        if run is not None:
-            opened = partial(nullcontext, run)
-        assert opened is not None
         self.emulator, self.queries, self.about = emulator, queries, dict(about or {})
         self.stored = list(stored)
-        self._opened = opened
+        self._opened = opened or partial(nullcontext, cast("Run", run))
 
     def prepared(self, trace: Trace) -> Trace:
         """Return a trace that can grow, with what was stored, and recall it into the Emulator.

@@ -243,7 +243,7 @@ def test_bursts_of_429_pause_everybody_twice_as_long_each_time_and_then_close(as
             door.pump()
         await asyncio.sleep(0)
         for task in waiting:
-            with pytest.raises(EndpointClosed, match="busy 20 times in a row.*slow down"):
+            with pytest.raises(EndpointClosed, match=r"busy 20 times in a row.*slow down"):
                 await task
         own = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, *[60.0] * 10]
         assert pauses == ([asked_s] * 19 if asked_s else own)

@@ -157,7 +157,7 @@ def test_a_bad_catalog_says_what_to_mend(tmp_path, text, says):
 )
 def test_a_mistyped_address_is_a_fault_of_the_catalog(tmp_path, address):
     text = HEAD + CLOUD.replace("http://127.0.0.1:1/v1", address)
-    with pytest.raises(LabError, match="base_url must be .* from 1 to 65535"):
+    with pytest.raises(LabError, match=r"base_url must be .* from 1 to 65535"):
         load(tmp_path, text)
 
 
