@@ -56,11 +56,7 @@ def serve(
             " the lab, run: pip install -c constraints.txt -e '.[edge,serve]'"
         ) from error
     settings = Settings(
-        host=host,
-        port=port,
-        token=_token(token_env),
-        max_concurrent=max_concurrent,
-        log_questions=log_questions,
+        host, port, _token(token_env), max_concurrent=max_concurrent, log_questions=log_questions
     )
     wish: Prefer = prefer  # type: ignore[assignment]  # SLO checks it
     run(

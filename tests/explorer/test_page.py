@@ -93,8 +93,7 @@ def test_an_infeasible_slo_says_so_and_each_offer_leads_out(seen, view):
         seen.type("max_cost_usd", "0.0002")
         agree(seen, view)
         assert seen.drawn()["chosen"] == []
-        offers = seen.root.locator("[data-offer]")
-        assert offers.count()
+        assert (offers := seen.root.locator("[data-offer]")).count()
         if k >= offers.count():
             break
         seen.click(offers.nth(k).inner_text())
