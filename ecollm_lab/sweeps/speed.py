@@ -99,9 +99,9 @@ def crowded(threads: int) -> str:
     busy = load()
     shown = "not known" if busy is None else f"{busy:.1f} on {cores()} cores"
     return (
-        f"the load of this machine is {shown}, and the model runs with threads = {threads}. llama.cpp"
-        " becomes many times slower where its threads wait for a core that something else uses: end"
-        f" other work{lower}"
+        f"the load of this machine is {shown}, and the model runs with threads = {threads}."
+        " llama.cpp becomes many times slower where its threads wait for a core that something else"
+        f" uses: end other work{lower}"
     )
 
 

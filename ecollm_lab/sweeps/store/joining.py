@@ -105,8 +105,8 @@ def _owner(source: FilePath) -> Owner | None:
         if log.exists():
             raise LabError(
                 f"The store {source} lies in a folder that cannot be written, and {log.name} says"
-                " that it is in use or was not closed. End what uses it, then copy both to a folder of"
-                " your own."
+                " that it is in use or was not closed. End what uses it, then copy both to a folder"
+                " of your own."
             ) from error
         return None
 
