@@ -81,7 +81,6 @@ class Calls:
         self._remote: dict[str, RemoteModel] = {}
         self._speed = SpeedWatch(catalog, store)
         self._excess_usd: dict[str, float] = {}
-        self._in_vain: dict[str, CallFailed] = {}  # by key: it would be answered so again
         self.made = self.retried = 0
         self.notices: list[str] = []
 
@@ -111,7 +110,7 @@ class Calls:
 
         Its future raises `CallFailed`, `EndpointClosed`, `BudgetSpent`, `Withdrawn`, or `LabError`
         if the store cannot be written. A call that was refused, or got an answer of no use, is not
-        made again.
+        made again while the store is open.
         """
         key = self.key(name, prompt)
         in_sample = int(key[:8], 16) < self._options.repeat_share * 16**8
@@ -133,8 +132,8 @@ class Calls:
             if flying := self._flying.get(key):
                 return flying
             future: Future[Reply] = Future()
-            if key in self._in_vain:
-                future.set_exception(self._in_vain[key])
+            if failed := self._store.in_vain.get(key):
+                future.set_exception(failed)
                 return future
             stored = self._store.reply(key)
             if stored:
@@ -194,7 +193,7 @@ class Calls:
     def _land(self, key: str, error: BaseException | None) -> None:
         """Take a call out of those in flight; remember one that another attempt would not help."""
         if isinstance(error, CallFailed) and (error.answered or error.state != CallState.FAILED):
-            self._in_vain[key] = error
+            self._store.in_vain[key] = error
         self._flying.pop(key, None)
 
     def _run_here(

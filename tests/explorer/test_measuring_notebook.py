@@ -84,6 +84,7 @@ def test_the_picture_tightens_where_it_was_unsure(seen):
         " return [p.outcomes, at, p.high[at] - p.low[at]]; }"
     )
     before, winner, wide = seen.root.evaluate(script, None)
+    seen.tab("measure more")
     seen.root.locator(".ecl-more").fill("60")
     seen.click("the winner and its ties")
     said(seen, "as these paths cost and took so far")

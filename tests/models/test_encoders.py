@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+import time
+import timeit
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,12 +39,8 @@ def test_static_embeddings_are_unit_rows_and_order_pairs_as_the_encoder_they_wer
 
 
 def test_static_is_many_times_faster():
-    def seconds(encoder):
-        encoder.encode(TEXTS[:1])
-        started = time.perf_counter()
-        for _ in range(20):
-            encoder.encode(TEXTS[:1])
-        return time.perf_counter() - started
+    def seconds(encoder):  # the machine may be busy with something else in some of them
+        return min(timeit.repeat(lambda: encoder.encode(TEXTS[:1]), number=1, repeat=20))
 
     assert seconds(static_encoder()) < seconds(default_encoder()) / 5
 

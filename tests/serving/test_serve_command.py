@@ -23,10 +23,16 @@ def policy_file(measured, tmp_path_factory):
     return file
 
 
-def test_the_command_serves_a_real_model_and_ends_in_order_on_sigterm(policy_file):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+@pytest.fixture
+def port():
+    """A port that no other program is given meanwhile: it stays bound, and nobody listens there."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
+
+
+def test_the_command_serves_a_real_model_and_ends_in_order_on_sigterm(policy_file, port):
     command = [sys.executable, "-c", "from ecollm_lab.cli import app; app()", "serve"]
     command += ["--policy", str(policy_file), "--domain", "smart_home", "--port", str(port)]
     command += ["--catalog", "tests/data/models.toml"]

@@ -68,7 +68,7 @@ def test_a_model_that_answers_is_reported_with_what_it_would_cost(tmp_path, endp
 
 
 def test_the_shipped_models_answer_and_name_their_template():
-    n = len(load_catalog("tests/data/models.toml").models)
+    n = len(load_catalog("data/models.toml").models)
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 0, done.output
     assert f"{n} of {n} models answer" in done.output

@@ -187,3 +187,19 @@ def test_calls_made_ahead_are_of_the_pairs_that_are_asked_for(judge, tmp_path):
     )
     assert (progress.done, judge.requests("ok"), said[0].pairs) == (12, 12, 12 - FIRST)
     assert set(trace.outcomes[["query_id", "path_id"]].itertuples(index=False, name=None)) == some
+
+
+def test_a_prompt_of_a_first_call_that_was_paid_in_vain_is_not_paid_again_on_another_path(
+    judge, tmp_path
+):
+    ids = [f"{rewrite}/bm25-1/none/plain/hosted" for rewrite in ("none", "keywords")]
+    with pytest.raises(LabError, match=f"{2 * N_QUERIES} pairs failed"):
+        sweep_domain(
+            "data/smart_home",
+            options=DomainOptions(path_ids=ids),
+            on_estimate=lambda _: None,
+            **options(judge, tmp_path, "empty"),
+        )
+    asked = judge.counters()["per_key"]["empty"]
+    assert set(asked.values()) == {1}
+    assert len(asked) < 1.5 * N_QUERIES  # most of the prompts are those of both paths

@@ -14,7 +14,7 @@ from math import nan
 from pathlib import Path as FilePath
 from typing import Any
 
-from ecollm_lab.models import Reply
+from ecollm_lab.models import CallFailed, Reply
 from ecollm_lab.models.replies import BudgetSpent, CallState, storable
 from ecollm_lab.records import LabError, Outcome
 from ecollm_lab.sweeps.store import joining, ledger
@@ -89,6 +89,8 @@ class Store:
             self._owner.release()
             raise
         self._writer = Writer(self._db, self.file)
+        # By key: calls that were refused or answered in vain are not paid again while it is open.
+        self.in_vain: dict[str, CallFailed] = {}
 
     def submit(self, write: Write) -> Future[Any]:
         """Queue a write; see `Writer.submit`."""
