@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-import time
 import timeit
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
