@@ -64,6 +64,7 @@ def test_the_limit_shrinks_once_a_burst_and_grows_with_clean_rounds_only():
         for ticket in inside:
             door.leave(ticket, "busy")
         assert door.limit == pytest.approx(16.0)
+        clock.now += 0.2  # the pause after a first burst
         inside, _ = await enter(door, 16)
         for ticket in inside:
             door.leave(ticket, "ok")
@@ -221,5 +222,44 @@ def test_an_endpoint_that_has_answered_bears_a_longer_row_of_refused_prompts(ans
             ((ticket,), _) = await enter(door, 1)
             door.leave(ticket, how)
         assert f"refused {most} calls in a row" in door.closed
+
+    run(check)
+
+
+@pytest.mark.parametrize("asked_s", [0.0, 60.0])
+def test_bursts_of_429_pause_everybody_twice_as_long_each_time_and_then_close(asked_s):
+    async def check(clock):
+        door, pauses = admission(clock, max_in_flight=1), []
+        waiting = [asyncio.ensure_future(door.enter(10)) for _ in range(21)]
+        while not door.closed:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            (turn,) = [task for task in waiting if task.done()]
+            waiting.remove(turn)
+            door.leave(turn.result(), "busy", pause_s=asked_s, why="slow down")
+            if not door.closed:
+                pauses.append(door.paused_until - clock.now)
+            clock.now += 61.0
+            door.pump()
+        await asyncio.sleep(0)
+        for task in waiting:
+            with pytest.raises(EndpointClosed, match=r"busy 20 times in a row.*slow down"):
+                await task
+        own = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, *[60.0] * 10]
+        assert pauses == ([asked_s] * 19 if asked_s else own)
+
+    run(check)
+
+
+def test_an_answer_ends_the_row_of_429_and_a_burst_counts_once():
+    async def check(clock):
+        door = admission(clock)
+        for _ in range(3):
+            inside, _ = await enter(door, int(door.limit))
+            for ticket in inside[1:]:
+                door.leave(ticket, "busy")
+            assert door.paused_until - clock.now == pytest.approx(0.125)
+            door.leave(inside[0], "ok")
+            clock.now += 0.2
 
     run(check)

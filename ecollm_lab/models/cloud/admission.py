@@ -21,6 +21,7 @@ SHRINK, GROW = 0.8, 1.05
 FAILURES, PROBES, PROBE_S = 5, 4, 30.0
 REFUSALS = 5  # straight 400s that say the fault is not one prompt's
 LONGEST_PAUSE_S = 60.0  # a longer Retry-After ends the sweep for this model instead of sleeping
+BUSY = 20  # straight bursts of 429, each after a pause, after which the endpoint is given up
 WINDOW_S = 60.0
 
 
@@ -42,8 +43,10 @@ class Admission:
     """Lets calls to one endpoint through, in order; used from one event loop.
 
     The limit of calls in flight adapts: it shrinks once per burst of 429 and grows with clean
-    rounds, which 5xx and timeouts interrupt. Five straight failures open the circuit: a probe after
-    2 s, then one every 30 s; after four in vain the endpoint is closed.
+    rounds, which 5xx and timeouts interrupt. A burst of 429 pauses all calls, for as long as its
+    Retry-After says, else twice as long as the one before it; after twenty bursts without an answer
+    the endpoint is closed. Five straight failures open the circuit: a probe after 2 s, then one
+    every 30 s; after four in vain the endpoint is closed.
     """
 
     def __init__(
@@ -59,8 +62,9 @@ class Admission:
         self._rpm, self._tpm = model.requests_per_minute, model.tokens_per_minute
         self._clock, self._probe_s = clock, probe_s
         self._clean = self._failures = self._refusals = self._probes = self._episode = 0
+        self._busy = 0
         self._has_answered = False
-        self._paused_until, self._probing = 0.0, False
+        self.paused_until, self._probing = 0.0, False  # by the clock
         self._recent: deque[Ticket] = deque()
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -70,7 +74,7 @@ class Admission:
 
         One that tries `again` goes first. Raises `EndpointClosed`.
         """
-        if self.closed and self._clock() >= self._paused_until:
+        if self.closed and self._clock() >= self.paused_until:
             self.closed = ""
         if self.closed:
             raise EndpointClosed(self.closed)
@@ -114,7 +118,7 @@ class Admission:
         unsure = min(bad, int(self.limit) - 1)
         if self.in_flight + unsure >= int(self.limit) or self._probing:
             return float("inf")
-        wait = self._paused_until - now
+        wait = self.paused_until - now
         while self._recent and self._recent[0].at <= now - WINDOW_S:
             self._recent.popleft()
         full = self._rpm and len(self._recent) >= self._rpm
@@ -140,9 +144,8 @@ class Admission:
         if how == AttemptEnd.OK:
             self._answered()
         elif how == AttemptEnd.BUSY:
-            self._clean = 0
-            if ticket.episode == self._episode:  # calls sent before the cut say nothing about it
-                self.limit, self._episode = max(1.0, self.limit * SHRINK), self._episode + 1
+            own_s = self._turned_away(ticket, why)
+            pause_s = pause_s or own_s
         elif how == AttemptEnd.DOWN:
             pause_s = max(pause_s, self._failed(ticket, why))
         elif how == AttemptEnd.REFUSED:
@@ -154,15 +157,26 @@ class Admission:
         if pause_s > LONGEST_PAUSE_S:
             self.close(f"it asked for a pause of {pause_s:.0f} s", pause_s)
         elif pause_s:
-            self._paused_until = max(self._paused_until, self._clock() + pause_s)
+            self.paused_until = max(self.paused_until, self._clock() + pause_s)
         self.pump()
 
     def _answered(self) -> None:
-        self._failures = self._refusals = self._probes = 0
+        self._failures = self._refusals = self._probes = self._busy = 0
         self._has_answered = True
         self._clean += 1
         if self._clean >= self.limit:
             self.limit, self._clean = min(self._most, self.limit * GROW), 0
+
+    def _turned_away(self, ticket: Ticket, why: str) -> float:
+        """Count a burst of 429; return the pause after it in seconds, where it asked for none."""
+        self._clean = 0
+        if ticket.episode != self._episode:  # calls sent before the cut say nothing about it
+            return 0.0
+        self.limit, self._episode = max(1.0, self.limit * SHRINK), self._episode + 1
+        self._busy += 1
+        if self._busy >= BUSY:
+            self.close(f"it was busy {self._busy} times in a row, with a pause after each; {why}")
+        return min(LONGEST_PAUSE_S, 2.0 ** (self._busy - 4))
 
     def _failed(self, ticket: Ticket, why: str) -> float:
         """Count a failure; return the pause in seconds before the next probe, 0 for none."""
@@ -184,7 +198,7 @@ class Admission:
             f"Model {self.name!r} takes no more calls: {why}. Run the same command again once that"
             " is mended."
         )
-        self._paused_until = self._clock() + pause_s
+        self.paused_until = self._clock() + pause_s
         while self._waiting:
             future, _ = self._waiting.popleft()
             if not future.done():
