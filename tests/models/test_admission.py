@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from ecollm_lab.models.cloud.admission import Admission
+from ecollm_lab.models.cloud.admission import Admission, Persistent
 from ecollm_lab.models.replies import EndpointClosed
 from tests.support.rig import cloud
 
@@ -261,5 +261,21 @@ def test_an_answer_ends_the_row_of_429_and_a_burst_counts_once():
             assert door.paused_until - clock.now == pytest.approx(0.125)
             door.leave(inside[0], "ok")
             clock.now += 0.2
+
+    run(check)
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "closed_s"), [(600.0, 600.0), (1e9, 3600.0), (float("inf"), 5.0)]
+)
+def test_a_long_retry_after_keeps_a_server_away_for_its_time_at_most_an_hour(asked_s, closed_s):
+    async def check(clock):
+        door = Persistent(cloud("m", "http://127.0.0.1:9/v1"))
+        door._clock = clock
+        ((ticket,), _) = await enter(door, 1)
+        door.leave(ticket, "busy", pause_s=asked_s)
+        with pytest.raises(EndpointClosed, match="asked for a pause"):
+            await door.enter(10)
+        assert door.paused_until - clock.now == closed_s
 
     run(check)

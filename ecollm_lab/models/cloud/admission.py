@@ -21,6 +21,7 @@ SHRINK, GROW = 0.8, 1.05
 FAILURES, PROBES, PROBE_S = 5, 4, 30.0
 REFUSALS = 5  # straight 400s that say the fault is not one prompt's
 LONGEST_PAUSE_S = 60.0  # a longer Retry-After ends the sweep for this model instead of sleeping
+MOST_CLOSED_S = 3600.0  # an endpoint of a server is asked again after that, whatever it asked for
 BUSY = 20  # straight bursts of 429, each after a pause, after which the endpoint is given up
 WINDOW_S = 60.0
 
@@ -209,8 +210,9 @@ class Persistent(Admission):
     """Admission that never gives an endpoint up, for a server that outlives an outage.
 
     It starts with as many calls in flight as the catalog declares. Where another would close for
-    good, calls are turned away for five seconds. Requests that the endpoint refuses are the fault
-    of whoever asked, and change nothing for others.
+    good, calls are turned away for five seconds or the pause that is due, and where the endpoint
+    asks for a long pause, for that time, at most an hour. Requests that the endpoint refuses are
+    the fault of whoever asked, and change nothing for others.
     """
 
     def __init__(self, model: Model, *, probe_s: float = PROBE_S) -> None:
@@ -223,5 +225,5 @@ class Persistent(Admission):
         super().leave(ticket, AttemptEnd.UNUSED if how == AttemptEnd.REFUSED else how, **what)
 
     def close(self, why: str, pause_s: float = float("inf")) -> None:
-        """Turn away every call for at most five seconds."""
-        super().close(why, min(pause_s, 5.0))
+        """Turn away every call, for five seconds where no pause was asked for."""
+        super().close(why, 5.0 if pause_s == float("inf") else min(pause_s, MOST_CLOSED_S))
