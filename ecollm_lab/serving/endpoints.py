@@ -19,10 +19,15 @@ Stop = Callable[[], None]
 
 @runtime_checkable
 class Interruptible(Protocol):
-    """A model whose call can be broken off while it is being answered."""
+    """A hosted model, whose call can be broken off while it is being answered."""
 
-    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Stop]:
-        """Start a call in one attempt; return its future and what breaks it off."""
+    @property
+    def paused_until(self) -> float:
+        """Until when its endpoint is left alone, by `time.monotonic`."""
+        ...
+
+    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Stop, list[float]]:
+        """Start a call in one attempt; return its future, what breaks it off, and when it began."""
         ...
 
 
@@ -201,6 +206,7 @@ class Endpoints:
 
     def __init__(self, catalog: Catalog, pool: ModelPool) -> None:
         self._pool = pool
+        self._hosted: dict[str, Interruptible] = {}  # those that were asked
         self.circuits = {name: Circuit() for name in catalog.models}
         device = Queue()
         self._queues = {
@@ -214,8 +220,10 @@ class Endpoints:
 
     def wait_s(self, name: str, now: float) -> float:
         """Return how long a question would wait for a model, in seconds."""
-        queue = self._queues.get(name)
-        return queue.wait_s(now) if queue else 0.0
+        if (queue := self._queues.get(name)) is not None:
+            return queue.wait_s(now)
+        hosted = self._hosted.get(name)
+        return 0.0 if hosted is None else max(0.0, hosted.paused_until - now)
 
     def begin(self, name: str, prompt: Prompt | str, expected_s: float) -> Call:
         """Ask a model, in its turn."""
@@ -225,7 +233,8 @@ class Endpoints:
             return queue.submit(lambda: model.reply_unless(stopped, prompt), expected_s, stopped)
         if queue is not None:
             return queue.submit(lambda: model.reply(prompt), expected_s)
-        return Call(*cast("Interruptible", model).begin(prompt), [time.monotonic()])
+        hosted = self._hosted[name] = cast("Interruptible", model)
+        return Call(*hosted.begin(prompt))
 
     def in_turn(self, name: str, other: str) -> bool:
         """Tell whether another model must wait for one's whole answer, or is the same one."""

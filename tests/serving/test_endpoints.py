@@ -8,10 +8,14 @@ import pytest
 
 from ecollm_lab.models import CallFailed, ModelPool
 from ecollm_lab.models.replies import EndpointClosed
-from ecollm_lab.records import LabError
+from ecollm_lab.paths import Pipeline
+from ecollm_lab.records import SLO, LabError
+from ecollm_lab.serving import Reason, Runtime
 from ecollm_lab.serving.endpoints import Circuit, Endpoints, Interruptible, Queue
+from ecollm_lab.serving.results import Ended
+from tests.serving.conftest import CLOUD, PATHS
 from tests.support.endpoint import Endpoint
-from tests.support.serving import Cloud, Stops, catalog_of, model
+from tests.support.serving import Cloud, Given, Stops, catalog_of, model
 
 
 class Silent:
@@ -53,7 +57,7 @@ def test_a_call_that_is_broken_off_ends_at_the_endpoint_within_a_second():
         catalog = catalog_of(model("far", "cloud", base_url=silent.base_url))
         with ModelPool(catalog, persistent=True) as pool:
             assert isinstance(pool["far"], Interruptible)
-            future, stop = pool["far"].begin("how heavy?")
+            future, stop, _ = pool["far"].begin("how heavy?")
             assert silent.asked.wait(5)
             began = time.monotonic()
             stop()
@@ -141,3 +145,35 @@ def test_of_many_questions_at_once_one_finds_out_whether_an_endpoint_is_back():
     assert [circuit.admit(1.5) for _ in range(3)] == [True, False, False]
     circuit.answered()
     assert [circuit.admit(1.5) for _ in range(3)] == [True] * 3
+
+
+def test_a_question_that_waits_for_its_turn_at_an_endpoint_pays_nothing_and_teaches_nothing(
+    domain, encoder
+):
+    given, question = Given({CLOUD: PATHS[CLOUD]}), "how heavy is the Halo bulb?"
+    with Endpoint({"big": "90 grams"}) as endpoint:
+        far = model("big", "cloud", base_url=endpoint.base_url, requests_per_minute=1)
+        with ModelPool(catalog_of(far), persistent=True) as pool:
+            pipeline = Pipeline(domain, catalog_of(far), encoder, pool)
+            with Runtime(given, pipeline) as runtime:
+                assert runtime.answer(question).text == "90 grams"
+                before = runtime.outlook(given.forecast).log_latency[0]
+                refused = runtime.answer(question, SLO(max_latency_s=0.5))
+                after = runtime.outlook(given.forecast).log_latency[0]
+    assert (refused.reason, endpoint.requests["big"]) == (Reason.DEADLINE, 1)
+    assert [(one.ended, one.cost_usd) for one in refused.attempts] == [(Ended.CUT, 0.0)]
+    assert runtime.circuit(0).cuts == 0
+    assert after == pytest.approx(before, rel=0.01)
+
+
+def test_an_endpoint_that_asks_for_a_pause_is_expected_to_make_a_question_wait():
+    busy = (429, {"error": {"message": "slow down"}}, {"Retry-After": "30"})
+    with Endpoint({"far": busy}) as endpoint:
+        catalog = catalog_of(model("far", "cloud", base_url=endpoint.base_url))
+        with ModelPool(catalog, persistent=True) as pool:
+            endpoints = Endpoints(catalog, pool)
+            assert endpoints.wait_s("far", time.monotonic()) == 0.0
+            with pytest.raises(CallFailed, match="slow down"):
+                endpoints.begin("far", "how heavy?", 0.1).future.result(timeout=10)
+            assert 25.0 < endpoints.wait_s("far", time.monotonic()) <= 30.0
+            endpoints.close()

@@ -62,6 +62,8 @@ class Stops(Scripted):
 class Cloud(Scripted):
     """The same in the cloud: many at once, and a call can be broken off."""
 
+    paused_until = 0.0
+
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.broken_off = 0
@@ -85,7 +87,7 @@ class Cloud(Scripted):
                 future.set_result(Reply(self.text, 100, 10, self.delay_s or 1e-3))
 
         threading.Thread(target=answer, daemon=True).start()
-        return future, stopped.set
+        return future, stopped.set, [time.monotonic()]
 
 
 class Given:

@@ -38,6 +38,7 @@ class Call:
         self._reservations = reservations
         self.attempts = self.charged = self.deaths = 0
         self.queue_s = self.retry_s = 0.0
+        self.sent: list[float] = []  # when each attempt was, by time.monotonic
         self.sending = self.withdrawn = False
         self.task: asyncio.Task[None] | None = None
 

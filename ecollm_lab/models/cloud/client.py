@@ -105,15 +105,24 @@ class CloudModel:
         self._loop.call_soon_threadsafe(begin)
         return future
 
-    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Callable[[], None]]:
-        """Start one attempt; return its future and what breaks it off, be it sent or not."""
+    def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Callable[[], None], list[float]]:
+        """Start one attempt, which `break_off` ends be it sent or not.
+
+        Return its future, `break_off`, and a list that holds, by `time.monotonic`, when it was sent
+        once it was: until then it waits for its turn.
+        """
         call = Call(prompt, None, self._reservations)
         future = self._start(call, Patience(attempts=1))
 
         def break_off() -> None:
             self._loop.call_soon_threadsafe(lambda: call.task and call.task.cancel())
 
-        return future, break_off
+        return future, break_off, call.sent
+
+    @property
+    def paused_until(self) -> float:
+        """Until when the endpoint is left alone, by `time.monotonic`."""
+        return self._admission.paused_until
 
     def withdraw(self) -> None:
         """Give up calls that are not being answered; see `RemoteModel.withdraw`."""
@@ -158,6 +167,7 @@ class CloudModel:
         call.sending, done, settled = True, None, None
         try:
             number = await call.reserve()
+            call.sent.append(time.monotonic())
             started = time.perf_counter()
             call.queue_s += started - waiting
             call.attempts += 1
