@@ -53,8 +53,11 @@ class CallFailed(LabError):
     Its pair is recorded as failed, with the number of attempts, and the sweep goes on. `parameter`
     names the request's parameter that the endpoint does not take, if that is the reason, and `mend`
     what would help. `answered`: the model is well, its answer of no use. `rejected`: the endpoint
-    does not take the request as it is. `why` is the reason alone.
+    does not take the request as it is. `billed` is the tokens that the last attempt is billed for,
+    read and written: (0, 0) if it is not, None where that is not known. `why` is the reason alone.
     """
+
+    billed: tuple[int, int] | None = None
 
     def __init__(
         self,

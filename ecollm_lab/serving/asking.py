@@ -13,6 +13,7 @@ from ecollm_lab.paths import Memo, Prepared
 from ecollm_lab.records import SLO, LabError, Outcome, Prompt, Query
 from ecollm_lab.serving.choosing import (
     LIKELY,
+    Choice,
     Outlook,
     Saving,
     bound_limits,
@@ -21,7 +22,7 @@ from ecollm_lab.serving.choosing import (
 )
 from ecollm_lab.serving.endpoints import Call, GivenUp, InTime
 from ecollm_lab.serving.forecasts import Forecast
-from ecollm_lab.serving.results import Answer, Attempt, Ended, Expected, Reason, Refused
+from ecollm_lab.serving.results import Answer, Attempt, Ended, Reason, Refused
 from ecollm_lab.serving.tracing import call_span, note_call
 
 if TYPE_CHECKING:
@@ -46,28 +47,6 @@ class Wish:
     path_id: str | None = None
     max_tokens: int | None = None
     cancel: Future[None] | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Choice:
-    """A path, chosen `used` seconds after the question came, with what was `left` of its limits."""
-
-    path: int
-    outlook: Outlook
-    left: SLO
-    usable: np.ndarray
-    used: float
-
-    def expected(self, spent_usd: float) -> Expected:
-        """Return what is expected of the whole answer, with what earlier attempts took and cost."""
-        outlook, path = self.outlook, self.path
-        return Expected(
-            quality=float(outlook.quality[path]),
-            cost_usd=spent_usd + float(outlook.cost_usd[path]),
-            latency_s=self.used + float(outlook.latency_s[path]),
-            wait_s=float(outlook.wait_s[path]),
-            risk=float(outlook.risk(self.left)[path]),
-        )
 
 
 @dataclass(eq=False)
@@ -139,12 +118,12 @@ class Question:
     def _attempt(self, path: int, outlook: Outlook, usable: np.ndarray) -> Outcome | None:
         """Try a path; return its outcome, or None after noting why there is none."""
         runtime, began = self.runtime, self.runtime.clock()
+        model = runtime.model(path)
         prepared, call, error, most = None, None, "", 0.0
         if not runtime.admit(path):  # another question was just sent to find out
             return None
         try:
             prepared, until = self._prepare(path, outlook, usable)
-            model = runtime.model(path)
             prompt = self._shortened(model, prepared.prompt)
             most = replies.most_usd(model, prompt)
             expected_s = float(np.exp(outlook.log_latency[path]))
@@ -160,7 +139,7 @@ class Question:
             most = 0.0 if call.seconds is None else most  # nothing is billed for waiting
         except (LabError, CancelledError) as failure:
             ended, error = self._ended_by(failure), str(failure)
-            most = most if isinstance(failure, CallFailed) and failure.answered else 0.0
+            most = self._paid(model, failure, most) if prepared else 0.0
         seconds = runtime.clock() - began
         self.spent_usd += most
         self.attempts.append(Attempt(runtime.path_ids[path], ended, seconds, most, error))
@@ -216,6 +195,12 @@ class Question:
             return self._given_up()
         well = isinstance(failure, CallFailed) and failure.model_is_well
         return Ended.REFUSED if well else Ended.FAILED
+
+    def _paid(self, model: Model, failure: Exception, most_usd: float) -> float:
+        """Return what a failed call costs, the most that it may where that is not known."""
+        if not isinstance(failure, CallFailed):  # it was not sent
+            return 0.0
+        return most_usd if failure.billed is None else model.cost_usd(0.0, *failure.billed)
 
     def _gone(self) -> bool:
         return self.wish.cancel is not None and self.wish.cancel.done()

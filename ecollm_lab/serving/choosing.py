@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from ecollm_lab.records import SLO, Limit
+from ecollm_lab.serving.results import Expected
 
 LIKELY = 0.5  # a path that breaks a limit at least this probably is not a first choice
 NOTICED = 0.01  # of the probability to break a limit: less does not stand in the way
@@ -68,6 +69,28 @@ class Outlook:
     def risk(self, slo: SLO) -> np.ndarray:
         """Return how probably each path breaks a limit or, independently of that, fails."""
         return np.asarray(1 - (1 - self.failure) * (1 - self.broken(slo)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """A path, chosen `used` seconds after the question came, with what was `left` of its limits."""
+
+    path: int
+    outlook: Outlook
+    left: SLO
+    usable: np.ndarray
+    used: float
+
+    def expected(self, spent_usd: float) -> Expected:
+        """Return what is expected of the whole answer, with what earlier attempts took and cost."""
+        outlook, path = self.outlook, self.path
+        return Expected(
+            quality=float(outlook.quality[path]),
+            cost_usd=spent_usd + float(outlook.cost_usd[path]),
+            latency_s=self.used + float(outlook.latency_s[path]),
+            wait_s=float(outlook.wait_s[path]),
+            risk=float(outlook.risk(self.left)[path]),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,7 +37,8 @@ class Reason(StrEnum):
 class Attempt:
     """One try of a path.
 
-    `cost_usd` is what it cost; of an attempt without a reply, the most that it may be billed.
+    `cost_usd` is what it cost; of an attempt without a reply, what it is billed where that is
+    known, and else the most that it may be.
     """
 
     path_id: str

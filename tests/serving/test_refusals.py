@@ -8,7 +8,7 @@ from ecollm_lab.records import SLO
 from ecollm_lab.serving import Reason, Runtime
 from ecollm_lab.serving.results import Ended
 from tests.serving.conftest import CLOUD, EDGE, PATHS
-from tests.support.endpoint import Endpoint
+from tests.support.endpoint import Endpoint, completion
 from tests.support.serving import Given, catalog_of, model, runtime_of
 
 QUESTION = "how heavy is the Halo bulb?"
@@ -105,3 +105,23 @@ def test_a_model_that_failed_lately_is_asked_again_where_no_other_path_keeps_the
         assert refused.message == f"No model answers. Tried: {EDGE} failed."
         small.down = False
         assert runtime.answer(QUESTION, slo).path_id == EDGE
+
+
+@pytest.mark.parametrize(
+    ("reply", "usd"),
+    [
+        ((503, {"error": {"message": "not now"}}), 0.0),
+        (completion(None, tool_calls=[{"id": "t"}], finish="tool_calls"), 40e-6 + 5 * 4e-6),
+        ({**completion("90 grams"), "usage": None}, None),
+    ],
+)
+def test_a_failed_attempt_costs_what_it_is_billed_and_the_most_where_that_is_not_known(
+    asked_of, reply, usd
+):
+    (result,), _, _ = asked_of(reply)
+    (attempt,) = result.attempts
+    assert attempt.cost_usd == result.cost_usd
+    if usd is None:
+        assert attempt.cost_usd > 64 * 4e-6  # all that it may write
+    else:
+        assert attempt.cost_usd == pytest.approx(usd)

@@ -82,6 +82,11 @@ class Failed(Exception):
     parameter: str = ""
     mend: str = ""
 
+    @property
+    def billed(self) -> tuple[int, int] | None:
+        """The tokens it is billed for: (0, 0) if it is not, None where that is not known."""
+        return self.tokens if self.charged else (0, 0)
+
     def __str__(self) -> str:
         return (
             f"Model {self.model!r}: the endpoint failed ({self.why}). Nothing was recorded for this"

@@ -77,15 +77,13 @@ class Call:
         if isinstance(done, Reply):
             usd = model.cost_usd(0.0, done.tokens_in, done.tokens_out)
             return asyncio.wrap_future(self.account.settle(number, usd, "", done))
-        paid: float | None = None if done.charged else 0.0
-        if done.charged and done.tokens:
-            paid = model.cost_usd(0.0, *done.tokens)
+        paid = None if done.billed is None else model.cost_usd(0.0, *done.billed)
         return asyncio.wrap_future(self.account.settle(number, paid, done.why, None))
 
     def failed(self, failed: Failed) -> CallFailed:
         """Return the error of a call whose last attempt failed."""
         kind = PromptUnfit if failed.end == AttemptEnd.UNUSED else CallFailed
-        return kind(
+        error = kind(
             str(failed),
             attempts=self.attempts,
             state=failed.state,
@@ -95,3 +93,5 @@ class Call:
             rejected=failed.end == AttemptEnd.REFUSED and not failed.fatal,
             why=failed.why,
         )
+        error.billed = failed.billed
+        return error
