@@ -62,6 +62,7 @@ class Question:
     memo: Memo = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     spent_usd: float = 0.0
+    answered: float = 0.0  # when the answer was there, before it was graded
 
     def run(self) -> Answer | Refused:
         """Try paths until one answers."""
@@ -132,9 +133,7 @@ class Question:
                 reply = self._reply(call, until)
                 note_call(span, reply)
             if isinstance(reply, Reply):
-                outcome = runtime.pipeline.finish(prepared, reply)
-                self._learn(path, outcome, began)
-                return outcome
+                return self._answered(path, prepared, reply, began)
             ended = reply
             most = 0.0 if call.seconds is None else most  # nothing is billed for waiting
         except (LabError, CancelledError) as failure:
@@ -205,6 +204,17 @@ class Question:
     def _gone(self) -> bool:
         return self.wish.cancel is not None and self.wish.cancel.done()
 
+    def _answered(self, path: int, prepared: Prepared, reply: Reply, began: float) -> Outcome:
+        """Take in a reply, and then grade it: what a judge takes, or its failure, is its own."""
+        self.answered, pipeline = self.runtime.clock(), self.runtime.pipeline
+        bare = replace(prepared.query, facts=(), references=())
+        outcome = pipeline.finish(replace(prepared, query=bare), reply)
+        self._learn(path, outcome, began)
+        try:
+            return pipeline.finish(prepared, reply)
+        except (LabError, CancelledError):  # it was not graded
+            return outcome
+
     def _learn(self, path: int, outcome: Outcome, began: float) -> None:
         now = self.runtime.clock()
         adaptation = self.runtime.adaptation
@@ -245,7 +255,7 @@ class Question:
     def _answer(self, choice: Choice, outcome: Outcome) -> Answer:
         slo, path = self.wish.slo, choice.path
         delay = self.runtime.model(path).network_delay_s
-        latency_s = self.runtime.clock() - self.began + delay
+        latency_s = self.answered - self.began + delay
         kept = bool(slo.keeps(np.array(self.spent_usd), np.array(latency_s)))
         return Answer(
             text=outcome.answer,

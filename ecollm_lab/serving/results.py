@@ -78,8 +78,8 @@ class Answer:
     expected
         What was expected of the path when it was chosen.
     quality
-        Its grade within [0, 1], where the question came with the facts of a right answer, else
-        None.
+        Its grade within [0, 1], where the question came with the facts of a right answer and its
+        grading succeeded, else None. What grading takes is in no latency.
     cost_usd, latency_s
         What it cost with all attempts, and how long the asker waited in all, the declared network
         delay of the model included.

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
+from ecollm_lab.models import CallFailed
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving import Answer, Reason, Refused
 from ecollm_lab.serving.choosing import Saving
@@ -270,3 +271,22 @@ def test_the_last_answers_are_a_table(runtime):
     assert table["refused"].tolist()[1] == "no path keeps the SLO"
     assert CLOUD in runtime._repr_html_()
     assert repr(runtime).startswith("Runtime(2 paths, 0 answers under limits")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_judge_takes_is_in_no_latency_and_its_failure_loses_no_answer(
+    runtime, domain, monkeypatch, fails
+):
+    def judged(query, answer):
+        time.sleep(0.5)
+        if fails:
+            raise CallFailed("The judge is down.")
+        return 1.0
+
+    runtime.warm_up()
+    monkeypatch.setattr(runtime.pipeline, "_grade", judged)
+    answer = runtime.answer(domain.queries[0])
+    assert (answer.path_id, answer.quality) == (CLOUD, None if fails else 1.0)
+    assert max(answer.latency_s, answer.attempts[0].seconds) < 0.4
+    assert [one.ended for one in answer.attempts] == [Ended.ANSWERED]
+    assert runtime.reachable().all()
