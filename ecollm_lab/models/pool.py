@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 from threading import Lock
 
 from ecollm_lab.models.catalog import Catalog, Model
-from ecollm_lab.models.replies import CallFailed, ChatModel, EndpointClosed
+from ecollm_lab.models.replies import WARM_UP, CallFailed, ChatModel, EndpointClosed
 from ecollm_lab.records import LabError
 
 
@@ -58,7 +58,7 @@ class ModelPool:
             try:
                 started = exits.enter_context(self._start(model))
                 if model.base_url is None:
-                    started.reply("Question: warm up")
+                    started.reply(WARM_UP)
             except CallFailed as error:
                 if not error.answered:
                     raise EndpointClosed(

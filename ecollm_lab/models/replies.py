@@ -12,6 +12,7 @@ from ecollm_lab.models.catalog import MAX_TOKENS, Model  # noqa: F401 - others r
 from ecollm_lab.records import LabError, Prompt
 
 TEMPLATE_TOKENS = 128  # what a chat template may add to a prompt
+WARM_UP = "Question: warm up"  # the first prompt of a model of this machine; it is not measured
 _THINKING = ("<think>", "</think>")
 
 

@@ -16,7 +16,7 @@ from ecollm_lab.models.cloud import server as served
 from ecollm_lab.models.cloud.client import CloudModel
 from ecollm_lab.models.cloud.server import LoopbackServer
 from ecollm_lab.models.cloud.server_process import start_afresh
-from ecollm_lab.models.replies import CallState, EndpointClosed
+from ecollm_lab.models.replies import WARM_UP, CallState, EndpointClosed
 from ecollm_lab.records import LabError
 from tests.conftest import LARGE, SMALL
 from tests.support.endpoint import Journal
@@ -116,6 +116,28 @@ def test_a_prompt_that_ends_two_servers_is_quarantined(monkeypatch):
         assert journal.settled == [0.0, 0.0]
         monkeypatch.undo()
         assert model.reply("Question: how heavy is it?").text
+
+
+def test_after_a_timeout_no_latency_holds_the_rest_of_an_answer_that_was_given_up(monkeypatch):
+    asked, question = [], "Question: how heavy is it?"
+    with CloudModel(SERVED, patience=FAST) as model:
+        connection, server = model._connection, model._connection._server
+        model.reply(question)
+        post = connection._client.post
+
+        def noting(where, **request):
+            asked.append(request["body"]["messages"][-1]["content"])
+            return post(where, **request)
+
+        monkeypatch.setattr(connection._client, "post", noting)
+        with monkeypatch.context() as short:
+            short.setattr(SERVED.__class__, "timeout_s", 0.001, raising=False)
+            with pytest.raises(CallFailed, match=r"within 0\.001 s") as caught:
+                model.reply(question)
+        assert "raise it" in caught.value.mend
+        assert server.is_dead()  # it does not go on with the answer
+        assert model.reply(question).text
+    assert asked == [question, WARM_UP, question]
 
 
 def test_a_server_that_dies_at_once_is_reported_with_its_own_words(monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed, failed_by
 from ecollm_lab.models.cloud.guards import check_reply
 from ecollm_lab.models.cloud.secrets import read_key, read_variable
 from ecollm_lab.models.cloud.server import LoopbackServer
-from ecollm_lab.models.replies import answer_limit, messages
+from ecollm_lab.models.replies import WARM_UP, answer_limit, messages
 from ecollm_lab.records import LabError, Prompt
 
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy")
@@ -88,11 +88,32 @@ class Connection:
         What went wrong is returned, so that no chained error carries the request's headers.
         """
         try:
-            if self._server and self._server.is_dead():
-                await asyncio.to_thread(self._server.restart_if_dead)
+            await self._restart_if_dead()
         except LabError as error:
             return None, Failed(self.model.name, str(error), charged=False), 0.0
         sent = time.perf_counter()
+        try:
+            raw = await self._ask(prompt)
+            return raw, None, time.perf_counter() - sent
+        except Exception as error:
+            failed, late = failed_by(self.model, error), isinstance(error, TimeoutError)
+        if self._server and failed.end == AttemptEnd.DOWN:
+            await asyncio.sleep(0.1)  # a process that ends closes its connections first
+            if last_words := self._server.last_words_if_dead():
+                failed.why, failed.died, failed.charged = last_words, True, False
+            elif late:  # it would go on with its answer, and the next one would wait for that
+                await asyncio.to_thread(self._server.kill)
+        return None, failed, 0.0
+
+    async def _restart_if_dead(self) -> None:
+        """Start the lab's own server again if it ended, and let it answer once, as at first."""
+        if self._server and self._server.is_dead():
+            await asyncio.to_thread(self._server.restart_if_dead)
+            with suppress(Exception):  # the call that follows meets the same fault and names it
+                await self._ask(WARM_UP)
+
+    async def _ask(self, prompt: Prompt | str) -> Any:
+        """Return what the endpoint sends, whole within the deadline."""
         watch: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(self.model.timeout_s) as deadline:
@@ -100,23 +121,15 @@ class Connection:
                     watch = asyncio.create_task(_end_with(self._server, deadline))
                 # As chat.completions.create, which spends a fifth of a call's processor time on
                 # converting a request that is in its final form already.
-                raw = await self._client.post(
+                return await self._client.post(
                     "/chat/completions",
                     cast_to=openai.types.chat.ChatCompletion,
                     body=self._body(prompt),
                     options={"security": {"bearer_auth": True}},
                 )
-                return raw, None, time.perf_counter() - sent
-        except Exception as error:
-            failed = failed_by(self.model, error)
         finally:
             if watch:
                 watch.cancel()
-        if self._server and failed.end == AttemptEnd.DOWN:
-            await asyncio.sleep(0.1)  # a process that ends closes its connections first
-            if last_words := self._server.last_words_if_dead():
-                failed.why, failed.died, failed.charged = last_words, True, False
-        return None, failed, 0.0
 
     def _body(self, prompt: Prompt | str) -> dict[str, Any]:
         limit = answer_limit(self.model, prompt)

@@ -32,8 +32,8 @@ class Mend(StrEnum):
     )
 
     def of(self, model: Model) -> str:
-        """Return the advice for one model; "" for a file that the lab serves itself."""
-        if model.base_url is None:
+        """Return the advice for one model; "" for a file that the lab serves, but on time."""
+        if model.base_url is None and self is not Mend.TIMEOUT:
             return ""
         return self.value.format(
             key=model.api_key_env or "api_key_env (none is named)",

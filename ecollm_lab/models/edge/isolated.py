@@ -14,7 +14,7 @@ from typing import Any
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.edge.gguf import check_file
 from ecollm_lab.models.edge.llama import EdgeModel
-from ecollm_lab.models.replies import CallFailed, CallState, Reply
+from ecollm_lab.models.replies import WARM_UP, CallFailed, CallState, Reply
 from ecollm_lab.records import LabError, Prompt
 
 DEATHS = 2  # a prompt that killed so many workers is quarantined
@@ -57,7 +57,7 @@ class IsolatedModel:
             1, mp_context=context, initializer=_begin, initargs=(self.model,)
         )
         try:  # no outcome should carry a cold start
-            pool.submit(_reply, "Question: warm up").result()
+            pool.submit(_reply, WARM_UP).result()
         except BaseException as error:
             if isinstance(error, CallFailed) and error.answered:
                 return pool
