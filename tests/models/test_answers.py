@@ -102,6 +102,26 @@ def test_a_usage_of_nothing_is_charged_at_the_reserved_price(usage):
         raise error
 
 
+NO_CHOICES = {**completion("90 grams", usage=(0, 0)), "choices": []}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NO_CHOICES,
+        {**NO_CHOICES, "choices": ["90 grams"]},
+        {**NO_CHOICES, "error": {"message": "out of luck", "code": 502}},
+        completion("", usage=(0, 0)),
+        completion("I", finish="content_filter", usage=(0, 0)),
+        completion("90 grams", finish="odd", usage=(0, 5)),
+    ],
+)
+def test_a_usage_of_nothing_is_no_price_of_a_failure_either(answer):
+    _, journal = ask(answer)
+    assert journal.settled == journal.reserved
+    assert journal.settled[0] > 64 * OUT
+
+
 def test_a_usage_of_nothing_is_taken_where_tokens_cost_nothing():
     free = {"price_in_usd_per_mtok": 0.0, "price_out_usd_per_mtok": 0.0}
     reply, _ = ask(completion("90 grams", usage=(0, 0)), **free)

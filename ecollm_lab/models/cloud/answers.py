@@ -39,6 +39,14 @@ class Answer:
 
 def read_answer(model: Model, raw: Any, limit: int) -> Answer | Failed:
     """Read a reply to a request whose answer was limited to so many tokens."""
+    answer = _read(model, raw, limit)
+    if isinstance(answer, Failed) and model.priced_by_tokens and answer.tokens:
+        # No request reads nothing: such a usage does not say what was billed.
+        answer.tokens = answer.tokens if answer.tokens[0] else None
+    return answer
+
+
+def _read(model: Model, raw: Any, limit: int) -> Answer | Failed:
     if not isinstance(raw, openai.types.chat.ChatCompletion):
         kind, text = type(raw).__name__, shown(model, raw)
         why = f"the endpoint did not send a completion; got {kind} {text}"
