@@ -189,6 +189,7 @@ def test_what_an_error_says_can_be_stored_and_printed(said):
         ({"message": "Upstream is out of luck", "code": 502}, "Upstream is out of luck", 3),
         ("no GPU left", "no GPU left", 3),
         ({"message": "Input is bad", "code": 400}, "status 200: Input is bad", 1),
+        ({"message": "Bad input", "type": "invalid_request_error"}, "status 200: Bad input", 1),
     ],
 )
 def test_an_error_with_status_200_keeps_the_endpoints_words(error, says, attempts):
@@ -197,3 +198,11 @@ def test_an_error_with_status_200_keeps_the_endpoints_words(error, says, attempt
     assert journal.settled == journal.reserved  # it may have been billed
     with pytest.raises(CallFailed, match=says):
         raise failed
+
+
+@pytest.mark.parametrize(
+    "kind", [{"code": "rate_limit_exceeded"}, {"type": "rate_limit_error"}, {"status": "429"}]
+)
+def test_a_rate_limit_with_status_200_is_one(kind):
+    failed, _ = ask((200, {"id": "x", "error": {"message": "slow down", **kind}}))
+    assert "over its rate" in failed.mend

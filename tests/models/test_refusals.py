@@ -166,6 +166,9 @@ def test_the_detail_of_a_422_is_shown():
         ((400, {"error": {"message": "gone", "code": "model_not_found"}}), "not know the model"),
         ((200, {"error": {"message": "User not found", "code": 401}}), "refused the key"),
         ((200, {"error": {"message": "No credits", "code": 402}}), "quota is exhausted"),
+        ((200, {"error": {"message": "who?", "type": "authentication_error"}}), "refused the key"),
+        ((200, {"error": {"message": "no", "code": "insufficient_quota"}}), "quota is exhausted"),
+        ((200, {"error": {"message": "gone", "code": "model_not_found"}}), "not know the model"),
     ],
 )
 def test_what_holds_for_every_call_stops_the_model_at_once(answer, says):

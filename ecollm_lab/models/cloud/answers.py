@@ -9,7 +9,14 @@ from typing import Any
 import openai
 
 from ecollm_lab.models.catalog import Model
-from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed, failed_with_status, shown, words
+from ecollm_lab.models.cloud.attempts import (
+    AttemptEnd,
+    Failed,
+    failed_with_status,
+    shown,
+    status_of,
+    words,
+)
 from ecollm_lab.models.cloud.mends import Mend
 from ecollm_lab.models.cloud.secrets import redact
 from ecollm_lab.models.replies import CallState, storable, without_thoughts
@@ -94,9 +101,8 @@ def _error_object(model: Model, error: Any, tokens: tuple[int, int] | None) -> F
     """Return the failure that an error inside a reply of status 200 stands for."""
     said = words(model, error)
     body = error if isinstance(error, Mapping) else {}
-    code = str(body.get("code"))
-    status = int(code) if code in map(str, range(400, 600)) else 500
-    failed = failed_with_status(model, status, body, f"an error with status 200: {said}")
+    what = f"an error with status 200: {said}"
+    failed = failed_with_status(model, status_of(body), body, what)
     failed.charged, failed.tokens = True, tokens  # it was answered, and may have been billed
     return failed
 

@@ -23,6 +23,15 @@ _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_ac
 _NO_MODEL = {"model_not_found", "invalid_model"}
 _NO_KEY = {"invalid_api_key", "api_key_invalid"}
 _FILTER = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
+_STATUSES = {  # that the words of an error object stand for, where it has no number
+    429: _NO_MONEY
+    | {"rate_limit", "rate_limit_error", "rate_limit_exceeded", "rate_limited"}
+    | {"resource_exhausted", "too_many_requests"},
+    401: _NO_KEY | {"authentication_error", "unauthenticated", "unauthorized"},
+    400: _NO_MODEL
+    | _FILTER
+    | {"bad_request", "context_length_exceeded", "invalid_argument", "invalid_request_error"},
+}
 _NOT_REACHED = {"ConnectError", "ConnectTimeout", "ProxyError"}
 _GIVEN_UP = {
     401: ("it refused the key", Mend.KEY),
@@ -136,9 +145,23 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def _ids(body: Mapping[str, Any]) -> set[str]:
+    """Return what names the kind of an error in an error object, in lower case."""
+    return {str(body.get(key)).lower() for key in ("code", "type", "status")}
+
+
+def status_of(body: Mapping[str, Any]) -> int:
+    """Return the status that an error object names, by a number or by a word; 500 without one."""
+    ids = _ids(body)
+    for status in range(400, 600):
+        if str(status) in ids:
+            return status
+    return next((status for status, names in _STATUSES.items() if ids & names), 500)
+
+
 def failed_with_status(model: Model, status: int, body: Mapping[str, Any], what: str) -> Failed:
     """Return what a status, with the error object that came with it, means for the calls."""
-    ids = {str(body.get(key)).lower() for key in ("code", "type", "status")}
+    ids = _ids(body)
     failed = Failed(model.name, what, charged=False)
     of_one_prompt = status == 403 and _is_filtered(ids, what)
     if (status in _GIVEN_UP and not of_one_prompt) or (status == 429 and ids & _NO_MONEY):
