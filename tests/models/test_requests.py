@@ -1,12 +1,14 @@
 """What a request holds, and where it goes: as declared, and whatever the environment says."""
 
+import asyncio
 import time
 
+import httpx2
 import pytest
 
 from ecollm_lab.models.cloud.calls import Patience
 from ecollm_lab.models.cloud.client import CloudModel
-from ecollm_lab.models.cloud.connection import _is_loopback
+from ecollm_lab.models.cloud.connection import Connection, _is_loopback
 from ecollm_lab.models.replies import most_usd
 from ecollm_lab.records import LabError, Prompt
 from tests.support.endpoint import Endpoint, Journal
@@ -160,3 +162,22 @@ def test_a_retry_after_that_is_over_leaves_the_pause_between_attempts_as_it_is(s
         began = time.monotonic()
         assert model.submit("hello", Journal().account).result(timeout=20).text == "fine"
         assert time.monotonic() - began >= 0.4
+
+
+class Swallowing(httpx2.AsyncBaseTransport):
+    """A network in which no connection is ever made."""
+
+    async def handle_async_request(self, request):
+        await asyncio.sleep(request.extensions["timeout"]["connect"] or 60.0)
+        raise httpx2.ConnectTimeout("nobody took the connection", request=request)
+
+
+def test_a_host_that_takes_no_connection_is_named_before_the_deadline_and_not_charged(monkeypatch):
+    client = httpx2.AsyncClient(transport=Swallowing())
+    monkeypatch.setattr(Connection, "_http_client", lambda _: client)
+    nowhere, journal = cloud("m", "http://192.0.2.1/v1", timeout_s=1.0), Journal()
+    with CloudModel(nowhere, patience=Patience(attempts=1)) as model:
+        error = model.submit("hello", journal.account).exception(timeout=20)
+    assert "Connection error: none was made within 0.9 s" in str(error)
+    assert error.mend.startswith("Nothing answers at http://192.0.2.1/v1")
+    assert journal.settled == [0.0]

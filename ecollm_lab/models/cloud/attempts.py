@@ -18,6 +18,7 @@ from ecollm_lab.models.cloud.mends import Mend
 from ecollm_lab.models.cloud.secrets import redact
 from ecollm_lab.models.replies import CallState, storable
 
+CONNECT_S = 10.0  # a host that has taken no connection by then is not reached
 _QUOTED = 300  # characters of what an endpoint said
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _NO_MODEL = {"model_not_found", "invalid_model"}
@@ -126,6 +127,11 @@ def failed_by(model: Model, error: Exception) -> Failed:
     return Failed(model.name, f"the reply cannot be read, {what}", mend=Mend.PROTOCOL.of(model))
 
 
+def connect_s(model: Model) -> float:
+    """Return how long making a connection may take: less than the attempt, which is charged."""
+    return min(CONNECT_S, 0.9 * model.timeout_s)
+
+
 def _not_connected(model: Model, causes: list[BaseException], what: str) -> Failed:
     said = " ".join(map(str, causes))
     if "CERTIFICATE_VERIFY_FAILED" in said:
@@ -134,7 +140,10 @@ def _not_connected(model: Model, causes: list[BaseException], what: str) -> Fail
             f" environment variable SSL_CERT_FILE name the file of its authority ({what})"
         )
         return Failed(model.name, why, retry=False, fatal=True, charged=False)
-    reached = not any(type(cause).__name__ in _NOT_REACHED for cause in causes)
+    kinds = {type(cause).__name__ for cause in causes}
+    if "ConnectTimeout" in kinds:
+        what = f"Connection error: none was made within {connect_s(model):g} s"
+    reached = not kinds & _NOT_REACHED
     return Failed(model.name, what, charged=reached, mend=Mend.CONNECTION.of(model))
 
 

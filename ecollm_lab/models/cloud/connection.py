@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import openai
 
 from ecollm_lab.models.catalog import Model
-from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed, failed_by
+from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed, connect_s, failed_by
 from ecollm_lab.models.cloud.guards import check_reply
 from ecollm_lab.models.cloud.secrets import read_key, read_variable
 from ecollm_lab.models.cloud.server import LoopbackServer
@@ -39,7 +39,7 @@ class Connection:
             base_url=self._url,
             api_key=self._key,
             max_retries=0,
-            timeout=None,
+            timeout=openai.Timeout(None, connect=connect_s(model)),
             http_client=self._http_client(),
         )
         headers = dict(model.headers)
