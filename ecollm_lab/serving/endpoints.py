@@ -14,6 +14,7 @@ from ecollm_lab.records import Prompt
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 16.0  # of a circuit that a failure opens
 CUTS = 3  # straight answers cut at the deadline that open the circuit
+WEIGHT = 0.1  # of a new latency in the moving mean of a stage that asks a model
 Stop = Callable[[], None]
 
 
@@ -207,6 +208,7 @@ class Endpoints:
     def __init__(self, catalog: Catalog, pool: ModelPool) -> None:
         self._pool = pool
         self._hosted: dict[str, Interruptible] = {}  # those that were asked
+        self._took_s: dict[str, float] = {}  # by stages before generation, a moving mean
         self.circuits = {name: Circuit() for name in catalog.models}
         device = Queue()
         self._queues = {
@@ -235,6 +237,15 @@ class Endpoints:
             return queue.submit(lambda: model.reply(prompt), expected_s)
         hosted = self._hosted[name] = cast("Interruptible", model)
         return Call(*hosted.begin(prompt))
+
+    def expected_s(self, name: str) -> float:
+        """Return how long a model is expected to answer a stage, as it lately did; 0 at first."""
+        return self._took_s.get(name, 0.0)
+
+    def took(self, name: str, seconds: float) -> None:
+        """Learn how long a model took to answer a stage."""
+        before = self._took_s.get(name, seconds)
+        self._took_s[name] = before + WEIGHT * (seconds - before)
 
     def in_turn(self, name: str, other: str) -> bool:
         """Tell whether another model must wait for one's whole answer, or is the same one."""
@@ -271,10 +282,12 @@ class QueuedModel:
 
     def reply(self, prompt: Prompt | str) -> Reply:
         """Answer when it is this question's turn; raise `GivenUp` if that is too late."""
-        call = self.endpoints.begin(self.name, prompt, 0.0)
+        call = self.endpoints.begin(self.name, prompt, self.endpoints.expected_s(self.name))
         if not call.wait(self.until, self.cancel):
             raise GivenUp(f"Model {self.name!r} did not answer in time.")
-        return call.future.result()
+        reply = call.future.result()
+        self.endpoints.took(self.name, reply.latency_s)
+        return reply
 
 
 def one_at_a_time(model: Model) -> bool:

@@ -15,7 +15,7 @@ from ecollm_lab.serving.endpoints import Circuit, Endpoints, Interruptible, Queu
 from ecollm_lab.serving.results import Ended
 from tests.serving.conftest import CLOUD, PATHS
 from tests.support.endpoint import Endpoint
-from tests.support.serving import Cloud, Given, Stops, catalog_of, model
+from tests.support.serving import Cloud, Given, Scripted, Stops, catalog_of, model
 
 
 class Silent:
@@ -177,3 +177,19 @@ def test_an_endpoint_that_asks_for_a_pause_is_expected_to_make_a_question_wait()
                 endpoints.begin("far", "how heavy?", 0.1).future.result(timeout=10)
             assert 25.0 < endpoints.wait_s("far", time.monotonic()) <= 30.0
             endpoints.close()
+
+
+def test_a_stage_that_asks_a_model_counts_in_the_queue_as_long_as_it_lately_took():
+    small = Scripted("small", delay_s=0.2)
+    endpoints = Endpoints(catalog_of(model("small", "edge")), {"small": small})
+    endpoints["small"].reply("what would answer it?")
+    small.wait_for = threading.Event()
+    asking = threading.Thread(target=endpoints["small"].reply, args=("and this?",))
+    asking.start()
+    while small.calls < 2:
+        time.sleep(0.001)
+    queue = endpoints._queues["small"]
+    assert queue.wait_s(queue._since) == pytest.approx(0.2)
+    small.wait_for.set()
+    asking.join()
+    endpoints.close()
