@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
-from ecollm_lab.models import CallFailed, Catalog, Model, ModelPool, Reply
+from ecollm_lab.models import CallFailed, Catalog, ModelPool, Reply
 from ecollm_lab.records import Prompt
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 16.0  # of a circuit that a failure opens
@@ -214,7 +214,7 @@ class Endpoints:
         self._queues = {
             model.name: device if model.placement == "edge" else Queue()
             for model in catalog.models.values()
-            if one_at_a_time(model)
+            if model.file is not None  # it runs on this machine
         }
 
     def __getitem__(self, name: str) -> QueuedModel:
@@ -288,8 +288,3 @@ class QueuedModel:
         reply = call.future.result()
         self.endpoints.took(self.name, reply.latency_s)
         return reply
-
-
-def one_at_a_time(model: Model) -> bool:
-    """Tell whether a model answers one question at a time: whatever this machine runs."""
-    return model.file is not None
