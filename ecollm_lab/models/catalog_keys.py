@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -51,7 +52,22 @@ def _endpoint(value: object) -> str:
             "must be http(s)://host[:port]/path without user, password, '?' or '#'; a key goes"
             " into api_key_env"
         )
+    if not _can_be_asked(str(value)):
+        raise _fault(
+            "must be http(s)://host[:port]/path with the name or address of a host, an IPv6 address"
+            " in brackets, and a port, where one is named, from 1 to 65535"
+        )
     return str(value)
+
+
+def _can_be_asked(address: str) -> bool:
+    """Tell whether the client that asks endpoints takes an address."""
+    import httpx2
+
+    try:
+        return bool(httpx2.URL(address).host) and urlsplit(address).port != 0
+    except (httpx2.InvalidURL, ValueError):
+        return False
 
 
 def _variable(value: object) -> str:

@@ -143,6 +143,24 @@ def test_a_bad_catalog_says_what_to_mend(tmp_path, text, says):
         load(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:80a/v1",
+        "http://127.0.0.1:99999/v1",
+        "http://127.0.0.1:0/v1",
+        "http://127.0.0.256:80/v1",
+        "http://:8000/v1",
+        "http://[::1/v1",
+        "http://b\u00fccher..example/v1",
+    ],
+)
+def test_a_mistyped_address_is_a_fault_of_the_catalog(tmp_path, address):
+    text = HEAD + CLOUD.replace("http://127.0.0.1:1/v1", address)
+    with pytest.raises(LabError, match=r"base_url must be .* from 1 to 65535"):
+        load(tmp_path, text)
+
+
 def test_a_catalog_has_paths_with_hyde_if_it_names_a_model_that_rewrites(tmp_path):
     assert not [
         path
