@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from ecollm_lab.records import LabError
-from ecollm_lab.serving.server import Settings, create_app
+from ecollm_lab.serving.server import Settings, create_app, listen
 from tests.serving.conftest import CLOUD, EDGE
 from tests.support.served import served
 from tests.support.serving import Given, runtime_of
@@ -194,6 +195,20 @@ def test_another_machine_needs_a_token():
     with pytest.raises(LabError, match="needs a token"):
         Settings(host="0.0.0.0")
     assert Settings(host="0.0.0.0", token="x").port == 8080
+
+
+def test_a_port_that_is_taken_is_named_before_a_model_is_opened(runtime, monkeypatch):
+    monkeypatch.setattr(runtime, "warm_up", lambda: pytest.fail("a model was opened"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(LabError, match=rf"127\.0\.0\.1:{port} \(.* in use\)\. .*--port"):
+            listen(runtime, Settings(port=port))
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+def test_a_port_that_there_is_not_is_refused_at_once(port):
+    with pytest.raises(LabError, match=f"port must be within 1 to 65535, got {port}"):
+        Settings(port=port)
 
 
 def test_the_schema_describes_the_request_and_resolves(runtime):

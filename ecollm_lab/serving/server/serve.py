@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -15,7 +17,7 @@ from ecollm_lab.domains import load_domain
 from ecollm_lab.models import ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import Pipeline
 from ecollm_lab.policies import load_policy
-from ecollm_lab.records import SLO
+from ecollm_lab.records import SLO, LabError
 from ecollm_lab.serving.runtime import Runtime
 from ecollm_lab.serving.server.app import create_app, log
 from ecollm_lab.serving.server.settings import Settings
@@ -56,7 +58,7 @@ def serve(
     Raises
     ------
     LabError
-        If a file cannot be read or a model cannot be opened.
+        If a file cannot be read, the port is taken or a model cannot be opened.
 
     """
     policy, catalog = load_policy(files.policy), load_catalog(files.catalog)
@@ -80,15 +82,11 @@ def listen(
     What is in memory by then stays, and is left out of Python's garbage collections, which would
     stop all answers for a tenth of a second while they look at it.
     """
-    runtime.warm_up()
-    app = create_app(runtime, settings)
-    gc.collect()
-    gc.freeze()
-    if on_ready is not None:
-        on_ready(runtime)
+    bound = bind(settings)
     try:
-        uvicorn.run(
-            app,
+        runtime.warm_up()
+        config = uvicorn.Config(
+            create_app(runtime, settings),
             host=settings.host,
             port=settings.port,
             ws="none",
@@ -97,5 +95,42 @@ def listen(
             server_header=False,
             timeout_graceful_shutdown=settings.drain_s,
         )
+        gc.collect()
+        gc.freeze()
+        if on_ready is not None:
+            on_ready(runtime)
+        with suppress(KeyboardInterrupt):  # the server has ended in order by then
+            uvicorn.Server(config).run(bound)
     finally:
         gc.unfreeze()
+        for one in bound:
+            one.close()
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Take the port, at every address of the host, before anything that takes long is done.
+
+    Raises
+    ------
+    LabError
+        If the port is taken, or the host is no address of this machine.
+
+    """
+    bound: list[socket.socket] = []
+    host, port = settings.host, settings.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found:
+            bound.append(one := socket.socket(family, kind, protocol))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # its IPv4 address, if it has one, is taken apart
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.bind(address)
+    except OSError as error:
+        for one in bound:
+            one.close()
+        raise LabError(
+            f"Cannot listen at {host}:{port} ({error.strerror or error}). Name another port with"
+            " --port, or an address of this machine with --host; or end the program that holds it."
+        ) from error
+    return bound

@@ -31,7 +31,8 @@ class Settings:
     Raises
     ------
     LabError
-        If another machine could reach it without a token, or a limit is not positive.
+        If another machine could reach it without a token, the port is none, or a limit is not
+        positive.
 
     """
 
@@ -50,6 +51,10 @@ class Settings:
                 f"host {self.host!r} can be reached from other machines, so the server needs a"
                 " token: name the environment variable that holds it with --token-env, or listen on"
                 " 127.0.0.1."
+            )
+        if not 1 <= self.port <= 65535:
+            raise LabError(
+                f"port must be within 1 to 65535, got {self.port!r}. Name another with --port."
             )
         for name in ("max_body_bytes", "max_question_chars", "max_concurrent", "drain_s"):
             if getattr(self, name) < 1:
