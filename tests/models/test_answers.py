@@ -82,6 +82,8 @@ def test_a_refusal_is_an_outcome_of_its_own_kind_and_billed_once(answer, says):
         (completion("<think>Let me see", finish="length"), r"thinking.*\[models\.m\]"),
         (completion("<think>Let me see", finish=None), "thinking before an answer began"),
         (completion("<think>So.</think>  "), "the answer is empty"),
+        (completion("", reasoning_content="So."), r"it thought and gave no.*raise max_tokens"),
+        (completion(None, reasoning="So."), r"it thought and gave no.*off in its extra_body"),
     ],
 )
 def test_an_answer_of_no_use_is_paid_once_not_three_times(answer, says):
@@ -133,6 +135,7 @@ def test_a_count_that_is_no_count_fails_the_call_at_the_reserved_price(tokens):
     answer = completion("90 grams")
     answer["usage"]["completion_tokens"] = answer["usage"]["total_tokens"] = tokens
     error, journal = ask(answer)
+    assert (error.attempts, "turn usage on" in error.mend) == (1, True)
     assert journal.settled == journal.reserved
     with pytest.raises(CallFailed, match="completion with its usage"):
         raise error

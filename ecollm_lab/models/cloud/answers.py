@@ -65,7 +65,7 @@ def _read(model: Model, raw: Any, limit: int) -> Answer | Failed:
         why = (
             f"the endpoint did not send a completion with its usage; got {shown(model, raw.usage)}"
         )
-        return Failed(model.name, why)
+        return Failed(model.name, why, retry=False, mend=Mend.USAGE.of(model))
     if not raw.choices:
         return Failed(model.name, "the completion has no choices", tokens=tokens)
     try:  # the client builds its types from whatever it is sent, unchecked
@@ -124,17 +124,25 @@ def _read_choice(model: Model, choice: Any, tokens: tuple[int, int], limit: int)
     cut = reason in _CUT or (reason in (None, "") and tokens[1] >= limit)
     answer = without_thoughts(text or "")
     if not answer:
-        why = f"the answer is empty: content {shown(model, message.content)}"
-        if answer is None or cut:
-            why = (
-                f"{limit} tokens went into thinking before an answer began; raise max_tokens of"
-                f" [models.{model.name}]"
-            )
-        return _in_vain(model, why, tokens)
+        return _empty(model, message, tokens, limit if answer is None or cut else 0)
     if model.priced_by_tokens and 0 in tokens:
         return _in_vain(model, f"it reports {tokens[0]} / {tokens[1]} tokens as usage", None)
     clean = storable(redact(model, answer)).strip()
     return Answer(clean, *tokens, "length" if cut else "stop")
+
+
+def _empty(model: Model, message: Any, tokens: tuple[int, int], limit: int) -> Failed:
+    """Return the failure of a reply without an answer; `limit` is 0 where it was not reached."""
+    thoughts = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    if not limit and not thoughts:
+        why = f"the answer is empty: content {shown(model, message.content)}"
+        return _in_vain(model, why, tokens)
+    why = f"{limit} tokens went into thinking before an answer began"
+    why = why if limit else "it thought and gave no answer"
+    raised = f"raise {model.tokens_key} of [models.{model.name}]"
+    failed = _in_vain(model, f"{why}; {raised}, or turn thinking off in its extra_body", tokens)
+    failed.mend = Mend.THINKING.of(model)
+    return failed
 
 
 def _text(content: Any) -> str | None:

@@ -26,6 +26,14 @@ class Mend(StrEnum):
         "No answer within timeout_s = {timeout:g} s: raise it, or see what the endpoint is busy"
         " with."
     )
+    USAGE = (
+        "{url} does not say how many tokens a call used, by which it is charged: turn usage on at"
+        " the endpoint or at the gateway before it."
+    )
+    THINKING = (
+        "It thinks and gives no answer: raise {limit} of [models.{name}], or turn thinking off in"
+        " its extra_body."
+    )
     PROTOCOL = (
         "{url} answers, but not as an OpenAI-compatible API: check base_url, which often ends in"
         " /v1."
@@ -40,4 +48,6 @@ class Mend(StrEnum):
             remote=model.remote_name,
             url=model.base_url,
             timeout=model.timeout_s,
+            limit=model.tokens_key,
+            name=model.name,
         )
