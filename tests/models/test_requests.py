@@ -30,7 +30,7 @@ def test_a_model_that_declares_nothing_is_asked_as_ever():
         "seed": 0,
         "max_tokens": 64,
     }
-    assert headers["authorization"] == "Bearer unused"
+    assert "authorization" not in headers  # it names no key
 
 
 def test_each_declared_key_is_sent_in_its_place():
@@ -65,6 +65,8 @@ def test_a_header_that_holds_a_secret_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("GATE_KEY", "gate-key-123456")
     _, headers = sent_to(headers_env={"X-Gate-Key": "GATE_KEY"})
     assert headers["x-gate-key"] == "gate-key-123456"
+    _, headers = sent_to(headers_env={"Authorization": "GATE_KEY"})
+    assert headers["authorization"] == "gate-key-123456"
     monkeypatch.delenv("GATE_KEY")
     with pytest.raises(LabError, match="GATE_KEY, which is not set"):
         sent_to(headers_env={"X-Gate-Key": "GATE_KEY"})

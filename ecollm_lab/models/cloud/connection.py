@@ -45,6 +45,11 @@ class Connection:
         headers = dict(model.headers)
         for name, variable in model.headers_env.items():
             headers[name] = read_variable(model, variable)
+        signed = server or model.api_key_env or "authorization" in map(str.lower, headers)
+        # Headers of each request: where no key is named, the client sends none in their place.
+        self._unsigned: dict[str, openai.Omit] = {}
+        if not signed:
+            self._unsigned["Authorization"] = openai.Omit()
         host = urlsplit(self._url).hostname or ""
         if host != "openai.com" and not host.endswith(".openai.com"):
             self._client.organization = self._client.project = None
@@ -80,7 +85,7 @@ class Connection:
         """Open a connection without a billable request; faults are left to the first call."""
         with suppress(Exception):
             async with asyncio.timeout(min(5.0, self.model.timeout_s)):
-                await self._client.models.list()
+                await self._client.models.list(extra_headers=self._unsigned)
 
     async def send(self, prompt: Prompt | str) -> tuple[Any, Failed | None, float]:
         """Send one request, whole within the deadline; return its reply or failure, and seconds.
@@ -125,7 +130,7 @@ class Connection:
                     "/chat/completions",
                     cast_to=openai.types.chat.ChatCompletion,
                     body=self._body(prompt),
-                    options={"security": {"bearer_auth": True}},
+                    options={"headers": self._unsigned, "security": {"bearer_auth": True}},
                 )
         finally:
             if watch:

@@ -25,11 +25,11 @@ _CHARACTER = re.compile(
 
 
 def read_key(model: Model) -> str:
-    """Return the key of a model from its environment variable; "unused" if its catalog names none.
+    """Return the key of a model from its environment variable; "" if its catalog names none.
 
     Raises as `read_variable` does.
     """
-    return "unused" if model.api_key_env is None else read_variable(model, model.api_key_env)
+    return "" if model.api_key_env is None else read_variable(model, model.api_key_env)
 
 
 def read_variable(model: Model, variable: str) -> str:
