@@ -102,7 +102,7 @@ def grade_agreement(
     loaded = load_domain(domain)
     labelled = grader_agreement.read_labels(labels, loaded)
     graders = [Grading(name, judge_model if name == "judge" else None) for name in names]
-    with ModelPool(load_catalog(catalog)) as models:
+    with ModelPool(load_catalog(catalog), patient=True) as models:
         table = grader_agreement.compare_graders(
             loaded, labelled, graders or [loaded.grading], default_encoder(), models, seed=seed
         )

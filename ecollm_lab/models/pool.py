@@ -16,8 +16,9 @@ class ModelPool:
     Use as a context manager: leaving it frees the edge models and stops the loopback servers it
     started. With `isolate`, each edge model runs in a process of its own, so that a crash in native
     code costs one call and not the sweep. A `persistent` pool, for a server, asks an endpoint again
-    however long it was down. With `fetch`, a model that is not on this machine is fetched when it
-    is first asked for, whatever place the catalog was read at gives it.
+    however long it was down. A `patient` one tries a call to an endpoint again as often as a sweep
+    does. With `fetch`, a model that is not on this machine is fetched when it is first asked for,
+    whatever place the catalog was read at gives it.
     """
 
     def __init__(
@@ -26,10 +27,11 @@ class ModelPool:
         *,
         isolate: bool = False,
         persistent: bool = False,
+        patient: bool = False,
         fetch: bool = False,
     ) -> None:
         self.catalog, self.isolate, self.persistent = catalog, isolate, persistent
-        self.fetch = fetch
+        self.patient, self.fetch = patient, fetch
         self._open: dict[str, ChatModel] = {}
         self._broken: dict[str, LabError] = {}
         self._exits = ExitStack()
@@ -77,7 +79,7 @@ class ModelPool:
             from ecollm_lab.models.cloud.client import CloudModel
 
             admission = Persistent(model, probe_s=1.0) if self.persistent else None
-            return CloudModel(model, admission=admission)
+            return CloudModel(model, admission=admission, patient=self.patient)
         if self.isolate:
             from ecollm_lab.models.edge.isolated import IsolatedModel
 

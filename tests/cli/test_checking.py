@@ -1,5 +1,6 @@
 """The command that checks a domain."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from typer import Exit
 from ecollm_lab.cli.shared import progress_bar, stop_on_interrupt
 from ecollm_lab.sweeps import Progress
 from tests.support.commands import call
+from tests.support.endpoint import Endpoint
+from tests.support.rig import HOSTED_CATALOG
 
 
 def test_check_domain_passes_the_shipped_and_fails_a_broken_one(tmp_path):
@@ -49,3 +52,17 @@ def test_the_command_that_goes_on_can_be_pasted(monkeypatch, capsys, tmp_path):
     with pytest.raises(Exit), stop_on_interrupt(tmp_path / "s.sqlite") as stop:
         stop.set()
     assert "ecollm-lab sweep --out 'my trace.parquet'\n" in capsys.readouterr().err
+
+
+def test_a_judge_that_cannot_answer_for_a_moment_is_asked_again(tmp_path):
+    labels, place = tmp_path / "labels.jsonl", tmp_path / "models.toml"
+    rows = [{"query_id": "q001", "answer": "14 months", "label": 1}]
+    rows += [{"query_id": "q001", "answer": "2 months", "label": 0}]
+    labels.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    replies = iter([(503, {"error": {"message": "not yet"}}), '{"score": 1}', '{"score": 0}'])
+    with Endpoint({"judge": lambda _: next(replies)}) as endpoint:
+        place.write_text(HOSTED_CATALOG.format(base_url=endpoint.base_url, remote="judge"))
+        words = ["grade-agreement", "data/smart_home", labels, "--catalog", place]
+        said = call(*words, "--grading", "judge", "--judge-model", "hosted", code=0)
+    assert endpoint.requests["judge"] == 3
+    assert next(line for line in said.splitlines() if "hosted" in line).split()[1:3] == ["2", "0"]

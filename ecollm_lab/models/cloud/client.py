@@ -44,8 +44,9 @@ class CloudModel:
         *,
         patience: Patience | None = None,
         admission: Admission | None = None,
+        patient: bool = False,
     ) -> None:
-        self.model, self.name = model, model.name
+        self.model, self.name, self._patient = model, model.name, patient
         self._patience, self._admission = patience or Patience(), admission or Admission(model)
         if not logging.getLogger("stamina").handlers:  # retries are counted, not printed
             logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -75,8 +76,12 @@ class CloudModel:
             self._exits = exits.pop_all()
 
     def reply(self, prompt: Prompt | str) -> Reply:
-        """Answer greedily, in one attempt; raises `LabError` if there is no usable answer."""
-        return self._start(Call(prompt, None, self._reservations), Patience(attempts=1)).result()
+        """Answer greedily; raises `LabError` if there is no usable answer.
+
+        In one attempt, unless the model was opened as a `patient` one.
+        """
+        patience = self._patience if self._patient else Patience(attempts=1)
+        return self._start(Call(prompt, None, self._reservations), patience).result()
 
     def submit(self, prompt: Prompt | str, account: Account) -> Future[Reply]:
         """Start a call, with retries; see `RemoteModel.submit`."""
