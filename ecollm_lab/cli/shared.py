@@ -121,6 +121,6 @@ def stop_on_interrupt(store: FilePath) -> Iterator[Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if stop.is_set():
-            typer.echo(f"\nStopped. {resume}", err=True)
-            raise typer.Exit(130)
+    if stop.is_set():  # and no other error, which would not be told
+        typer.echo(f"\nStopped. {resume}", err=True)
+        raise typer.Exit(130)

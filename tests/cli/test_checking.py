@@ -8,6 +8,7 @@ import pytest
 from typer import Exit
 
 from ecollm_lab.cli.shared import progress_bar, stop_on_interrupt
+from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Progress
 from tests.support.commands import call
 from tests.support.endpoint import Endpoint
@@ -66,3 +67,23 @@ def test_a_judge_that_cannot_answer_for_a_moment_is_asked_again(tmp_path):
         said = call(*words, "--grading", "judge", "--judge-model", "hosted", code=0)
     assert endpoint.requests["judge"] == 3
     assert next(line for line in said.splitlines() if "hosted" in line).split()[1:3] == ["2", "0"]
+
+
+def stop_and_fail(store, error):
+    with stop_on_interrupt(store) as stop:
+        stop.set()
+        raise error
+
+
+def test_an_error_after_ctrl_c_is_not_lost(tmp_path):
+    full = OSError(28, "No space left on device", "t.parquet")
+    with pytest.raises(OSError, match="No space"):
+        stop_and_fail(tmp_path / "s.sqlite", full)
+
+
+def test_what_the_lab_says_after_ctrl_c_is_told_with_the_way_on(tmp_path, capsys):
+    with pytest.raises(Exit) as ended:
+        stop_and_fail(tmp_path / "s.sqlite", LabError("There is nothing to write yet."))
+    assert ended.value.exit_code == 130
+    said = capsys.readouterr().err
+    assert said.index("nothing to write yet") < said.index("the same command goes on")
