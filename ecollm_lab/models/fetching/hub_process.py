@@ -21,7 +21,8 @@ def fetch(repository: str, file: str, partial: FilePath, size: int) -> None:
         raise ValueError(f"the hub's file has {found.size} bytes, the catalog says {size}")
     with FileLock(f"{partial}.lock"), partial.open("ab") as stream:
         if stream.tell() > size:
-            stream.truncate(0)
+            stream.seek(0)
+            stream.truncate()
         headers = build_hf_headers(token=get_token())
         http_get(url, stream, resume_size=stream.tell(), headers=headers, expected_size=size)
 
