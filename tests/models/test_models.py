@@ -4,11 +4,11 @@ from contextlib import suppress
 
 import pytest
 
-from ecollm_lab.models import ModelPool, load_catalog
+from ecollm_lab.models import Model, ModelPool, load_catalog
 from ecollm_lab.models.cloud.client import CloudModel
 from ecollm_lab.models.cloud.server import LoopbackServer
 from ecollm_lab.models.cloud.server_process import serve
-from ecollm_lab.models.edge.gguf import without_amx
+from ecollm_lab.models.edge.gguf import check_file, without_amx
 from ecollm_lab.models.edge.llama import EdgeModel
 from ecollm_lab.paths.stages import build_prompt
 from ecollm_lab.records import LabError
@@ -65,6 +65,13 @@ def test_an_unreadable_gguf_is_a_clear_error(tmp_path, damage):
         model = dataclasses.replace(model, sha256=None) if "no" in damage else model
     with pytest.raises(LabError, match=rf"'{SMALL}'.*m\.gguf.*[Rr]estore"):
         EdgeModel(model)
+
+
+def test_a_file_without_a_declared_sha256_is_not_read_whole(tmp_path, monkeypatch):
+    (tmp_path / "m.gguf").write_bytes(b"GGUF and the rest")
+    monkeypatch.setattr(Model, "file_sha256", lambda _: pytest.fail("it was read"))
+    model = dataclasses.replace(EDGE, file=tmp_path / "m.gguf", sha256=None)
+    assert check_file(model) == str(tmp_path / "m.gguf")
 
 
 def test_an_endpoint_that_is_not_there_is_a_clear_error():

@@ -29,7 +29,7 @@ def check_file(model: Model) -> str:
     try:
         with file.open("rb") as stream:
             magic = stream.read(4)
-        digest = model.file_sha256()
+        digest = model.file_sha256() if model.sha256 else ""
     except OSError as error:
         raise LabError(
             f"Model {model.name!r}: cannot read {file} ({error.strerror}). Restore the file or mend"
