@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from ecollm_lab.models.cloud.attempts import words
 from ecollm_lab.models.cloud.secrets import FRAGMENT, redact
 from tests.support.rig import cloud
 
@@ -110,3 +111,12 @@ def test_a_long_text_takes_no_long_time(model):
     began = time.perf_counter()
     assert redact(model, text) == text
     assert time.perf_counter() - began < 3.0
+
+
+def test_of_a_long_error_the_beginning_alone_is_looked_through_and_quoted(model):
+    body = {"message": f"Incorrect API key: {KEY}. " + f"{KEY} and " * 40_000}
+    began = time.perf_counter()
+    said = words(model, body)
+    assert time.perf_counter() - began < 1.5
+    assert said.startswith("Incorrect API key: [PLANTED_KEY]. [PLANTED_KEY] and ")
+    assert len(said) == 300

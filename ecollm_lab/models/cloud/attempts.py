@@ -20,6 +20,7 @@ from ecollm_lab.models.replies import CallState, storable
 
 CONNECT_S = 10.0  # a host that has taken no connection by then is not reached
 _QUOTED = 300  # characters of what an endpoint said
+_READ = 20_000  # of which it is quoted; to find keys in megabytes would hold up all calls
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _NO_MODEL = {"model_not_found", "invalid_model"}
 _NO_KEY = {"invalid_api_key", "api_key_invalid"}
@@ -261,7 +262,7 @@ def shown(model: Model, value: object) -> str:
 
 
 def _clean(model: Model, text: str) -> str:
-    line = " ".join(redact(model, storable(text)).split())
+    line = " ".join(redact(model, storable(text[:_READ])).split())
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)[:_QUOTED]
 
 
