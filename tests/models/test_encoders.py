@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -89,3 +90,20 @@ def test_what_stands_at_the_end_of_a_long_text_counts():
     assert abs(one - other).max() > 0.01
     assert np.linalg.norm([one, other, short], axis=1) == pytest.approx([1, 1, 1], abs=1e-6)
     assert "".join(encoder._windows(filler)) == filler
+
+
+def test_threads_that_share_the_encoder_use_it_one_after_another(monkeypatch):
+    encoder, inside, most = default_encoder(), [], []
+    embed = encoder._model.encode
+
+    def watched(*texts, **options):
+        inside.append(texts)
+        most.append(len(inside))
+        time.sleep(0.02)
+        inside.pop()
+        return embed(*texts, **options)
+
+    monkeypatch.setattr(encoder._model, "encode", watched)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda text: encoder.encode([text]), TEXTS))
+    assert most == [1] * len(TEXTS)
