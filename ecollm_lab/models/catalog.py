@@ -143,8 +143,13 @@ class Model:
         """Return the sha256 of the file as it lies on disk."""
         if self.file is None:
             raise LabError(f"Model {self.name!r} has no file in the catalog.")
-        with self.file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_of(self.file)
+
+
+def sha256_of(file: FilePath) -> str:
+    """Return the sha256 of a file in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ecollm_lab.records import LabError, Prompt
 
 TEMPLATE_TOKENS = 128  # what a chat template may add to a prompt
 WARM_UP = "Question: warm up"  # the first prompt of a model of this machine; it is not measured
+DEATHS = 2  # a prompt that ended so many workers or servers is quarantined
 _THINKING = ("<think>", "</think>")
 
 

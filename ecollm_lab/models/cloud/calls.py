@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from ecollm_lab.models.cloud.answers import Answer
 from ecollm_lab.models.cloud.attempts import AttemptEnd, Failed
 from ecollm_lab.models.cloud.reservations import Reservations
-from ecollm_lab.models.replies import Account, CallFailed, CallState, PromptUnfit, Reply
+from ecollm_lab.models.replies import DEATHS, Account, CallFailed, CallState, PromptUnfit, Reply
 from ecollm_lab.records import Prompt
-
-DEATHS = 2  # a prompt that ended so many servers is quarantined
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ from typing import Any
 from ecollm_lab.models.catalog import Model
 from ecollm_lab.models.edge.gguf import check_file
 from ecollm_lab.models.edge.llama import EdgeModel
-from ecollm_lab.models.replies import WARM_UP, CallFailed, CallState, Reply
+from ecollm_lab.models.replies import DEATHS, WARM_UP, CallFailed, CallState, Reply
 from ecollm_lab.records import LabError, Prompt
 
-DEATHS = 2  # a prompt that killed so many workers is quarantined
 _here: list[EdgeModel] = []  # in a worker: its one model
 
 

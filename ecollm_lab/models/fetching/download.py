@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-from ecollm_lab.models.catalog import Model
+from ecollm_lab.models.catalog import Model, sha256_of
 from ecollm_lab.models.sources import Source, WheelSource
 from ecollm_lab.records import LabError
 
@@ -84,12 +83,6 @@ def size_of(file: FilePath) -> int:
         return os.path.getsize(file) if os.path.isfile(file) else 0
     except FileNotFoundError:  # it was moved into place between the two looks
         return 0
-
-
-def sha256_of(file: FilePath) -> str:
-    """Return the sha256 of a file in hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_free_disk(downloads: Sequence[Download]) -> None:

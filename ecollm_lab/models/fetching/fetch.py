@@ -12,13 +12,12 @@ from threading import Event
 from filelock import FileLock
 from tqdm import tqdm
 
-from ecollm_lab.models.catalog import Model
+from ecollm_lab.models.catalog import Model, sha256_of
 from ecollm_lab.models.fetching.download import (
     Download,
     SourceFailed,
     check_free_disk,
     gigabytes,
-    sha256_of,
     size_of,
 )
 from ecollm_lab.models.fetching.hub import from_hub
