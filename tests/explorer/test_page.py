@@ -92,8 +92,7 @@ def test_an_infeasible_slo_says_so_and_each_offer_leads_out(seen, view):
         agree(seen, view)
         assert seen.drawn()["chosen"] == []
         offers = seen.root.locator("[data-offer]")
-        assert offers.count()
-        if k >= offers.count():
+        if 0 < k >= offers.count():  # the first is always there
             break
         seen.click(offers.nth(k).inner_text())
         assert agree(seen, view).chosen is not None
