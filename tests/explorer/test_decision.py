@@ -13,7 +13,15 @@ from ecollm_lab.explorer.resampling import REPLICATES, STATES
 from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies.choosing import choose
 from ecollm_lab.records import SLO
-from tests.explorer.support import as_json, needs_node, node, problem_of, some, without
+from tests.explorer.support import (
+    as_json,
+    needs_node,
+    node,
+    on_easy_queries,
+    problem_of,
+    some,
+    without,
+)
 
 CASES = json.loads((Path(__file__).parent / "cases.json").read_text())
 
@@ -26,7 +34,7 @@ def view_of(case):
     }
     size = len(case["paths"])
     rows = [row for count, row in case["resamples"] for _ in range(count)]
-    rows = rows or [[0] * size] * REPLICATES
+    replicates = np.array(rows or [[0] * size] * REPLICATES, dtype=np.int16)
     return View(
         path_ids=[p["id"] for p in case["paths"]],
         parts=[tuple(p["id"].split("/")) for p in case["paths"]],
@@ -38,7 +46,8 @@ def view_of(case):
         latency=dict.fromkeys(("mean", "p95"), columns["latency"]),
         low=columns["quality"],
         high=columns["quality"],
-        replicates=np.array(rows, dtype=np.int16),
+        replicates=replicates,
+        raw=replicates,
         state=dict.fromkeys(("mean", "p95"), np.zeros(size, dtype=int)),
         dominator=dict.fromkeys(("mean", "p95"), np.full(size, -1)),
         kinds={},
@@ -127,3 +136,11 @@ def test_a_path_that_is_worse_in_all_three_changes_nothing():
         chosen = decide(view, slo).chosen
         dominated = np.flatnonzero(view.state["mean"] == STATES.index("dominated"))
         assert chosen is None or slo.prefer != "quality" or chosen not in dominated
+
+
+def test_a_path_that_is_worse_on_the_same_queries_is_not_told_apart_by_its_higher_mean():
+    view = Board(on_easy_queries()).view()
+    assert view.quality[1] > view.quality[0]  # the resamples say the opposite
+    assert (view.replicates[:, 1] < view.replicates[:, 0]).mean() > 0.975
+    decision = decide(view, SLO())
+    assert (decision.chosen, decision.tied.tolist()) == (1, [True, False])

@@ -1,6 +1,6 @@
 // Where the state lives: in a widget's model beside a kernel, or in a page by itself. And what bytes, themes and files need.
 
-const TYPES = { source: Uint8Array, replicates: Int16Array, split: Uint16Array, kind: Uint16Array, cluster: Uint16Array };
+const TYPES = { source: Uint8Array, replicates: Int16Array, raw: Int16Array, split: Uint16Array, kind: Uint16Array, cluster: Uint16Array };
 
 // Arrays arrive as bytes: buffers from a kernel, base64 in a page. Everything else stays as it is.
 function decoded(value, name = "") {

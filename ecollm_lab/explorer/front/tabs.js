@@ -79,19 +79,20 @@ function tabsOf(screen) {
       const kinds = keyOf(s) === p.view ? kindsHtml(p, i) : "";
       setHtml(panel, kinds + answered(`queries|${fixed.paths[i]}|${keyOf(s)}`, (answer) => {
         const pages = Math.max(Math.ceil((answer.rows ?? []).length / PER_PAGE), 1), page = Math.min(s.query_page, pages - 1);
+        local.lastPage = pages - 1;
         return `<div class="ecl-row"><button data-turn="-1" ${page ? "" : "disabled"}>◀ previous</button><button data-turn="1" ${page < pages - 1 ? "" : "disabled"}>next ▶</button>
           <span><b>${cut(fixed.paths[i], 90)}</b> · ${worstWords(answer)} · page ${page + 1} of ${pages}</span></div>${queriesHtml(answer, page)}`;
       }));
     },
-    policy({ p }) {
+    policy({ p, slo }) {
       local.tabShown = "";
-      setHtml(panel, fixed.policy ? answered(replayKey(), (answer) => replayHtml(p, answer))
+      setHtml(panel, fixed.policy ? answered(replayKey(), (answer) => replayHtml(p, answer, slo))
         : `<p class="ecl-dim">No policy was given. <code>explore(trace, fit_policy(trace.split("train")))</code> shows here, and in the plots, what it would choose for each kind of query under this SLO.</p>`);
     },
-    measure({ p, decision, selected }) {
+    measure({ p, s, decision, selected }) {
       local.tabShown = "";
       if (document.activeElement?.matches(".ecl-more") && panel.contains(document.activeElement)) return;  // somebody is typing
-      setHtml(panel, fixed.measure ? measureHtml(store.get("measuring"), local.more, scopeSizes(p, decision, selected), store.alive() ? null : NOT_HERE)
+      setHtml(panel, fixed.measure ? measureHtml(store.get("measuring"), local.more, scopeSizes(p, decision, selected), store.alive() ? null : NOT_HERE, s)
         : `<p class="ecl-dim">Nothing measures for this explorer. <code>explore(trace, measure=measuring_domain(trace, …))</code> does.</p>`);
     },
     journey({ s }) {
@@ -119,7 +120,7 @@ function tabsOf(screen) {
     const { p, s, slo, decision } = screen.moment();
     if (keyOf(s) !== p.view) return null;
     if (what === "code") return codeOf(slo, s, p.paths[decision.chosen] ?? null);
-    return what === "csv" ? tableCsv(p, { sort: "quality", down: true, search: "", brushed: new Set(decision.paths) }, fixed.columns) : null;
+    return what === "csv" ? selectionCsv(p, decision) : null;
   }
 
   async function take(what) {
