@@ -12,8 +12,10 @@ function tabsOf(screen) {
       node.tabIndex = node.dataset.tab === s.tab ? 0 : -1;
     }
     countOptions(s);
-    tabs[s.tab](now);
-    if (s.tab === "paths") markRows(now);
+    if (!(screen.pressed && panel.contains(screen.pressed))) {  // not under a pointer that is down: the press would be lost
+      tabs[s.tab](now);
+      if (s.tab === "paths") markRows(now);
+    }
     local.chosen = decision.chosen;
   }
 
@@ -103,12 +105,15 @@ function tabsOf(screen) {
     take() {
       local.tabShown = "";
       const buttons = [["code", "copy as code"], ["csv", "CSV of the feasible paths"], ["toml", "TOML for serving"], ["html", "offline page"], ["png", "PNG of the plots"], ["link", store.link ? "copy a link to this state" : "copy this state as a line of code"]];
-      setHtml(panel, `<div class="ecl-row">${buttons.map(([what, text]) => `<button data-take="${what}" ${store.offline && NOT_IN_A_PAGE[what] ? `disabled title="${NOT_IN_A_PAGE[what]}"` : ""}>${text}</button>`).join("")}</div><pre class="ecl-said">${escaped(local.said ?? "")}</pre>`);
+      setHtml(panel, `<div class="ecl-row">${buttons.map(([what, text]) => `<button data-take="${what}" ${store.offline && NOT_IN_A_PAGE[what] ? `disabled title="${NOT_IN_A_PAGE[what]}"` : ""}>${text}</button>`).join("")}</div><pre class="ecl-said">${escaped(local.saidOf === saidOf() ? local.said ?? "" : "")}</pre>`);
     },
   };
 
-  const say = (text) => { local.said = text; settle(); };
-  // Outcomes on demand: the offer is for the place and number that are set, so changing them asks for another.
+  // What was said of a file holds for the state it was written from: once another is set, it is gone.
+  const saidOf = () => JSON.stringify(decided(state()));
+  const say = (text) => { [local.said, local.saidOf] = [text, saidOf()]; settle(); };
+  // Outcomes on demand: the offer is for the place and number that are set, so changing them asks for another; a limit or
+  // a selection that was changed since makes it old, and then it must be asked for again.
   function measure(what) {
     const { scope, n } = local.more;
     store.tell({ measure: what === "offer" ? { do: what, scope, n: Number(n) || 0 } : { do: what } });
