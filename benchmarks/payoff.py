@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -65,27 +66,32 @@ def plot(frame: pd.DataFrame, source: str) -> go.Figure:
     """Draw quality given up or gained against the share of cost and of latency that is left."""
     shown = [prefer for prefer in PANELS if prefer in set(frame["prefer"])]
     figure = make_subplots(1, len(shown), subplot_titles=[f"prefer={one}" for one in shown])
+    listed: set[str] = set()  # in the legend; what is free stands in one panel alone
     for column, prefer in enumerate(shown, start=1):
         part = frame[frame["prefer"] == prefer].set_index("policy")
         ours = part.loc[[name for name in TOLERANCES if name in part.index]]
         lines = {"ours": ours} | {name: part.loc[[name]] for name in part.index.drop(ours.index)}
         for name, rows in lines.items():
+            if rows.empty:
+                continue
             look = policy_look(name)
+            labels = _labels(rows) if rows is ours else None
             figure.add_scatter(
                 x=rows["share"],
                 y=rows["quality_over"],
-                mode="lines+markers+text",
-                text=_labels(rows) if rows is ours else None,
-                textposition="bottom center",
+                mode="lines+markers+text" if rows is ours else "markers",
+                text=labels,
+                textposition=_turns(labels) if labels else None,
                 marker={"color": look.colour, "symbol": look.symbol, "size": 9},
                 line={"color": look.colour},
                 name="ours, by what it may give up" if rows is ours else name,
                 legendgroup=name,
-                showlegend=column == 1,
+                showlegend=name not in listed,
                 hovertemplate="%{x:.1%} of the best single path<br>quality %{y:+.3f}",
                 row=1,
                 col=column,
             )
+            listed.add(name)
         spent = "cost" if prefer == "cost" else "latency"
         axis = log_axis([*part["share"], 1.0], f"{spent} ÷ the best single path's (log)")
         figure.update_xaxes(axis, row=1, col=column)
@@ -103,6 +109,12 @@ def _labels(ours: pd.DataFrame) -> list[str]:
     for name, place in zip(ours.index, places, strict=True):
         together.setdefault(place, []).append(f"{TOLERANCES[str(name)]:g}")
     return [", ".join(together.pop(place, [])) for place in places]
+
+
+def _turns(labels: list[str]) -> list[str]:
+    """Return where each label stands: those that say something below and above in turn."""
+    said = np.cumsum([bool(label) for label in labels], dtype=int)
+    return ["bottom center" if count % 2 else "top center" for count in said]
 
 
 def main() -> None:

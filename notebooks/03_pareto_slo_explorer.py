@@ -60,8 +60,8 @@ explorer
 # %% [markdown]
 # Below the plots, *components* shows what each part of the pipeline contributes under these limits
 # and what it costs to insist on it; *queries behind the path* shows a path's answers, the worst
-# first; *policy replay* shows what the fitted policy would choose query by query. Code reads
-# exactly the values that are set on the screen:
+# first; *policy replay* shows what the fitted policy would choose for each kind of query. Code
+# reads exactly the values that are set on the screen:
 
 # %%
 explorer.slo, explorer.chosen

@@ -87,8 +87,8 @@ figure = figures.policies.plot_policies(free, source)
 figure.update_yaxes(range=[0.75, 1]).update_yaxes(title="quality (share of tests passed)", col=1)
 
 # %% [markdown]
-# Up and to the left is better. Choices that cost nothing are missing, because a logarithmic axis
-# has no zero. They matter, so here are the fixed choices beside ours:
+# Up and to the left is better. Choices that cost nothing stand in the grey strip marked 0, because
+# a logarithmic axis has no zero. Here are the fixed choices beside ours:
 
 # %%
 few = free[free["policy"].isin(["ours", "best_single", "cloud_only"])]

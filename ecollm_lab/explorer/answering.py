@@ -72,7 +72,7 @@ class Answering(anywidget.AnyWidget):
 
     def _keep_view(self, key: str) -> None:
         new = self.tables(key)
-        room = MOST_BYTES // max(len(new["replicates"]) * 2, 1)
+        room = MOST_BYTES // max((len(new["replicates"]) + len(new.get("raw", b""))) * 2, 1)
         others = [k for k in self.views if k not in (WHOLE, key)]
         others = others[max(len(others) - max(room - 2, 0), 0) :]
         self.views = {k: self.views[k] for k in (WHOLE, *others)} | {key: new}

@@ -66,11 +66,19 @@ class Against:
         }
 
     def view(self, where: Mapping[str, str]) -> tuple[View, list[str]]:
-        """Return the tables of B for the filters of A, and the filters that B does not know."""
-        choices = self.board.choices
-        unknown = [name for name in FILTERS if where[name] not in choices[name]]
-        known = {name: ANY if name in unknown else where[name] for name in FILTERS}
-        return self.board.view(**known), unknown
+        """Return the tables of B for the filters of A, and the filters that do not count there.
+
+        Those are what B does not know and, where no query of B is in all of the others at once, as
+        many of them, from the last on, as leave one.
+        """
+        choices, set_in_a = self.board.choices, [name for name in FILTERS if where[name] != ANY]
+        known = {name: where[name] for name in set_in_a if where[name] in choices[name]}
+        while True:
+            left_out = [name for name in set_in_a if name not in known]
+            try:
+                return self.board.view(**known), left_out
+            except LabError:
+                known.popitem()
 
     def tables(self, *where: str) -> dict[str, Any]:
         """Return `view` as the screen needs it."""

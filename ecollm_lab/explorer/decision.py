@@ -19,9 +19,10 @@ This is the one decision function of the explorer. It is written twice, here for
     fastest, then cheapest), then first in the trace's order. What was not recorded counts as the
     largest number there is. If no path is within, the SLO is infeasible and nothing is chosen.
 6.  Two paths are *separable* if each has at least `FEW` outcomes and their resampled qualities
-    differ the same way in at least 97.5 % of the `REPLICATES` resamples. Resampled qualities are
-    integers, 1/32767 each, so that both languages compare the same numbers; a resample in which one
-    of the two has no outcome counts for neither way.
+    differ, in at least 97.5 % of the `REPLICATES` resamples, the way their mean qualities do; two
+    of equal mean quality never are. Resampled qualities are integers, 1/32767 each, so that both
+    languages compare the same numbers; a resample in which one of the two has no outcome counts for
+    neither way.
 7.  A path is *tied* if it is within, is not the chosen one and is not separable from it.
 
 All arithmetic is IEEE double precision, in the order written, so both agree to the last bit.
@@ -99,9 +100,13 @@ def decide(
 
 
 def separable(view: View, i: int) -> np.ndarray:
-    """Tell which paths differ from path i in quality beyond doubt, shape (paths,)."""
-    own = view.replicates[:, [i]]
+    """Tell which paths differ from path i in quality beyond doubt, shape (paths,).
+
+    Where outcomes are missing, resamples may say the opposite of the means: that is no difference.
+    """
+    own, mean = view.replicates[:, [i]], view.quality[i]
     recorded = (view.replicates != MISSING) & (own != MISSING)
     higher = ((view.replicates > own) & recorded).mean(axis=0)
     lower = ((view.replicates < own) & recorded).mean(axis=0)
-    return (np.maximum(higher, lower) >= SEPARABLE) & (view.n >= FEW) & bool(view.n[i] >= FEW)
+    agree = np.where(view.quality > mean, higher, np.where(view.quality < mean, lower, 0.0))
+    return (agree >= SEPARABLE) & (view.n >= FEW) & bool(view.n[i] >= FEW)

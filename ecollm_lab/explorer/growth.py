@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SCOPES = ("emulator", "unsure", "tied", "selected")
 MOST_AT_ONCE = 1000
+MOST_NAMED = 3  # paths of an offer
+# what the winner and its ties depend on
+_DECIDED = ("max_latency_s", "max_cost_usd", "min_quality", "prefer", "statistic", "dropped")
 PATIENCE = 5  # the picture is drawn anew when that many times the time it took has passed
 
 
@@ -42,6 +45,7 @@ class Growth:
         self.explorer, self.source = explorer, source
         self.job: Job[Progress] | None = None
         self._offer: Offer | None = None
+        self._meant: dict[str, Any] = {}  # the parts of the state that the offer is for
         self._fresh: list[Outcome] = []
         self._in_part = False  # drawn with the replays and marks of before, as while a job runs
         self._drawn, self._took, self._speaking = 0.0, 0.0, RLock()
@@ -89,22 +93,50 @@ class Growth:
                 f" {MOST_AT_ONCE}, got {n!r}. Choose another number."
             )
         among = self.among(scope)
-        if self._offer is not None:
-            self.source.emulator.withdraw(self._offer.pairs)
-            self._offer = None
+        self._withdraw()
         found = None if among == [] else self.source.offer(n, among)
         if found is None or not found.pairs:
             raise LabError(
                 "There is nothing left to measure there: every training query was asked on these"
                 " paths, or no path is meant. Choose another place."
             )
-        self._offer = found
+        self._offer, self._meant = found, self._of_the_state(scope)
         return found
 
+    def _withdraw(self) -> None:
+        if self._offer is not None:
+            self.source.emulator.withdraw(self._offer.pairs)
+            self._offer = None
+
+    def _of_the_state(self, scope: str) -> dict[str, Any]:
+        """Return the parts of the state that say which paths a scope is about."""
+        state = self.explorer.state
+        names: tuple[str, ...] = {
+            "emulator": (),
+            "unsure": ("statistic", *FILTERS),
+            "tied": (*_DECIDED, *FILTERS),
+            "selected": ("selected", *(() if state["selected"] else (*_DECIDED, *FILTERS))),
+        }[scope]
+        return {name: state[name] for name in names}
+
     def start(self) -> Job[Progress]:
-        """Measure what was offered, in a thread beside the notebook."""
+        """Measure what was offered, in a thread beside the notebook.
+
+        Raises
+        ------
+        LabError
+            If nothing was offered, or the limits or the selection that the offer was made for have
+            changed since: no money is spent on other paths than those that are meant.
+
+        """
         if self._offer is None:
             raise LabError("Nothing was offered yet; ask what the next outcomes would cost first.")
+        if any(self.explorer.state[name] != value for name, value in self._meant.items()):
+            self._withdraw()
+            raise LabError(
+                "The limits or the selection have changed since the offer; ask again what the next"
+                " outcomes would cost."
+            )
         offer, self._offer = self._offer, None
         self._say(offer=None, error="", job={"state": "running"})
 
@@ -123,10 +155,12 @@ class Growth:
             if what == "offer":
                 scope, n = asked["scope"], asked["n"]
                 offer = self.offer(n, scope)
-                paths = len({path for _, path in offer.pairs})
+                paths = list(dict.fromkeys(path for _, path in offer.pairs))
                 numbers = {"cost_usd": number(offer.cost_usd), "seconds": number(offer.seconds)}
-                size = {"pairs": len(offer.pairs), "paths": paths, "asked": n}
-                said = {"offer": {"scope": scope, **size, **numbers}, "error": "", "job": None}
+                size = {"pairs": len(offer.pairs), "paths": len(paths), "asked": n}
+                about = {"names": paths if len(paths) <= MOST_NAMED else [], "meant": self._meant}
+                told = {"scope": scope, **size, **numbers, **about}
+                said = {"offer": told, "error": "", "job": None}
             elif what == "start":
                 self.start()
             elif what == "stop" and self.job is not None:

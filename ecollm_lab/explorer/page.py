@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -137,15 +139,32 @@ def fallback(view: View, slo: SLO, decision: Decision, source: str, statistic: s
 
 
 def spell(slo: SLO) -> str:
-    """Return an SLO in words."""
+    """Return an SLO in words, its numbers exactly as they are, as the screen does.
+
+    Examples
+    --------
+    >>> spell(SLO(max_latency_s=0.0512345, max_cost_usd=1.5e-10, min_quality=0.6))
+    'latency ≤ 51.2345 ms, cost ≤ 1.5e-7 USD per 1,000 queries, quality ≥ 0.6'
+
+    """
     parts = []
     if slo.max_latency_s is not None:
-        parts.append(f"latency ≤ {_seconds(slo.max_latency_s)}")
+        short = slo.max_latency_s < 1
+        said = f"{_exact(slo.max_latency_s, 3)} ms" if short else f"{_exact(slo.max_latency_s)} s"
+        parts.append(f"latency ≤ {said}")
     if slo.max_cost_usd is not None:
-        parts.append(f"cost ≤ {_usd(slo.max_cost_usd)}")
+        parts.append(f"cost ≤ {_exact(slo.max_cost_usd, 3)} USD per 1,000 queries")
     if slo.min_quality is not None:
-        parts.append(f"quality ≥ {slo.min_quality:.3g}")
+        parts.append(f"quality ≥ {_exact(slo.min_quality)}")
     return ", ".join(parts) or "no limits"
+
+
+def _exact(value: float, digits: int = 0) -> str:
+    """Return a number as JavaScript writes it, the decimal point moved to the right by digits."""
+    moved = float(Decimal(repr(float(value))).scaleb(digits))
+    if moved == 0 or 1e-6 <= moved < 1e21:
+        return f"{Decimal(repr(moved)).normalize():f}"
+    return re.sub(r"(e[+-])0+", r"\1", repr(moved))
 
 
 def _seconds(value: float) -> str:

@@ -180,7 +180,8 @@ def state_at(journey: Journey, at: int) -> dict[str, Any]:
 def add_step(journey: Journey, state: Mapping[str, Any], name: str) -> Journey:
     """Return the journey with what changed since its last step as one more step.
 
-    Steps that were undone are forgotten.
+    Steps that were undone are forgotten. Of too many the oldest after the start is forgotten: what
+    it changed is part of the next.
     """
     before = state_at(journey, journey["at"])
     changed = {
@@ -192,5 +193,5 @@ def add_step(journey: Journey, state: Mapping[str, Any], name: str) -> Journey:
         return journey
     steps = [*journey["steps"][: journey["at"] + 1], [name, changed]]
     if len(steps) > MOST_STEPS:
-        steps = [[steps[0][0], {**steps[0][1], **steps[1][1]}], *steps[2:]]
+        steps = [steps[0], [steps[2][0], {**steps[1][1], **steps[2][1]}], *steps[3:]]
     return {"at": len(steps) - 1, "steps": steps}

@@ -55,6 +55,8 @@ class View:
         Mean quality in each resample as integers, shape (REPLICATES, paths). Where outcomes are
         missing, of the deviations from each query's mean, so that a path seen on easier queries
         gains nothing.
+    raw
+        The same of the outcomes themselves; the same array where none are missing.
     state, dominator
         By statistic, an index into `STATES` and which path beats it in most resamples, -1 if none
         does in the means.
@@ -74,6 +76,7 @@ class View:
     low: np.ndarray
     high: np.ndarray
     replicates: np.ndarray
+    raw: np.ndarray
     state: dict[str, np.ndarray]
     dominator: dict[str, np.ndarray]
     kinds: dict[str, tuple[float, list[np.ndarray]]]
@@ -112,6 +115,7 @@ class View:
             "low": _bytes(self.low),
             "high": _bytes(self.high),
             "replicates": self.replicates.tobytes(),
+            **({} if self.raw is self.replicates else {"raw": self.raw.tobytes()}),
             "cost": {s: _bytes(self.cost[s]) for s in STATISTICS},
             "latency": {s: _bytes(self.latency[s]) for s in STATISTICS},
             "state": {s: _bytes(self.state[s]) for s in STATISTICS},
@@ -211,6 +215,7 @@ class Board:
         compared = [first, *(resampling.resample(t, blocks) for t in centred[1:])]
         fixed = [np.broadcast_to(t.astype(np.float32), raw.shape) for t in tails]
         low, high = resampling.interval(raw)
+        whole_numbers = resampling.as_integers(raw)
         states = {
             "mean": resampling.states(means, compared, n),
             "p95": resampling.states([means[0], *tails], [compared[0], *fixed], n),
@@ -226,7 +231,8 @@ class Board:
             latency={"mean": means[2], "p95": tails[1]},
             low=low,
             high=high,
-            replicates=resampling.as_integers(compared[0]),
+            replicates=whole_numbers if complete else resampling.as_integers(first),
+            raw=whole_numbers,
             state={name: state for name, (state, _) in states.items()},
             dominator={name: by for name, (_, by) in states.items()},
             kinds=self._by_kind(rows, tables),

@@ -18,8 +18,10 @@ PER_1K = "USD per 1,000 queries"  # the one unit of cost, here as in the explore
 _STEPS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
 
 
-def log_axis(values: Iterable[float], title: str) -> dict[str, Any]:
+def log_axis(values: Iterable[float], title: str, zero: float | None = None) -> dict[str, Any]:
     """Return the settings of a logarithmic axis over some values, with three labels or more.
+
+    `zero` is where `lifted` put what is 0, if anything is: no number stands in that strip.
 
     Examples
     --------
@@ -27,13 +29,19 @@ def log_axis(values: Iterable[float], title: str) -> dict[str, Any]:
     ['0.02', '0.05', '0.1', '0.2']
     >>> log_axis([3.0, 3.1], "seconds")["ticktext"]
     ['3', '3.02', '3.04', '3.06', '3.08', '3.1']
+    >>> log_axis([0.005, 0.02, 0.3], "seconds", zero=0.005)["ticktext"]
+    ['0.02', '0.05', '0.1', '0.2']
 
     """
     found = np.asarray(list(values), dtype=float)
-    found = found[np.isfinite(found) & (found > 0)]
-    axis = {"type": "log", "title": title, "exponentformat": "power", "dtick": 1}
-    if not len(found) or found.max() >= 1e4 * found.min():
-        return axis
+    found = found[np.isfinite(found) & (found > (zero or 0))]
+    axis: dict[str, Any] = {"type": "log", "title": title, "exponentformat": "power", "dtick": 1}
+    if not len(found):
+        return axis if zero is None else axis | {"tickvals": [], "ticktext": []}
+    if found.max() >= 1e4 * found.min():
+        ends = np.ceil(np.log10(found.min())), np.floor(np.log10(found.max()))
+        powers = [float(f"1e{power}") for power in range(int(ends[0]), int(ends[1]) + 1)]
+        return axis if zero is None else axis | {"tickvals": powers}
     ticks = _ticks(float(found.min()), float(found.max()))
     text = [f"{tick:.3g}" if tick < 1000 else f"{tick:,.0f}" for tick in ticks]
     return {"type": "log", "title": title, "tickvals": ticks, "ticktext": text}

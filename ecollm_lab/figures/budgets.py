@@ -149,7 +149,7 @@ def plot_samples(fronts: pd.DataFrame, source: str) -> go.Figure:
             customdata=part[columns].to_numpy(),
             hovertemplate=card,
         )
-    figure.update_xaxes(log_axis(costs, f"cost ({PER_1K}, log)"))
+    figure.update_xaxes(log_axis(costs, f"cost ({PER_1K}, log)", zero))
     shown = quality_range(whole["quality"], whole["quality_low"], whole["quality_high"])
     figure.update_yaxes(title="estimated quality, 90 % interval", range=shown)
     return finish(figure, "Where did the outcomes go? (larger = more)", source)

@@ -12,15 +12,7 @@ from plotly.subplots import make_subplots
 from ecollm_lab.figures.axes import PER_1K, least_of_most, lifted, log_axis, mark_zero
 from ecollm_lab.figures.policies import BOUNDS
 from ecollm_lab.figures.slos import delivered, policy_name
-from ecollm_lab.figures.style import (
-    FAINT,
-    GREY,
-    INK,
-    SMALL,
-    finish,
-    policy_look,
-    require_rows,
-)
+from ecollm_lab.figures.style import FAINT, GREY, INK, SMALL, finish, policy_look, require_rows
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, require_choice
 from ecollm_lab.traces import Trace
@@ -184,12 +176,11 @@ def plot_equal(frame: pd.DataFrame, source: str) -> go.Figure:
     for column, comparison in enumerate((COST, QUALITY), start=1):
         rows = frame[frame["comparison"] == comparison]
         rows = rows.assign(card=_gain_cards(rows))
-        if column == 2:
-            zero = lifted(pd.concat([rows[end] for end in GAINS]))[1]
-            if zero is not None:
-                mark_zero(figure, zero, column)
-                rows = rows.assign(**{end: rows[end].replace(0.0, zero) for end in GAINS})
-        _add_rows(figure, rows, ranked, column)
+        zero = lifted(pd.concat([rows[end] for end in GAINS]))[1] if column == 2 else None
+        if zero is not None:
+            mark_zero(figure, zero, column)
+            rows = rows.assign(**{end: rows[end].replace(0.0, zero) for end in GAINS})
+        _add_rows(figure, rows, ranked, column, zero)
         _add_bounds(figure, rows, ranked, column)
     figure.add_vline(x=0, line={"color": FAINT, "width": 1}, row=1, col=1)
     figure.add_vline(x=1, line={"color": FAINT, "width": 1}, row=1, col=2)
@@ -201,7 +192,9 @@ def plot_equal(frame: pd.DataFrame, source: str) -> go.Figure:
     return finish(figure, title, source, height=max(380, 220 + 30 * len(ranked)))
 
 
-def _add_rows(figure: go.Figure, rows: pd.DataFrame, ranked: list[str], column: int) -> None:
+def _add_rows(
+    figure: go.Figure, rows: pd.DataFrame, ranked: list[str], column: int, zero: float | None
+) -> None:
     """Draw a point with its interval per policy, and give the panel the axis that holds them."""
     place = {"row": 1, "col": column}
     part = rows.set_index("policy").loc[ranked].dropna(subset="gain").reset_index()
@@ -221,7 +214,8 @@ def _add_rows(figure: go.Figure, rows: pd.DataFrame, ranked: list[str], column: 
         ends = [part[end].clip(low, high) for end in ("gain_low", "gain_high")]
     else:  # an interval without an upper end runs off the panel
         title = f"cost over that of {rows['reference'].iloc[0]} (×, log, lower is better)"
-        axis = log_axis(known, title) | {"range": [np.log10(low) - 0.15, np.log10(high) + 0.3]}
+        span = [np.log10(low) - 0.15, np.log10(high) + 0.3]
+        axis = log_axis(known, title, zero) | {"range": span}
         figure.update_xaxes(axis, **place)
         ends = [part[end].clip(low / 2, 3 * high) for end in ("gain_low", "gain_high")]
     looks = [policy_look(policy) for policy in part["policy"]]

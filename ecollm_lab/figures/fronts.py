@@ -73,7 +73,9 @@ def compute_front(trace: Trace, *, n_resamples: int = 0, seed: int = 0) -> pd.Da
             {"quality": 1, "usd_per_1k": 1000, "latency_s": 1}.items()
         ):
             frame[f"{name}_low"], frame[f"{name}_high"] = interval(factor * means[:, :, i])
-        frame["front_probability"] = np.mean([is_on_front(points) for points in means], axis=0)
+        # an objective that was recorded of no path does not count
+        counted = np.where(np.isnan(means).all(axis=(0, 1)), 0.0, means)
+        frame["front_probability"] = np.mean([is_on_front(points) for points in counted], axis=0)
     return frame
 
 
@@ -205,7 +207,7 @@ def _set_axis(figure: go.Figure, at: pd.Series, panel: _Panel) -> None:
     """Give a panel its axis, its limit with the forbidden side shaded, and its strip of zeros."""
     place = {"row": 1, "col": panel.column}
     limits = [panel.limit] if np.isfinite(panel.limit) else []
-    figure.update_xaxes(log_axis([*at, *limits], panel.title), **place)
+    figure.update_xaxes(log_axis([*at, *limits], panel.title, panel.zero), **place)
     for limit in limits:
         figure.add_vline(x=limit, line={"dash": "dash", "color": INK}, **place)
         shade = {"fillcolor": INK, "opacity": 0.06, "line_width": 0, "layer": "below"}
@@ -259,11 +261,12 @@ def _cards(part: pd.DataFrame) -> list[str]:
         if "quality_low" in part:
             quality += f" [{r.quality_low:.3f}, {r.quality_high:.3f}]"
         sure = f" ({r.front_probability:.0%} of resamples)" if "front_probability" in part else ""
+        cost, mean, tail = r.usd_per_1k, 1000 * r.latency_s, 1000 * r.latency_p95_s
         lines = [
             f"<b>{plain(r.path_id)}</b>",
             f"quality {quality} on {r.n} queries",
-            f"{r.usd_per_1k:.4g} {PER_1K}",
-            f"{1000 * r.latency_s:.0f} ms mean, {1000 * r.latency_p95_s:.0f} ms p95",
+            "cost not recorded" if np.isnan(cost) else f"{cost:.4g} {PER_1K}",
+            "latency not recorded" if np.isnan(mean) else f"{mean:.0f} ms mean, {tail:.0f} ms p95",
             f"{'on the front' if r.on_front else 'dominated'}{sure}",
         ]
         cards.append("<br>".join(lines))

@@ -78,7 +78,10 @@ def plot_latency(frame: pd.DataFrame, source: str) -> go.Figure:
         part = heights[heights["placement"] == placement]
         if len(part):
             _add_placement(figure, part, placement, factor)
-    names = {str(place): _name(str(place), part) for place, part in frame.groupby("placement")}
+    names = {
+        str(place): _name(str(place), part, factor, unit)
+        for place, part in frame.groupby("placement")
+    }
     add_placement_keys(figure, names)
     networked = (frame["network_s"] > 0).any()
     shade = ", shade = declared network delay in the median" if networked else ""
@@ -136,11 +139,17 @@ def _segments(start: pd.Series, end: pd.Series) -> np.ndarray:
     return np.stack([start, end, np.full(len(start), np.nan)], axis=1).ravel()
 
 
-def _name(placement: str, part: pd.DataFrame) -> str:
+def _short(value: float) -> str:
+    """Return a number in three digits, or all of those before its point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _name(placement: str, part: pd.DataFrame, factor: float, unit: str) -> str:
     """Return a placement with what its paths take in the middle, and how much of it is declared."""
     network = part["network_share"].median()
     declared = f", {network:.0%} of it network" if network > 0 else ""
-    return f"{placement} ({1000 * part['latency_p50_s'].median():.0f} ms{declared})"
+    median = factor * part["latency_p50_s"].median()
+    return f"{placement} ({_short(median)} {unit}{declared})"
 
 
 def _cards(part: pd.DataFrame) -> list[str]:

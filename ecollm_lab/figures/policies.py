@@ -66,7 +66,7 @@ def plot_policies(frame: pd.DataFrame, source: str) -> go.Figure:
             _add_bound(figure, panel, policy, column)
         for policy in panel.index[~panel.index.isin(BOUNDS)]:
             _add_policy(figure, panel[panel["policy"] == policy], policy, column)
-        figure.update_xaxes(log_axis(costs, f"cost ({PER_1K}, log)"), row=1, col=column)
+        figure.update_xaxes(log_axis(costs, f"cost ({PER_1K}, log)", zero), row=1, col=column)
     axis.set(figure, frame, QUALITY, columns=len(names))
     title = "What does each policy deliver on queries it has not seen?"
     return legend_aside(finish(figure, title, source))
@@ -145,12 +145,13 @@ def plot_predictions(answers: pd.DataFrame, source: str) -> go.Figure:
         col=1,
     )
     for i, (name, part) in enumerate(given.groupby("slo", sort=False)):
+        colour, symbol = PALETTE[i % len(PALETTE)], SYMBOLS[(i + 1) % len(SYMBOLS)]
         figure.add_scatter(
             x=part["predicted_latency_s"],
             y=part["latency_s"],
             text=part["path_id"],
             mode="markers",
-            marker={"color": PALETTE[i], "symbol": SYMBOLS[i + 1], "size": 7, "opacity": 0.7},
+            marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
             name=plain(name),
             hovertemplate="%{text}<br>predicted %{x:.3g} s<br>actual %{y:.3g} s<extra></extra>",
             row=1,
@@ -161,8 +162,9 @@ def plot_predictions(answers: pd.DataFrame, source: str) -> go.Figure:
         line = {"dash": "dot", "color": GREY}
         shown = {"mode": "lines", "line": line, "name": "as predicted", "showlegend": col == 1}
         figure.add_scatter(x=ends, y=ends, hoverinfo="skip", **shown, row=1, col=col)
-    figure.update_xaxes(title="predicted", range=[0, 1], col=1)
-    figure.update_yaxes(title="actual", range=[0, 1], col=1)
+    whole = [-0.03, 1.03]  # so that no point at an end is cut
+    figure.update_xaxes(title="predicted", range=whole, col=1)
+    figure.update_yaxes(title="actual", range=whole, col=1)
     axis = log_axis(seconds.ravel(), "predicted (s, log)")
     figure.update_xaxes(axis, col=2)
     figure.update_yaxes(axis | {"title": "actual (s, log)"}, col=2)

@@ -15,6 +15,7 @@ from ecollm_lab.figures.style import (
     STAGES,
     add_model_keys,
     finish,
+    ink_on,
     model_looks,
     require_rows,
     split_model,
@@ -171,7 +172,7 @@ def _add_shares(figure: go.Figure, part: pd.DataFrame, column: int) -> None:
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            textfont={"color": "white"},
+            textfont={"color": ink_on(COLOURS[stage])},
             hovertemplate=(
                 f"{stage}: {share['share']:.1%} [{share['share_low']:.1%},"
                 f" {share['share_high']:.1%}] of the differences<br>{share['n']}"

@@ -169,6 +169,21 @@ def add_model_keys(figure: go.Figure, looks: Mapping[str, Look]) -> None:
         figure.add_scatter(x=[None], y=[None], mode="lines", name=kind, line=line)
 
 
+def ink_on(colour: str) -> str:
+    """Return "white" or black, whichever stands out more from a colour, as WCAG 2 defines contrast.
+
+    Examples
+    --------
+    >>> ink_on(BLUE), ink_on(FAINT)
+    ('white', '#000000')
+
+    """
+    channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    parts = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in channels]
+    light = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    return "white" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else BLACK
+
+
 def require_rows(frame: pd.DataFrame, what: str) -> None:
     """Raise a `LabError` that says what is missing if a figure would be empty."""
     if frame.empty:

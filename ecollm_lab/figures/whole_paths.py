@@ -213,7 +213,8 @@ def _add_gains(figure: go.Figure, part: pd.DataFrame, kinds: list[str], column: 
             row=2,
             col=column,
         )
-        gains = [f"+{100 * (row[WHOLE] - row[other]):.0f}" for other in (SINGLE, MODEL_ONLY)]
+        points = [100 * (row[WHOLE] - row[other]) for other in (SINGLE, MODEL_ONLY)]
+        gains = [f"{round(one):+d}".replace("-", "−") for one in points]
         figure.add_annotation(
             text=" / ".join(gains),
             x=row[WHOLE],

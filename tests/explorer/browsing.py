@@ -68,5 +68,6 @@ def pick(seen, path):
     seen.tab("paths")
     seen.root.locator(".ecl-search").fill(path)
     seen.calm()
-    seen.root.locator(".ecl-pick").first.click()
+    if seen.state["selected"] != path:  # another press would take it back
+        seen.root.locator(".ecl-pick").first.click()
     seen.calm()

@@ -31,6 +31,7 @@ const problems = input.problems.map((p) => {
     p.latencies]) for (const key of Object.keys(table)) table[key] = numbers(table[key]);
   p.allowed = Uint8Array.from(p.allowed);
   p.replicates = Int16Array.from(p.replicates);
+  p.raw = p.raw ? Int16Array.from(p.raw) : p.replicates;
   return p;
 });
 const plain = (value) => (value && value.within ? { within: [...value.within],
@@ -91,6 +92,7 @@ def problem_of(view, statistic="mean", dropped=None):
         "low": _list(view.low),
         "high": _list(view.high),
         "replicates": view.replicates.ravel().tolist(),
+        **({} if view.raw is view.replicates else {"raw": view.raw.ravel().tolist()}),
         "state": [STATES[k] for k in view.state[statistic]],
         "dominator": view.dominator[statistic].tolist(),
     }
@@ -124,6 +126,17 @@ def some(n_queries=30, n_paths=6, seed=0, **kwargs):
     shape = (n_queries, n_paths)
     cost, latency = 10 ** rng.uniform(-7, -5, shape), 10 ** rng.uniform(-2, 0, shape)
     return make_trace(rng.random(shape), cost, latency, **kwargs)
+
+
+def on_easy_queries():
+    """Two paths, of which the second is worse on hard and on easy queries alike; but it was tried
+    on the easy ones alone, so that its mean is higher.
+    """
+    rng = np.random.default_rng(0)
+    easy, luck = np.repeat([0.9, 0.1], 200)[:, None], rng.random((400, 1))
+    quality = (luck < easy).astype(float) * np.ones((1, 2))
+    quality[:, 1] *= rng.random(400) < 0.9
+    return without(make_trace(quality, 1e-6, 0.1), [(q, 1) for q in range(200, 400)])
 
 
 def without(trace, pairs):

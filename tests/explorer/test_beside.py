@@ -61,6 +61,14 @@ def test_a_policy_is_marked_beside_its_competitors_and_leaves_a_trail(
     tip = seen.root.locator(".ecl-tip").inner_text()
     for words in ("cloud only", "quality", "USD per 1,000 queries", "latency", "under"):
         assert words in tip
+    seen.slider("max_latency_s").evaluate("(node) => node.focus({ preventScroll: true })")
+    seen.page.keyboard.press("Home")  # the mouse rests; what it points at has other numbers now
+    seen.calm()
+    card = seen.root.evaluate(
+        "(root) => root.explorer.scene().c.places.spots[1]"
+        ".find((spot) => spot.name === 'cloud_only').card().join('\\n')"
+    )
+    assert seen.root.locator(".ecl-tip").all_text_contents() in ([], [card])
     seen.page.mouse.move(0, 0)
     assert seen.root.locator(".ecl-tip").count() == 0
     assert issues(seen.page) == []

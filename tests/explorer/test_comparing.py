@@ -9,7 +9,7 @@ from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
-from tests.explorer.support import as_json, needs_node, node, noisy, problem_of, some
+from tests.explorer.support import as_json, needs_node, node, noisy, problem_of, some, without
 
 
 def dearer(trace, factor=2.0):
@@ -59,6 +59,24 @@ def test_dropped_components_and_filters_hold_on_the_other_side_where_it_knows_th
     tables = explorer.views["all|compare|all"]
     assert (tables["queries"], tables["other"]["queries"]) == (20, 40)
     assert tables["other"]["unknown"] == ["kind"]
+
+
+def test_filters_that_would_leave_b_without_a_query_are_dropped_from_the_last_on():
+    trace, twin = some(40, 6), some(40, 6, seed=1)
+    trace.queries["kind"] = ["lookup", "compare"] * 20
+    trace.queries["split"] = ["train"] * 20 + ["heldout"] * 20
+    twin.queries["kind"] = ["lookup"] * 20 + ["compare"] * 20
+    twin.queries["split"] = ["train"] * 20 + ["heldout"] * 20
+    explorer = explore(trace, twin)
+    explorer._answer("view|heldout|lookup|all")  # in B all held-out queries are of the other kind
+    tables = explorer.views["heldout|lookup|all"]
+    assert (tables["queries"], tables["other"]["queries"]) == (10, 20)
+    assert tables["other"]["unknown"] == ["kind"]
+    explorer._answer("view|heldout|compare|all")
+    tables = explorer.views["heldout|compare|all"]
+    assert (tables["other"]["queries"], tables["other"]["unknown"]) == (20, [])
+    explorer.state = {**explorer.state, "split": "heldout", "kind": "lookup"}
+    assert explorer.comparison["side"].tolist() == ["A", "B"]
 
 
 def test_traces_without_a_common_path_are_refused_and_so_is_anything_else():
@@ -121,6 +139,26 @@ def test_a_difference_that_may_be_chance_is_called_so_and_the_interval_is_paired
     assert ("may be chance" in words) or gap == 0
     whole = make_trace(np.maximum(quality, np.arange(400)[:, None] % 10 == 0), 1e-6, 0.1)
     assert "may be chance" not in said(a, whole, SLO())  # one in ten better, none worse: paired
+
+
+@needs_node
+def test_one_missing_outcome_does_not_make_the_difference_of_two_traces_surer():
+    a, b = noisy([0.5, 0.6]), noisy([0.5, 0.6], seed=1)
+    views = [Board(one).view() for one in (a, b, without(a, [(5, 0)]))]
+    calls = [["gapBetween", {"problem": k}, 1, {"problem": 1}, 1] for k in (0, 2)]
+    (_, low, high), (_, *partial) = node(calls, [problem_of(view) for view in views])
+    assert partial == pytest.approx([low, high], abs=0.002)
+
+
+@needs_node
+def test_the_filters_that_do_not_count_in_b_are_said():
+    views = [problem_of(Board(one).view()) for one in (some(40, 3), some(40, 3, seed=1))]
+    decisions = [{"decide": [{"problem": k}, as_json(SLO())]} for k in range(2)]
+    calls = [["versus", {"problem": 0}, decisions[0], {"problem": k}, decisions[1]] for k in (1, 2)]
+    twins = [{**views[1], "unknown": names} for names in (["kind"], ["split", "kind"])]
+    one, two = node(calls, [views[0], *twins])
+    assert "B has no such kind among these queries, so that filter counts for A alone." in one
+    assert "no such split and kind among these queries, so those filters count for A alone" in two
 
 
 @needs_node

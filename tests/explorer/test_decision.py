@@ -14,7 +14,15 @@ from ecollm_lab.explorer.views import Board, View
 from ecollm_lab.policies.choosing import choose
 from ecollm_lab.records import SLO
 from tests.conftest import make_trace
-from tests.explorer.support import as_json, needs_node, node, problem_of, some, without
+from tests.explorer.support import (
+    as_json,
+    needs_node,
+    node,
+    on_easy_queries,
+    problem_of,
+    some,
+    without,
+)
 
 CASES = json.loads((Path(__file__).parent / "cases.json").read_text())
 
@@ -27,7 +35,7 @@ def view_of(case):
     }
     size = len(case["paths"])
     rows = [row for count, row in case["resamples"] for _ in range(count)]
-    rows = rows or [[0] * size] * REPLICATES
+    replicates = np.array(rows or [[0] * size] * REPLICATES, dtype=np.int16)
     return View(
         path_ids=[p["id"] for p in case["paths"]],
         parts=[tuple(p["id"].split("/")) for p in case["paths"]],
@@ -39,7 +47,8 @@ def view_of(case):
         latency=dict.fromkeys(("mean", "p95"), columns["latency"]),
         low=columns["quality"],
         high=columns["quality"],
-        replicates=np.array(rows, dtype=np.int16),
+        replicates=replicates,
+        raw=replicates,
         state=dict.fromkeys(("mean", "p95"), np.zeros(size, dtype=int)),
         dominator=dict.fromkeys(("mean", "p95"), np.full(size, -1)),
         kinds={},
@@ -138,3 +147,11 @@ def test_a_path_that_is_worse_in_all_three_changes_nothing():
         assert (other["within"][:8], other["tied"][:8]) == (one["within"], one["tied"])
         seen.add(one["chosen"])
     assert len(seen) > 2
+
+
+def test_a_path_that_is_worse_on_the_same_queries_is_not_told_apart_by_its_higher_mean():
+    view = Board(on_easy_queries()).view()
+    assert view.quality[1] > view.quality[0]  # the resamples say the opposite
+    assert (view.replicates[:, 1] < view.replicates[:, 0]).mean() > 0.975
+    decision = decide(view, SLO())
+    assert (decision.chosen, decision.tied.tolist()) == (1, [True, False])

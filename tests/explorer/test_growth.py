@@ -107,6 +107,36 @@ def test_a_place_is_what_the_picture_shows(whole):
         explore(whole).measure()
 
 
+@needs_node
+@pytest.mark.parametrize(
+    ("scope", "change", "stale"),
+    [
+        ("selected", {"selected": 1}, True),
+        ("selected", {"max_latency_s": 0.25}, False),  # the path that is selected is still meant
+        ("tied", {"max_latency_s": 0.15}, True),
+        ("tied", {"tab": "measure", "selected": 1}, False),
+        ("emulator", {"max_latency_s": 0.15}, False),
+    ],
+)
+def test_an_offer_that_is_no_longer_meant_is_not_started(whole, scope, change, stale):
+    explorer = opened(whole)
+    explorer.apply(SLO())
+    explorer.select(explorer.board.path_ids[0])
+    explorer._hear({"measure": {"do": "offer", "n": 5, "scope": scope}})
+    offer, before = explorer.measuring["offer"], explorer.view.n.sum()
+    change = {k: explorer.board.path_ids[v] if k == "selected" else v for k, v in change.items()}
+    explorer.state = {**explorer.state, **change}
+    assert node([["standing", offer, explorer.state]]) == [not stale]
+    explorer._hear({"measure": {"do": "start"}})
+    if stale:
+        assert "ask again" in explorer.measuring["error"]
+        assert (explorer.measuring["offer"], explorer.growth.job) == (None, None)
+        assert explorer.growth.offer(300, scope).pairs  # what was offered may be asked again
+    else:
+        explorer.growth.job.result(60)
+        assert explorer.view.n.sum() == before + offer["pairs"]
+
+
 def test_a_stop_loses_nothing_and_one_can_go_on(whole):
     look_up, reached, go = replay_from(whole), Event(), Event()
 
@@ -194,6 +224,8 @@ def test_an_offer_is_a_sentence_with_cost_and_time():
     assert "about 9.34 s of model time" in full
     assert "1 outcome on 1 path (only so many are left or due; 20 were asked for)" in part
     assert "their cost is not known, for an unknown time" in part
+    named = node([["offerWords", {**offer, "paths": 2, "names": ["a/b", "c/d"]}]])[0]
+    assert named.startswith("20 outcomes on a/b and c/d: about")
 
 
 @needs_node
@@ -212,6 +244,12 @@ def test_the_panel_says_how_far_it_is_and_what_can_be_pressed():
     for part in ("7 of 20 outcomes, 0.001 USD, 1 failed, about 4 s left", 'value="8"', ">stop<"):
         assert part in busy
     assert "measure these" not in busy
+    old = {"offer": {**offer, "meant": {"selected": "a"}}}
+    given = [old, {**wanted, "scope": "selected"}, sizes, None]
+    same, asks = node([["measureHtml", *given, {"selected": path}] for path in "ab"])
+    assert "measure these 20" in same
+    assert "measure these" not in asks
+    assert '<button data-measure="offer">ask again</button>' in asks
     assert "measure these 20" in ready
     assert "measure these" not in away
     assert "no kernel" in away

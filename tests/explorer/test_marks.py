@@ -234,9 +234,13 @@ def test_a_mark_is_the_mean_of_what_was_recorded_and_says_of_how_many_queries():
 def test_a_replay_of_nothing_recorded_says_so():
     row = {"name": "all", "n": 4, "recorded": 0, "placement": {}, "path": "", "often": 1}
     row |= {"quality": None, "cost": None, "latency": None, "over": None}
-    html = node([["replayHtml", {"looks": {}}, {"what": "ours", "rows": [row]}]])[0]
-    assert "0 recorded of 4" in html
-    assert html.count("<td>not recorded</td>") == 2
+    given = ["replayHtml", {"looks": {}}, {"what": "ours", "rows": [row]}]
+    limited, floor = node([[*given, as_json(slo)] for slo in (SLO(0.2), SLO(min_quality=0.5))])
+    assert "0 recorded of 4" in limited
+    assert limited.count("<td>not recorded</td>") == 2
+    assert "over the SLO" in limited
+    assert floor.count("<td>not recorded</td>") == 1  # a floor is no limit that a query can break
+    assert "over the SLO" not in floor
 
 
 @needs_node

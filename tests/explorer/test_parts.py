@@ -17,7 +17,7 @@ from ecollm_lab.files import csv_text
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
-from tests.explorer.support import as_json, needs_node, node, problem_of
+from tests.explorer.support import as_json, needs_node, node, noisy, problem_of, without
 from tests.explorer.test_decision import random_slo
 
 IDS = ["hyde/bm25-1/none/m", "none/bm25-1/none/m", "none/none/none/m"]
@@ -98,6 +98,33 @@ def test_the_mean_of_a_group_of_paths_has_the_interval_of_the_resampled_means():
 
 
 @needs_node
+def test_one_missing_outcome_does_not_make_the_interval_of_a_component_narrower():
+    trace = noisy([0.5, 0.52, 0.3], n=400)
+    views = [Board(one).view() for one in (trace, without(trace, [(5, 0)]))]
+    calls = [["meanOver", {"problem": k}, [0, 1]] for k in range(2)]
+    whole, partial = node(calls, [problem_of(view) for view in views])
+    width = [one["high"] - one["low"] for one in (whole, partial)]
+    assert width[1] == pytest.approx(width[0], rel=0.05)
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ((0.0, 0.0), (3e-6, 0.2), "cost +0.003 USD per 1,000 queries; latency +200 ms"),
+        ((3e-6, 0.2), (0.0, 0.0), "cost −0.003 USD per 1,000 queries; latency −200 ms"),
+        ((1e-6, 0.1), (2e-6, 0.1), "cost × 2"),
+        ((np.nan, 0.1), (2e-6, np.nan), ""),
+    ],
+)
+def test_a_change_from_or_to_what_is_free_is_said(start, end, said):
+    (cost, latency), (dearer, slower) = start, end
+    trace = make_trace([[1.0, 0.0]] * 30, [[cost, dearer]], [[latency, slower]])
+    told = node([["trade", {"problem": 0}, 0, 1]], [problem_of(Board(trace).view())])[0]
+    assert told == "; ".join(filter(None, ["quality −1.000", said]))
+
+
+@needs_node
 def test_the_table_leaves_as_csv_with_the_rows_and_columns_that_are_shown():
     view = Board(three_paths()).view()
     order = {"sort": "mean latency", "down": False, "search": "bm25"}
@@ -105,10 +132,24 @@ def test_the_table_leaves_as_csv_with_the_rows_and_columns_that_are_shown():
     text = node([["tableCsv", {"problem": 0}, order, columns]], [problem_of(view)])[0]
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["path"] for row in rows] == [IDS[1], IDS[0]]
-    assert [float(row["mean latency"]) for row in rows] == [0.2, 0.4]
+    assert [float(row["mean latency (s)"]) for row in rows] == [0.2, 0.4]
     assert [float(row["p95 USD per 1,000"]) for row in rows] == pytest.approx([0.002, 0.004])
     assert [row["stage 0"] for row in rows] == ["none", "hyde"]
     assert {row["state"] for row in rows} == {"on the front"}
+
+
+@needs_node
+@pytest.mark.parametrize("statistic", ["mean", "p95"])
+def test_the_feasible_paths_are_the_same_csv_with_and_without_a_kernel(measured, statistic):
+    explorer = explore(measured)
+    explorer.apply(SLO(0.05, 3e-7, prefer="cost"))
+    explorer.state = {**explorer.state, "statistic": statistic}
+    slo = as_json(explorer.slo)
+    call = ["selectionCsv", {"problem": 0}, {"decide": [{"problem": 0}, slo]}]
+    text = node([call], [problem_of(explorer.view, statistic)])[0]
+    own, other = (pd.read_csv(io.StringIO(one)) for one in (csv_text(explorer.selection), text))
+    assert own["chosen"].sum() == 1
+    pd.testing.assert_frame_equal(other, own, rtol=1e-6)  # ends of intervals have single precision
 
 
 @needs_node

@@ -64,6 +64,8 @@ def test_a_long_journey_forgets_its_first_steps_and_keeps_every_state():
         journey = states.add_step(journey, {"a": k, "b": 0}, f"step {k}")
     assert len(journey["steps"]) == states.MOST_STEPS
     assert states.state_at(journey, journey["at"]) == {"a": states.MOST_STEPS + 19, "b": 0}
+    assert states.state_at(journey, 0) == {"a": -1, "b": 0}  # the start is still the start
+    assert states.state_at(journey, 1) == {"a": 21, "b": 0}
     script = (
         "(() => { let j = {at: 0, steps: [['start', {a: -1, b: 0}]]};"
         " for (let k = 0; k < 220; k++) j = addStep(j, {a: k, b: 0}, `step ${k}`); return j; })"

@@ -110,3 +110,14 @@ def test_stages_are_named_where_the_ids_have_them(measured):
     assert Board(Trace.from_frame(three)).stages == ["part 1", "part 2", "part 3"]
     three["path_id"] = three["path_id"].map(lambda name: name.replace("/", "-"))
     assert Board(Trace.from_frame(three)).stages == []
+
+
+def test_one_missing_outcome_leaves_the_resampled_means_as_they_were():
+    trace = noisy([0.5, 0.52], n=400)
+    whole, partial = (Board(one).view() for one in (trace, without(trace, [(5, 0)])))
+    assert whole.raw is whole.replicates
+    assert np.abs(partial.raw - whole.raw.astype(int)).max() < 400  # of 32767
+    assert partial.replicates.std(axis=0).max() < whole.replicates.std(axis=0).min() / 4
+    assert "raw" not in whole.tables()
+    sent = np.frombuffer(partial.tables()["raw"], dtype=np.int16)
+    assert (sent == partial.raw.ravel()).all()

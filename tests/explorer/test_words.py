@@ -5,13 +5,23 @@ Node.
 import numpy as np
 import pytest
 
+from ecollm_lab.explorer import page
 from ecollm_lab.explorer.decision import decide
 from ecollm_lab.explorer.resampling import FEW
 from ecollm_lab.explorer.views import Board
 from ecollm_lab.records import SLO
 from ecollm_lab.traces import Trace
 from tests.conftest import make_trace
-from tests.explorer.support import as_json, needs_node, node, noisy, problem_of, some, without
+from tests.explorer.support import (
+    as_json,
+    needs_node,
+    node,
+    noisy,
+    on_easy_queries,
+    problem_of,
+    some,
+    without,
+)
 
 pytestmark = needs_node
 PER = "USD per 1,000 queries"
@@ -88,6 +98,16 @@ def test_a_limit_shown_in_its_box_is_read_back_to_the_last_bit():
     assert node([[script]])[0] == values
 
 
+def test_python_and_the_screen_spell_an_slo_alike_and_exactly():
+    rng = np.random.default_rng(0)
+    drawn = [(10 ** rng.uniform(-6, 3), 10 ** rng.uniform(-12, 1), rng.random()) for _ in range(50)]
+    slos = [SLO(), SLO(0.0512345678901, 3.3e-7, 0.41), SLO(1.0, 1e-9), SLO(12345.678, 1.5e-10)]
+    slos += [SLO(0.9999, 1e300, 1.0), *(SLO(*map(float, one)) for one in drawn)]
+    assert node([["spell", as_json(slo)] for slo in slos]) == [page.spell(slo) for slo in slos]
+    said = page.spell(slos[1])
+    assert said == f"latency ≤ 51.2345678901 ms, cost ≤ 0.00033 {PER}, quality ≥ 0.41"
+
+
 def why(view, slo, i, share=None, statistic="mean"):
     call = [
         "whyNot",
@@ -137,15 +157,12 @@ def test_what_was_not_recorded_or_has_few_queries_is_said():
 
 
 def test_easier_queries_are_not_taken_for_higher_quality():
-    rng = np.random.default_rng(0)
-    easy, luck = np.repeat([0.9, 0.1], 200)[:, None], rng.random((400, 1))
-    quality = (luck < easy).astype(float) * np.ones((1, 2))
-    quality[:, 1] *= rng.random(400) < 0.9  # path 1 is worse on every kind of query
-    trace = make_trace(quality, 1e-6, 0.1)
-    view = Board(without(trace, [(q, 1) for q in range(200, 400)])).view()
+    view = Board(on_easy_queries()).view()
     assert view.quality[1] > view.quality[0]  # the raw means say the opposite
     assert np.median(view.replicates[:, 1] - view.replicates[:, 0]) < 0
-    assert "not tried on the same queries" in why(view, SLO(), 0)[1]
+    reason, because = why(view, SLO(), 0)
+    assert reason == "not separable"
+    assert "Not every query was tried on both" in because
 
 
 def sentence(view, slo, over=None, pins=()):
@@ -170,6 +187,8 @@ def test_the_sentence_calls_a_tie_a_tie_and_infeasible_infeasible():
     nothing = sentence(view, SLO(max_latency_s=0.001))
     assert "Infeasible" in nothing
     assert "latency ≤ 1 ms" in nothing
+    floor = {"share": 0.0, "n": 105, "where": "held-out "}
+    assert "over the SLO" not in sentence(view, SLO(min_quality=0.3), floor)
     few = Board(make_trace([[1.0, 0.0]] * 5, 1e-6, 0.1)).view()
     assert "on 5 queries no path can be told from another" in sentence(few, SLO())
 

@@ -67,6 +67,14 @@ def test_the_samples_figure_sizes_points_by_their_outcomes():
     assert "USD per 1,000" in figure.layout.xaxis.title.text
 
 
+def test_no_number_stands_under_the_strip_of_free_paths():
+    fronts = some_fronts()
+    fronts["cost_usd"] = fronts["cost_usd"].replace({1e-6: 0.0, 4e-6: 9e-6})
+    layout = figures.budgets.plot_samples(fronts, "here").layout
+    (strip,) = [s for s in layout.shapes if s.type == "rect"]
+    assert min(layout.xaxis.tickvals) > strip.x1
+
+
 def test_the_tightening_figure_has_a_panel_per_budget():
     both = pd.concat([some_fronts().assign(outcomes=10), some_fronts().assign(outcomes=2000)])
     figure = figures.budgets.plot_tightening(both, "here")

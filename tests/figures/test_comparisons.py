@@ -104,6 +104,8 @@ def test_a_policy_that_costs_nothing_stands_in_a_strip():
         "best_single": 1.0,
     }  # a quarter of the least other
     assert "0" in [a.text for a in figure.layout.annotations]
+    (strip,) = [s for s in figure.layout.shapes if s.type == "rect"]
+    assert min(figure.layout.xaxis2.tickvals) > strip.x1  # no number stands under it
     assert "times the cost: 0 [0, 0]" in dots.customdata[list(dots.y).index("ours")]
     with pytest.raises(LabError, match="ours costs nothing"):
         figures.comparisons.compute_equal(
@@ -135,3 +137,12 @@ def test_policies_that_bound_the_others_are_lines():
     }
     assert len({(t.marker.symbol, t.marker.color) for t in figure.data if t.mode == "markers"}) == 2
     assert figure.data[-1].x.tolist() == [1.0]  # USD per 1,000
+
+
+def test_no_number_stands_under_the_strip_of_free_policies():
+    row = {"prefer": "prefer_cost", "quality": 0.5, "quality_low": 0.4, "quality_high": 0.6}
+    costs = {"ours": 2e-6, "knn": 9e-6, "cheapest": 0.0}
+    frame = pd.DataFrame([{**row, "policy": name, "cost_usd": usd} for name, usd in costs.items()])
+    figure = figures.policies.plot_policies(frame, "here")
+    (strip,) = [s for s in figure.layout.shapes if s.type == "rect"]
+    assert min(figure.layout.xaxis.tickvals) > strip.x1

@@ -94,3 +94,27 @@ def test_the_staircase_is_the_front_of_two_objectives():
     steps = _staircase(frame, "usd_per_1k")
     assert steps["usd_per_1k"].tolist() == [1000.0, 2000.0]
     assert steps["quality"].tolist() == [0.2, 0.5]
+
+
+@pytest.mark.parametrize(("cost", "latency"), [(1.0, np.nan), (np.nan, 1.0), (np.nan, np.nan)])
+def test_what_was_recorded_of_no_path_keeps_none_from_the_front_and_is_called_so(cost, latency):
+    better = np.random.default_rng(0).random((30, 1)) * 0.8 + 0.1
+    trace = make_trace(np.hstack([better, better - 0.05]), cost, latency)
+    frame = figures.fronts.compute_front(trace, n_resamples=50)
+    assert frame["on_front"].tolist() == [True, False]
+    assert frame["front_probability"].tolist() == [1.0, 0.0]
+    cards = " ".join(str(t.text) for t in figures.fronts.plot_front(frame, "here").data)
+    assert "nan" not in cards
+    assert ("cost not recorded" in cards) == np.isnan(cost)
+    assert ("latency not recorded" in cards) == np.isnan(latency)
+
+
+@pytest.mark.parametrize("most", [9e-6, 1e-1])
+def test_no_number_stands_under_the_strip_of_what_is_free(most):
+    trace = make_trace([[0.5, 0.6, 0.9]], [[0.0, 2e-6, most]], [[1.0, 2.0, 3.0]])
+    figure = figures.fronts.plot_front(figures.fronts.compute_front(trace), "here")
+    (strip,) = [s for s in figure.layout.shapes if s.xref == "x"]
+    assert min(figure.layout.xaxis.tickvals) > strip.x1
+    nothing = make_trace([[0.5, 0.6]], 0.0, [[1.0, 2.0]])
+    all_free = figures.fronts.plot_front(figures.fronts.compute_front(nothing), "here")
+    assert list(all_free.layout.xaxis.tickvals) == []

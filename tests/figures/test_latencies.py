@@ -30,6 +30,15 @@ def test_latency_has_median_tail_and_the_declared_network():
     assert "mixed (300 ms, 27% of it network)" in [t.name for t in figure.data]
 
 
+def test_the_legend_has_the_unit_of_the_axis():
+    trace = declared_trace()
+    trace.outcomes["latency_s"] *= 20
+    figure = figures.latencies.plot_latency(figures.latencies.compute_latency(trace), "here")
+    assert "latency (s, log)" in figure.layout.xaxis.title.text
+    names = {t.name for t in figure.data}
+    assert {"edge (2 s)", "mixed (6 s, 1% of it network)"} <= names
+
+
 def test_latency_without_values_says_so():
     with pytest.raises(LabError, match="no latency_s"):
         figures.latencies.compute_latency(make_trace([[1.0]], 1.0, np.nan))

@@ -179,3 +179,23 @@ def test_costs_are_per_1_000_queries_however_small():
         assert points[0].x[0] == pytest.approx(float(shown))
         assert "USD per 1,000 queries" in front.layout.xaxis.title.text
         assert f"{shown} USD per 1,000 queries" in points[0].text[0]
+
+
+def test_predictions_under_many_slos_have_looks_and_none_is_cut():
+    rows = [
+        {
+            "slo": f"SLO {k}",
+            "path_id": "a",
+            "quality": 0.0,
+            "predicted_quality": 0.0,
+            "latency_s": 0.1 + k,
+            "predicted_latency_s": 0.2 + k,
+        }
+        for k in range(13)
+    ]
+    figure = figures.policies.plot_predictions(pd.DataFrame(rows), "here")
+    assert [t.name for t in figure.data[1:14]] == [f"SLO {k}" for k in range(13)]
+    for axis in (figure.layout.xaxis, figure.layout.yaxis):
+        low, high = axis.range
+        assert low < 0
+        assert high > 1

@@ -30,6 +30,8 @@ def test_contributions_of_an_additive_grid_are_worked_by_hand():
     figure = figures.stages.plot_contribution(frame, "here")
     bars = {t.name: t.x[0] for t in figure.data if t.type == "bar" and t.xaxis == "x"}
     assert bars["generate"] == pytest.approx(90)
+    inks = {t.name: t.textfont.color for t in figure.data if t.type == "bar"}
+    assert (inks["generate"], inks["retrieve"]) == ("#000000", "white")  # on orange, on blue
     assert "quality, difference" in figure.layout.xaxis4.title.text
 
 

@@ -147,3 +147,13 @@ def test_no_kind_stands_outside_its_panel():
     for axis in (layout.yaxis3, layout.yaxis4):  # a kind's place is its number from below
         assert list(axis.categoryarray) == [*kinds[::-1], "all queries"]
         assert axis.range == (-0.6, len(kinds) + 0.6)
+
+
+def test_a_gain_of_nothing_has_one_sign_and_a_loss_its_own():
+    frame = figures.whole_paths.compute_whole_paths(stage_trace([[1, 0, 0, 0]] * 3), n_budgets=5)
+    for less, said in ((1e-12, "+0 / +0"), (0.03, "−3 / −3")):
+        lost = frame.copy()
+        lost.loc[(lost["choice"] == WHOLE) & lost["equal"], "quality"] -= less
+        figure = figures.whole_paths.plot_whole_paths(lost, "here")
+        notes = [note.text for note in figure.layout.annotations if " / " in note.text]
+        assert notes.count(said) == 4, notes

@@ -39,6 +39,25 @@ def test_ours_is_one_line_over_what_it_may_give_up(records):
     assert {one.name for one in figure.data} == {line.name, "knn"}
 
 
+def test_only_ours_is_a_line_and_its_labels_stand_below_and_above_in_turn(records):
+    figure = payoff.plot(payoff.points(records), "records by hand")
+    assert {one.mode for one in figure.data if one.name == "knn"} == {"markers"}
+    line = next(one for one in figure.data if one.name.startswith("ours"))
+    assert line.mode == "lines+markers+text"
+    assert list(line.textposition) == ["bottom center", "top center"]
+    assert payoff._turns(["0, 0.02", "", "0.05"])[::2] == ["bottom center", "top center"]
+
+
+def test_a_policy_that_is_free_is_in_the_legend_once(records):
+    free = (records["policy"] == "knn") & (records["prefer"] == "cost")
+    records.loc[free, "cost_usd"] = 0.0
+    figure = payoff.plot(payoff.points(records), "records by hand")
+    knn = [one for one in figure.data if one.name == "knn"]
+    assert [(one.xaxis, one.showlegend) for one in knn] == [("x2", True)]
+    both = payoff.plot(payoff.points(records.assign(cost_usd=1.0)), "records by hand")
+    assert [one.showlegend for one in both.data if one.name == "knn"] == [True, False]
+
+
 def test_tolerances_that_come_to_the_same_share_one_label(records):
     same = records["policy"] == "ours"
     records.loc[same, ["cost_usd", "quality"]] = [2.0, 0.8]

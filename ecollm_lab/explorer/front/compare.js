@@ -5,12 +5,12 @@
 // Both sides are resampled alike: query by query where the queries are the same, else by chance.
 function gapBetween(p, i, q, j) {
   const gap = q.quality[j] - p.quality[i], [n, m] = [p.n.length, q.n.length], values = [];
-  for (let at = 0, to = 0; at < p.replicates.length && to < q.replicates.length; at += n, to += m) {
-    const [a, b] = [p.replicates[at + i], q.replicates[to + j]];
+  for (let at = 0, to = 0; at < p.raw.length && to < q.raw.length; at += n, to += m) {
+    const [a, b] = [p.raw[at + i], q.raw[to + j]];
     if (a !== p.missing && b !== q.missing) values.push((b - a) / p.unit);
   }
   values.sort((a, b) => a - b);
-  const centre = values.reduce((sum, v) => sum + v, 0) / values.length;  // deviations where outcomes are missing
+  const centre = values.reduce((sum, v) => sum + v, 0) / values.length;
   const at = (share) => gap + (values[Math.round(share * (values.length - 1))] ?? NaN) - centre;
   return [gap, at(0.025), at(0.975)];
 }
@@ -52,7 +52,7 @@ function versus(p, a, q, b) {
     if (k >= 0 && k !== j) lines.push(`A's winner has quality ${quality(q.quality[k])} in B${b.within[k] ? "" : ", where it does not keep the SLO"}`);
     if (k < 0) lines.push("A's winner is not among B's paths");
   }
-  if (q.unknown?.length) lines.push(`B has no such ${q.unknown.join(" and ")}, so all its queries count`);
+  if (q.unknown?.length) lines.push(`B has no such ${q.unknown.join(" and ")} among these queries, so ${q.unknown.length === 1 ? "that filter counts" : "those filters count"} for A alone`);
   return `${lines.join(". ")}.`;
 }
 

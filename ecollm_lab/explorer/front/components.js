@@ -18,20 +18,21 @@ function componentsOf(p, slo, decision) {
   }).filter((one) => one.list.length > 1);
 }
 
-// Mean quality over some paths, with the 95 % interval of that mean over the resampled queries.
+// Mean quality over some paths, with the 95 % interval of that mean over the resampled queries: of the outcomes themselves,
+// for deviations from the queries' means would vary less.
 function meanOver(p, paths) {
   if (!paths.length) return { mean: NaN, low: NaN, high: NaN };
   const size = p.n.length, mean = paths.reduce((sum, i) => sum + p.quality[i], 0) / paths.length, means = [];
-  for (let at = 0; at < p.replicates.length; at += size) {
+  for (let at = 0; at < p.raw.length; at += size) {
     let sum = 0, drawn = 0;
     for (const i of paths) {
-      const value = p.replicates[at + i];
+      const value = p.raw[at + i];
       if (value !== p.missing) { sum += value; drawn++; }
     }
     if (drawn) means.push(sum / drawn / p.unit);
   }
   means.sort((a, b) => a - b);
-  const centre = means.reduce((a, b) => a + b, 0) / means.length;  // deviations where outcomes are missing
+  const centre = means.reduce((a, b) => a + b, 0) / means.length;
   const at = (share) => mean + means[Math.round(share * (means.length - 1))] - centre;
   return { mean, low: at(0.025), high: at(0.975) };
 }
@@ -40,8 +41,8 @@ function meanOver(p, paths) {
 function trade(p, from, to) {
   const gap = p.quality[to] - p.quality[from], apart = separableFrom(p, from)[to] ? "" : ", not separable";
   const parts = [gap ? `quality ${signed(gap, gap.toFixed(3))}${apart}` : "the same quality"];
-  for (const [name, values] of [["cost", p.cost], ["latency", p.latency]]) {
-    const by = ratio(values[to], values[from]);
+  for (const [name, values, say] of [["cost", p.cost, usd], ["latency", p.latency, seconds]]) {
+    const delta = values[to] - values[from], by = ratio(values[to], values[from]) || (delta ? signed(delta, say(Math.abs(delta))) : "");  // no ratio to what is free
     if (by) parts.push(`${name} ${by}`);
   }
   return parts.join("; ");

@@ -46,6 +46,7 @@ function chooseAmong(p, slo, paths) {
   return chosen;
 }
 
+// Which paths differ from path i in quality beyond doubt: so many resamples say what the means say.
 function separableFrom(p, i) {
   p.cache ??= new Map();
   if (!p.cache.has(i)) {
@@ -60,8 +61,10 @@ function separableFrom(p, i) {
         else if (other < own) lower[j]++;
       }
     }
-    p.cache.set(i, Uint8Array.from(p.n, (n, j) =>
-      (Math.max(higher[j], lower[j]) / rows >= p.separable && n >= p.few && p.n[i] >= p.few ? 1 : 0)));
+    p.cache.set(i, Uint8Array.from(p.n, (n, j) => {
+      const agree = p.quality[j] > p.quality[i] ? higher[j] : p.quality[j] < p.quality[i] ? lower[j] : 0;
+      return agree / rows >= p.separable && n >= p.few && p.n[i] >= p.few ? 1 : 0;
+    }));
   }
   return p.cache.get(i);
 }
@@ -313,12 +316,13 @@ const STAYING = ["tab", "columns", "snapshots"];  // what a step back leaves as 
 // The state that a step back leads to, from the one that is left.
 const back = (state, to) => ({ ...to, ...Object.fromEntries(STAYING.filter((key) => key in state).map((key) => [key, state[key]])) });
 
-// Add what changed since the last step as one step with a name; steps that were undone are forgotten.
+// Add what changed since the last step as one step with a name; steps that were undone are forgotten. Of too many the
+// oldest after the start is forgotten: what it changed is part of the next.
 function addStep(journey, state, name, most = 200) {
   const before = stateAt(journey, journey.at);
   const changed = Object.fromEntries(Object.entries(state).filter(([key, value]) => !APART.includes(key) && !sameValue(value, before[key])));
   if (!Object.keys(changed).length) return journey;
   let steps = [...journey.steps.slice(0, journey.at + 1), [name, changed]];
-  if (steps.length > most) steps = [[steps[0][0], { ...steps[0][1], ...steps[1][1] }], ...steps.slice(2)];
+  if (steps.length > most) steps = [steps[0], [steps[2][0], { ...steps[1][1], ...steps[2][1] }], ...steps.slice(3)];
   return { at: steps.length - 1, steps };
 }

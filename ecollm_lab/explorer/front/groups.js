@@ -47,9 +47,10 @@ function paintGroups(context, { c, groups, theme }, places, panel) {
   }
 }
 
-// A label right or left of each mark, moved down until it stands over no other.
+// A label right or left of each mark, moved down until it stands over no other and over no name of a policy's mark.
 function groupLabels(context, { c, groups }, places, panel) {
-  const [left, , wide] = places.boxes[panel], taken = [], found = [];
+  const [left, , wide] = places.boxes[panel], found = [];
+  const taken = (places.spots?.[panel] ?? []).flatMap(({ label }) => (label ? [[label[0], label[1] + 7, label[2] - label[0]]] : []));
   for (const group of groups.filter((one) => one.x[panel] > 0)) {
     const { x, y } = groupPlace(places, c, group, panel), text = group.name.length > 24 ? `${group.name.slice(0, 23)}…` : group.name;
     const w = context.measureText(text).width, a = x + 12 + w < left + wide ? x + 12 : x - 12 - w;

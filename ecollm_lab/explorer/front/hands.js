@@ -22,7 +22,7 @@ function listen(screen) {
       local.error[name] = typeof value === "string" ? value : undefined;
       if (typeof value === "string") target.dirty = true; else if (!same) screen.change({ [name]: value }, limitWords(name, value));
       screen.schedule();
-    } else if (target.matches("select[data-key]")) screen.change({ [target.dataset.key]: target.value }, `${target.dataset.key}: ${target.selectedOptions[0].textContent}`);
+    } else if (target.matches("select[data-key]")) screen.change({ [target.dataset.key]: target.value, ...(target.dataset.key === "colour" ? {} : { query_page: 0 }) }, `${target.dataset.key}: ${target.selectedOptions[0].textContent}`);
     else if (target.matches("[data-show]")) {
       const show = $$("[data-show]").filter((node) => node.checked).map((node) => node.dataset.show);
       screen.change({ show }, `show ${show.join(", ") || "neither dominated paths nor those beyond a limit"}`);
@@ -39,7 +39,7 @@ function listen(screen) {
     else if (node.matches(".ecl-win")) screen.applySlo(local.change);
     else if (node.matches(".ecl-choice")) screen.change({ [key]: value }, key === "prefer" ? `prefer ${value}` : `limits on ${STATISTIC_WORDS[value]}`);
     else if (tab) screen.change({ tab });
-    else if (turn) screen.change({ query_page: Math.max(s.query_page + Number(turn), 0) });
+    else if (turn) screen.change({ query_page: turned(s.query_page, Number(turn), local.lastPage) });
     else if (step !== undefined) screen.go(Number(step));
     else if (column !== undefined) { local.down = local.sorted && local.sort === column ? !local.down : column === "quality"; local.sort = column; local.sorted = true; screen.settle(); }
     else if (node.dataset.take) screen.take(node.dataset.take);
@@ -59,8 +59,11 @@ function listen(screen) {
   root.addEventListener("keydown", (event) => {
     const range = event.target.closest(".ecl-range-input");
     const by = { ArrowRight: 1, ArrowUp: 1, PageUp: 1, End: 1, ArrowLeft: -1, ArrowDown: -1, PageDown: -1, Home: -1 }[event.key];
-    if (event.target.matches("[role=tab]") && by) {
-      const names = $$("[role=tab]").map((node) => node.dataset.tab), to = names[(names.indexOf(event.target.dataset.tab) + by + names.length) % names.length];
+    if (event.target.matches("[role=tab]")) {
+      const names = $$("[role=tab]").map((node) => node.dataset.tab), at = names.indexOf(event.target.dataset.tab);
+      const to = { ArrowRight: names[(at + 1) % names.length], ArrowLeft: names.at(at - 1), Home: names[0], End: names.at(-1) }[event.key];
+      if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
       screen.change({ tab: to });
       $(`[data-tab=${to}]`).focus();
     }
@@ -80,9 +83,15 @@ function listen(screen) {
   // Keys are the explorer's own: a letter must not edit the notebook around it. Only "save" passes.
   const saves = (event) => (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
   for (const kind of ["keydown", "keyup", "keypress"]) root.addEventListener(kind, (event) => { if (!saves(event)) event.stopPropagation(); });
-  root.addEventListener("pointerdown", (event) => { screen.mouse = event.target.matches(".ecl-range-input"); });
-  const lift = () => { if (screen.mouse) { screen.mouse = false; screen.finish(); screen.schedule(); } };
-  window.addEventListener("pointerup", lift);
+  // While a pointer is down on something that can be pressed, the part it is in is not drawn anew: it would be gone before the
+  // pointer is let go, and the press lost. A slider is nothing of the kind, so a drag is drawn as ever.
+  root.addEventListener("pointerdown", (event) => { screen.mouse = event.target.matches(".ecl-range-input"); screen.pressed = screen.mouse || event.button ? null : event.target.closest("button, tr[data-path], summary, label"); });
+  const lift = () => {
+    if (screen.mouse) screen.finish();
+    if (screen.mouse || screen.pressed) screen.schedule();
+    [screen.mouse, screen.pressed] = [false, null];
+  };
+  for (const kind of ["pointerup", "pointercancel"]) window.addEventListener(kind, lift);
   panel.addEventListener("pointerover", (event) => {
     const row = event.target.closest("tr[data-path]"), component = event.target.closest("tr[data-slug]");
     local.lit = row ? Number(row.dataset.path) : null;
@@ -91,5 +100,5 @@ function listen(screen) {
   });
   panel.addEventListener("pointerleave", () => { local.lit = local.group = null; screen.schedule(); });
 
-  return () => window.removeEventListener("pointerup", lift);
+  return () => { for (const kind of ["pointerup", "pointercancel"]) window.removeEventListener(kind, lift); };
 }

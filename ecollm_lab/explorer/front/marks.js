@@ -73,11 +73,23 @@ function pinned([x, y], [left, top, wide, tall], margin = 9) {
   return { at, out: at[1] > y + 1 ? "↑" : at[1] < y - 1 ? "↓" : at[0] > x + 1 ? "←" : at[0] < x - 1 ? "→" : "" };
 }
 
+// Where the names of marks stand: beside, above or below each, over no other name and no mark; null where there is no room.
+function placeNames(marks, [left, top, wide, tall]) {
+  const taken = marks.map(({ at: [x, y] }) => [x - 9, y - 9, x + 9, y + 9]);
+  return marks.map(({ at: [x, y], text }) => {
+    const w = 6 * text.length, right = x + 12, before = x - 12 - w, middle = x - w / 2;
+    const boxes = [[right, y], [before, y], [middle, y - 16], [middle, y + 16], [right, y - 14], [right, y + 14], [before, y - 14], [before, y + 14]].map(([a, b]) => [a, b - 7, a + w, b + 7]);
+    const label = boxes.find((box) => box[0] >= left && box[2] <= left + wide && box[1] >= top && box[3] <= top + tall && !taken.some((other) => overlap(box, other)));
+    if (label) taken.push(label);
+    return label ?? null;
+  });
+}
+
 // Returns where the marks were drawn and what is said of each, for who points at it.
 function paintMarks(context, { marks, trail, pointed, found: entry, statistic, slo }, places, panel, theme, line) {
   const box = places.boxes[panel], axis = places.axes[panel], { yaxis } = places;
   const pixel = (one) => [axis._offset + axis.d2p(Math.max(panel ? one.latency : 1000 * one.cost, 1e-300)), yaxis._offset + yaxis.d2p(one.quality)];
-  const steps = trail.map((one) => pinned(pixel(one), box).at), taken = [];
+  const steps = trail.map((one) => pinned(pixel(one), box).at);
   if (steps.length > 1) line(steps, marks[0]?.colour ?? theme.ink, 1.5, [2, 3]);
   steps.slice(0, -1).forEach(([x, y], k) => { context.globalAlpha = 0.25 + 0.6 * k / steps.length; outline(context, "circle", x, y, 2.5, marks[0]?.colour ?? theme.ink, theme.paper); });
   context.globalAlpha = 1;
@@ -89,23 +101,16 @@ function paintMarks(context, { marks, trail, pointed, found: entry, statistic, s
     context.globalAlpha = 1;
   }
   Object.assign(context, { font: "11px system-ui, sans-serif", textBaseline: "middle", lineWidth: 3, lineJoin: "round" });
-  for (const one of found) {
-    const { mark, at: [x, y], out } = one;
-    const text = `${mark.words}${out ? ` ${out} ${quality(mark.quality)}` : ""}${outside(mark, slo) ? " (beyond a limit)" : ""}`, wide = 6 * text.length;
-    for (const [a, b] of [[x + 12, y], [x - 12 - wide, y], [x - wide / 2, y - 16], [x - wide / 2, y + 16]]) {
-      const label = [a, b - 7, a + wide, b + 7];
-      if (a < box[0] || label[2] > box[0] + box[2] || label[1] < box[1] || label[3] > box[1] + box[3]) continue;
-      if (taken.some((other) => overlap(label, other))) continue;
-      taken.push(label);
-      one.label = label;
-      context.strokeStyle = theme.paper;
-      context.strokeText(text, a, b);
-      context.fillStyle = theme.ink;
-      context.fillText(text, a, b);
-      break;
-    }
-  }
-  return found.map(({ mark, at, label }) => ({ name: mark.name, at, label, card: () => markCard(mark, entry, statistic) }));
+  const named = found.map(({ mark, at, out }) => ({ at, text: `${mark.words}${out ? ` ${out} ${quality(mark.quality)}` : ""}${outside(mark, slo) ? " (beyond a limit)" : ""}` })), labels = placeNames(named, box);
+  named.forEach(({ text }, k) => {
+    if (!labels[k]) return;
+    const [a, b] = labels[k];
+    context.strokeStyle = theme.paper;
+    context.strokeText(text, a, b + 7);
+    context.fillStyle = theme.ink;
+    context.fillText(text, a, b + 7);
+  });
+  return found.map(({ mark, at }, k) => ({ name: mark.name, at, label: labels[k], card: () => markCard(mark, entry, statistic) }));
 }
 
 function outline(context, symbol, x, y, radius, colour, paper) {

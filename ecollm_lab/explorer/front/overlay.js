@@ -84,7 +84,9 @@ function paintPanel(context, scene, places, panel) {
   paintLabels(context, scene, places, panel, [...places.spots[panel], ...pinned]);
 }
 
-function paintLabels(context, { decision, theme }, places, panel, spots) {
+// Names of paths; none where groups stand for paths and have names of their own.
+function paintLabels(context, { decision, theme, groups }, places, panel, spots) {
+  if (groups.length) return;
   Object.assign(context, { font: "10.5px system-ui, sans-serif", textBaseline: "middle", fillStyle: theme.dim });
   for (const [, text, box] of clearOfMarks(places.labels[panel], decision.within, spots))
     context.fillText(text, box[0], (box[1] + box[3]) / 2);
@@ -99,7 +101,7 @@ function paintAbove(context, scene, places, panel, seen, line) {
     if (!seen(i)) return;
     context.fillStyle = theme.ink;
     context.fillRect(x[i] - 8, y[i] - 8, 16, 16);
-    Object.assign(context, { fillStyle: theme.paper, font: "bold 11px system-ui, sans-serif", textAlign: "center" });
+    Object.assign(context, { fillStyle: theme.paper, font: "bold 11px system-ui, sans-serif", textAlign: "center", textBaseline: "middle" });
     context.fillText(String(k + 1), x[i], y[i] + 0.5);
     context.textAlign = "left";
   });

@@ -38,14 +38,15 @@ function bandHtml(p, slo, name, place) {
   return draw(body, 0, at[0][0], here, `from ${say(rises[0][0])}; here ${inside ? `quality up to ${quality(inside[1])}` : "nothing is feasible"}`);
 }
 
-// Which path wins kind by kind, and where those winners run.
-function mixHtml(p, slo, within) {
+// Which path wins kind by kind, and where those winners run; `open`: the kinds beyond the first are shown, too.
+const MOST_KINDS = 8;
+function mixHtml(p, slo, within, open = false) {
   const shares = new Map(), rows = p.kinds.map(({ name, share, means }) => {
     const part = { ...p, quality: means[0], cost: means[1], latency: means[2] };
     const best = chooseAmong(part, slo, within.filter((i) => keepsSlo(part, slo, i)));
     const place = best === null ? "infeasible" : p.placement[best];
     shares.set(place, (shares.get(place) ?? 0) + share);
-    return `<span class="ecl-kind"><b>${cut(name, 20)}</b> ${best === null ? "∅ none keeps the limits" : `<span style="color:${p.looks[place].colour}">${p.looks[place].mark}</span> ${cut(short(p.paths[best]), 30)}`}</span>`;
+    return `<span class="ecl-kind"${best === null ? "" : ` title="${escaped(p.paths[best])}"`}><b>${cut(name, 20)}</b> ${best === null ? "∅ none keeps the limits" : `<span style="color:${p.looks[place].colour}">${p.looks[place].mark}</span> ${cut(short(p.paths[best]), 30)}`}</span>`;
   });
   const bars = [...Object.keys(p.looks), "infeasible"].filter((place) => shares.has(place)).map((place) =>
     {
@@ -53,7 +54,7 @@ function mixHtml(p, slo, within) {
     return `<span style="width:${100 * shares.get(place)}%;background:${colour};color:${inkOn(colour)}">${place} ${percent(shares.get(place))}</span>`;
   }).join("");
   return `<div class="ecl-mix" title="share of queries by where the winner of their kind runs">${bars}</div>
-    <div class="ecl-kinds">${rows.slice(0, 8).join("")}${rows.length > 8 ? `<span>and ${rows.length - 8} more kinds</span>` : ""}</div>`;
+    <div class="ecl-kinds">${rows.slice(0, MOST_KINDS).join("")}${rows.length > MOST_KINDS ? `<details ${open ? "open" : ""}><summary>and ${plural(rows.length - MOST_KINDS, "more kind")}</summary><div class="ecl-kinds">${rows.slice(MOST_KINDS).join("")}</div></details>` : ""}</div>`;
 }
 
 // Mean quality of a path on each kind of query that it has outcomes on, with the number of queries of that kind, worst first.
@@ -76,6 +77,8 @@ function worstWords({ total = 0, rows = [] }) {
 }
 
 const PER_PAGE = 4;
+// The page that a press leads to, from the one that is shown: a state may name a page that this list does not have.
+const turned = (page, turn, last) => Math.min(Math.max(Math.min(page, last) + turn, 0), last);
 function queriesHtml(answer, page) {
   if (answer.error) return `<p>${cut(answer.error)}</p>`;
   if (!answer.rows.length) return `<p class="ecl-dim">No outcome of this path was recorded on these queries.</p>`;
@@ -88,17 +91,20 @@ function queriesHtml(answer, page) {
   return `<table class="ecl-grid ecl-queries"><thead><tr><th>query</th><th>answer and reference</th><th>quality</th><th>cost and latency</th></tr></thead><tbody>${rows}</tbody></table>`;
 }
 
-function replayHtml(p, answer) {
+function replayHtml(p, answer, slo) {
   if (answer.error) return `<p><b>No replay:</b> ${cut(answer.error)}</p>`;
+  const over = (one) => (limited(slo) ? `<td>${one.over === null ? "not recorded" : percent(one.over)}</td>` : "");
   const rows = answer.rows.map((one) => `<tr><th scope="row">${cut(one.name, 40)}</th><td>${one.recorded === undefined ? one.n : `${one.recorded} recorded of ${one.n}`}</td><td>${Object.entries(one.placement).map(([place, share]) =>
     `<span style="color:${p.looks[place].colour}">${p.looks[place].mark}</span> ${place} ${percent(share)}`).join(" ")}</td><td>${one.path ? `${cut(short(one.path), 60)} (${percent(one.often)})` : ""}</td>
-    <td>${quality(one.quality ?? NaN)}</td><td>${usd(one.cost ?? NaN)}</td><td>${seconds(one.latency ?? NaN)}</td><td>${one.over === null ? "not recorded" : percent(one.over)}</td></tr>`).join("");
+    <td>${quality(one.quality ?? NaN)}</td><td>${usd(one.cost ?? NaN)}</td><td>${seconds(one.latency ?? NaN)}</td>${over(one)}</tr>`).join("");
   return `<p class="ecl-dim">${cut(answer.what)}</p><table class="ecl-grid"><thead><tr><th>kind</th><th>queries</th><th>runs on</th><th>most chosen path</th><th>quality</th>
-    <th>cost</th><th>mean latency</th><th>over the SLO</th></tr></thead><tbody>${rows}</tbody></table>`;
+    <th>cost</th><th>mean latency</th>${limited(slo) ? "<th>over the SLO</th>" : ""}</tr></thead><tbody>${rows}</tbody></table>`;
 }
 
+const MOST_KEYS = 12;
 function legendHtml(p, colouring) {
-  const marks = colouring.map(([name, colour, mark]) => `<span><span style="color:${colour}">${mark}</span> ${cut(name, 24)}</span>`).join("");
-  return `${marks}<span>● front</span><span>○ perhaps on it</span><span>• dominated</span><span>◌ partial data</span><span>faint: beyond a limit</span>
+  const marks = colouring.slice(0, MOST_KEYS).map(([name, colour, mark]) => `<span><span style="color:${colour}">${mark}</span> ${cut(name, 24)}</span>`).join("");
+  const more = colouring.length > MOST_KEYS ? `<span title="${cut(colouring.slice(MOST_KEYS).map(([name]) => name).join(", "), 600)}">and ${colouring.length - MOST_KEYS} more</span>` : "";
+  return `${marks}${more}<span>● front</span><span>○ perhaps on it</span><span>• dominated</span><span>◌ partial data</span><span>faint: beyond a limit</span>
     <span><span class="ecl-halo">◯</span> winner</span><span><span class="ecl-lit">◯</span> pointed at</span><span>│ 95 % interval</span>`;
 }

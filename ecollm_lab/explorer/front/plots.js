@@ -6,8 +6,9 @@ function plotsOf(screen) {
 
   function colouring(s, p) {
     if (s.colour === "placement") return { of: (i) => p.looks[p.placement[i]], key: (i) => p.placement[i], list: Object.entries(p.looks).filter(([place]) => p.placement.includes(place)).map(([place, look]) => [place, look.colour, look.mark]), slug: () => null };
-    const k = Number(s.colour), slugs = [...new Set(parts.map((part) => part[k]))], hue = (slug) => fixed.palette[slugs.indexOf(slug) % fixed.palette.length];
-    return { of: (i) => ({ ...p.looks[p.placement[i]], colour: hue(parts[i][k]) }), key: (i) => parts[i][k], list: slugs.slice(0, 12).map((slug) => [slug, hue(slug), "■"]), slug: (stage, slug) => (stage === k ? hue(slug) : null) };
+    const k = Number(s.colour), slugs = [...new Set(parts.map((part) => part[k]))], places = new Map(slugs.map((slug, at) => [slug, at])), { seen, dark } = screen.themed();
+    const hues = new Map(), hue = (slug) => { if (!hues.has(slug)) hues.set(slug, seen(colourAt(fixed.palette, places.get(slug), dark))); return hues.get(slug); };
+    return { of: (i) => ({ ...p.looks[p.placement[i]], colour: hue(parts[i][k]) }), key: (i) => parts[i][k], get list() { return slugs.map((slug) => [slug, hue(slug), "■"]); }, slug: (stage, slug) => (stage === k ? hue(slug) : null) };
   }
 
   // Plotly draws only when the selection, the colours or the hidden outlines change; a moved limit is painted above.
@@ -36,6 +37,7 @@ function plotsOf(screen) {
     const groups = show.includes("groups") ? groupsOf(p, c, decision, look.key, (i) => screen.drawn.marks[i].colour) : [];
     screen.drawn.scene = { ...now, c, marks: screen.drawn.marks, hidden, pins, lit: pointedAt(selected), groups, theme, policies: policiesAt(now) };
     paintOver();
+    if (local.pointed !== null) showTip(spotPointedAt());
   }
 
   // Paths that are ringed: those pointed at, else those brushed and the selected one.
@@ -92,16 +94,23 @@ function plotsOf(screen) {
   // What is painted above the plots has no hover of Plotly's: a box with its numbers beside the mark under the mouse.
   function pointAtSpot(event) {
     const box = plot.getBoundingClientRect(), [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    const spot = (screen.drawn?.c.places?.spots ?? []).flat().find(({ at: [a, b] }) => Math.hypot(a - x, b - y) < 9);
+    const spots = screen.drawn?.c.places?.spots ?? [], near = ({ at: [a, b] }) => Math.hypot(a - x, b - y) < 9, panel = spots.findIndex((list) => list.some(near)), spot = spots[panel]?.find(near);
     if ((spot?.name ?? null) === local.pointed) return;
-    local.pointed = spot?.name ?? null;
+    [local.pointed, local.pointedPanel] = [spot?.name ?? null, panel];
+    showTip(spot);
+    screen.schedule();
+  }
+
+  // The mark that is pointed at, as it is drawn now; a limit may have moved it, or taken it away.
+  const spotPointedAt = () => screen.drawn.c.places?.spots?.[local.pointedPanel]?.find(({ name }) => name === local.pointed);
+
+  function showTip(spot) {
     plot.querySelector(".ecl-tip")?.remove();
     if (spot) {
-      const [a, b] = spot.at, tip = Object.assign(document.createElement("div"), { className: "ecl-tip", textContent: spot.card().join("\n") });
+      const box = plot.getBoundingClientRect(), [a, b] = spot.at, tip = Object.assign(document.createElement("div"), { className: "ecl-tip", textContent: spot.card().join("\n") });
       Object.assign(tip.style, { top: `${b + 12}px`, ...(a > box.width / 2 ? { right: `${box.width - a + 12}px` } : { left: `${a + 12}px` }) });
       plot.append(tip);
     }
-    screen.schedule();
   }
 
   function wire() {

@@ -11,6 +11,7 @@ function problemsOf(screen) {
 
   function problem() {
     const s = state(), wanted = keyOf(s), views = store.get("views");
+    rescale();
     if (views[wanted]) local.view = wanted; else store.ask(`view|${wanted}`);
     if (!views[local.view]) local.view = "all|all|all";  // at first, or where the kernel made room for others
     const key = JSON.stringify([local.view, views[local.view].outcomes, s.statistic, s.dropped]);
@@ -27,16 +28,26 @@ function problemsOf(screen) {
     const of = (table) => table[statistic];
     return { ...from.constants, paths: from.paths, placement: from.placement, parts: from.parts, stages: from.stages, source: from.source, name: from.name, slo: from.slo, unknown: view.unknown, looks: looks(),
       dropped, allowed: Uint8Array.from(from.parts, (part) => (Object.entries(dropped).some(([k, slugs]) => slugs.includes(part[k])) ? 0 : 1)),
-      statistic, queries: view.queries, outcomes: view.outcomes, n: view.n, quality: view.quality, low: view.low, high: view.high, replicates: view.replicates,
+      statistic, queries: view.queries, outcomes: view.outcomes, n: view.n, quality: view.quality, low: view.low, high: view.high, replicates: view.replicates, raw: view.raw ?? view.replicates,
       costs: view.cost, latencies: view.latency, cost: of(view.cost), latency: of(view.latency), kinds: view.kinds,
       state: Array.from(of(view.state), (k) => from.states[k]), dominator: of(view.dominator) };
   }
 
-  const base = decoded(store.get("views")["all|all|all"] ?? Object.values(store.get("views"))[0]);
-  const scales = Object.fromEntries([["max_latency_s", base.latency], ["max_cost_usd", base.cost]].map(([name, table]) => {
-    const values = [...table.mean, ...table.p95].filter((v) => v > 0), [low, high] = values.length ? extent(values) : [0.1, 1];
-    return [name, { low: Math.log(low * 0.97), high: Math.log(high * 1.03), none: !values.length }];
-  }));
+  // Where the sliders begin and end: at the least and the most of any selection of queries that is known, on both sides of a
+  // comparison; so they may begin and end elsewhere once another one has come.
+  const scales = {};
+  let scaled = null;
+  function rescale() {
+    const views = store.get("views");
+    if (views === scaled) return;
+    scaled = views;
+    const sides = Object.values(views).flatMap((view) => (view.other ? [view, view.other] : [view])), own = new Set(Object.values(views));
+    for (const [name, key] of [["max_latency_s", "latency"], ["max_cost_usd", "cost"]]) {
+      const of = (view) => { const { mean, p95 } = decoded(view[key]); return [...mean, ...p95].filter((v) => v > 0); };
+      const found = sides.map((view) => [view, of(view)]), values = found.flatMap(([, list]) => list), [low, high] = values.length ? extent(values) : [0.1, 1];
+      scales[name] = { low: Math.log(low * 0.97), high: Math.log(high * 1.03), none: !found.some(([view, list]) => own.has(view) && list.length) };
+    }
+  }
   const clamp = (x) => Math.min(Math.max(x, 0), 1);
   const place = (name) => (value) => (name === "min_quality" ? clamp(value ?? 0) : value === null ? 1
     : clamp((Math.log(value) - scales[name].low) / (scales[name].high - scales[name].low)));

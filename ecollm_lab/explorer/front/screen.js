@@ -10,17 +10,20 @@ function mount(root, store) {
   const state = () => store.get("state"), plot = $(".ecl-plot"), panel = $(".ecl-panel");
   const sloOf = (s) => ({ max_latency_s: s.max_latency_s, max_cost_usd: s.max_cost_usd, min_quality: s.min_quality, prefer: s.prefer });
   const index = new Map(fixed.paths.map((path, i) => [path, i])), { parts } = fixed;
-  // New HTML in a part of the screen. What had the keyboard's focus there has it again: what is called alike, else what is around it.
+  // New HTML in a part of the screen, unless a pointer is down in it; tells whether the part shows it now. What had the keyboard's
+  // focus there has it again: what is called alike, else what is around it.
   const called = (one) => JSON.stringify([one.tagName, one.className, { ...one.dataset }, { ...one.closest("tr")?.dataset }]);
   const setHtml = (node, html) => {
-    if (node.cached === html) return;
+    if (node.cached === html) return true;
+    if (screen.pressed && node.contains(screen.pressed)) return false;
     const held = document.activeElement, inside = held !== node && node.contains(held), name = inside && called(held);
     node.innerHTML = node.cached = html;
     if (inside) ([...node.querySelectorAll(held.tagName)].find((one) => called(one) === name && !one.disabled) ?? node.closest("[tabindex]"))?.focus({ preventScroll: true });
+    return true;
   };
   // What the parts of the screen share: what stays, what changes, and each other's functions.
   const screen = { root, store, fixed, $, $$, local, state, plot, panel, sloOf, index, parts, setHtml, moment, schedule,
-    theme: null, plotly: null, drawn: null, rest: 0, committing: 0, mouse: false };
+    theme: null, plotly: null, drawn: null, rest: 0, committing: 0, mouse: false, pressed: null };
   for (const part of [problemsOf, stepsOf, plotsOf, tabsOf]) Object.assign(screen, part(screen));
   const deaf = listen(screen);
 
@@ -49,27 +52,34 @@ function mount(root, store) {
     root.classList.toggle("ecl-infeasible", decision.chosen === null);
     const offers = decision.chosen === null ? nearestFeasible(p, slo).nearest : [];
     const back = decision.chosen === null && Object.values(s.dropped).some((list) => list.length) ? `<button class="ecl-all">→ take all components back</button>` : "";
-    setHtml($(".ecl-offers"), offers.map((to, k) => `<button data-offer="${k}">→ ${escaped(changes(slo, to))}</button>`).join("") + back);
-    local.offers = offers;
+    if (setHtml($(".ecl-offers"), offers.map((to, k) => `<button data-offer="${k}">→ ${escaped(changes(slo, to))}</button>`).join("") + back)) local.offers = offers;
     renderLimits(now);
-    for (const node of $$(".ecl-choice")) node.setAttribute("aria-pressed", String(s[node.dataset.key] === node.dataset.value));
+    for (const node of $$(".ecl-choice")) renderChoice(now, node, node.dataset);
     for (const node of $$("select[data-key]")) node.value = s[node.dataset.key];
     for (const node of $$("[data-show]")) node.checked = s.show.includes(node.dataset.show);
     const journey = store.get("journey");
     $("[data-act=undo]").disabled = journey.at <= 0 && !local.step;
     $("[data-act=redo]").disabled = journey.at >= journey.steps.length - 1;
-    local.change = shown === null || shown === decision.chosen ? null : smallestChange(p, slo, shown);
+    const change = shown === null || shown === decision.chosen ? null : smallestChange(p, slo, shown);
     const share = shown === null ? null : screen.overShare(shown, slo, "latency", false);
-    setHtml($(".ecl-card"), cardHtml(p, slo, decision, shown, pins, share && share.share, local.change)
+    if (setHtml($(".ecl-card"), cardHtml(p, slo, decision, shown, pins, share && share.share, change)
       + (fixed.measure && shown !== null && shown === (selected ?? decision.chosen) && (p.state[shown] === "ambiguous" || p.n[shown] < p.queries) ? `<button data-scope="selected">What would more outcomes of it cost?</button>` : "")
-      + (other && !other.q.slo && shown !== null ? `<p class="ecl-dim">${cut(twinWords(p, shown, other.q, other.decision))}</p>` : ""));
-    setHtml($(".ecl-mixes"), mixHtml(p, slo, decision.paths));
+      + (other && !other.q.slo && shown !== null ? `<p class="ecl-dim">${cut(twinWords(p, shown, other.q, other.decision))}</p>` : ""))) local.change = change;
+    setHtml($(".ecl-mixes"), mixHtml(p, slo, decision.paths, Boolean($(".ecl-mixes details")?.open)));
     if (screen.plotly) screen.draw(now);
     if (s.tab === "components") markComponents(panel, p, local.group ?? (local.lit === null ? [] : [local.lit]));
     clearTimeout(screen.rest);
     screen.rest = setTimeout(screen.settle, screen.mouse ? 250 : 60);
   }
   function schedule() { frame ||= requestAnimationFrame(render); }
+
+  // A choice is pressed if it is set; it cannot be pressed if it asks for a number that was recorded of no path.
+  function renderChoice({ p, s }, node, { key, value }) {
+    const tip = CHOICES[key].find(([name]) => name === value)[1];
+    node.setAttribute("aria-pressed", String(s[key] === value));
+    node.disabled = pointless(p, key, value);
+    node.title = node.disabled ? `${value} was not recorded` : tip;
+  }
 
   function renderLimits({ p, slo }) {
     for (const box of $$(".ecl-limit")) {
@@ -91,7 +101,7 @@ function mount(root, store) {
   // Single outcomes and the source come anew once a measurement has ended; all else in `fixed` stays.
   let whole = store.get("fixed");
   const freshen = () => { if (store.get("fixed") !== whole) { whole = store.get("fixed"); Object.assign(fixed, { outcomes: decoded(whole.outcomes), source: whole.source }); screen.forget(); screen.drawn = null; } schedule(); };
-  const stop = [store.watch(freshen), watchTheme(root, () => { screen.drawn = screen.theme = null; screen.forget(); schedule(); })];
+  const stop = [store.watch(freshen), watchTheme(root, () => { screen.drawn = screen.theme = null; local.tabShown = ""; screen.forget(); schedule(); })];
   const seen = new ResizeObserver(() => { if (plot.wired && plot.offsetWidth) screen.plotly.Plots.resize(plot); });
   seen.observe($(".ecl-centre"));
   store.plotly().then((found) => { screen.plotly = found; schedule(); }, (error) => { plot.textContent = `The plots could not be drawn: ${error.message}. The table below has their numbers.`; });

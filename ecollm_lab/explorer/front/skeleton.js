@@ -3,7 +3,7 @@
 const TABS = { paths: "paths", components: "components", queries: "queries behind the path", policy: "policy replay", measure: "measure more", journey: "journey and snapshots", take: "take it with you" };
 const tabsIn = (fixed) => Object.keys(TABS).filter((name) => name !== "measure" || fixed.measure);
 const CHOICES = { prefer: [["quality", "best quality"], ["cost", "cheapest of those nearly as good"], ["latency", "fastest of those nearly as good"]],
-  statistic: [["mean", "limits hold for means"], ["p95", "limits hold for 95th percentiles"]] };
+  statistic: [["mean", "limits hold for means"], ["p95", "limits hold for 95th percentiles; only quality is resampled then, cost and latency are taken as they are"]] };
 const SHOWN = { dominated: "dominated", beyond: "beyond limits", groups: "one mark per colour" };
 const LABELS = { max_latency_s: "Latency limit", max_cost_usd: "Cost limit", min_quality: "Least quality" };
 // What a page without a kernel cannot hand out, and why.
@@ -11,10 +11,11 @@ const NOT_IN_A_PAGE = { toml: "The file for serving says where the numbers come 
   filter: "This page holds no other queries than these: choosing others needs a kernel. Open the trace in a notebook." };
 
 function skeleton(fixed) {
+  const own = Math.random().toString(36).slice(2);  // several explorers may stand on a page, and no two parts of it may have one id
   const limit = (name) => `<div class="ecl-limit" data-limit="${name}"><label><span>${LABELS[name]}</span> <input class="ecl-typed" type="text" inputmode="decimal"
-    autocomplete="off" spellcheck="false" aria-label="${LABELS[name]}, type a value${UNITS[name] ? ` in ${UNITS[name]}` : ""}"><span class="ecl-unit">${{ max_latency_s: "ms", max_cost_usd: "USD/1,000", min_quality: "0 to 1" }[name]}</span></label>
+    autocomplete="off" spellcheck="false" aria-label="${LABELS[name]}, type a value${UNITS[name] ? ` in ${UNITS[name]}` : ""}" aria-describedby="ecl-${own}-${name}"><span class="ecl-unit">${{ max_latency_s: "ms", max_cost_usd: "USD/1,000", min_quality: "0 to 1" }[name]}</span></label>
     <input class="ecl-range-input" type="range" min="0" max="1" step="any" aria-label="${LABELS[name]}"><svg class="ecl-strip" viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"></svg>
-    <div class="ecl-note"></div></div>`;
+    <div class="ecl-note" id="ecl-${own}-${name}"></div></div>`;
   const group = (name, label) => `<div class="ecl-row" role="group" aria-label="${label}"><span>${label}</span>${CHOICES[name].map(([value, tip]) =>
     `<button class="ecl-choice" data-key="${name}" data-value="${value}" title="${tip}" aria-pressed="false">${value}</button>`).join("")}</div>`;
   const select = (name, options) => `<label class="ecl-select"><span>${name}</span><select data-key="${name}">${options.map(([value, text]) =>

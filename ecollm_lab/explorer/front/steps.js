@@ -29,7 +29,11 @@ function stepsOf(screen) {
     if (at < 0 || at >= journey.steps.length) return;
     store.set({ state: back(state(), stateAt(journey, at)), journey: { ...journey, at } });
   }
-  const select = (i) => change({ selected: i === null ? null : fixed.paths[i], query_page: 0 }, i === null ? "nothing selected" : `selected ${fixed.paths[i]}`);
+  // Select a path; the one that is selected: nothing is any more.
+  function select(i) {
+    const path = i === null || fixed.paths[i] === state().selected ? null : fixed.paths[i];
+    change({ selected: path, query_page: 0 }, path === null ? "nothing selected" : `selected ${path}`);
+  }
   const acts = {
     undo: () => { finish(); go(store.get("journey").at - 1); }, redo: () => go(store.get("journey").at + 1),
     reset: () => { finish(); forgive(); change(back(state(), stateAt(store.get("journey"), 0)), "back to the start"); },

@@ -1,6 +1,6 @@
 // Where the state lives: in a widget's model beside a kernel, or in a page by itself. And what bytes, themes and files need.
 
-const TYPES = { source: Uint8Array, replicates: Int16Array, split: Uint16Array, kind: Uint16Array, cluster: Uint16Array };
+const TYPES = { source: Uint8Array, replicates: Int16Array, raw: Int16Array, split: Uint16Array, kind: Uint16Array, cluster: Uint16Array };
 
 // Arrays arrive as bytes: buffers from a kernel, base64 in a page. Everything else stays as it is.
 function decoded(value, name = "") {
@@ -14,14 +14,18 @@ function decoded(value, name = "") {
   return value;
 }
 
+// Plotly, once for all explorers of a page; where it could not be read, the next one tries again.
 async function loadPlotly(bytes) {
-  globalThis.ecollPlotly ??= (async () => {
+  const loading = globalThis.ecollPlotly ??= (async () => {
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     const module = { exports: {} };
     new Function("module", "exports", await new Response(stream).text())(module, module.exports);
     return module.exports;
   })();
-  return globalThis.ecollPlotly;
+  try { return await loading; } catch (error) {
+    if (globalThis.ecollPlotly === loading) delete globalThis.ecollPlotly;
+    throw error;
+  }
 }
 
 const NO_KERNEL = "These were not computed before, and no kernel is running to compute them. Run the cell again; everything else works.";
@@ -131,12 +135,20 @@ function contrast(one, other) {
   return (a + 0.05) / (b + 0.05);
 }
 const inkOn = (colour) => (contrast(channels(colour), [0, 0, 0]) > contrast(channels(colour), [255, 255, 255]) ? "#000000" : "#ffffff");
+// The colour of a component by its number: those of the palette, then the same but for greys, two steps away from the ground.
+function colourAt(palette, at, dark) {
+  if (at < palette.length) return palette[at];
+  const hues = palette.map(channels).filter((rgb) => new Set(rgb).size > 1), k = at - palette.length;
+  const share = [0.35, 0.6][Math.floor(k / hues.length) % 2];
+  return hexOf(hues[k % hues.length].map((v) => Math.round(v + share * ((dark ? 255 : 0) - v))));
+}
+const hexOf = (rgb) => `#${rgb.map((v) => v.toString(16).padStart(2, "0")).join("")}`;
 // A colour moved towards black or white until it stands out from a ground.
 function readable(colour, ground, least) {
   const to = luminance(ground) < 0.3 ? 255 : 0;
   let rgb = channels(colour);
   for (let k = 0; k < 20 && contrast(rgb, ground) < least; k++) rgb = rgb.map((v) => Math.round(v + 0.1 * (to - v)));
-  return `#${rgb.map((v) => v.toString(16).padStart(2, "0")).join("")}`;
+  return hexOf(rgb);
 }
 
 function watchTheme(root, act) {

@@ -3,14 +3,15 @@
 const MOST_ROWS = 400;
 const orDash = (value, say) => (Number.isNaN(value) ? "–" : say(value));
 
-// What a column holds for a path: the value that it sorts by and, where that differs, what the cell shows.
+// What a column holds for a path: the value that it sorts by and, where that differs, what the cell shows; and its unit,
+// where its name does not say it.
 const COLUMNS = {
   "runs on": { value: (p, i) => p.placement[i], cell: (p, i) => `<span style="color:${p.looks[p.placement[i]].colour}">${p.looks[p.placement[i]].mark}</span> ${p.placement[i]}` },
   quality: { value: (p, i) => p.quality[i], cell: (p, i) => `${quality(p.quality[i])} ${span(p.low[i], p.high[i])}` },
   "USD per 1,000": { value: (p, i) => 1000 * p.costs.mean[i], cell: (p, i) => orDash(1000 * p.costs.mean[i], number) },
   "p95 USD per 1,000": { value: (p, i) => 1000 * p.costs.p95[i], cell: (p, i) => orDash(1000 * p.costs.p95[i], number) },
-  "mean latency": { value: (p, i) => p.latencies.mean[i], cell: (p, i) => orDash(p.latencies.mean[i], seconds) },
-  "p95 latency": { value: (p, i) => p.latencies.p95[i], cell: (p, i) => orDash(p.latencies.p95[i], seconds) },
+  "mean latency": { unit: "s", value: (p, i) => p.latencies.mean[i], cell: (p, i) => orDash(p.latencies.mean[i], seconds) },
+  "p95 latency": { unit: "s", value: (p, i) => p.latencies.p95[i], cell: (p, i) => orDash(p.latencies.p95[i], seconds) },
   queries: { value: (p, i) => p.n[i], cell: (p, i) => (p.n[i] < p.queries ? `${p.n[i]} of ${p.queries}` : p.n[i]) },
   state: { value: (p, i) => STATE_WORDS[p.state[i]] },
 };
@@ -49,11 +50,25 @@ function columnsHtml(all, columns) {
     `<label><input type="checkbox" data-shown="${escaped(name)}" ${columns.includes(name) ? "checked" : ""}> ${escaped(name)}</label>`).join("")}</div></details>`;
 }
 
-// The rows of the table, all of them, as CSV with the full numbers.
-function tableCsv(p, order, columns) {
+// Rows of numbers and texts below their names as CSV; NaN, which is nothing recorded, is an empty field.
+function csvText(names, rows) {
   const safe = (value) => (typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value));  // no formula, as in Python
-  const field = (value) => (/[",\r\n]/.test(value) ? `"${safe(value).replace(/"/g, '""')}"` : safe(value));
-  const names = ["path", ...columns], values = names.map((name) => columnOf(p, name).value);
-  const rows = tableRows(p, order).map((i) => values.map((value) => { const v = value(p, i); return Number.isNaN(v) ? "" : field(v); }).join(","));
-  return `${[names.map(field).join(","), ...rows].join("\n")}\n`;
+  const field = (value) => (Number.isNaN(value) ? "" : /[",\r\n]/.test(value) ? `"${safe(value).replace(/"/g, '""')}"` : safe(value));
+  return `${[names, ...rows].map((row) => row.map(field).join(",")).join("\n")}\n`;
+}
+
+// The rows of the table, all of them, with the full numbers.
+function tableCsv(p, order, columns) {
+  const found = ["path", ...columns].map((name) => [name, columnOf(p, name)]);
+  return csvText(found.map(([name, { unit }]) => (unit ? `${name} (${unit})` : name)), tableRows(p, order).map((i) => found.map(([, column]) => column.value(p, i))));
+}
+
+// The paths that keep the limits, best quality first and of equals the cheapest: the same table as `explorer.selection`.
+function selectionCsv(p, { chosen, tied, paths }) {
+  const flag = (value) => (value ? "True" : "False"), cost = p.costs.mean;
+  const columns = { path_id: (i) => p.paths[i], placement: (i) => p.placement[i], quality: (i) => p.quality[i], quality_low: (i) => p.low[i], quality_high: (i) => p.high[i],
+    cost_usd: (i) => cost[i], usd_per_1k: (i) => 1000 * cost[i], latency_s: (i) => p.latencies.mean[i], latency_p95_s: (i) => p.latencies.p95[i], n: (i) => p.n[i],
+    on_front: (i) => flag(p.state[i] === "front"), state: (i) => p.state[i], chosen: (i) => flag(i === chosen), tied: (i) => flag(tied[i]) };
+  const rows = [...paths].sort((a, b) => p.quality[b] - p.quality[a] || recorded(cost[a]) - recorded(cost[b]) || a - b);
+  return csvText(Object.keys(columns), rows.map((i) => Object.values(columns).map((value) => value(i))));
 }

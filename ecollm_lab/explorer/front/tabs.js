@@ -12,8 +12,10 @@ function tabsOf(screen) {
       node.tabIndex = node.dataset.tab === s.tab ? 0 : -1;
     }
     countOptions(s);
-    tabs[s.tab](now);
-    if (s.tab === "paths") markRows(now);
+    if (!(screen.pressed && panel.contains(screen.pressed))) {  // not under a pointer that is down: the press would be lost
+      tabs[s.tab](now);
+      if (s.tab === "paths") markRows(now);
+    }
     local.chosen = decision.chosen;
   }
 
@@ -79,19 +81,20 @@ function tabsOf(screen) {
       const kinds = keyOf(s) === p.view ? kindsHtml(p, i) : "";
       setHtml(panel, kinds + answered(`queries|${fixed.paths[i]}|${keyOf(s)}`, (answer) => {
         const pages = Math.max(Math.ceil((answer.rows ?? []).length / PER_PAGE), 1), page = Math.min(s.query_page, pages - 1);
+        local.lastPage = pages - 1;
         return `<div class="ecl-row"><button data-turn="-1" ${page ? "" : "disabled"}>◀ previous</button><button data-turn="1" ${page < pages - 1 ? "" : "disabled"}>next ▶</button>
           <span><b>${cut(fixed.paths[i], 90)}</b> · ${worstWords(answer)} · page ${page + 1} of ${pages}</span></div>${queriesHtml(answer, page)}`;
       }));
     },
-    policy({ p }) {
+    policy({ p, slo }) {
       local.tabShown = "";
-      setHtml(panel, fixed.policy ? answered(replayKey(), (answer) => replayHtml(p, answer))
+      setHtml(panel, fixed.policy ? answered(replayKey(), (answer) => replayHtml(p, answer, slo))
         : `<p class="ecl-dim">No policy was given. <code>explore(trace, fit_policy(trace.split("train")))</code> shows here, and in the plots, what it would choose for each kind of query under this SLO.</p>`);
     },
-    measure({ p, decision, selected }) {
+    measure({ p, s, decision, selected }) {
       local.tabShown = "";
       if (document.activeElement?.matches(".ecl-more") && panel.contains(document.activeElement)) return;  // somebody is typing
-      setHtml(panel, fixed.measure ? measureHtml(store.get("measuring"), local.more, scopeSizes(p, decision, selected), store.alive() ? null : NOT_HERE)
+      setHtml(panel, fixed.measure ? measureHtml(store.get("measuring"), local.more, scopeSizes(p, decision, selected), store.alive() ? null : NOT_HERE, s)
         : `<p class="ecl-dim">Nothing measures for this explorer. <code>explore(trace, measure=measuring_domain(trace, …))</code> does.</p>`);
     },
     journey({ s }) {
@@ -102,12 +105,15 @@ function tabsOf(screen) {
     take() {
       local.tabShown = "";
       const buttons = [["code", "copy as code"], ["csv", "CSV of the feasible paths"], ["toml", "TOML for serving"], ["html", "offline page"], ["png", "PNG of the plots"], ["link", store.link ? "copy a link to this state" : "copy this state as a line of code"]];
-      setHtml(panel, `<div class="ecl-row">${buttons.map(([what, text]) => `<button data-take="${what}" ${store.offline && NOT_IN_A_PAGE[what] ? `disabled title="${NOT_IN_A_PAGE[what]}"` : ""}>${text}</button>`).join("")}</div><pre class="ecl-said">${escaped(local.said ?? "")}</pre>`);
+      setHtml(panel, `<div class="ecl-row">${buttons.map(([what, text]) => `<button data-take="${what}" ${store.offline && NOT_IN_A_PAGE[what] ? `disabled title="${NOT_IN_A_PAGE[what]}"` : ""}>${text}</button>`).join("")}</div><pre class="ecl-said">${escaped(local.saidOf === saidOf() ? local.said ?? "" : "")}</pre>`);
     },
   };
 
-  const say = (text) => { local.said = text; settle(); };
-  // Outcomes on demand: the offer is for the place and number that are set, so changing them asks for another.
+  // What was said of a file holds for the state it was written from: once another is set, it is gone.
+  const saidOf = () => JSON.stringify(decided(state()));
+  const say = (text) => { [local.said, local.saidOf] = [text, saidOf()]; settle(); };
+  // Outcomes on demand: the offer is for the place and number that are set, so changing them asks for another; a limit or
+  // a selection that was changed since makes it old, and then it must be asked for again.
   function measure(what) {
     const { scope, n } = local.more;
     store.tell({ measure: what === "offer" ? { do: what, scope, n: Number(n) || 0 } : { do: what } });
@@ -119,7 +125,7 @@ function tabsOf(screen) {
     const { p, s, slo, decision } = screen.moment();
     if (keyOf(s) !== p.view) return null;
     if (what === "code") return codeOf(slo, s, p.paths[decision.chosen] ?? null);
-    return what === "csv" ? tableCsv(p, { sort: "quality", down: true, search: "", brushed: new Set(decision.paths) }, fixed.columns) : null;
+    return what === "csv" ? selectionCsv(p, decision) : null;
   }
 
   async function take(what) {

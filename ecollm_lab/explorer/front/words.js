@@ -118,15 +118,38 @@ function compared(p, i, j, what) {
   return parts.length ? `Against ${what}: ${parts.join("; ")}.` : "";
 }
 
+// What decides between paths that are good enough, in the order of the preference; what was not recorded decides nothing.
+const RANKS = { cost: { more: "is cheaper", same: "is as cheap", most: "the cheapest" }, latency: { more: "is faster", same: "is as fast", most: "the fastest" } };
+const ranked = (slo) => (slo.prefer === "latency" ? ["latency", "cost"] : ["cost", "latency"]);
+
+function whyChosen(p, slo, chosen) {
+  if (slo.prefer === "quality") return "Of the paths that keep all limits it has the best quality.";
+  const [first, second] = ranked(slo), known = (name) => !Number.isNaN(p[name][chosen]), good = "Of the paths that keep all limits and are good enough it is";
+  if (known(first)) return `${good} ${RANKS[first].most}.`;
+  return known(second) ? `${good} ${RANKS[second].most}; their ${first} was not recorded.`
+    : `${good} the first in the trace; neither their ${first} nor their ${second} was recorded.`;
+}
+
+// Why the winner comes before a path that is as good.
+function whyAhead(p, slo, chosen, i) {
+  const told = [];
+  for (const name of ranked(slo)) {
+    const gap = recorded(p[name][i]) - recorded(p[name][chosen]), unknown = Number.isNaN(p[name][i]);
+    if (gap < 0) return "has the better mean";  // the other is not good enough
+    if (gap > 0) return joinedWords([...told, unknown ? `has a ${name} that was recorded` : RANKS[name].more]);
+    told.push(unknown ? `has no ${name} recorded either` : RANKS[name].same);
+  }
+  return chosen < i ? joinedWords([...told, "comes first in the trace"]) : "has the better mean";
+}
+
+// Whether it makes no sense to prefer a number: it was recorded of no path.
+const pointless = (p, key, value) => key === "prefer" && value !== "quality" && p[value].every((v) => Number.isNaN(v));
+
 // Why path i is not the winner: the first reason in the order limits, dominance, preference.
 function whyNot(p, slo, decision, i, share) {
   const { chosen, tied } = decision, what = STATISTIC_WORDS[p.statistic];
   if (!p.n[i] || Number.isNaN(p.quality[i])) return ["never evaluated", "No outcome of it was recorded on these queries."];
-  if (i === chosen) {
-    return ["chosen", { quality: "Of the paths that keep all limits it has the best quality.",
-      cost: "Of the paths that keep all limits and are good enough it is the cheapest.",
-      latency: "Of the paths that keep all limits and are good enough it is the fastest." }[slo.prefer]];
-  }
+  if (i === chosen) return ["chosen", whyChosen(p, slo, chosen)];
   if (!p.allowed[i]) return ["dropped", "You dropped one of its components."];
   for (const [name, values, limit] of [["latency", p.latency[i], slo.max_latency_s], ["cost", p.cost[i], slo.max_cost_usd]])
     if (limit !== null && Number.isNaN(values)) return [`no ${name} recorded`, `Its ${name} was not recorded, so no limit on it can be shown to hold.`];
@@ -144,19 +167,19 @@ function whyNot(p, slo, decision, i, share) {
 
 function beaten(p, slo, tied, chosen, i) {
   const by = p.dominator[i];
-  if (p.state[i] === "dominated" && by >= 0) {
+  if (p.state[i] === "dominated" && by >= 0 && p.allowed[by]) {
     const parts = [p.quality[by] > p.quality[i] && `better by ${quality(p.quality[by] - p.quality[i])} in quality`,
       p.cost[by] < p.cost[i] && `cheaper by ${usd(p.cost[i] - p.cost[by])}`,
       p.latency[by] < p.latency[i] && `faster by ${seconds(p.latency[i] - p.latency[by])}`].filter(Boolean);
-    return ["dominated", `${p.paths[by]} is no worse in all three and ${parts.join(", ")}.`];
+    const all = Number.isNaN(p.cost[i]) || Number.isNaN(p.latency[i]) ? "all that was recorded" : "all three";
+    return ["dominated", `${p.paths[by]} is no worse in ${all} and ${parts.join(", ")}.`];
   }
   const [gap, low, high] = difference(p, i, chosen);
-  const unlike = p.n[i] === p.n[chosen] ? "" : " They were not tried on the same queries: the interval is of the difference query by query.";
-  const pick = slo.prefer === "latency" ? "is faster" : slo.prefer === "quality" && gap < 0 ? "has the better mean" : p.cost[i] === p.cost[chosen]
-    ? "is as cheap and no slower" : "is cheaper";
+  const unlike = p.n[i] === p.queries && p.n[chosen] === p.queries ? "" : " Not every query was tried on both: the interval is of the difference query by query.";
+  const pick = slo.prefer === "quality" && gap < 0 ? "has the better mean" : whyAhead(p, slo, chosen, i);
   if (tied) return ["not separable", `Its quality cannot be told from the winner's (${signed(gap, gap.toFixed(3))} ${span(low, high, true)}); the winner ${pick}.${unlike}`];
   if (slo.prefer === "quality" || gap < 0) return ["lower quality", `Its quality is lower than the winner's by ${quality(-gap)} ${span(-high, -low)}.${unlike}`];
-  return [`${slo.prefer} is preferred`, `It is good enough, but ${slo.prefer === "cost" ? "costs more" : "takes longer"} than the winner (quality ${signed(gap, gap.toFixed(3))}).`];
+  return [`${slo.prefer} is preferred`, `It is good enough, but the winner ${pick} (quality ${signed(gap, gap.toFixed(3))}).`];
 }
 
 // The share of some outcomes that break the SLO, of the `n` of all of them that tell: those where each number that a limit is on was
@@ -188,7 +211,7 @@ function sentence(p, slo, decision, over, pins) {
   const cost = p.statistic === "p95" ? `p95 cost ${usd(p.costs.p95[chosen])}` : usd(p.costs.mean[chosen]);
   const parts = [`<b class="ecl-path">${cut(p.paths[chosen], 90)}</b> wins: quality ${quality(p.quality[chosen])} `
     + `${span(p.low[chosen], p.high[chosen])}, ${cost}, ${latency}`];
-  if (over && spell(slo) !== "no limits") parts.push(overWords(over));
+  if (over && limited(slo)) parts.push(overWords(over));
   const others = paths.length - 1, n = tied.reduce((sum, one) => sum + one, 0);
   const top = paths.reduce((most, i) => Math.max(most, p.quality[i]), 0);
   if (!others) parts.push("it is the only feasible path");
