@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from itertools import groupby
 from threading import Event
 from typing import Any, cast
@@ -84,7 +83,9 @@ class Measuring:
             raise LabError("Measuring needs run or opened, and not both, to measure with.")
         self.emulator, self.queries, self.about = emulator, queries, dict(about or {})
         self.stored = list(stored)
-        self._opened = opened or partial(nullcontext, cast("Run", run))
+        self._opened: Callable[[], AbstractContextManager[Run]] = (
+            opened if opened is not None else lambda: nullcontext(cast("Run", run))
+        )
 
     def prepared(self, trace: Trace) -> Trace:
         """Return a trace that can grow, with what was stored, and recall it into the Emulator.
