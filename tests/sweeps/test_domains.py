@@ -126,7 +126,10 @@ def test_an_exploration_ends_with_a_report_when_the_endpoint_is_owed_no_more(jud
     given = {"options": ExplorationOptions(path_ids=ids), **options(judge, tmp_path, "ok")}
     report = emulate_domain("data/smart_home", budget=Budget(cost_usd=0.02), **given)
     assert "Ended because: run stopped early; budget spent: 0." in report
-    again = emulate_domain("data/smart_home", budget=Budget(cost_usd=0.02), **given)
+    for _ in range(3):  # what was reserved and not billed may buy a call or two more
+        again = emulate_domain("data/smart_home", budget=Budget(cost_usd=0.02), **given)
+        if "budget spent" not in again:
+            break
     assert "Ended because: run stopped early; max_cost_usd 0.02 cannot buy one more call" in again
     with Store(tmp_path / "s.sqlite") as store:
         assert 0.01 < store.spending("smart_home").charged_usd <= 0.02
