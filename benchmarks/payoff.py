@@ -30,7 +30,7 @@ TOLERANCES = {
     "ours_giving_up_0.05": 0.05,
     "ours_giving_up_0.1": 0.1,
 }
-ASIDE = ("random", "cheapest", "fastest", "best_single", "ours_where_violations_cost")
+ASIDE = ("random", "cheapest", "fastest", "best_single")
 
 
 def points(records: pd.DataFrame) -> pd.DataFrame:

@@ -138,6 +138,14 @@ def test_competitors_that_heed_a_price_of_violations_are_compared_with_it(frame)
     assert found["quality_if_kept_over_threshold"] == before["quality_if_kept_over_threshold"]
 
 
+def test_a_price_of_violations_is_scored_over_the_grid_alone(frame):
+    rows, train, _ = frame
+    priced = rows[rows["policy"].str.endswith("_where_violations_cost")]
+    assert priced["policy"].nunique() == 6
+    assert set(priced["prefer"]) == {"quality"}
+    assert set(priced["slo"]) == set(slo_grid(train))
+
+
 def test_the_table_stars_what_is_a_mean_over_fewer_slos():
     rows = [
         {"trace": "t", "policy": name, "slo": "grid", "quality": 0.5, "n_slos": n, "metric": None}
