@@ -40,12 +40,6 @@ ADDED_S, PRICE_FACTOR = 2.0, 10.0
 DECIDERS = ("adaptive", "frozen", "oracle")
 
 
-def whole(fold: Fold) -> Fold:
-    """Return a fold without the questions whose latency is not recorded on every path."""
-    parts = (fold.train, fold.test)
-    return Fold(*(part.where(~np.isnan(part.array("latency_s")).any(axis=1)) for part in parts))
-
-
 def drifts(
     policy: Policy, fold: Fold, slo: SLO, embeddings: np.ndarray
 ) -> Iterator[tuple[str, SLO, Drift]]:
@@ -66,7 +60,7 @@ def drifts(
 def replayed(name: str, quick: bool) -> dict[str, list[pd.DataFrame]]:
     """Return a trace's replays by what drifts: one, or one a fold where no split is given."""
     frames: dict[str, list[pd.DataFrame]] = {}
-    for fold in map(whole, folds(name, 0, quick=quick)):
+    for fold in folds(name, 0, quick=quick):
         policy = fit_policy(fold.train, encoder=encoder())
         embeddings = policy.embed(fold.test.queries["text"].tolist())
         slo = SLO(max_latency_s=float(fold.train.outcomes["latency_s"].quantile(0.75)))

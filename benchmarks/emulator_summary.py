@@ -32,7 +32,7 @@ AIMS = (  # traces, budget share, metric, at_least or at_most, bound: medians ov
 )
 
 
-CALLS_RATIO = {**dict.fromkeys(POCKET, 4.0), **dict.fromkeys((*DOMAINS, *HOME), 2.0)}
+CALLS_RATIO = {**dict.fromkeys(MEASURED, 4.0), "homeassistant": 2.0}
 
 
 BOUNDS = {  # what a ratio of calls is to the true one, and why

@@ -34,7 +34,7 @@ from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
 from ecollm_lab.policies.choosing import oracle_choice
-from ecollm_lab.policies.replays import outcomes_of, recorded_answers
+from ecollm_lab.policies.replays import folds_of, outcomes_of, recorded_answers
 from ecollm_lab.policies.training import related
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.study import DOMAINS, complete
@@ -68,8 +68,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "ours_giving_up_0.05": {"tolerance": 0.05},
     "ours_giving_up_0.1": {"tolerance": 0.1},
 }
-PRICED_LIMITS = ("ours", "knn", "cluster", "matrix_factorisation", "carrot", "brane")
-COST_OF_VIOLATION = 0.7  # in quality, for the forms of these where limits have a price
+COST_OF_VIOLATION = 0.7  # in quality, of which every policy that can weigh it is told in a form
 CROSSED = {f"{name}_crossed": name for name in DOMAINS}  # scored in folds over all queries
 GO_BY = {"cheapest": "cost_usd", "fastest": "latency_s"}
 READ_ANSWERS, PRICED = ("cascade", "raser"), ("bfcl",)
@@ -102,15 +101,15 @@ def folds(name: str, seed: int, *, quick: bool = False) -> Iterator[Fold]:
     if name not in CROSSED and set(trace.queries["split"]) == {"train", "heldout"}:
         pairs = [(trace.split("train"), trace.split("heldout"))]
     else:
-        group, n_folds = related(trace), 2 if quick else N_FOLDS
-        fold = np.random.default_rng(seed).permutation(group.max() + 1)[group] % n_folds
+        n_folds = 2 if quick else N_FOLDS
+        fold = folds_of(trace, n_folds, seed)
         pairs = [(trace.where(fold != f), trace.where(fold == f)) for f in range(n_folds)]
     yield from (Fold(*pair) for pair in pairs)
 
 
 @cache
 def _measured(name: str) -> Trace:
-    """Return the queries of a measured trace with a grade on every path."""
+    """Return the queries of a measured trace that are whole on every path."""
     return complete(Trace.load(trace_file(CROSSED.get(name, name))))
 
 
@@ -155,19 +154,29 @@ def fitted(fold: Fold) -> list[Policy]:
         name: fit_policy(train, name, encoder=encoder())
         for name in POLICIES
         if (name != "cloud_only" or train.provenance.get("models"))
-        and (name not in needs or train.outcomes.get(needs[name], pd.Series()).notna().any())
+        and (name not in needs or _records(train, needs[name]))
     }
     ours = done["ours"]
     for name, terms in FORMS.items():
         done[name] = replace(ours, name=name, terms=replace(ours.terms, **terms))
-    priced_terms = replace(ours.terms, violation_cost=COST_OF_VIOLATION)
-    for name in PRICED_LIMITS:
-        done[name + WITH_PRICE] = replace(done[name], name=name + WITH_PRICE, terms=priced_terms)
     if have_pipelines(train.path_ids):
         for name in ROUTERS:
             router = fit_policy(train, name, encoder=encoder(), models_only=True)
             done[router.name] = router
+    told = replace(ours.terms, violation_cost=COST_OF_VIOLATION)
+    for name in [name for name in done if name not in FORMS and weighs_violations(done[name])]:
+        done[name + WITH_PRICE] = replace(done[name], name=name + WITH_PRICE, terms=told)
     return list(done.values())
+
+
+def _records(trace: Trace, column: str) -> bool:
+    """Tell whether a trace has anything in a column; an empty answer is nothing."""
+    return column in trace.outcomes and bool((trace.outcomes[column].fillna("") != "").any())
+
+
+def weighs_violations(policy: Policy) -> bool:
+    """Tell whether a policy weighs what a violation costs; pairs and fixed orders do not."""
+    return type(policy) is Policy and policy.order == "quality"
 
 
 def together(trace: Trace) -> np.ndarray:

@@ -6,7 +6,7 @@ over the SLOs of the grid that ours and the policy can attain, `n_slos` of them.
 figure an aim was set for, with `metric`, `value`, `at_least` or `at_most`, and a paired interval.
 Differences to competitors have `p`, twice the smaller share of resamples on a side of zero (zero
 counts for both), and `p_holm`, corrected over competitors (Holm 1979). Where violations score 0,
-ours and every competitor that heeds what a violation costs are fitted with that cost.
+ours and every competitor that can weigh what a violation costs are told of it.
 A bootstrap draws groups of related queries (of one text, product or person), not single queries.
 """
 
@@ -110,6 +110,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "latency_p95_s": part["latency_s"].quantile(0.95),
                 "slo_violation_rate": part["violated"].mean(),
                 "n_slos": part["slo"].nunique(),
+                "n_choices": len(part),
                 "ci_low": low,
                 "ci_high": high,
             }
@@ -272,7 +273,7 @@ def _grid_table(frame: pd.DataFrame) -> list[str]:
     lines = [f"| quality over the SLO grid | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
     for trace in grid.index.unique("trace"):
         found = grid.loc[trace].reindex(list(SHOWN))
-        fewer = found["n_slos"] < found["n_slos"]["ours"]
+        fewer = found["n_choices"] < found["n_choices"]["ours"]
         cells = [
             "–" if np.isnan(value) else f"{value:.3f}{'*' * star}"
             for value, star in zip(found["quality"], fewer, strict=True)

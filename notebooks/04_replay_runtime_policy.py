@@ -84,7 +84,7 @@ for name in traces:
     display(figures.policies.plot_policies(frame, sources[name]))
 
 # %% [markdown]
-# With a hundred held-out queries the intervals are nearly twenty points wide: a policy that looks
+# With 130 held-out queries the intervals are about sixteen points wide: a policy that looks
 # better by less may not be. `replay_all(..., folds=5)` scores every query once and narrows them by
 # about a third ([the study](../docs/study.md) does so).
 #

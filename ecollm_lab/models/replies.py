@@ -44,7 +44,7 @@ class Reply:
 class CallState(StrEnum):
     """Why a pair has no outcome, as the store records it."""
 
-    FAILED = "failed"  # the next sweep tries again
+    FAILED = "failed"  # the next sweep that opens the store tries again
     QUARANTINED = "quarantined"  # its prompt ended two processes; it is not tried again
     REFUSED = "refused"  # the model or a content filter declined to answer; not tried again
 

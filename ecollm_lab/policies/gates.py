@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import solve
 
 from ecollm_lab.models import Encoder
-from ecollm_lab.policies.fitting.learners import Queries
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace
+
+if TYPE_CHECKING:
+    from ecollm_lab.policies.fitting.learners import Queries
 
 Reads = Literal["embeddings", "signs"]
 RIDGES = (1.0, 10.0, 100.0, 1000.0)

@@ -23,8 +23,8 @@ class Interruptible(Protocol):
     """A hosted model, whose call can be broken off while it is being answered."""
 
     @property
-    def paused_until(self) -> float:
-        """Until when its endpoint is left alone, by `time.monotonic`."""
+    def holds_until(self) -> float:
+        """By `time.monotonic`, until when calls wait; 0 where they are turned away at once."""
         ...
 
     def begin(self, prompt: Prompt | str) -> tuple[Future[Reply], Stop, list[float]]:
@@ -225,7 +225,7 @@ class Endpoints:
         if (queue := self._queues.get(name)) is not None:
             return queue.wait_s(now)
         hosted = self._hosted.get(name)
-        return 0.0 if hosted is None else max(0.0, hosted.paused_until - now)
+        return 0.0 if hosted is None else max(0.0, hosted.holds_until - now)
 
     def begin(self, name: str, prompt: Prompt | str, expected_s: float) -> Call:
         """Ask a model, in its turn."""

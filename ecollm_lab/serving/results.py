@@ -81,8 +81,8 @@ class Answer:
         Its grade within [0, 1], where the question came with the facts of a right answer and its
         grading succeeded, else None. What grading takes is in no latency.
     cost_usd, latency_s
-        What it cost with all attempts, and how long the asker waited in all, the declared network
-        delay of the model included.
+        What it cost with all attempts, and how long it took in all until the answer was there, the
+        declared network delay of the model included.
     tokens_in, tokens_out, truncated
         Of the generation; truncated if it ended at the token limit.
     kept

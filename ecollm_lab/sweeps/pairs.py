@@ -88,8 +88,8 @@ def sweep(
     Stages and edge models run one after another, so that latencies are not measured against each
     other; meanwhile calls to hosted endpoints are in flight, as many as each endpoint bears, and a
     model that this machine serves on cores of its own answers one call at a time; see
-    `lanes.choose_lanes`. A judge that it serves on no cores of its own takes its turn after each
-    answer. Pairs that need the same call share it.
+    `lanes.choose_lanes`. A judge that it serves on no such cores takes turns with whatever answers,
+    hosted models too, one call at a time. Pairs that need the same call share it.
 
     Parameters
     ----------

@@ -64,11 +64,12 @@ def test_a_policy_is_marked_beside_its_competitors_and_leaves_a_trail(
     seen.slider("max_latency_s").evaluate("(node) => node.focus({ preventScroll: true })")
     seen.page.keyboard.press("Home")  # the mouse rests; what it points at has other numbers now
     seen.calm()
-    card = seen.root.evaluate(
-        "(root) => root.explorer.scene().c.places.spots[1]"
-        ".find((spot) => spot.name === 'cloud_only').card().join('\\n')"
+    due = seen.root.evaluate(
+        "(root) => { const { c, policies } = root.explorer.scene();"
+        " const spot = c.places.spots[1].find(({ name }) => name === policies.pointed);"
+        " return spot ? [spot.card().join('\\n')] : []; }"
     )
-    assert seen.root.locator(".ecl-tip").all_text_contents() in ([], [card])
+    assert seen.root.locator(".ecl-tip").all_text_contents() == due
     seen.page.mouse.move(0, 0)
     assert seen.root.locator(".ecl-tip").count() == 0
     assert issues(seen.page) == []

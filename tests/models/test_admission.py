@@ -22,13 +22,19 @@ def admission(clock, **limits):
 
 
 async def enter(door, n, tokens=10):
-    """Ask for n turns; return the tickets of those let in and the tasks of those that wait."""
+    """Ask for n turns; return tickets of those let in and tasks of those that wait."""
     tasks = [asyncio.ensure_future(door.enter(tokens)) for _ in range(n)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return [task.result() for task in tasks if task.done()], [
         task for task in tasks if not task.done()
     ]
+
+
+def persistent(clock):
+    door = Persistent(cloud("m", "http://127.0.0.1:9/v1"))
+    door._clock = clock
+    return door
 
 
 def run(test):
@@ -258,7 +264,7 @@ def test_an_answer_ends_the_row_of_429_and_a_burst_counts_once():
             inside, _ = await enter(door, int(door.limit))
             for ticket in inside[1:]:
                 door.leave(ticket, "busy")
-            assert door.paused_until - clock.now == pytest.approx(0.125)
+            assert door.holds_until - clock.now == pytest.approx(0.125)
             door.leave(inside[0], "ok")
             clock.now += 0.2
 
@@ -270,12 +276,24 @@ def test_an_answer_ends_the_row_of_429_and_a_burst_counts_once():
 )
 def test_a_long_retry_after_keeps_a_server_away_for_its_time_at_most_an_hour(asked_s, closed_s):
     async def check(clock):
-        door = Persistent(cloud("m", "http://127.0.0.1:9/v1"))
-        door._clock = clock
+        door = persistent(clock)
         ((ticket,), _) = await enter(door, 1)
         door.leave(ticket, "busy", pause_s=asked_s)
         with pytest.raises(EndpointClosed, match="asked for a pause"):
             await door.enter(10)
         assert door.paused_until - clock.now == closed_s
+        assert door.holds_until == 0.0  # nobody waits: all are turned away
+
+    run(check)
+
+
+def test_a_thousand_bursts_of_429_still_are_only_a_pause():
+    async def check(clock):
+        door = persistent(clock)
+        for _ in range(1100):
+            clock.now += 61.0
+            ((ticket,), _) = await enter(door, 1)
+            door.leave(ticket, "busy")
+        assert door.paused_until - clock.now == 60.0
 
     run(check)

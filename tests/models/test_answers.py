@@ -82,7 +82,10 @@ def test_a_refusal_is_an_outcome_of_its_own_kind_and_billed_once(answer, says):
         (completion("<think>Let me see", finish="length"), r"thinking.*\[models\.m\]"),
         (completion("<think>Let me see", finish=None), "thinking before an answer began"),
         (completion("<think>So.</think>  "), "the answer is empty"),
-        (completion("", reasoning_content="So."), r"it thought and gave no.*raise max_tokens"),
+        (
+            completion("", reasoning_content="So."),
+            r"it thought and gave no answer; turn thinking off in its extra_body",
+        ),
         (completion(None, reasoning="So."), r"it thought and gave no.*off in its extra_body"),
     ],
 )

@@ -154,14 +154,6 @@ def test_aims_carry_their_bound():
     }
 
 
-@pytest.mark.parametrize(("trace", "least"), [("pocket_automotive", 4.0), ("automotive", 2.0)])
-def test_the_aim_for_calls_is_lower_on_a_small_space(trace, least):
-    frame = some_records().assign(trace=trace, optimism=0.01, coverage=0.9)
-    records = aims(best_of_trials(frame))
-    one = next(r for r in records if r["metric"] == "calls_ratio_best_competitor")
-    assert (one["trace"], one["at_least"]) == (trace, least)
-
-
 def test_new_records_of_a_trace_replace_its_old_ones_alone(tmp_path):
     file = tmp_path / "r.parquet"
     old = renewed(file, pd.DataFrame({"trace": ["a", "b", "b"], "value": [1.0, 2.0, 3.0]})).assign(

@@ -62,7 +62,7 @@ class Stops(Scripted):
 class Cloud(Scripted):
     """The same in the cloud: many at once, and a call can be broken off."""
 
-    paused_until = 0.0
+    holds_until = 0.0
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)

@@ -19,6 +19,7 @@ FAILED = [
     "504 Gateway Time-out",
     "requests.exceptions.ConnectionError: Connection refused",
     "Deadline Exceeded",
+    'Traceback (most recent call last):\n  File "agent.py", line 12, in ask\nRateLimitError: no',
 ]
 ANSWERS = [
     "The fishing quota for cod was cut by 12 % in 2019.",

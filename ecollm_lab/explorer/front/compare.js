@@ -52,7 +52,7 @@ function versus(p, a, q, b) {
     if (k >= 0 && k !== j) lines.push(`A's winner has quality ${quality(q.quality[k])} in B${b.within[k] ? "" : ", where it does not keep the SLO"}`);
     if (k < 0) lines.push("A's winner is not among B's paths");
   }
-  if (q.unknown?.length) lines.push(`B has no such ${q.unknown.join(" and ")} among these queries, so ${q.unknown.length === 1 ? "that filter counts" : "those filters count"} for A alone`);
+  if (q.unknown?.length) lines.push(`B has no such ${joinedWords(q.unknown)} among these queries, so ${q.unknown.length === 1 ? "that filter counts" : "those filters count"} for A alone`);
   return `${lines.join(". ")}.`;
 }
 

@@ -30,7 +30,8 @@ function listen(screen) {
   });
   root.addEventListener("click", (event) => {
     const node = event.target.closest("button"), row = event.target.closest("tr[data-path]"), s = state();
-    if (!node && row) return screen.select(Number(row.dataset.path));
+    const again = event.detail > 1;  // the second press of a double click would take the first one back
+    if (!node && row) return again || screen.select(Number(row.dataset.path));
     if (!node) return;
     const { act, offer, tab, turn, step, key, value, column, snap, restore, forget } = node.dataset;
     if (act) screen.acts[act]();
@@ -54,7 +55,7 @@ function listen(screen) {
       const { stage, slug } = node.closest("tr").dataset;
       screen.brush(parts.flatMap((part, i) => (part[stage] === slug ? [i] : [])), `with ${slug} at ${fixed.stages[stage]}`);
     }
-    else if (row) screen.select(Number(row.dataset.path));
+    else if (row && !again) screen.select(Number(row.dataset.path));
   });
   root.addEventListener("keydown", (event) => {
     const range = event.target.closest(".ecl-range-input");

@@ -120,7 +120,7 @@ function plotsOf(screen) {
     plot.addEventListener("mousemove", pointAtSpot);
     plot.addEventListener("mouseleave", pointAtSpot);
     plot.on("plotly_unhover", () => { local.lit = null; screen.schedule(); });
-    plot.on("plotly_click", (event) => { const i = at(event); if (i !== null) screen.select(i); });
+    plot.on("plotly_click", (event) => { const i = at(event); if (i !== null && !(event.event?.detail > 1)) screen.select(i); });
     plot.on("plotly_selected", (event) => {
       const found = (event?.points ?? []).filter((point) => point.data.name === "cloud").map((point) => point.customdata);
       brush(found, "inside the marked part of the plot");

@@ -111,7 +111,7 @@ function tabsOf(screen) {
 
   // What was said of a file holds for the state it was written from: once another is set, it is gone.
   const saidOf = () => JSON.stringify(decided(state()));
-  const say = (text) => { [local.said, local.saidOf] = [text, saidOf()]; settle(); };
+  const say = (text, of = saidOf()) => { [local.said, local.saidOf] = [text, of]; settle(); };
   // Outcomes on demand: the offer is for the place and number that are set, so changing them asks for another; a limit or
   // a selection that was changed since makes it old, and then it must be asked for again.
   function measure(what) {
@@ -133,19 +133,19 @@ function tabsOf(screen) {
     if (what === "png") return screen.toPng();
     if (what === "link") return copy(store.link ? store.link(state()) : `explore(trace, state=${pythonic(state())})`);
     if (what === "table") return download(tableCsv(screen.problem(), ordered(screen.moment().decision), state().columns), "paths.csv");
-    const own = made(what);
+    const own = made(what), of = saidOf();
     if (store.alive()) say("Asking the kernel: the file follows once it answers.");
     const found = await store.file(what, own === null ? null : 15000), text = found === null ? own : found.text;
-    if (found?.error) return say(found.error);
-    if (text === null) return say(store.offline ? "The queries that are chosen are not in this page: take the filters back first." : "This needs a running kernel: run the cell again, then press the button.");
-    if (what === "code") return copy(text);
+    if (found?.error) return say(found.error, of);
+    if (text === null) return say(store.offline ? "The queries that are chosen are not in this page: take the filters back first." : "This needs a running kernel: run the cell again, then press the button.", of);
+    if (what === "code") return copy(text, of);
     download(text, `explorer.${what}`);
-    say(`Written: explorer.${what}.`);
+    say(`Written: explorer.${what}.`, of);
   }
-  async function copy(text) {
+  async function copy(text, of = saidOf()) {
     let done = true;
     try { await navigator.clipboard.writeText(text); } catch { done = false; }
-    say(`${done ? "Copied:" : "Copy these lines:"}\n${text}`);
+    say(`${done ? "Copied:" : "Copy these lines:"}\n${text}`, of);
   }
 
   return { settle, measure, take };

@@ -70,6 +70,11 @@ class Admission:
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def holds_until(self) -> float:
+        """By the clock, until when calls wait; 0 where they are turned away at once."""
+        return 0.0 if self.closed else self.paused_until
+
     async def enter(self, tokens: int, *, again: bool = False) -> Ticket:
         """Wait for the turn of a call that reads and writes at most so many tokens.
 
@@ -177,7 +182,7 @@ class Admission:
         self._busy += 1
         if self._busy >= BUSY:
             self.close(f"it was busy {self._busy} times in a row, with a pause after each; {why}")
-        return min(LONGEST_PAUSE_S, 2.0 ** (self._busy - 4))
+        return min(LONGEST_PAUSE_S, 2.0 ** min(self._busy - 4, 6))
 
     def _failed(self, ticket: Ticket, why: str) -> float:
         """Count a failure; return the pause in seconds before the next probe, 0 for none."""

@@ -137,11 +137,12 @@ def _empty(model: Model, message: Any, tokens: tuple[int, int], limit: int) -> F
     if not limit and not thoughts:
         why = f"the answer is empty: content {shown(model, message.content)}"
         return _in_vain(model, why, tokens)
-    why = f"{limit} tokens went into thinking before an answer began"
-    why = why if limit else "it thought and gave no answer"
-    raised = f"raise {model.tokens_key} of [models.{model.name}]"
-    failed = _in_vain(model, f"{why}; {raised}, or turn thinking off in its extra_body", tokens)
-    failed.mend = Mend.THINKING.of(model)
+    why, mend = "it thought and gave no answer; ", Mend.THOUGHTS_ALONE
+    if limit:
+        why = f"{limit} tokens went into thinking before an answer began; raise {model.tokens_key}"
+        why, mend = f"{why} of [models.{model.name}], or ", Mend.THINKING
+    failed = _in_vain(model, f"{why}turn thinking off in its extra_body", tokens)
+    failed.mend = mend.of(model)
     return failed
 
 

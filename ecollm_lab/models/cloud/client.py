@@ -125,9 +125,9 @@ class CloudModel:
         return future, break_off, call.sent
 
     @property
-    def paused_until(self) -> float:
-        """Until when the endpoint is left alone, by `time.monotonic`."""
-        return self._admission.paused_until
+    def holds_until(self) -> float:
+        """By `time.monotonic`, until when calls wait; 0 where they are turned away at once."""
+        return self._admission.holds_until
 
     def withdraw(self) -> None:
         """Give up calls that are not being answered; see `RemoteModel.withdraw`."""

@@ -34,6 +34,9 @@ class Mend(StrEnum):
         "It thinks and gives no answer: raise {limit} of [models.{name}], or turn thinking off in"
         " its extra_body."
     )
+    THOUGHTS_ALONE = (
+        "It thinks and then gives no answer: turn thinking off in extra_body of [models.{name}]."
+    )
     PROTOCOL = (
         "{url} answers, but not as an OpenAI-compatible API: check base_url, which often ends in"
         " /v1."

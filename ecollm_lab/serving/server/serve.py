@@ -108,7 +108,9 @@ def listen(
 
 
 def bind(settings: Settings) -> list[socket.socket]:
-    """Take the port, at every address of the host, before anything that takes long is done.
+    """Listen at every address of the host, before anything that takes long is done.
+
+    Clients that come before the server is ready wait.
 
     Raises
     ------
@@ -120,12 +122,13 @@ def bind(settings: Settings) -> list[socket.socket]:
     host, port = settings.host, settings.port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in found:
+        for family, kind, protocol, _, address in dict.fromkeys(found):
             bound.append(one := socket.socket(family, kind, protocol))
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:  # its IPv4 address, if it has one, is taken apart
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             one.bind(address)
+            one.listen()
     except OSError as error:
         for one in bound:
             one.close()

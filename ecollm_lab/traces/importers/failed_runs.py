@@ -61,5 +61,7 @@ def are_failed(answers: pd.Series, quality: pd.Series) -> pd.Series:
 
 def _is_error(text: str) -> bool:
     """Tell whether a text begins with an error of a provider."""
+    if text.lstrip().startswith("Traceback (most recent call last)"):
+        return True  # of whatever called the model
     found = [_FAILED.search(text), _CODE.search(text) if _PROVIDER.search(text) else None]
     return any(match is not None and match.start() < _BEGINS for match in found)
