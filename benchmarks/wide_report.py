@@ -20,8 +20,8 @@ Measured are the held-out queries, which are of other products and persons. Reco
 - `cost_ratio`, `latency_ratio`: measured ÷ predicted mean, at the median of the recommended paths.
 - `quality`, `cost_usd`, `latency_s` of a `path_id`: the measured mean, and what was `predicted`.
 
-`low` and `high` are 95 % intervals of a bootstrap over held-out queries, those of predictions the
-Emulator's 90 % credible intervals.
+`low` and `high` are 95 % intervals of a bootstrap over groups of held-out queries (of one product or
+person), those of predictions the Emulator's 90 % credible intervals.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from ecollm_lab.domains import Domain
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.study import complete
 from ecollm_lab.traces import OBJECTIVES, Trace
-from ecollm_lab.traces.intervals import bootstrap_counts, interval
+from ecollm_lab.traces.groups import related
+from ecollm_lab.traces.intervals import group_counts, interval
 
 NEAR = 0.05
 AIMS: dict[str, dict[str, float]] = {
@@ -105,10 +106,12 @@ def compare(
     return [{"domain": domain.name, **one, **AIMS.get(one["metric"], {})} for one in records]
 
 
-def _weights(n: int) -> np.ndarray:
+def _weights(trace: Trace) -> np.ndarray:
     """Return the weights of n queries, (1 + resamples, n): first all alike, then resampled."""
-    counts = np.vstack([np.ones(n), bootstrap_counts(n, N_RESAMPLES, seed=0)])
-    return counts / n
+    counts = group_counts(related(trace), N_RESAMPLES, seed=0)
+    counts = np.vstack([np.ones(counts.shape[1]), counts])
+    weights: np.ndarray = counts / counts.sum(axis=1, keepdims=True)
+    return weights
 
 
 def _record(metric: str, drawn: np.ndarray, **about: Any) -> Record:
@@ -123,15 +126,16 @@ def _near(paths: pd.DataFrame, heldout: Trace, core: Trace) -> Iterator[Record]:
     """Compare the means that were predicted with those that were measured."""
     n = len(heldout.query_ids)
     at = pd.Index(heldout.path_ids).get_indexer(pd.Index(paths["path_id"]))
-    means = {name: _weights(n) @ heldout.array(name)[:, at] for name in OBJECTIVES}
-    trained, tested = (core.split(part).array("quality") for part in ("train", "heldout"))
+    means = {name: _weights(heldout) @ heldout.array(name)[:, at] for name in OBJECTIVES}
+    splits = [core.split(part) for part in ("train", "heldout")]
+    trained, tested = (part.array("quality") for part in splits)
     shift = float(tested.mean() - trained.mean())
     error = means["quality"] - paths["quality"].to_numpy()
     for ending, wrong in (("", error), ("_shifted", error - shift)):
         share = (np.abs(wrong) <= NEAR + 1e-9).mean(axis=1)
         yield _record(f"predicted_within_05_share{ending}", share, n=n)
     yield {"metric": "split_shift", "value": shift, "n": len(core.query_ids)}
-    wrong = _weights(len(tested)) @ tested - trained.mean(axis=0)
+    wrong = _weights(splits[1]) @ tested - trained.mean(axis=0)
     share = (np.abs(wrong) <= NEAR + 1e-9).mean(axis=1)
     yield _record("core_within_05_share", share, n=len(tested))
     for name, column in (("cost_ratio", "cost_usd"), ("latency_ratio", "latency_s")):
@@ -140,7 +144,7 @@ def _near(paths: pd.DataFrame, heldout: Trace, core: Trace) -> Iterator[Record]:
 
 def _paths(recommended: pd.DataFrame, heldout: Trace) -> Iterator[Record]:
     """Return what was predicted and what was measured of each recommended path."""
-    weights = _weights(n := len(heldout.query_ids))
+    weights, n = _weights(heldout), len(heldout.query_ids)
     for path_id, rows in recommended.groupby("path_id", sort=False):
         about = {"path_id": path_id, "picked_for": ", ".join(filter(None, rows["slo"])), "n": n}
         at, row = heldout.path_ids.index(str(path_id)), rows.iloc[0]
@@ -158,7 +162,7 @@ def _against_core(recommended: pd.DataFrame, heldout: Trace, core: Trace) -> Ite
         trace.where(trace.queries["query_id"].isin(both), "both traces")
         for trace in (heldout, core)
     )
-    weights, found = _weights(len(both)), []
+    weights, found = _weights(grid), []
     for row in recommended[recommended["slo"] != ""].to_dict("records"):
         limits = ("max_latency_s", "max_cost_usd", "prefer")
         slo = SLO(**{name: row[name] for name in limits if not pd.isna(row[name])})

@@ -16,7 +16,8 @@ from ecollm_lab.figures.style import FAINT, GREY, INK, SMALL, finish, policy_loo
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, require_choice
 from ecollm_lab.traces import Trace
-from ecollm_lab.traces.intervals import bootstrap_counts
+from ecollm_lab.traces.groups import related
+from ecollm_lab.traces.intervals import group_counts
 
 COST, QUALITY = "equal cost", "equal quality"
 GAINS = ("gain", "gain_low", "gain_high")
@@ -48,7 +49,7 @@ def compute_equal(
     reference
         Name of the policy all others are compared with.
     n_resamples, seed
-        Of the paired bootstrap over queries.
+        Of the paired bootstrap over groups of related queries.
 
     Returns
     -------
@@ -70,8 +71,9 @@ def compute_equal(
     points = _operating_points(policies, trace, slos, embeddings)
     require_choice("reference", reference, tuple(points))
     n = len(trace.query_ids)
-    counts = np.vstack([np.ones((1, n)), bootstrap_counts(n, n_resamples, seed)]) / n
-    means = {name: (counts @ q.T, counts @ c.T) for name, (q, c) in points.items()}
+    counts = np.vstack([np.ones((1, n)), group_counts(related(trace), n_resamples, seed)])
+    weights = counts / counts.sum(axis=1, keepdims=True)
+    means = {name: (weights @ q.T, weights @ c.T) for name, (q, c) in points.items()}
     target_quality, target_cost = (values[:, -1] for values in means[reference])
     if (target_cost == 0).any():
         raise LabError(

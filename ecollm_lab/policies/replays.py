@@ -14,10 +14,10 @@ from ecollm_lab.policies.choosing import Decision, oracle_choice
 from ecollm_lab.policies.fitting import POLICIES, fit_policy
 from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
-from ecollm_lab.policies.training import related
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace, require_trace
-from ecollm_lab.traces.intervals import drawn_blocks, interval
+from ecollm_lab.traces.groups import related
+from ecollm_lab.traces.intervals import counted_percentiles, group_count_blocks, interval
 
 __all__ = [
     "METRICS",
@@ -44,8 +44,9 @@ class Replay:
         regret. Where several paths were run for a query, path_id and quality are those of the last,
         cost and latency the sums.
     summary
-        One row per metric of `METRICS`: value and the 95 % bootstrap interval over queries, low and
-        high.
+        One row per metric of `METRICS`: value and its 95 % bootstrap interval, low and high. Drawn
+        are groups of related queries, those of one text, product or person: a policy that knows
+        none of them errs on them alike.
 
     """
 
@@ -116,7 +117,7 @@ def replay(
         )
     _score(frame, trace, slo)
     name = policy if isinstance(policy, str) else policy.name
-    return Replay(name, slo, frame, _summarise(frame, seed))
+    return Replay(name, slo, frame, _summarise(frame, related(trace), seed))
 
 
 def _decided(
@@ -283,17 +284,19 @@ def outcomes_of(trace: Trace, decision: Decision) -> pd.DataFrame:
     return pd.DataFrame({**told, **spent, "n_runs": run.sum(axis=1)})
 
 
-def _summarise(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Return the metrics with percentile bootstrap intervals over queries."""
+def _summarise(frame: pd.DataFrame, groups: np.ndarray, seed: int) -> pd.DataFrame:
+    """Return the metrics with percentile bootstrap intervals over groups of related queries."""
     named = ["quality", "cost_usd", "latency_s", "violated", "regret"]
-    columns = frame[named].to_numpy(dtype=float)
+    ordered = np.argsort(frame["latency_s"].to_numpy(), kind="stable")
+    columns, groups = frame[named].to_numpy(dtype=float)[ordered], groups[ordered]
 
-    def metrics(rows: np.ndarray) -> np.ndarray:
-        tail = np.quantile(columns[rows, 2], 0.95, axis=-1)
-        return np.insert(columns[rows].mean(axis=-2), 3, tail, axis=-1)
+    def metrics(counts: np.ndarray) -> np.ndarray:
+        means = counts @ columns / counts.sum(axis=1, keepdims=True)
+        return np.insert(means, 3, counted_percentiles(columns[:, 2], counts, 0.95), axis=1)
 
-    n = len(columns)
-    low, high = interval(np.vstack([metrics(rows) for rows in drawn_blocks(n, 1000, seed)]))
+    drawn = [metrics(counts) for counts in group_count_blocks(groups, 1000, seed)]
+    low, high = interval(np.vstack(drawn))
     return pd.DataFrame(
-        {"value": metrics(np.arange(n)), "low": low, "high": high}, index=list(METRICS)
+        {"value": metrics(np.ones((1, len(frame))))[0], "low": low, "high": high},
+        index=list(METRICS),
     )

@@ -7,14 +7,11 @@ from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import block_array, csr_matrix, hstack
-from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr
 
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 
-RELATED = ("text", "product", "person")  # columns: queries that share a value are one group
 TINY = 1e-300  # what stands for zero where a logarithm is taken
 
 
@@ -233,18 +230,3 @@ def estimated(estimates: Estimates) -> Training:
         cost=Spend.estimated(cost, estimates.tail_draws("cost_usd"), n_queries),
         latency=Spend.estimated(latency, estimates.tail_draws("latency_s"), n_queries),
     )
-
-
-def related(trace: Trace) -> np.ndarray:
-    """Return each query's group, shape (queries,): one text, product or person is one group."""
-    links = []
-    for column in RELATED:
-        if column in trace.queries:
-            code = pd.factorize(trace.queries[column].replace("", np.nan))[0]
-            rows = np.flatnonzero(code >= 0)
-            shape = len(code), int(code.max()) + 1
-            links.append(csr_matrix((np.ones(len(rows)), (rows, code[rows])), shape=shape))
-    member = hstack(links)  # queries × values: two queries are linked by a value that both have
-    linked = block_array([[None, member], [member.T, None]])
-    found: np.ndarray = connected_components(linked, directed=False)[1][: len(trace.queries)]
-    return found

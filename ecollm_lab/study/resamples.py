@@ -1,15 +1,15 @@
-"""A complete trace, resampled by its queries: what every claim is computed from."""
+"""A complete trace, resampled by groups of related queries: what every claim is computed from."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import Trace, require_trace
-from ecollm_lab.traces.intervals import bootstrap_counts, interval
+from ecollm_lab.traces.groups import related
+from ecollm_lab.traces.intervals import group_counts, interval
 from ecollm_lab.traces.path_ids import placements
 
 SPENT = {"cost": "cost_usd", "latency": "latency_s"}
@@ -53,10 +53,9 @@ class Resamples:
                 f" every path; {gaps} of {len(trace.query_ids)} are not. Leave them out:"
                 " ecollm_lab.study.complete(trace)."
             )
-        texts, ids = trace.queries["text"], trace.queries["query_id"]
-        self.trace, group = trace, pd.factorize(texts.where(texts != "", ids))[0]
-        counts = bootstrap_counts(group.max() + 1, n_resamples, seed)[:, group]
-        weights = np.vstack([np.ones(len(group)), counts])
+        self.trace = trace
+        counts = group_counts(related(trace), n_resamples, seed)
+        weights = np.vstack([np.ones(counts.shape[1]), counts])
         self.weights = weights / weights.sum(axis=1, keepdims=True)
         self.quality = trace.array("quality")
         self.spent = {name: trace.array(column) for name, column in SPENT.items()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 BOUNDS = (0.025, 0.975)
-_AT_ONCE = 2**20  # rows drawn
+_AT_ONCE = 2**20  # counts drawn
 
 
 def drawn_rows(n_queries: int, n_resamples: int, seed: int) -> np.ndarray:
@@ -19,24 +19,40 @@ def drawn_rows(n_queries: int, n_resamples: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, n_queries, (n_resamples, n_queries))
 
 
-def drawn_blocks(n_queries: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the rows of `drawn_rows`, some resamples at a time, which need little memory."""
-    rng, at_once = np.random.default_rng(seed), max(1, _AT_ONCE // n_queries)
-    for start in range(0, n_resamples, at_once):
-        yield rng.integers(0, n_queries, (min(at_once, n_resamples - start), n_queries))
-
-
 def bootstrap_counts(n_queries: int, n_resamples: int, seed: int) -> np.ndarray:
     """Return how often each query is drawn in each resample, shape (n_resamples, n_queries).
 
     Means of every path and objective under the same counts make a paired bootstrap: what is hard
     about the drawn queries cancels.
     """
-    return (
-        np.random.default_rng(seed)
-        .multinomial(n_queries, np.full(n_queries, 1 / n_queries), n_resamples)
-        .astype(float)
-    )
+    return next(_counts(np.arange(n_queries), n_resamples, seed, at_once=n_resamples))
+
+
+def group_counts(groups: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """Return how often each query is drawn if whole groups are, shape (n_resamples, n_queries).
+
+    `groups` has the number of each query's group, from 0. A resample has as many groups as there
+    are, so the numbers of its queries differ. Where all queries are of one group, which says
+    nothing about others, single queries are drawn.
+    """
+    return next(_counts(groups, n_resamples, seed, at_once=n_resamples))
+
+
+def group_count_blocks(groups: np.ndarray, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the rows of `group_counts`, some resamples at a time, which need little memory."""
+    return _counts(groups, n_resamples, seed, at_once=max(1, _AT_ONCE // len(groups)))
+
+
+def _counts(
+    groups: np.ndarray, n_resamples: int, seed: int, at_once: int
+) -> Iterator[np.ndarray]:
+    rng, groups = np.random.default_rng(seed), np.asarray(groups)
+    if not groups.any():
+        groups = np.arange(len(groups))
+    n = int(groups.max()) + 1
+    for start in range(0, n_resamples, at_once):
+        size = min(at_once, n_resamples - start)
+        yield rng.multinomial(n, np.full(n, 1 / n), size)[:, groups].astype(float)
 
 
 def resampled_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -118,6 +134,24 @@ def percentiles(values: np.ndarray, q: float, axis: int = 0) -> np.ndarray:
         np.take_along_axis(ordered, place[..., None], axis=-1)[..., 0] for place in (below, above)
     )
     return low + (at - below) * (high - low)
+
+
+def counted_percentiles(ordered: np.ndarray, counts: np.ndarray, q: float) -> np.ndarray:
+    """Return the q-quantile of ordered values, (n,), for each row of (resamples, n) counts.
+
+    A value counts as often as the row says; the quantile is interpolated as if it were repeated.
+
+    Examples
+    --------
+    >>> counted_percentiles(np.array([1.0, 3.0]), np.array([[1, 1], [3, 0]]), 0.5).tolist()
+    [2.0, 1.0]
+
+    """
+    until = counts.cumsum(axis=1)
+    at = q * (until[:, -1] - 1)
+    first = np.floor(at)
+    low, high = (ordered[(until > place[:, None]).argmax(axis=1)] for place in (first, np.ceil(at)))
+    return low + (at - first) * (high - low)
 
 
 def interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -49,11 +49,36 @@ def test_an_interval_holds_the_middle_and_counts_only_values():
     np.testing.assert_allclose(high, [0.975, 2.0, NAN])
 
 
-def test_rows_drawn_in_blocks_are_those_drawn_at_once(monkeypatch):
+def test_whole_groups_are_drawn_as_often_as_there_are_groups(monkeypatch):
+    groups = np.array([0, 1, 1, 2, 2, 2])
+    counts = intervals.group_counts(groups, 300, seed=3)
+    for group in range(3):
+        part = counts[:, groups == group]
+        assert (part == part[:, :1]).all()
+    one_of_each = [0, 1, 3]
+    assert (counts[:, one_of_each].sum(axis=1) == 3).all()
+    assert len(np.unique(counts.sum(axis=1))) > 1
     monkeypatch.setattr(intervals, "_AT_ONCE", 23)
-    blocks = list(intervals.drawn_blocks(7, 10, 3))
+    blocks = list(intervals.group_count_blocks(groups, 10, seed=3))
     assert [len(block) for block in blocks] == [3, 3, 3, 1]
-    np.testing.assert_array_equal(np.vstack(blocks), intervals.drawn_rows(7, 10, 3))
+    np.testing.assert_array_equal(np.vstack(blocks), counts[:10])
+
+
+def test_queries_of_a_single_group_are_drawn_one_by_one():
+    one, each = np.zeros(20, dtype=int), np.arange(20)
+    np.testing.assert_array_equal(
+        intervals.group_counts(one, 50, seed=1), intervals.group_counts(each, 50, seed=1)
+    )
+
+
+def test_counted_percentiles_are_those_of_repeated_values():
+    rng = np.random.default_rng(4)
+    values, counts = np.sort(rng.random(30)), rng.integers(0, 4, (100, 30))
+    for q in (0.0, 0.5, 0.95, 1.0):
+        np.testing.assert_allclose(
+            intervals.counted_percentiles(values, counts, q),
+            [np.quantile(np.repeat(values, row), q) for row in counts],
+        )
 
 
 def test_groups_have_the_means_and_percentiles_of_their_values():
