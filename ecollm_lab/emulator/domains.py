@@ -17,7 +17,14 @@ from ecollm_lab.emulator.budget import Budget, emulate, replay_from
 from ecollm_lab.emulator.emulator import Emulator, Pair
 from ecollm_lab.emulator.live import LiveRun
 from ecollm_lab.emulator.report import report
-from ecollm_lab.files import csv_text, require_distinct, require_parquet, require_writable, write
+from ecollm_lab.files import (
+    csv_text,
+    require_distinct,
+    require_parquet,
+    require_writable,
+    resolved,
+    write,
+)
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, read_path
 from ecollm_lab.records import LabError, Outcome, Query
@@ -92,7 +99,7 @@ def emulate_domain(
     """
     options = options or ExplorationOptions()
     loaded, catalog = load_domain(domain), load_catalog(catalog_file)
-    out = out or FilePath("build/emulated") / f"{loaded.name}.parquet"
+    out = resolved(out or FilePath("build/emulated") / f"{loaded.name}.parquet")
     require_parquet(out)
     require_writable(out)
     require_distinct({"--catalog": catalog_file, "--store": store_file, "--out": out})

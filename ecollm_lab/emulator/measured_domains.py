@@ -93,11 +93,11 @@ def measuring_domain(
     asked = {query.id for query in queries}
 
     @contextmanager
-    def opened() -> Iterator[Run]:
+    def opened(progress: Progress) -> Iterator[Run]:
         with Store(store_file) as store, ModelPool(catalog) as pool:
             pool.check(models)
             live = LiveRun(loaded, space, store, pool, max_cost_usd)
-            yield live.runner(Progress(total=0), None, None)
+            yield live.runner(progress, None, None)
 
     return Measuring(
         Emulator(space, queries, embeddings, seed=seed),

@@ -54,6 +54,8 @@ class Measuring:
         function of your own. It is called with the pairs of one query at a time.
     opened
         In place of `run`: opens what is needed to measure and gives a `run`; closed after each use.
+        It gets a `Progress` of its own, in whose `ended` and `stopped` it may say why it measures
+        less than it was asked.
     queries
         The table of the Emulator's queries, see `Trace`; the trace's own if left out, which has
         only those with an outcome.
@@ -74,7 +76,7 @@ class Measuring:
         emulator: Emulator,
         run: Run | None = None,
         *,
-        opened: Callable[[], AbstractContextManager[Run]] | None = None,
+        opened: Callable[[Progress], AbstractContextManager[Run]] | None = None,
         queries: pd.DataFrame | None = None,
         stored: Sequence[Outcome] = (),
         about: dict[str, Any] | None = None,
@@ -83,8 +85,8 @@ class Measuring:
             raise LabError("Measuring needs run or opened, and not both, to measure with.")
         self.emulator, self.queries, self.about = emulator, queries, dict(about or {})
         self.stored = list(stored)
-        self._opened: Callable[[], AbstractContextManager[Run]] = (
-            opened if opened is not None else lambda: nullcontext(cast("Run", run))
+        self._opened: Callable[[Progress], AbstractContextManager[Run]] = (
+            opened if opened is not None else lambda _: nullcontext(cast("Run", run))
         )
 
     def prepared(self, trace: Trace) -> Trace:
@@ -193,9 +195,9 @@ class Measuring:
             Called with them, failed ones left out.
 
         """
-        progress = Progress(total=len(offer.pairs))
+        progress, within = Progress(total=len(offer.pairs)), Progress(total=0)
         try:
-            with self._opened() as run:
+            with self._opened(within) as run:
                 for _, group in groupby(offer.pairs, key=lambda pair: pair[0]):
                     if stop.is_set():
                         progress.ended, progress.stopped = Ended.REQUEST, "stopped on request"
@@ -208,8 +210,11 @@ class Measuring:
                     progress.failed += len(outcomes) - len(good)
                     progress.cost_usd += float(np.nansum([one.cost_usd for one in good]))
                     progress.latest = good[-1] if good else progress.latest
+                    progress.ended, progress.stopped = within.ended, within.stopped
                     on_outcomes(good)
                     on_progress(progress)
+                    if within.ended is Ended.BUDGET:
+                        break
         finally:
             self.emulator.withdraw(offer.pairs)
         return progress

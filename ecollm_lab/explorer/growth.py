@@ -15,6 +15,7 @@ from ecollm_lab.explorer.resampling import AMBIGUOUS, UNKNOWN
 from ecollm_lab.explorer.views import FILTERS
 from ecollm_lab.records import LabError, Outcome, require_choice
 from ecollm_lab.sweeps.job import Job
+from ecollm_lab.sweeps.progress import Ended
 
 if TYPE_CHECKING:
     from ecollm_lab.emulator import Measuring, Offer
@@ -188,6 +189,7 @@ class Growth:
                 "total": p.total,
                 "cost_usd": p.cost_usd,
                 "left_s": number(p.eta_s) if np.isfinite(p.eta_s) else None,
+                "why": "" if p.ended is Ended.REQUEST else p.stopped,
             }
         )
         error = "" if job.error is None else str(job.error)

@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ecollm_lab.emulator import Budget, ExplorationOptions, emulate_domain
+from ecollm_lab.files import resolved
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import DomainOptions, Progress, sweep_domain
 from ecollm_lab.sweeps.job import Job, running
@@ -225,7 +226,8 @@ def _start(
     kind: str, domain: str, work: Callable[..., T], store_file: FilePath, options: dict[str, Any]
 ) -> JobView[T]:
     """Start the work on its store, or show the job that already does exactly this."""
-    key = FilePath(store_file).resolve()
+    store_file = resolved(store_file)
+    key = store_file.resolve()
     asked = f"{kind} {domain}" + "".join(
         f", {name}={value}" for name, value in sorted(options.items())
     )
@@ -233,7 +235,7 @@ def _start(
     if job is None or job.asked != asked:
         job = Job(
             lambda stop, report: work(
-                domain, store_file=FilePath(store_file), stop=stop, on_progress=report, **options
+                domain, store_file=store_file, stop=stop, on_progress=report, **options
             ),
             name=f"{kind} {FilePath(domain).name}",
             key=key,

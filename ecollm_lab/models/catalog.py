@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
+from ecollm_lab.files import resolved
 from ecollm_lab.models.sources import Source
 from ecollm_lab.records import LabError, Placement
 
@@ -196,4 +197,4 @@ def load_catalog(file: FilePath | str) -> Catalog:
     """
     from ecollm_lab.models.catalog_file import read_catalog  # pydantic is imported when needed
 
-    return read_catalog(FilePath(file))
+    return read_catalog(resolved(file))

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ecollm_lab.files import resolved
 from ecollm_lab.records import DATA, LabError
 
 STATIC = DATA / "encoder"
@@ -101,7 +102,7 @@ class StaticEncoder:
     """
 
     def __init__(self, folder: FilePath | str | None = None) -> None:
-        folder = FilePath(folder or STATIC)
+        folder = resolved(folder or STATIC)
         self.name = "all-MiniLM-L6-v2 distilled, static" if folder == STATIC else str(folder)
         try:
             from model2vec import StaticModel

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ecollm_lab.files import replacing
+from ecollm_lab.files import replacing, resolved
 from ecollm_lab.models import DEFAULT_ENCODER, Encoder, default_encoder
 from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics
 from ecollm_lab.policies.gates import Gate
@@ -117,8 +117,9 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
         another one.
 
     """
+    path = resolved(file)
     try:
-        with FilePath(file).open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
             arrays = dict(stored)
         header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
         if header["format"] != "ecollm_lab policy":

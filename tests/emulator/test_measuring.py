@@ -2,6 +2,7 @@
 
 import importlib
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -187,6 +188,31 @@ def test_real_models_are_asked_and_what_they_answer_is_in_the_store(where):
     again = measuring_domain(trace, "data/smart_home", **files)  # after a restart
     assert again.prepared(trace).array("quality").size == grown.array("quality").size
     assert again.emulator.n_told == 6 + 4
+
+
+def test_a_run_whose_budget_is_spent_ends_and_says_so(whole):
+    calls = []
+
+    @contextmanager
+    def opened(progress):
+        def run(pairs):
+            calls.append(pairs)
+            if len(calls) == 2:
+                progress.ended, progress.stopped = Ended.BUDGET, "budget spent"
+                return []
+            return replay_from(whole)(pairs)
+
+        yield run
+
+    source = Measuring(emulator_of(whole), opened=opened)
+    source.prepared(first(whole, 5))
+    offer, told = source.offer(12), []
+    progress = source.run(offer, Event(), lambda p: told.append(p.stopped), lambda _: None)
+    assert len(calls) == 2
+    assert (progress.ended, progress.stopped) == (Ended.BUDGET, "budget spent")
+    assert told == ["", "budget spent"]
+    assert 0 < progress.done < progress.total
+    assert asked(source) == 20 + progress.done  # the rest may be asked again
 
 
 def test_outcomes_that_would_not_be_comparable_are_refused(where):

@@ -233,12 +233,13 @@ def test_the_panel_says_how_far_it_is_and_what_can_be_pressed():
     job = {"state": "running", "done": 7, "failed": 1, "total": 20, "cost_usd": 0.001, "left_s": 4}
     sizes, wanted = {"emulator": None, "unsure": 3, "tied": 0, "selected": 1}, {"n": 20}
     offer = {"pairs": 20, "paths": 6, "asked": 20, "cost_usd": 0.0, "seconds": 1}
-    busy, ready, away, ended = node(
+    busy, ready, away, ended, spent = node(
         [
             ["measureHtml", {"job": job}, {**wanted, "scope": "unsure"}, sizes, None],
             ["measureHtml", {"offer": offer}, {**wanted, "scope": "emulator"}, sizes, None],
             ["measureHtml", {"offer": offer}, {**wanted, "scope": "emulator"}, sizes, "no kernel"],
             ["jobWords", {**job, "state": "stopped"}],
+            ["jobWords", {**job, "state": "done", "why": "budget spent: 2 of 2 USD"}],
         ]
     )
     for part in ("7 of 20 outcomes, 0.001 USD, 1 failed, about 4 s left", 'value="8"', ">stop<"):
@@ -257,6 +258,8 @@ def test_the_panel_says_how_far_it_is_and_what_can_be_pressed():
     assert 'data-scope="tied" aria-pressed="false" disabled' in ready
     assert "open rings (3)" in ready
     assert ended.startswith("Stopped; what was measured is kept: 7 of 20")
+    assert spent.startswith("Ended early: 7 of 20 outcomes")
+    assert spent.endswith("; budget spent: 2 of 2 USD.")
 
 
 @needs_node

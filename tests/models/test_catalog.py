@@ -203,6 +203,12 @@ def test_a_path_may_be_relative_absolute_or_in_the_home_folder(tmp_path, monkeyp
     assert loaded == [tmp_path / "m/s.gguf", Path("/srv/s.gguf"), tmp_path / "home/s.gguf"]
 
 
+def test_a_catalog_in_the_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.toml").write_text(HEAD + EDGE)
+    assert list(load_catalog("~/mine.toml").models) == ["s"]
+
+
 def test_a_chat_template_is_a_files_text_or_a_built_in_name(tmp_path):
     (tmp_path / "t.jinja").write_text("{{ messages }}")
     assert (

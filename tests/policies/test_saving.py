@@ -25,6 +25,13 @@ def test_a_policy_comes_back_as_it_was(name, tmp_path, encoder):
     assert again.provenance == trace.provenance
 
 
+def test_a_policy_in_the_home_folder_is_found(tmp_path, encoder, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    trace, embeddings, _ = topics(0)
+    save_policy(fit_policy(trace, embeddings=embeddings, encoder=encoder), "~/p.npz")
+    assert load_policy("~/p.npz", encoder=LetterEncoder()).path_ids == trace.path_ids
+
+
 @pytest.fixture
 def saved(tmp_path, encoder):
     """A policy's file, its bytes, and the arrays and header in it."""

@@ -21,12 +21,13 @@ function offerWords({ pairs, paths, names = [], asked, cost_usd: cost, seconds: 
 
 const JOB_WORDS = { running: "Measuring", stopping: "Stopping after what is in flight", stopped: "Stopped; what was measured is kept", done: "Done", failed: "Ended by an error; what was measured is kept" };
 
-function jobWords({ state, done, failed, total, cost_usd: cost, left_s: left }) {
+function jobWords({ state, done, failed, total, cost_usd: cost, left_s: left, why = "" }) {
   if (total === undefined) return `${JOB_WORDS[state]}.`;
   const parts = [`${grouped(done)} of ${plural(total, "outcome")}`, `${number(cost)} USD`];
   if (failed) parts.push(`${grouped(failed)} failed`);
   if (state === "running" && left !== null) parts.push(`about ${seconds(left)} left`);
-  return `${JOB_WORDS[state]}: ${parts.join(", ")}.`;
+  const ended = why && state === "done" ? "Ended early" : JOB_WORDS[state];
+  return `${ended}: ${parts.join(", ")}${why ? `; ${why}` : ""}.`;
 }
 
 // Whether an offer is still for what is set: `meant` are the parts of the state that it was made for.

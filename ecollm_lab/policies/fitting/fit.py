@@ -205,6 +205,11 @@ def _allowed(trace: Trace, training: Training, recipe: Recipe, *, models_only: b
             )
     if models_only:
         allowed &= np.isin(path_ids, router_paths(path_ids, training.mean))
+        if not allowed.any():
+            raise LabError(
+                "models_only keeps to the pipeline of the best single path, and no cloud model was"
+                " measured there, so cloud_only has nothing to choose. Leave models_only out."
+            )
     return allowed
 
 
