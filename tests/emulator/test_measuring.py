@@ -204,7 +204,7 @@ def test_a_run_whose_budget_is_spent_ends_and_says_so(whole):
 
         yield run
 
-    source = Measuring(emulator_of(whole), opened=opened)
+    source = Measuring(emulator_of(whole), opened=opened, queries=whole.queries)
     source.prepared(first(whole, 5))
     offer, told = source.offer(12), []
     progress = source.run(offer, Event(), lambda p: told.append(p.stopped), lambda _: None)
