@@ -150,10 +150,9 @@ if trace:
 #
 # How does the gain here compare with the gain elsewhere? The table shows the quality of our policy
 # minus that of the best single path, over each trace's grid of limits. `smart_home` and
-# `automotive`, where they are in it, are the lab's own domains
-# (`_crossed`: cross-validated over all queries); `pocket_…` are earlier ones of 340
-# paths, answered by very small models that this project once trained; the others were recorded
-# elsewhere.
+# `automotive`, where they are in it, are the lab's own domains (`_crossed`: cross-validated over
+# all queries); `pocket_…` are earlier ones of 340 paths, answered by very small models that this
+# project once trained; the others were recorded elsewhere.
 
 # %%
 harm = records[records["metric"] == "quality_over_best_single"]
