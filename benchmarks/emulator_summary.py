@@ -211,10 +211,9 @@ def calls(frame: pd.DataFrame, share: float = 0.05) -> str:
     """
     rows = [
         (
-            "| trace | calls that the best other method needs for as much, × ours | kept by ours"
-            " on"
-            " a uniform sample | by ours | front too good by: ours | uniform | 90 % intervals that"
-            " hold |"
+            "| trace | outcomes that the best other method needs for as much, × ours |"
+            " kept by ours on a uniform sample | by ours | front too good by: ours | uniform |"
+            " 90 % intervals that hold |"
         ),
         "|---|---|---|---|---|---|---|",
     ]

@@ -242,13 +242,13 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Return the tables of docs/routing.md: quality over the grid, differences, aims."""
-    lines = [
-        *_grid_table(frame),
-        "",
-        "| trace | figure | value | aim | p |",
-        "|---|---|---|---|---|",
-    ]
+    """Return both tables of docs/routing.md."""
+    return f"{quality_table(frame)}\n\n{differences(frame)}"
+
+
+def differences(frame: pd.DataFrame) -> str:
+    """Return the differences to competitors, and the figures that have an aim."""
+    lines = ["| trace | figure | value | aim | p |", "|---|---|---|---|---|"]
     frame = frame.reindex(columns=frame.columns.union(["at_least", "at_most"], sort=False))
     for row in frame[frame["metric"].notna()].itertuples():
         bounds = [
@@ -267,7 +267,7 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join([*lines, *([""] if said else []), *said])
 
 
-def _grid_table(frame: pd.DataFrame) -> list[str]:
+def quality_table(frame: pd.DataFrame) -> str:
     """Return quality over the SLO grid; a star where a policy can attain fewer SLOs than ours."""
     grid = frame[frame["slo"] == "grid"].set_index(["trace", "policy"])
     lines = [f"| quality over the SLO grid | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
@@ -279,4 +279,4 @@ def _grid_table(frame: pd.DataFrame) -> list[str]:
             for value, star in zip(found["quality"], fewer, strict=True)
         ]
         lines.append(f"| {trace} | {' | '.join(cells)} |")
-    return lines
+    return "\n".join(lines)

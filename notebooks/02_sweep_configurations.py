@@ -193,8 +193,8 @@ print(f"the estimated front is {optimism:+.3f} above the truth")
 # The benchmark uses larger spaces as well: two traces of 340 paths on 667 queries (`pocket_…`,
 # answered by very small models that this project once trained for the purpose) and recorded voice
 # requests to 35 models (`homeassistant`). Every method spends the same number of outcomes on the
-# same tables; `python -m benchmarks.emulator --json …` measures this again (about an hour). Look
-# for the budget at which each line reaches the height at which ours starts.
+# same tables; `python -m benchmarks.emulator --json …` measures this again (about an hour). For
+# each method, find the budget at which its line reaches the level at which ours starts.
 
 # %%
 records = pd.read_parquet("../data/benchmarks/emulator.parquet")

@@ -73,9 +73,9 @@ tables["smart_home"]["prefer_quality"][columns].round(places)
 # %% [markdown]
 # Compare `ours` with `best_single`: is the difference larger than the intervals? And does either
 # break the limits in more than the 5 % of its choices that it may? A fixed path whose slow answers
-# break a limit slightly too often is closed to `best_single`, however good it is; a policy that
-# chooses per query can take it for some. The next figures show each domain and, from left to right,
-# all three preferences. The bars are 95 % intervals.
+# break a limit slightly too often is excluded for `best_single`, however good it is. A policy that
+# chooses per query can take it for some queries. The next figures show each domain and, from left
+# to right, all three preferences. The bars are 95 % intervals.
 
 # %%
 sources = {name: f"{heldout[name].source_line} · held-out split" for name in traces}
@@ -84,9 +84,9 @@ for name in traces:
     display(figures.policies.plot_policies(frame, sources[name]))
 
 # %% [markdown]
-# With 130 held-out queries the intervals are about sixteen points wide: a policy that looks
-# better by less may not be. `replay_all(..., folds=5)` scores every query once and narrows them by
-# about a third ([the study](../docs/study.md) does so).
+# With 130 held-out queries the intervals are about sixteen points wide: a policy that looks better
+# by less than that may not be better. `replay_all(..., folds=5)` scores every query once and
+# narrows them by about a third ([the study](../docs/study.md) does so).
 #
 # ## Does a policy keep its limit?
 #
@@ -144,19 +144,20 @@ figures.comparisons.plot_equal(equal, sources["smart_home"])
 # Does the query's text say anything about which path to take? `reads` is what the chosen regression
 # looks at: the embedding alone, the answers to yes/no questions beside it (`characteristics`), or
 # beside both how much the query resembles each kind of query (`kinds`). The printed error compares
-# the candidate with the smallest left-out error with the best of those that are regularised most.
+# the candidate with the smallest left-out error with the best of the most strongly regularised
+# models.
 
 # %%
 for name in traces:
     learned = next(policy for policy in fitted[name] if policy.name == "ours").details
     errors = learned["errors"]  # by (what is read, ridge, rank)
-    stiff = max(ridge for _, ridge, _ in errors)
-    gain = 1 - min(errors.values()) / min(errors[key] for key in errors if key[1] == stiff)
+    most = max(ridge for _, ridge, _ in errors)  # the most strongly regularised models
+    gain = 1 - min(errors.values()) / min(errors[key] for key in errors if key[1] == most)
     chosen = ", ".join(f"{key} {learned[key]}" for key in ("reads", "ridge"))
-    print(f"{name}: {chosen}; left-out error {gain:.1%} below that of the stiffest candidates")
+    print(f"{name}: {chosen}; left-out error {gain:.1%} below the most strongly regularised")
 
 # %% [markdown]
-# Where the gain is zero, the stiffest candidate was best: from so few training queries the policy
-# learned next to nothing about single questions, and chooses by what is good on average. A small
-# improvement of the error can improve the choices much, where two paths are nearly equally good, or
-# not at all. Notebook 5 does the same on recorded outcomes of large models.
+# Where the gain is zero, the most strongly regularised model was best: from so few training queries
+# the policy learned next to nothing about single questions, and chooses by what is good on average.
+# A small improvement of the error can improve the choices much, where two paths are nearly equally
+# good, or not at all. Notebook 5 does the same on recorded outcomes of large models.

@@ -9,12 +9,12 @@
 # ---
 
 # %% [markdown]
-# # 5 · Does the claim hold on requests real people make?
+# # 5 · Does the claim hold on another system's requests?
 #
 # **Question.** Choosing the path per query is said to cost or take far less than the best fixed
 # model, at quality no lower. Notebooks 1 to 4 look at domains of this project's own making.
 # This one looks at voice requests to smart homes, answered by 35 models on the edge and in
-# the cloud, and recorded by the Home Assistant project
+# the cloud, and recorded by a separate project
 # ([home-assistant-datasets](https://github.com/allenporter/home-assistant-datasets), Apache-2.0).
 #
 # **Inputs.** The committed records of `python -m benchmarks.routing`. The outcomes themselves are
@@ -54,9 +54,9 @@ grid[columns].sort_values("quality", ascending=False).round(4)
 
 # %% [markdown]
 # The intervals overlap, but the policies answered the same requests, so their differences are more
-# certain than each quality alone. Where an interval excludes zero, the difference is more than
-# chance taken alone. With this many comparisons it counts as *settled* only if its corrected p is
-# below .05 (`p_holm`).
+# certain than each quality alone. Where an interval excludes zero, the difference taken alone
+# is statistically significant. With this many comparisons it counts as *settled* only if its
+# corrected p is below .05 (`p_holm`).
 
 # %%
 paired = one[one["metric"].fillna("").str.startswith("quality_over_")]
@@ -66,9 +66,9 @@ paired.set_index("metric")[["value", "ci_low", "ci_high", "p_holm"]].round(3)
 # ## The claim: cheaper or faster at quality no lower
 #
 # Without limits, `prefer="cost"` and `prefer="latency"` may give up .02 of quality on average. The
-# table compares ours with the best single model, and with gpt-4.1 as the cloud model that one would
-# take: how much quality is gained (above 0), and what share of its cost or time is needed (below
-# 1).
+# table compares our policy with the best single model, and with gpt-4.1 as the cloud model that one
+# would take: how much quality is gained (above 0), and what share of its cost or time is needed
+# (below 1).
 
 # %%
 claims = one[(one["policy"] == "ours") & one["against"].notna()]
@@ -88,7 +88,7 @@ figure.update_yaxes(range=[0.75, 1]).update_yaxes(title="quality (share of tests
 
 # %% [markdown]
 # Up and to the left is better. Choices that cost nothing stand in the grey strip marked 0, because
-# a logarithmic axis has no zero. Here are the fixed choices beside ours:
+# a logarithmic axis has no zero. Here are the fixed choices beside our policy:
 
 # %%
 few = free[free["policy"].isin(["ours", "best_single", "cloud_only"])]
@@ -98,10 +98,10 @@ few.set_index(["prefer", "policy"])[
 
 # %% [markdown]
 # If cost is preferred, the best *single* path is an edge model at no cost, with a quality only
-# about .02 below ours: the model that was best in training was lucky there, and a cheaper one is no
-# worse on new texts. So most of what is saved against the best cloud model needs no policy; it is
-# enough to know which edge model is good enough. What choosing per request adds is quality, with
-# prefer="quality" and prefer="latency".
+# about .02 below that of our policy: the model that was best in training was lucky there, and a
+# cheaper one is no worse on new texts. So most of what is saved against the best cloud model needs
+# no policy; it is enough to know which edge model is good enough. What choosing per request adds is
+# quality, with prefer="quality" and prefer="latency".
 #
 # ## The same, computed here
 #
@@ -148,10 +148,11 @@ if trace:
 # %% [markdown]
 # ## Beside other traces
 #
-# How does the gain here compare with the gain elsewhere? The table shows the quality of ours minus
-# that of the best single path, over each trace's grid of limits. `smart_home` and `automotive`,
-# where they are in it, are the lab's own domains; `pocket_…` are earlier ones of 340 paths,
-# answered by very small models that this project once trained; the others were recorded elsewhere.
+# How does the gain here compare with the gain elsewhere? The table shows the quality of our policy
+# minus that of the best single path, over each trace's grid of limits. `smart_home` and
+# `automotive`, where they are in it, are the lab's own domains (`_crossed`: cross-validated over
+# all queries); `pocket_…` are earlier ones of 340 paths, answered by very small models that this
+# project once trained; the others were recorded elsewhere.
 
 # %%
 harm = records[records["metric"] == "quality_over_best_single"]
@@ -159,8 +160,8 @@ harm.set_index("trace")[["value", "ci_low", "ci_high"]].round(3)
 
 # %% [markdown]
 # **What we conclude.** On these requests the claim holds for mean time and mean cost. With
-# `prefer="cost"` ours takes a third of the best single model's cost, and with `prefer="latency"`
-# half of its time, at about .02 more quality; the interval of that gain includes zero, and a free
-# edge model saves as much money, as said above. Under limits, ours is level with the best of the
-# others, and few differences are settled once they are corrected for the number of policies: 138
-# different texts are few.
+# `prefer="cost"` our policy takes a third of the best single model's cost, and with
+# `prefer="latency"` half of its time, at about .02 more quality; the interval of that gain includes
+# zero, and a free edge model saves as much money, as said above. Under limits, our policy is level
+# with the best of the others, and few differences are settled once they are corrected for the
+# number of policies: 138 different texts are few.

@@ -17,8 +17,9 @@
 # less cost, or time, than the best router. What do outcomes say that anybody can look up?
 #
 # **Inputs.** The traces of the lab's domains, `data/traces`: three instruction-tuned models of 135
-# million to 1.5 billion parameters. And the committed records of `python -m benchmarks.claims`,
-# which also hold what was recorded of other systems. **Run time** a few seconds. **Cost** nothing.
+# million to 1.5 billion parameters, the two larger ones Coder variants of Qwen2.5. And the
+# committed records of `python -m benchmarks.claims`, which also hold what was recorded of other
+# systems. **Run time** a few seconds. **Cost** nothing.
 
 # %%
 from pathlib import Path
@@ -69,7 +70,7 @@ seen[["value", "low", "high"]].round(3)
 # %%
 for name, rows in hindsight.items():
     kinds = rows.loc["edge_over_cloud", ["kind", "n", "value", "low", "high"]]
-    print(f"{name}, best edge path less best cloud path:")
+    print(f"{name}, best edge path minus best cloud path:")
     print(kinds.sort_values("value", ascending=False).round(2).to_string(index=False))
 
 # %% [markdown]
@@ -87,7 +88,7 @@ for trace in traces.values():
 #
 # Our policy is fitted on four fifths of the queries and replayed on the rest. It is compared with
 # the best of several routers, which choose only the model. Each row says what share of the router's
-# cost or time ours takes, and by how much its quality is higher (`quality_over`).
+# cost or time our policy takes, and by how much its quality is higher (`quality_over`).
 
 # %%
 unseen = records[records["metric"].str.endswith("of_router")].set_index(["trace", "metric"])
@@ -104,12 +105,12 @@ kept = records[records["metric"] == "limits_kept"].set_index("trace")
 kept[["value", "low", "high"]].round(3)
 
 # %% [markdown]
-# All claims side by side, with the paper's figures and what each trace lacks, stand in
+# All claims side by side, with the paper's figures and what each trace lacks, are in
 # [docs/claims.md](../docs/claims.md).
 #
 # **What we learned.** In hindsight, choosing the path per query is better on every trace here, and
 # cheaper where prices are known. On unseen requests, money and time are saved where a cheap or fast
-# model is nearly as good as the best (homeassistant, bfcl), and look at `quality_over` for what
-# that costs in quality. In the lab's own domains the largest model is far ahead of the others, and
-# less is saved: 21 and 15 % of cost and time on smart_home, at higher quality, and 11 and 9 % on
-# automotive, at lower quality. Of the gain in quality any rule that we tried has only a part.
+# model is nearly as good as the best (homeassistant, bfcl); `quality_over` says what that costs in
+# quality. In the lab's own domains the largest model is far ahead of the others, and less is saved:
+# 21 and 15 % of cost and time on smart_home, at higher quality, and 11 and 9 % on automotive, at
+# lower quality. Every rule that was tried reaches only a part of the gain in quality.

@@ -14,10 +14,11 @@
 # **Question.** The notebooks before looked outcomes up. Does a policy keep its promises when real
 # models answer, and what changes when you drag the limits?
 #
-# **Inputs.** The three models of `data/models.toml` (`ecollm-lab models fetch` brings them), and a
-# policy fitted to the committed trace of the same models; the five questions are from the held-out
-# split. **Run time** two to three minutes. **Cost** nothing: all models run on this machine. With a
-# catalog and a trace of your own, change the two names in the next cell.
+# **Inputs.** The three models of `data/models.toml`, two of them Coder variants of Qwen2.5
+# (`ecollm-lab models fetch` brings them), and a policy fitted to the committed trace of the same
+# models; the five questions are from the held-out split. **Run time** two to three minutes.
+# **Cost** nothing: all models run on this machine. With a catalog and a trace of your own, change
+# the two names in the next cell.
 
 # %%
 from contextlib import ExitStack
