@@ -65,7 +65,9 @@ def known(fold: Fold) -> Known:
     embeddings, both = encoder().encode(texts), pd.concat(tables, ignore_index=True)
     words = asked.beside(embeddings, texts)[:, embeddings.shape[1] :]
     columns = [one for one in both if one.startswith(EVIDENCE)]
-    met = pd.get_dummies(both[columns], dtype=float).fillna(0.0).to_numpy(dtype=float)
+    met = np.zeros((len(both), 0))
+    if columns:
+        met = pd.get_dummies(both[columns], dtype=float).fillna(0.0).to_numpy(dtype=float)
     train = met[: len(tables[0])]
     spread = train.std(axis=0) * max(met.shape[1], 1) ** 0.5  # rows of about the length 1
     met = (met - train.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
