@@ -26,7 +26,7 @@ MEASURED, RECORDED = (
     Path(os.environ.get("ECOLLM_LAB_RECORDED", "../shared/traces")),
 )
 # Large spaces with the whole truth, measured with very small models that this project trained: the
-# tag pocket-testbed has them and their domains.
+# revision f9423b0, tag pocket-testbed, has them and their domains.
 POCKET = ("pocket_smart_home", "pocket_automotive")
 SIZES = {"synthetic_300": (3, 4, 5, 5), "synthetic_2000": (4, 10, 5, 10)}
 N_QUERIES, N_HELDOUT = 400, 200  # synthetic and hotpotqa_rag
