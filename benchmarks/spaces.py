@@ -130,8 +130,8 @@ def digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
-def domain_trace(domain: Domain) -> Trace | None:
-    """Return the trace of one of the lab's domains, None where there is none.
+def domain_trace(domain: Domain, file: Path | None = None) -> Trace | None:
+    """Return the trace of one of the lab's domains, or that in `file`; None where there is none.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def domain_trace(domain: Domain) -> Trace | None:
         If it was measured on another edition of the domain.
 
     """
-    file = trace_file(domain.name)
+    file = file or trace_file(domain.name)
     if not file.exists():
         return None
     trace = Trace.load(file)

@@ -77,8 +77,14 @@ class Files:
         return self.folder / f"{load_domain(self.domain).name}.{step}.parquet"
 
     def core(self) -> Trace:
-        """Return the trace of the domain's core grid."""
-        if trace := domain_trace(load_domain(self.domain)):
+        """Return the trace of the domain's core grid, from the machine of the wide space.
+
+        That is `<domain>.core.parquet` beside the committed steps, where the domain's own trace
+        comes from a machine of another speed.
+        """
+        domain = load_domain(self.domain)
+        same_machine = COMMITTED / f"{domain.name}.core.parquet"
+        if trace := domain_trace(domain, same_machine if same_machine.exists() else None):
             return trace
         raise LabError(
             f"The domain {self.domain!r} has no trace of a core grid, which sets the limits and is"

@@ -99,6 +99,22 @@ def test_what_the_store_holds_counts_once_it_is_asked_for_and_needs_no_call(file
     assert progress[-1].done == len(pairs - held) == len(stored(files)) - 14
 
 
+def test_a_core_grid_from_the_machine_of_the_wide_space_comes_before_the_trace(
+    files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(wide, "COMMITTED", tmp_path)
+    with pytest.raises(LabError, match="no trace of a core grid"):
+        files.core()
+    found, _, _ = sweep_domain(
+        files.domain,
+        catalog_file=files.catalog,
+        store_file=files.store,
+        out=tmp_path / "home.core.parquet",
+        options=DomainOptions(path_ids=PATHS[:2]),
+    )
+    assert files.core().path_ids == found.path_ids
+
+
 @pytest.mark.usefixtures("one_by_one")
 def test_recommended_paths_are_measured_on_held_out_queries_alone_and_once(files):
     files.folder.mkdir()
