@@ -9,8 +9,8 @@ the least inner error) and `chosen` (the least inner error of all).
 
 Candidates for limits, all on the same forecast of log cost or log latency: `rate`, how often the
 path broke the limit in training; `normal` residuals of a path; `conformal` (the path's own left-out
-residuals); `conformal_shrunk` (these and, counting as much as `PRIOR` of them, the residuals of all
-paths in units of their standard deviation); and `ours` (`normal` where it was nearer to what
+residuals); `conformal_pooled` (the residuals of all paths, in units of their standard deviation);
+`conformal_shrunk` (the path's own and, counting as much as `PRIOR` of them, the pooled); and `ours` (`normal` where it was nearer to what
 happened in training than the path's rate, else the rate).
 """
 
@@ -215,6 +215,7 @@ def risks(fold: Fold, seed: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]
             "rate": np.broadcast_to(rate, truth.shape),
             "normal": normal,
             "conformal": own,
+            "conformal_pooled": alike,
             "conformal_shrunk": (len(left) * own + PRIOR * alike) / (len(left) + PRIOR),
             "ours": np.where(wrong[0] < wrong[1], normal, rate),
         }

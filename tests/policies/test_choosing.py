@@ -117,7 +117,10 @@ def test_a_router_without_a_cloud_model_in_the_best_pipeline_is_refused():
     trace = make_trace(np.array([[0.9, 0.3, 0.5]] * 6), COST[:, :3], LATENCY[:, :3])
     paths = dict(zip(trace.path_ids, ["a/x/m1", "b/x/m1", "b/x/m2"], strict=True))
     outcomes = trace.outcomes.assign(path_id=trace.outcomes["path_id"].map(paths))
-    about = {"source": "recorded", "models": {"m1": {"placement": "edge"}, "m2": {"placement": "cloud"}}}
+    about = {
+        "source": "recorded",
+        "models": {"m1": {"placement": "edge"}, "m2": {"placement": "cloud"}},
+    }
     trace = Trace.from_frame(outcomes, trace.queries, about)
     assert fit_policy(trace, "cloud_only").select(np.ones((1, 3)), SLO())[0] == "b/x/m2"
     with pytest.raises(LabError, match="no cloud model was measured there.*Leave models_only out"):
