@@ -10,8 +10,8 @@ the least inner error) and `chosen` (the least inner error of all).
 Candidates for limits, all on the same forecast of log cost or log latency: `rate`, how often the
 path broke the limit in training; `normal` residuals of a path; `conformal` (the path's own left-out
 residuals); `conformal_pooled` (the residuals of all paths, in units of their standard deviation);
-`conformal_shrunk` (the path's own and, counting as much as `PRIOR` of them, the pooled); and `ours` (`normal` where it was nearer to what
-happened in training than the path's rate, else the rate).
+`conformal_shrunk` (the path's own and, counting as much as `PRIOR` of them, the pooled); and `ours`
+(`normal` where it was nearer to what happened in training than the path's rate, else the rate).
 """
 
 from __future__ import annotations
