@@ -134,9 +134,11 @@ def states(
         if not len(beaten):
             continue
         kept = replicates[0][:, [i]] >= replicates[0][:, beaten]
+        better = replicates[0][:, [i]] > replicates[0][:, beaten]
         for one in replicates[1:]:
             kept &= ~(one[:, [i]] > one[:, beaten])
-        often = np.maximum(kept.mean(axis=0), 1e-9)
+            better |= one[:, [i]] < one[:, beaten]
+        often = np.maximum((kept & better).mean(axis=0), 1e-9)
         more = often > share[beaten]
         share[beaten[more]], dominator[beaten[more]] = often[more], i
     state = np.where(share >= CERTAIN, DOMINATED, AMBIGUOUS)

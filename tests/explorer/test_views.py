@@ -91,6 +91,14 @@ def test_a_path_with_few_queries_never_dominates():
     assert not separable(view, 0).any()
 
 
+def test_paths_measured_on_other_queries_do_not_dominate_each_other():
+    trace = noisy([0.9, 0.3], n=400)
+    half = [(q, path) for q in range(400) for path in range(2) if q % 2 != path]
+    assert Board(trace).view().state["mean"].tolist() == [FRONT, DOMINATED]
+    view = Board(without(trace, half)).view()  # no query tells them apart
+    assert view.state["mean"].tolist() == [FRONT, AMBIGUOUS]
+
+
 def test_what_nobody_recorded_tells_nothing_apart():
     trace = some(40, 4)
     outcomes = trace.outcomes.copy()
