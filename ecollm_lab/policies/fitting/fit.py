@@ -17,14 +17,7 @@ from ecollm_lab.policies.limits import Forecast, Terms, TermsOptions
 from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy, require_finite
 from ecollm_lab.policies.predictors import Means
-from ecollm_lab.policies.training import (
-    TINY,
-    Estimates,
-    Spend,
-    Training,
-    estimated,
-    measured,
-)
+from ecollm_lab.policies.training import TINY, Estimates, Spend, Training, estimated, measured
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace, is_on_front, require_trace
 from ecollm_lab.traces.groups import related
@@ -39,29 +32,15 @@ Pair = Reads | Literal["threshold"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a policy is fitted.
+    """How a policy is fitted."""
 
-    Attributes
-    ----------
-    quality, spend
-        Learners of quality, and of the logarithm of cost and latency; None: path means.
-    order
-        See `Policy.order`.
-    pair
-        Whether it is one of two paths, and if it is a cascade, what its gate reads.
-    cloud_only
-        Whether it may choose only paths that generate in the cloud, and then has to take one.
-    characteristics
-        Whether it looks at yes/no questions about a query, instead of its embedding or beside it;
-        if beside it, also at how much the query resembles each kind.
-
-    """
-
-    quality: Learner | None = None
-    spend: Learner | None = None
+    quality: Learner | None = None  # None: path means
+    spend: Learner | None = None  # of the logarithm of cost and latency
     order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"
-    pair: Pair | None = None
-    cloud_only: bool = False
+    pair: Pair | None = None  # whether it is one of two paths; of a cascade, what its gate reads
+    cloud_only: bool = False  # may choose only paths that generate in the cloud, and has to
+    # whether it looks at yes/no questions about a query, instead of its embedding or beside it; if
+    # beside it, also at how much the query resembles each kind
     characteristics: Literal["instead", "beside"] | None = None
 
 
@@ -82,7 +61,6 @@ RECIPES = {
     "random": Recipe(order="random"),
 }
 POLICIES = tuple(RECIPES)
-STATIC = tuple(name for name, one in RECIPES.items() if one.quality is None and one.pair is None)
 
 
 def fit_policy(
@@ -118,13 +96,15 @@ def fit_policy(
     require_trace(trace)
     require_choice("policy name", name, POLICIES)
     recipe, bound = RECIPES[name], Terms(**terms)
+    if recipe.pair or recipe.order != "quality":  # these meet the rate all the same
+        bound = replace(bound, violation_cost=None)
     training = measured(trace) if estimates is None else estimated(estimates)
     allowed = _allowed(trace, training, recipe, models_only=models_only)
     asked = Characteristics(trace.provenance.get("characteristics"))
     if recipe.characteristics == "instead":
         encoder, embeddings = asked, None
     queries = None
-    if name not in STATIC or embeddings is not None or estimates is not None:
+    if recipe.quality or recipe.pair or embeddings is not None or estimates is not None:
         queries = _queries(trace, recipe, embeddings, estimates, encoder, asked, seed)
     parts, reads = _fitted(recipe, training, queries)
     if queries is not None and reads != queries.embeddings.shape[1]:
@@ -204,12 +184,8 @@ def _allowed(trace: Trace, training: Training, recipe: Recipe, *, models_only: b
                 " in its provenance."
             )
     if models_only:
-        allowed &= np.isin(path_ids, router_paths(path_ids, training.mean))
-        if not allowed.any():
-            raise LabError(
-                "models_only keeps to the pipeline of the best single path, and no cloud model was"
-                " measured there, so cloud_only has nothing to choose. Leave models_only out."
-            )
+        quality = np.where(allowed, training.mean, -np.inf)
+        allowed &= np.isin(path_ids, router_paths(path_ids, quality))
     return allowed
 
 
