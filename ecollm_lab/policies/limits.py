@@ -123,12 +123,10 @@ class Lookback:
     def calibrated(self, slo: SLO, terms: Terms) -> tuple[float, float, np.ndarray, float]:
         """Return the penalty of a violation, and what `saving` returns under it.
 
-        The penalty is what a violation is worth; or, within `PENALTIES`, the least for which the
-        choices break limits at no more than the target rate. Above `MOST_WORTH` it rises only if,
-        and only as far as, the rate exceeds the target by more than `SURE` standard errors: where
-        limits are broken by chance on every path, quality would be paid for nothing. That is asked
-        first, because a higher penalty does not always lower the rate. A path's rate on the other
-        queries is lower for a query on which it broke, so high penalties choose those that broke.
+        docs/routing.md tells how the penalty (λ) is found, within `PENALTIES`. Whether it rises
+        above `MOST_WORTH` is asked first, because a higher one does not always lower the rate: a
+        path's rate on the other queries is lower for a query on which it broke, so high penalties
+        choose those that broke.
         """
         if terms.violation_cost is not None:
             worth = terms.violation_cost

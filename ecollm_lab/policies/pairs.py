@@ -121,9 +121,8 @@ class PairPolicy(Policy):
         rate = _mean(self.options.unsure, *self._broke(slo))
         may = (rate <= target) & self._among(self.allowed)
         if not may.any():
-            rule = self._refused(share, slo)
-            meets = bool(share[rule.columns[0]] <= target)  # as of all policies
-            return replace(rule, feasible=meets)
+            rule = self._refused(share, slo)  # though it may meet the rate, as of all policies
+            return replace(rule, feasible=bool(share[rule.columns[0]] <= target))
         return self._pair(may, share, rate, slo)
 
     def _by_percentile(self, slo: SLO) -> Rule:

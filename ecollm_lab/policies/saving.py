@@ -45,10 +45,8 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
     training = policy.training
     arrays |= {"left_out": policy.left_out, "allowed": policy.allowed, "quality": training.quality}
     for key, names in _SPENDS.items():
-        spend = getattr(training, key)
-        arrays |= {
-            n: getattr(spend, part.name) for n, part in zip(names, fields(spend), strict=True)
-        }
+        spend = vars(getattr(training, key))
+        arrays |= dict(zip(names, spend.values(), strict=True))
     forecasts = {}
     for name, one in policy.forecasts.items():
         prefix = f"forecast.{name}"
@@ -117,13 +115,12 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
             f"{file} has version {header.get('version')}; this edition reads versions"
             f" {' and '.join(map(str, READABLE))}. Fit and save it again."
         )
-    name = str(header.get("encoder"))
     encoder = _reader(header, encoder)
-    found = encoder.name if encoder else DEFAULT_ENCODER
-    if found != name:
+    found, wanted = encoder.name if encoder else DEFAULT_ENCODER, header.get("encoder")
+    if found != wanted:
         raise LabError(
-            f"{file} was fitted with the encoder {name}, got {found}; their embeddings do not mix."
-            " Give the one it was fitted with: load_policy(file, encoder=…)."
+            f"{file} was fitted with the encoder {wanted}, got {found}; their embeddings do not"
+            " mix. Give the one it was fitted with: load_policy(file, encoder=…)."
         )
     try:
         if header["version"] == 2:
