@@ -133,7 +133,7 @@ def fit_gate(
     target = quality[rows, columns] - mean[candidates][columns]
     left_out = {ridge: np.zeros(len(target)) for ridge in RIDGES}
 
-    def fits(mask: np.ndarray | slice) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+    def fits(mask: np.ndarray) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
         centre = features[mask].mean(axis=0)
         centred = features[mask] - centre
         gram, projected = centred.T @ centred, centred.T @ target[mask]
@@ -146,7 +146,8 @@ def fit_gate(
             left_out[ridge][~inside] = (features[~inside] - centre) @ weights
     errors = {ridge: float(np.square(out - target).mean()) for ridge, out in left_out.items()}
     best = min(errors, key=errors.__getitem__)
-    centre, weights = next((c, w) for ridge, c, w in fits(slice(None)) if ridge == best)
+    everything = np.ones(len(target), dtype=bool)
+    centre, weights = next((c, w) for ridge, c, w in fits(everything) if ridge == best)
     confidence = np.tile(mean[candidates], (len(quality), 1))
     confidence[rows, columns] += left_out[best]
     return Gate(mean, centre, weights, reads), confidence, {"ridge": best, "errors": errors}

@@ -125,14 +125,9 @@ def test_a_router_keeps_to_the_pipeline_of_the_best_path_that_it_may_take():
 
 
 def test_models_with_an_organisation_in_their_names_are_no_pipelines():
-    assert router_paths(["gpt-4", "mistralai/mixtral-8x7b"], np.array([0.9, 0.5])) == [
-        "gpt-4",
-        "mistralai/mixtral-8x7b",
-    ]
-    assert router_paths(["a/x/m1", "b/x/m1", "a/x/m2"], np.array([0.9, 0.5, 0.1])) == [
-        "a/x/m1",
-        "a/x/m2",
-    ]
+    models, paths = ["gpt-4", "mistralai/mixtral-8x7b"], ["a/x/m1", "b/x/m1", "a/x/m2"]
+    assert router_paths(models, np.array([0.9, 0.5])) == models
+    assert router_paths(paths, np.array([0.9, 0.5, 0.1])) == ["a/x/m1", "a/x/m2"]
 
 
 def test_a_trace_without_placements_says_so_and_has_no_cloud_to_fall_back_on():
