@@ -43,6 +43,11 @@ class Recipe:
     # beside it, also at how much the query resembles each kind
     characteristics: Literal["instead", "beside"] | None = None
 
+    @property
+    def weighs(self) -> bool:
+        """Whether it may weigh a violation by its cost; pairs and fixed orders meet a rate."""
+        return self.pair is None and self.order == "quality"
+
 
 RECIPES = {
     "ours": Recipe(learners.linear, learners.linear, characteristics="beside"),
@@ -96,8 +101,6 @@ def fit_policy(
     require_trace(trace)
     require_choice("policy name", name, POLICIES)
     recipe, bound = RECIPES[name], Terms(**terms)
-    if recipe.pair or recipe.order != "quality":  # these meet the rate all the same
-        bound = replace(bound, violation_cost=None)
     training = measured(trace) if estimates is None else estimated(estimates)
     allowed = _allowed(trace, training, recipe, models_only=models_only)
     asked = Characteristics(trace.provenance.get("characteristics"))
@@ -114,7 +117,7 @@ def fit_policy(
     return (PairPolicy if recipe.pair else Policy)(
         name=f"{name}_router" if models_only else name,
         training=training,
-        terms=bound,
+        terms=bound if recipe.weighs else replace(bound, violation_cost=None),
         order=recipe.order,
         allowed=allowed,
         best_effort=recipe.cloud_only,
