@@ -78,9 +78,6 @@ def oracle_choice(trace: Trace, slo: SLO) -> np.ndarray:
 
     Queries no path serves within the limits get the path with the best quality, in violation.
     """
-    quality, cost, latency = (trace.array(name) for name in OBJECTIVES)
-
-    def of(part: slice) -> np.ndarray:
-        return truly_best(quality[part], cost[part], latency[part], slo)
-
-    return np.array(trace.path_ids, dtype=object)[by_parts(len(quality), of)]
+    q, c, s = (trace.array(name) for name in OBJECTIVES)
+    best = by_parts(len(q), lambda part: truly_best(q[part], c[part], s[part], slo))
+    return np.array(trace.path_ids, dtype=object)[best]

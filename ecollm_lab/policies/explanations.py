@@ -62,12 +62,9 @@ def explained(
     quality_sd: float,
     other_reasons: Mapping[str, str],
 ) -> Explanation:
-    """Give reasons for the choice in row `chosen` of `paths`.
+    """Give reasons for the choice in row `chosen` of `paths`, whose score is NaN if not considered.
 
-    These are the rows of `Training.paths` with what is expected of the query: quality, score (NaN
-    if not considered) and violation_share; and allowed, whether the policy may choose the path at
-    all. `other_reasons` holds, by path_id, why paths were not chosen where neither limits nor
-    expected quality decided.
+    `other_reasons`, by path_id, are of paths where neither limits nor expected quality decided.
     """
     one = paths.iloc[chosen]
     if rule.price:  # what would have been chosen, were there no price
@@ -119,15 +116,12 @@ def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO, 
             for limit in slo.limits
             if path[limit.tail] > limit.value
         ]
-        said = _breaks(path, rule)
+        share = f"{path['violation_share']:.0%}"
+        if np.isnan(rule.violation_rate):
+            said = f"its 95th percentiles break the limits with a probability of {share}"
+        elif rule.excess and not np.isnan(path["score"]):
+            said = f"breaks the limits on this query with a probability of {share}"
+        else:
+            said = f"breaks the limits in {share} of outcomes"
         return f"{said}: {' and '.join(over)}" if over else said
     return expected
-
-
-def _breaks(path: dict[str, Any], rule: Rule) -> str:
-    share = f"{path['violation_share']:.0%}"
-    if np.isnan(rule.violation_rate):
-        return f"its 95th percentiles break the limits with a probability of {share}"
-    if rule.excess and not np.isnan(path["score"]):
-        return f"breaks the limits on this query with a probability of {share}"
-    return f"breaks the limits in {share} of outcomes"

@@ -39,23 +39,12 @@ Ask = Callable[[np.ndarray, str], Sequence[Answer | str]]
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """How good an answer is expected to be: a ridge regression for all paths at once.
+    """How good an answer is expected to be: a ridge regression for all paths at once."""
 
-    Attributes
-    ----------
-    quality
-        Mean of each path, shape (paths,); what the answer says comes on top.
-    centre, weights
-        Of the features of `gate_features`; shape (features,).
-    reads
-        Which features.
-
-    """
-
-    quality: np.ndarray
-    centre: np.ndarray
-    weights: np.ndarray
-    reads: Reads = "embeddings"
+    quality: np.ndarray  # mean of each path, (paths,); what the answer says comes on top
+    centre: np.ndarray  # of the features of `gate_features`, (features,)
+    weights: np.ndarray  # likewise
+    reads: Reads = "embeddings"  # which features
 
     def confidence(
         self, queries: np.ndarray, answers: Sequence[Answer | str], path: int, encoder: Encoder
@@ -138,7 +127,9 @@ def fit_gate(
         for at, column in enumerate(candidates)
         for answer in ask(rows[columns == at], trace.path_ids[column])
     ]
-    features = _known(gate_features(queries.embeddings[rows], answers, encoder, reads))
+    features = gate_features(queries.embeddings[rows], answers, encoder, reads)
+    features = features[:, ~np.isnan(features).all(axis=0)]
+    features = np.where(np.isnan(features), np.nanmean(features, axis=0), features)
     target = quality[rows, columns] - mean[candidates][columns]
     left_out = {ridge: np.zeros(len(target)) for ridge in RIDGES}
 
@@ -160,9 +151,3 @@ def fit_gate(
     confidence = np.tile(mean[candidates], (len(quality), 1))
     confidence[rows, columns] += left_out[best]
     return Gate(mean, centre, weights, reads), confidence, {"ridge": best, "errors": errors}
-
-
-def _known(features: np.ndarray) -> np.ndarray:
-    """Return the features that some answers have, their means where one lacks them."""
-    some = features[:, ~np.isnan(features).all(axis=0)]
-    return np.where(np.isnan(some), np.nanmean(some, axis=0), some)

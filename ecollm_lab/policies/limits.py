@@ -62,8 +62,8 @@ class Terms:
             raise LabError(f"violation_rate must be within (0, 1) or None, got {rate!r}.")
         if self.tolerance is None or not 0 <= self.tolerance <= 1:
             raise LabError(f"tolerance must be within [0, 1], got {self.tolerance!r}.")
-        if cost is not None and not cost >= 0:
-            raise LabError(f"violation_cost must be a number >= 0 or None, got {cost!r}.")
+        if cost is not None and not 0 <= cost < np.inf:
+            raise LabError(f"violation_cost must be a finite number >= 0 or None, got {cost!r}.")
         if cost is not None and rate is None:
             raise LabError(
                 "violation_cost weighs how probably limits break, which violation_rate=None"
@@ -73,22 +73,11 @@ class Terms:
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """What each path costs or takes for a query, in logarithms, and how far outcomes lie around it.
+    """What each path costs or takes for a query, in logarithms; how far outcomes are from that."""
 
-    Attributes
-    ----------
-    predictor
-        Of the logarithm.
-    left_out
-        The same of the training queries, each predicted from others, shape (queries, paths).
-    sd
-        Standard deviation of the outcomes around it, shape (paths,).
-
-    """
-
-    predictor: Predictor
-    left_out: np.ndarray
-    sd: np.ndarray
+    predictor: Predictor  # of the logarithm
+    left_out: np.ndarray  # of the training queries, each predicted from others, (queries, paths)
+    sd: np.ndarray  # standard deviation of the outcomes around it, (paths,)
 
     def risk(self, limit: float) -> np.ndarray:
         """Return how probably each training query's outcomes exceed a limit, (queries, paths)."""
@@ -118,23 +107,14 @@ def by_parts(n: int, choose: Callable[[slice], np.ndarray]) -> np.ndarray:
 class Lookback:
     """The training queries as a policy that has not seen them would have met them.
 
-    Attributes
-    ----------
-    expected, risk
-        Expected quality, and how probably limits break, each from other queries alone; shape
-        (queries, columns).
-    quality, broke
-        What was delivered, and whether it broke a limit; same shape.
-    spend
-        What columns cost on average, or how long they take if that is preferred; shape (columns,).
-
+    Its tables have the shape (queries, columns).
     """
 
-    expected: np.ndarray
-    risk: np.ndarray
-    quality: np.ndarray
-    broke: np.ndarray
-    spend: np.ndarray
+    expected: np.ndarray  # quality, from other queries alone
+    risk: np.ndarray  # how probably limits break, from other queries alone
+    quality: np.ndarray  # what was delivered
+    broke: np.ndarray  # whether it broke a limit
+    spend: np.ndarray  # mean cost, or mean latency if that is preferred, (columns,)
 
     def least_rate(self) -> float:
         """Return how often limits break where nothing but that decides."""
@@ -143,12 +123,10 @@ class Lookback:
     def calibrated(self, slo: SLO, terms: Terms) -> tuple[float, float, np.ndarray, float]:
         """Return the penalty of a violation, and what `saving` returns under it.
 
-        The penalty is what a violation is worth; or, within `PENALTIES`, the least for which the
-        choices break limits at no more than the target rate. Above `MOST_WORTH` it rises only if,
-        and only as far as, the rate exceeds the target by more than `SURE` standard errors: where
-        limits are broken by chance on every path, quality would be paid for nothing. That is asked
-        first, because a higher penalty does not always lower the rate. A path's rate on the other
-        queries is lower for a query on which it broke, so high penalties choose those that broke.
+        docs/routing.md tells how the penalty (λ) is found, within `PENALTIES`. Whether it rises
+        above `MOST_WORTH` is asked first, because a higher one does not always lower the rate: a
+        path's rate on the other queries is lower for a query on which it broke, so high penalties
+        choose those that broke.
         """
         if terms.violation_cost is not None:
             worth = terms.violation_cost
@@ -174,18 +152,12 @@ class Lookback:
     ) -> tuple[float, np.ndarray, float]:
         """Return how to choose so that what is preferred is saved, and nothing else is lost.
 
-        A path's score is its expected quality less a price for what it spends. The best of many
-        expectations promises more than it keeps, so the price is the highest at which the choices
-        surely (by `CAREFUL` standard errors) lose at most `tolerance`, in quality − penalty ×
-        broken limits: against the choices without a price or, if it served better, the best single
-        path. If no price does, these choices are what is taken, or of the single paths the one that
-        spends least within `tolerance` of the best: on average is enough there, since the best of
-        many means promises too much as well. So it is with prefer="quality" where nothing is
-        limited. Under limits nothing is saved then; with `min_quality`, the threshold saves.
-
-        `penalty` is what a broken limit is worth, in quality, and `target` how often limits may
-        break. Returns the price of one US dollar or one second, in quality; the positions of the
-        columns to choose from; how often the choices break a limit.
+        That is the price of one US dollar or one second, in quality; the positions of the columns
+        to choose from; how often the choices break a limit. docs/routing.md tells how a policy
+        saves and when it takes one path for all. Lost may be at most `tolerance`, in quality −
+        `penalty` × broken limits: surely (by `CAREFUL` standard errors) at a price, on average by
+        a single path. With `min_quality` or, under limits, prefer="quality", nothing is saved.
+        `target` is how often limits may break.
         """
         every = np.arange(len(self.spend))
         chosen, rows = self._choices(slo, penalty), np.arange(len(self.quality))
@@ -214,10 +186,12 @@ class Lookback:
         """Return the column chosen for each query, shape (queries,)."""
         spent = price * self.spend if price else 0.0
 
-        def of(part: slice) -> np.ndarray:
-            return first_good(self.expected[part] - penalty * self.risk[part] - spent, slo, 0.0)
-
-        return by_parts(len(self.expected), of)
+        return by_parts(
+            len(self.expected),
+            lambda part: first_good(
+                self.expected[part] - penalty * self.risk[part] - spent, slo, 0.0
+            ),
+        )
 
     def _rate(self, chosen: np.ndarray) -> float:
         return float(self.broke[np.arange(len(chosen)), chosen].mean())

@@ -10,8 +10,8 @@ import numpy as np
 from ecollm_lab.models import default_encoder
 from ecollm_lab.policies.choosing import Decision
 from ecollm_lab.policies.gates import Ask, Gate
-from ecollm_lab.policies.limits import MOSTLY
-from ecollm_lab.policies.policy import Asked, Infeasible, Policy
+from ecollm_lab.policies.limits import MOSTLY, first_good
+from ecollm_lab.policies.policy import Policy
 from ecollm_lab.policies.rules import Rule
 from ecollm_lab.records import SLO, LabError
 
@@ -22,38 +22,13 @@ MOST_BROKEN = 0.05  # by a sum of two calls, where 95th percentiles must keep th
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """Pairs of candidates with thresholds, and what they would have delivered in training.
+    """Pairs of candidates with thresholds, and what they would have delivered in training."""
 
-    Attributes
-    ----------
-    first, second
-        Positions among the candidates, shape (pairs,); the same twice is a single path.
-    threshold
-        How sure the first must be, shape (pairs, thresholds).
-    unsure
-        Whether a query goes to the second, shape (pairs, thresholds, queries).
-    delivered
-        Mean quality, cost and latency, shape (3, pairs, thresholds).
-
-    """
-
-    first: np.ndarray
-    second: np.ndarray
-    threshold: np.ndarray
-    unsure: np.ndarray
-    delivered: np.ndarray
-
-    def best(self, may: np.ndarray, slo: SLO, tolerance: float) -> tuple[int, int]:
-        """Return the pair and threshold that serve an SLO best, of those under a mask."""
-        at = np.argwhere(may)
-        quality, cost, latency = self.delivered[:, may]
-        least = quality.max() - (0.0 if slo.prefer == "quality" else tolerance)
-        if slo.min_quality is not None and slo.prefer != "quality":
-            least = min(quality.max(), slo.min_quality)
-        spent = (cost, latency) if slo.prefer == "latency" else (latency, cost)
-        order = np.lexsort((-quality, *spent))  # the last key counts first
-        pair, threshold = at[order[quality[order] >= least][0]]
-        return int(pair), int(threshold)
+    first: np.ndarray  # positions among the candidates, (pairs,)
+    second: np.ndarray  # likewise; the same as the first: a single path
+    threshold: np.ndarray  # how sure the first must be, (pairs, thresholds)
+    unsure: np.ndarray  # whether a query goes to the second, (pairs, thresholds, queries)
+    delivered: np.ndarray  # mean quality, cost and latency, (3, pairs, thresholds)
 
 
 @dataclass(eq=False, kw_only=True, repr=False)
@@ -64,34 +39,18 @@ class PairPolicy(Policy):
     run (weak and strong model, as in RouteLLM, arXiv 2406.18665). With a gate the first is always
     run, confidence is the quality its answer seems to have, and the second is run where that is
     below the threshold: both are paid for and waited for (FrugalGPT, arXiv 2305.05176).
-
-    Attributes
-    ----------
-    candidates
-        The paths pairs are made of, shape (candidates,).
-    confidence
-        In the answers of the candidates to the training queries, each from other queries, shape
-        (queries, candidates). Without a gate a path is trusted relative to the other: the
-        difference between the two columns decides.
-    gate
-        None for a threshold policy.
-
     """
 
-    candidates: np.ndarray
+    candidates: np.ndarray  # the paths pairs are made of, (candidates,)
+    # in their answers to the training queries, each from other queries, (queries, candidates);
+    # without a gate the difference between two columns decides
     confidence: np.ndarray
-    gate: Gate | None = None
+    gate: Gate | None = None  # None for a threshold policy
 
-    def decide(
-        self, queries: Asked, slo: SLO, *, ask: Ask | None = None, infeasible: Infeasible = "raise"
-    ) -> Decision:
-        """Choose, and say which paths were run; a cascade reads the first answers with `ask`."""
-        embeddings = self.embed(queries)
-        rule = self._feasible_rule(slo, infeasible)
+    def _decided(self, embeddings: np.ndarray, rule: Rule, slo: SLO, ask: Ask | None) -> Decision:
         first, second = self.path_ids[rule.columns[[0, -1]]]
-        if first == second or self.gate is None:
-            path_ids = self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
-            return Decision.single(path_ids)
+        if first == second or self.gate is None or not len(embeddings):
+            return super()._decided(embeddings, rule, slo, ask)
         if ask is None:
             raise LabError(
                 f"{self.name} reads the answer of {first} before it decides; give ask=, which"
@@ -106,14 +65,12 @@ class PairPolicy(Policy):
         return Decision(path_ids, np.stack([firsts, np.where(unsure, second, None)], axis=1))
 
     def _positions(self, embeddings: np.ndarray, rule: Rule, slo: SLO) -> np.ndarray:
-        del slo
         if self.gate is not None or len(rule.columns) == 1:  # it starts with the first
             return np.zeros(len(embeddings), dtype=int)
         scores = rule.scores(embeddings)
         return (scores[:, 0] - scores[:, 1] < rule.threshold).astype(int)
 
     def _other_reasons(self, rule: Rule, slo: SLO) -> dict[str, str]:
-        del slo
         first, second = self.path_ids[rule.columns[[0, -1]]]
         aside = self.allowed & (rule.violation_share < MOSTLY)
         reasons = dict.fromkeys(
@@ -164,9 +121,8 @@ class PairPolicy(Policy):
         rate = _mean(self.options.unsure, *self._broke(slo))
         may = (rate <= target) & self._among(self.allowed)
         if not may.any():
-            rule = self._refused(share, slo)
-            meets = bool(share[rule.columns[0]] <= target)  # as of all policies
-            return replace(rule, feasible=meets)
+            rule = self._refused(share, slo)  # though it may meet the rate, as of all policies
+            return replace(rule, feasible=bool(share[rule.columns[0]] <= target))
         return self._pair(may, share, rate, slo)
 
     def _by_percentile(self, slo: SLO) -> Rule:
@@ -183,11 +139,17 @@ class PairPolicy(Policy):
     def _among(self, paths: np.ndarray) -> np.ndarray:
         """Return which options use only some paths, shape (pairs, thresholds)."""
         may, options = paths[self.candidates], self.options
-        both: np.ndarray = may[options.first] & may[options.second]
+        both = may[options.first] & may[options.second]
         return np.broadcast_to(both[:, None], options.threshold.shape)
 
     def _pair(self, may: np.ndarray, share: np.ndarray, rate: np.ndarray, slo: SLO) -> Rule:
-        at, options = self.options.best(may, slo, self.terms.tolerance), self.options
+        """Return the rule of the pair and threshold that serve best, of those under a mask."""
+        options = self.options
+        quality, cost, latency = options.delivered[:, may]
+        spent = (cost, latency) if slo.prefer == "latency" else (latency, cost)
+        order = np.lexsort((-quality, *spent))  # the last key counts first
+        good = first_good(quality[order][None], slo, self.terms.tolerance)[0]
+        at = tuple(np.argwhere(may)[order[good]])
         pair = dict.fromkeys([int(options.first[at[0]]), int(options.second[at[0]])])
         columns, threshold = self.candidates[list(pair)], float(options.threshold[at])
         return self._rule(columns, share, violation_rate=float(rate[at]), threshold=threshold)
@@ -215,5 +177,4 @@ def _mean(unsure: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarr
     `unsure` has the shape (pairs, thresholds, queries), the others (queries, pairs).
     """
     more = np.matmul(unsure, (second - first).T[:, :, None], dtype=np.float64)[:, :, 0]
-    mean: np.ndarray = first.mean(axis=0)[:, None] + more / len(first)
-    return mean
+    return np.asarray(first.mean(axis=0)[:, None] + more / len(first))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.policies.choosing import Decision
@@ -19,6 +20,7 @@ from ecollm_lab.records import SLO, InfeasibleSLO, LabError, Query, require_choi
 
 Infeasible = Literal["raise", "least_violating"]
 Asked = Sequence[Query | str] | np.ndarray
+_NOT_TAKEN = {"cost_usd": "not the cheapest", "latency_s": "not the fastest", "random": "not drawn"}
 
 
 def require_finite(embeddings: np.ndarray) -> None:
@@ -31,31 +33,16 @@ def require_finite(embeddings: np.ndarray) -> None:
 
 @dataclass(eq=False, kw_only=True, repr=False)
 class Policy(RuleMaker):
-    """Chooses a path for a query under an SLO.
-
-    Attributes
-    ----------
-    best_effort
-        Whether an SLO that it cannot meet is served, in violation, by the path nearest to it.
-    reads_text
-        Whether its encoder is its own, so that it takes texts rather than embeddings.
-    dimension
-        Of the embeddings it was fitted on; None where it was fitted without.
-    encoder
-        Embeds new queries; the default encoder if None.
-    details
-        How it was tuned.
-
-    """
+    """Chooses a path for a query under an SLO."""
 
     name: str
-    best_effort: bool = False
-    reads_text: bool = False
-    dimension: int | None = None
+    best_effort: bool = False  # serves an SLO that it cannot meet, by the path nearest to it
+    reads_text: bool = False  # its encoder is its own, so that it takes texts
+    dimension: int | None = None  # of the embeddings it was fitted on; None: without any
     provenance: dict[str, Any] = field(default_factory=dict)
-    encoder: Encoder | None = None
+    encoder: Encoder | None = None  # of new queries; the default encoder if None
     seed: int = 0
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)  # how it was tuned
 
     def __repr__(self) -> str:
         n_queries, n_paths = self.left_out.shape
@@ -85,18 +72,13 @@ class Policy(RuleMaker):
         queries
             Queries, texts, or unit embeddings of shape (queries, dimension).
         slo
-            Limits and preference. With prefer="quality" the best expected quality wins; with "cost"
-            or "latency" the cheapest or fastest path whose expected quality is at least
-            `slo.min_quality` or, if none is, the best. Without `min_quality`, as much is saved as
-            probably gives up at most `tolerance` (0.02) on average, against prefer="quality" or, if
-            that served better, the best single path: see `Lookback.saving`. What breaks limits
-            counts less: see `rule`.
+            Limits and preference; docs/routing.md tells how they decide.
         infeasible
-            What to do if no choice keeps the limits often enough: raise, or take the
-            least-violating path and warn: the one that breaks them least often, of equals the one
-            least far beyond them.
+            What to do if no choice keeps the limits often enough: raise, or warn and take the path
+            that breaks them least often, of equals the one least far beyond them.
         ask
-            See `decide`.
+            Of a cascade: gives answers of a path to some of the queries, (rows, path_id) → one a
+            row.
 
         Raises
         ------
@@ -111,15 +93,13 @@ class Policy(RuleMaker):
     def decide(
         self, queries: Asked, slo: SLO, *, ask: Ask | None = None, infeasible: Infeasible = "raise"
     ) -> Decision:
-        """Choose as `select` does, and say which paths are run for it: here, the chosen one.
-
-        Only a cascade looks at answers with `ask`.
-        """
-        del ask
+        """Choose as `select` does, and say which paths are run for it."""
         embeddings = self.embed(queries)
-        rule = self._feasible_rule(slo, infeasible)
-        path_ids = self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]]
-        return Decision.single(path_ids)
+        return self._decided(embeddings, self._feasible_rule(slo, infeasible), slo, ask)
+
+    def _decided(self, embeddings: np.ndarray, rule: Rule, slo: SLO, ask: Ask | None) -> Decision:
+        """Return the decision to run the chosen path; a cascade reads its answers with `ask`."""
+        return Decision.single(self.path_ids[rule.columns[self._positions(embeddings, rule, slo)]])
 
     def _feasible_rule(self, slo: SLO, infeasible: Infeasible) -> Rule:
         require_choice("infeasible", infeasible, ("raise", "least_violating"))
@@ -184,23 +164,11 @@ class Policy(RuleMaker):
         require_finite(embeddings)
 
     def explain(self, query: Query | str | np.ndarray, slo: SLO) -> Explanation:
-        """Say which path is chosen for one query and why no other.
+        """Say which path is chosen for a query, text or embedding (dimension,), and why no other.
 
         An infeasible SLO is explained by its least-violating path. Of a cascade it is the path run
-        first: whether the other is run depends on its answer.
-
-        Parameters
-        ----------
-        query
-            A query, a text, or one embedding of shape (dimension,).
-        slo
-            Limits and preference.
-
-        Raises
-        ------
-        LabError
-            If it is not one query, or not an SLO.
-
+        first: whether the other is run depends on its answer. Raises a `LabError` if it is not one
+        query, or not an SLO.
         """
         one = query.ndim == 1 if isinstance(query, np.ndarray) else isinstance(query, (Query, str))
         if not one:
@@ -217,14 +185,19 @@ class Policy(RuleMaker):
         risk[rule.columns] = rule.risk(embeddings)[0]
         chosen = int(rule.columns[self._positions(embeddings, rule, slo)[0]])
         error = self.training.quality[:, chosen] - self.left_out[:, chosen]
-        paths = self.training.paths(
-            quality=self.predict(embeddings)[0],
-            score=score,
-            violation_share=risk,
-            allowed=self.allowed,
-        )
+        paths = {
+            "path_id": self.path_ids,
+            "cost_usd": self.training.cost.mean,
+            "cost_p95_usd": self.training.cost.p95,
+            "latency_s": self.training.latency.mean,
+            "latency_p95_s": self.training.latency.p95,
+            "quality": self.predict(embeddings)[0],
+            "score": score,
+            "violation_share": risk,
+            "allowed": self.allowed,
+        }
         return explained(
-            paths,
+            pd.DataFrame(paths),
             chosen,
             slo,
             rule,
@@ -234,17 +207,12 @@ class Policy(RuleMaker):
 
     def _other_reasons(self, rule: Rule, slo: SLO) -> dict[str, str]:
         """Return why paths are not chosen, where neither limits nor expected quality decide."""
-        if self.order == "quality" and rule.feasible and len(rule.columns) == 1:
-            aside = self.path_ids[self.allowed & (rule.violation_share < MOSTLY)]
-            gain = "serve better" if slo.prefer == "quality" else "save more"
-            return dict.fromkeys(
-                aside,
-                f"one path is taken for all, as choosing among paths does not surely {gain}",
-            )
-        reason = {
-            "quality": "",
-            "cost_usd": "not the cheapest",
-            "latency_s": "not the fastest",
-            "random": "not drawn",
-        }[self.order]
-        return dict.fromkeys(self.path_ids[rule.columns], reason) if reason else {}
+        if self.order != "quality":
+            return dict.fromkeys(self.path_ids[rule.columns], _NOT_TAKEN[self.order])
+        if not rule.feasible or len(rule.columns) > 1:
+            return {}
+        gain = "serve better" if slo.prefer == "quality" else "save more"
+        return dict.fromkeys(
+            self.path_ids[self.allowed & (rule.violation_share < MOSTLY)],
+            f"one path is taken for all, as choosing among paths does not surely {gain}",
+        )

@@ -25,7 +25,7 @@ class Predictor(ABC):
         """Return the expected number, shape (queries, paths)."""
 
     def restricted(
-        self, columns: np.ndarray, less: np.ndarray, scale: np.ndarray | float = 1.0
+        self, columns: np.ndarray, less: np.ndarray | float, scale: np.ndarray | float = 1.0
     ) -> Self:
         """Return a predictor of (number − less) × scale for some paths, in the order given."""
         changed = {name: getattr(self, name)[..., columns] * scale for name in self.weights}
@@ -76,22 +76,11 @@ class ClusterMeans(Predictor):
 
 @dataclass(frozen=True, eq=False)
 class Blend(Predictor):
-    """A linear function of the embedding.
-
-    Attributes
-    ----------
-    quality
-        Shape (paths,).
-    projections
-        Directions as columns, shape (dimension, directions).
-    coefficients
-        Shape (directions, paths).
-
-    """
+    """A linear function of the embedding; quality has the shape (paths,)."""
 
     weights = ("coefficients",)
-    projections: np.ndarray
-    coefficients: np.ndarray
+    projections: np.ndarray  # directions as columns, (dimension, directions)
+    coefficients: np.ndarray  # (directions, paths)
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return expected quality, shape (queries, paths)."""
@@ -100,18 +89,12 @@ class Blend(Predictor):
 
 def joined(predictors: Sequence[Predictor]) -> Predictor | None:
     """Return one predictor of all columns side by side, None unless all share their features."""
-    first = predictors[0]
-    if not isinstance(first, Blend):
-        return None
-    blends = [
-        one
-        for one in predictors
-        if isinstance(one, Blend) and np.array_equal(one.projections, first.projections)
-    ]
-    if len(blends) < len(predictors):
+    blends = [one for one in predictors if isinstance(one, Blend)]
+    shared = (np.array_equal(one.projections, blends[0].projections) for one in blends)
+    if len(blends) < len(predictors) or not all(shared):
         return None
     return replace(
-        first,
+        blends[0],
         quality=np.concatenate([one.quality for one in blends]),
         coefficients=np.hstack([one.coefficients for one in blends]),
     )

@@ -19,15 +19,6 @@ from ecollm_lab.traces import Trace, require_trace
 from ecollm_lab.traces.groups import related
 from ecollm_lab.traces.intervals import counted_percentiles, group_count_blocks, interval
 
-__all__ = [
-    "METRICS",
-    "Replay",
-    "folds_of",
-    "outcomes_of",
-    "recorded_answers",
-    "replay",
-    "replay_all",
-]
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
 MOST_RUNS = 2  # for a query: a cascade runs two paths
 ROUTER = "_router"  # how the name ends of a policy that chooses only the model
@@ -79,16 +70,14 @@ def replay(
         of a router of models if `_router` follows the name.
     trace
         Outcomes to score on, usually the held-out split; with `folds`, all there are.
-    slo
-        Limits and preference.
+    slo, infeasible
+        See `Policy.select`.
     embeddings
         Unit embeddings of the trace's queries, shape (queries, dimension); computed once for a
         trace if left out.
     folds
-        Into how many parts to cut the trace. Every query is then scored once, by a policy that was
-        fitted without its part; queries of one product, person or text are in one part.
-    infeasible
-        See `Policy.select`.
+        Parts of the trace: every query is scored once, by a policy that was fitted without its
+        part; queries of one product, person or text are in one part.
     seed
         Of the bootstrap, the folds, and what is drawn in fitting on them.
 
@@ -124,7 +113,11 @@ def _decided(
     policy: Policy, trace: Trace, slo: SLO, embeddings: np.ndarray | None, infeasible: Infeasible
 ) -> Decision:
     if embeddings is None or policy.reads_text:
-        embeddings = _embeddings_of(trace, policy.encoder)
+        encoder = policy.encoder or default_encoder()
+        known = vars(trace).setdefault("_embeddings", {})  # computed once per trace and encoder
+        if encoder.name not in known:
+            known[encoder.name] = encoder.encode(trace.queries["text"].tolist())
+        embeddings = known[encoder.name]
     return policy.decide(embeddings, slo, ask=recorded_answers(trace), infeasible=infeasible)
 
 
@@ -137,8 +130,7 @@ def folds_of(trace: Trace, folds: int, seed: int) -> np.ndarray:
             " of this trace are one group, by text, product or person. Replay a fitted policy, or"
             " give a trace of more groups."
         )
-    fold: np.ndarray = np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
-    return fold
+    return np.random.default_rng(seed).permutation(group.max() + 1)[group] % folds
 
 
 def _cross_validated(
@@ -170,15 +162,6 @@ def _cross_validated(
         path_ids[fold == f] = part.path_ids
         runs[fold == f, : part.runs.shape[1]] = part.runs
     return Decision(path_ids, runs)
-
-
-def _embeddings_of(trace: Trace, encoder: Encoder | None) -> np.ndarray:
-    """Return the embeddings of a trace's queries, computed once per trace and encoder."""
-    encoder = encoder or default_encoder()
-    known: dict[str, np.ndarray] = vars(trace).setdefault("_embeddings", {})
-    if encoder.name not in known:
-        known[encoder.name] = encoder.encode(trace.queries["text"].tolist())
-    return known[encoder.name]
 
 
 def _score(frame: pd.DataFrame, trace: Trace, slo: SLO) -> None:

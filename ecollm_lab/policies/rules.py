@@ -17,47 +17,22 @@ from ecollm_lab.records import SLO, LabError, Limit
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """How a policy decides under one SLO.
+    """How a policy decides under one SLO."""
 
-    Attributes
-    ----------
-    columns
-        The paths considered, in the order in which ties are broken: the cheapest (prefer="latency":
-        fastest) first.
-    predictor
-        Of quality, restricted to these paths, less constant penalties, or × constant probabilities.
-    violation_share
-        Share of training outcomes of each path that break a limit, shape (paths,); where none are
-        counted, how probably its 95th percentiles do.
-    violation_rate
-        Share of training queries whose choice, made without knowing them, broke a limit; NaN where
-        broken limits are not counted: outcomes were estimated, or the target is None.
-    tolerance
-        Where outcomes were estimated: how far below the best score a preferred path may be.
-    feasible
-        Whether the target is met; if not, this is the least-violating path.
-    threshold
-        Of policies of two paths: how sure the first must be.
-    excess
-        One predictor a limit: by how many standard deviations a query's outcome is beyond it.
-    penalty
-        What a certain violation costs, in quality, where `excess` tells how probable it is.
-    price
-        What one US dollar costs, in quality, or one second, where cost or latency is preferred;
-        None where no price was looked for.
-
-    """
-
-    columns: np.ndarray
-    predictor: Predictor
+    columns: np.ndarray  # the paths considered: the cheapest (or fastest) first, which breaks ties
+    predictor: Predictor  # of their quality, less constant penalties, or × constant probabilities
+    # share of each path's training outcomes that break a limit, (paths,); where none are counted,
+    # how probably its 95th percentiles do
     violation_share: np.ndarray
+    # share of training queries whose choice, made without knowing them, broke a limit; NaN where
+    # broken limits are not counted: outcomes were estimated, or the target is None
     violation_rate: float = float("nan")
-    tolerance: float = 0.0
-    feasible: bool = True
-    threshold: float = 0.0
-    excess: tuple[Predictor, ...] = ()
-    penalty: float = 0.0
-    price: float | None = None
+    tolerance: float = 0.0  # of estimates: how far below the best score a preferred path may be
+    feasible: bool = True  # whether the target is met; if not, this is the least-violating path
+    threshold: float = 0.0  # of policies of two paths: how sure the first must be
+    excess: tuple[Predictor, ...] = ()  # a limit: standard deviations of an outcome beyond it
+    penalty: float = 0.0  # of a certain violation, in quality, where `excess` tells how probable
+    price: float | None = None  # of a US dollar or a second, in quality; None: not looked for
 
     @cached_property
     def _joined(self) -> Predictor | None:
@@ -87,45 +62,21 @@ class Rule:
 
 @dataclass(eq=False, kw_only=True, repr=False)
 class RuleMaker:
-    """What a policy knows of paths, and the rules that it makes of it.
-
-    Attributes
-    ----------
-    training
-        What it learned from.
-    predictor
-        Of quality; what tells policies apart.
-    left_out
-        Expected quality of the training queries, each predicted from other queries alone, shape
-        (queries, paths).
-    forecasts
-        Of "cost_usd" and "latency_s" for each query. What is not forecast is limited by how often a
-        path breaks the limit over all queries.
-    terms
-        On which quality is traded against limits, money and time.
-    order
-        "quality", or a fixed order that ignores quality: "cost_usd", "latency_s", "random".
-    allowed
-        Paths that may be chosen, shape (paths,).
-
-    """
+    """What a policy knows of paths, and the rules that it makes of it."""
 
     training: Training
-    predictor: Predictor
-    left_out: np.ndarray
+    predictor: Predictor  # of quality; what tells policies apart
+    left_out: np.ndarray  # what it says of training queries from others alone, (queries, paths)
+    # of "cost_usd" and "latency_s"; without one, a limit goes by how often a path breaks it
     forecasts: dict[str, Forecast] = field(default_factory=dict)
     terms: Terms = field(default_factory=Terms)
-    order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"
-    allowed: np.ndarray
+    order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"  # else it is ignored
+    allowed: np.ndarray  # which paths may be chosen, (paths,)
     _rules: dict[SLO, Rule] = field(default_factory=dict, init=False)
 
     def rule(self, slo: SLO) -> Rule:
-        """Return how this policy decides under an SLO; computed once per SLO.
+        """Return how this policy decides under an SLO, as docs/routing.md tells; computed once.
 
-        Where outcomes were seen, a path's score is its expected quality − λ × the probability that
-        it breaks a limit: for this query, where cost and latency are forecast and the forecast is
-        nearer to what happened (Brier score) than the path's rate, else over all. λ is
-        calibrated on the training queries, each predicted from others: see `Lookback.calibrated`.
         Where outcomes were estimated, or without a target, a path's expected quality counts times
         the probability that its 95th percentiles keep the limits, and an SLO is refused if none
         keeps them with a probability of at least `UNLIKELY`: not knowing is no reason to refuse.
@@ -236,7 +187,6 @@ class RuleMaker:
         **more: Any,
     ) -> Rule:
         """Return a rule on (expected quality - less) × scale, with further fields of `Rule`."""
-        less = np.broadcast_to(less, len(columns))
         return Rule(columns, self.predictor.restricted(columns, less, scale), share, **more)
 
     def _ordered(self, mask: np.ndarray, slo: SLO) -> np.ndarray:
@@ -268,10 +218,8 @@ class RuleMaker:
                 f"No path meets {slo}: on every path too many outcomes lack"
                 f" {' and '.join(lacking)}, and what was not recorded keeps no limit."
             )
-        said = "; ".join(
-            f"{which[limit.column]}, {self._least(limit, needs)}" for limit, needs in alone
-        )
-        return f"No path meets {slo}: even alone, the limits allow no path: {said}."
+        least = [f"{which[limit.column]}, {self._least(limit, needs)}" for limit, needs in alone]
+        return f"No path meets {slo}: even alone, the limits allow no path: {'; '.join(least)}."
 
     def _least(self, limit: Limit, needs: np.ndarray) -> str:
         """Say what the path with the least need asks of a limit, rounded up."""

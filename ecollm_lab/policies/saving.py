@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ecollm_lab.files import replacing, resolved
-from ecollm_lab.models import DEFAULT_ENCODER, Encoder, default_encoder
+from ecollm_lab.models import DEFAULT_ENCODER, Encoder
 from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics
 from ecollm_lab.policies.gates import Gate
 from ecollm_lab.policies.limits import Forecast, Terms
@@ -23,8 +23,11 @@ from ecollm_lab.records import LabError
 
 VERSION = 3  # forecasts of cost and latency; what version 2 holds is still read
 READABLE = (2, VERSION)
-_PREDICTORS = {kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans)}
 _LINEAR = "LowRank"  # how earlier files name some blends
+_PREDICTORS: dict[str, Any] = {
+    **{kind.__name__: kind for kind in (Means, Blend, Neighbours, ClusterMeans)},
+    _LINEAR: Blend,
+}
 # names in the file of the arrays of `Spend`, in its order
 _SPENDS = {
     "cost": ("cost", "cost_usd", "cost_p95_usd", "cost_log_sd"),
@@ -36,32 +39,19 @@ _WORDS = ("name", "order", "best_effort", "reads_text", "dimension", "seed", "pr
 def save_policy(policy: Policy, file: FilePath | str) -> None:
     """Write a fitted policy, with its trace's provenance, as .npz.
 
-    Parameters
-    ----------
-    policy
-        Any policy of `fit_policy`. Its encoder is not written, only its name.
-    file
-        Its name should end in .npz.
-
-    Raises
-    ------
-    LabError
-        If the file cannot be written.
-
+    Of its encoder only the name is written. Raises a `LabError` if the file cannot be written.
     """
     predictor, arrays = _taken_apart(policy.predictor, "predictor")
     training = policy.training
     arrays |= {"left_out": policy.left_out, "allowed": policy.allowed, "quality": training.quality}
-    for spend, names in ((training.cost, _SPENDS["cost"]), (training.latency, _SPENDS["latency"])):
-        values = (spend.outcomes, spend.mean, spend.p95, spend.p95_log_sd)
-        arrays |= dict(zip(names, values, strict=True))
+    for key, names in _SPENDS.items():
+        spend = vars(getattr(training, key))
+        arrays |= dict(zip(names, spend.values(), strict=True))
     forecasts = {}
-    for name, forecast in policy.forecasts.items():
-        forecasts[name], more = _taken_apart(forecast.predictor, f"forecast.{name}.predictor")
-        arrays |= more | {
-            f"forecast.{name}.left_out": forecast.left_out,
-            f"forecast.{name}.sd": forecast.sd,
-        }
+    for name, one in policy.forecasts.items():
+        prefix = f"forecast.{name}"
+        forecasts[name], more = _taken_apart(one.predictor, f"{prefix}.predictor")
+        arrays |= more | {f"{prefix}.left_out": one.left_out, f"{prefix}.sd": one.sd}
     gate = None
     if isinstance(policy, PairPolicy):
         arrays |= {"pair.candidates": policy.candidates, "pair.confidence": policy.confidence}
@@ -75,7 +65,7 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
         "forecasts": forecasts,
         "gate": gate,
         "path_ids": policy.path_ids.tolist(),
-        "encoder": (policy.encoder or default_encoder()).name,
+        "encoder": policy.encoder.name if policy.encoder else DEFAULT_ENCODER,
         "details": {key: value for key, value in policy.details.items() if key != "errors"},
         "terms": asdict(policy.terms),
         **{word: getattr(policy, word) for word in _WORDS},
@@ -100,22 +90,11 @@ def _under(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Policy:
-    """Read a policy that `save_policy` wrote.
+    """Read a policy that `save_policy` wrote; nothing in the file is executed.
 
-    Parameters
-    ----------
-    file
-        The .npz file. Nothing in it is executed.
-    encoder
-        Embeds new queries; the default encoder if left out. Must have the name of the one the
-        policy was fitted with.
-
-    Raises
-    ------
-    LabError
-        If the file is missing, cut short, no policy, or of another version, or the encoder is
-        another one.
-
+    `encoder` embeds new queries, by default the default encoder. Raises a `LabError` if it has
+    another name than the one the policy was fitted with, or the file is missing, cut short, no
+    policy, or of another version.
     """
     path = resolved(file)
     try:
@@ -136,13 +115,12 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
             f"{file} has version {header.get('version')}; this edition reads versions"
             f" {' and '.join(map(str, READABLE))}. Fit and save it again."
         )
-    name = str(header.get("encoder"))
     encoder = _reader(header, encoder)
-    found = encoder.name if encoder else DEFAULT_ENCODER
-    if found != name:
+    found, wanted = encoder.name if encoder else DEFAULT_ENCODER, header.get("encoder")
+    if found != wanted:
         raise LabError(
-            f"{file} was fitted with the encoder {name}, got {found}; their embeddings do not mix."
-            " Give the one it was fitted with: load_policy(file, encoder=…)."
+            f"{file} was fitted with the encoder {wanted}, got {found}; their embeddings do not"
+            " mix. Give the one it was fitted with: load_policy(file, encoder=…)."
         )
     try:
         if header["version"] == 2:
@@ -163,11 +141,13 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
 def _reader(header: dict[str, Any], encoder: Encoder | None) -> Encoder | None:
     """Return the encoder of a policy that reads the words of a query, else the one given."""
     name, about = str(header.get("encoder")), header.get("provenance")
+    if encoder and encoder.name == name:
+        return encoder
     asked = Characteristics(about.get("characteristics") if isinstance(about, dict) else None)
     if name == asked.name:
         return asked
     if name.endswith(f" and {asked.name}"):
-        return Beside(encoder, asked, None if encoder else f"{DEFAULT_ENCODER} and {asked.name}")
+        return Beside(encoder, asked)
     if re.search(r"\bcharacteristics [0-9a-f]{8}$", name):
         raise LabError(
             f"The policy {header.get('name')} was fitted with questions about a query that its"
@@ -198,7 +178,6 @@ def _put_together(
         if name == _LINEAR:
             parts["projections"] = parts.pop("queries")
             parts["coefficients"] = parts.pop("paths")
-            name = Blend.__name__
         numbers.pop("bandwidth", None)  # of a radial part, whose landmarks come first
         if n := numbers.pop("n_landmarks", 0):
             if parts["coefficients"][:n].any():
@@ -208,9 +187,7 @@ def _put_together(
                 )
             parts["projections"] = parts["projections"][:, n:]
             parts["coefficients"] = parts["coefficients"][n:]
-        kind: Any = _PREDICTORS[name]
-        built: Predictor = kind(**parts, **numbers)
-        return built
+        return _PREDICTORS[name](**parts, **numbers)
 
     quality, left_out = arrays["quality"], arrays["left_out"]
     forecasts = {}
@@ -260,6 +237,12 @@ def _require_fit(policy: Policy) -> None:
             raise ValueError(f"the confidence has the shape {policy.confidence.shape}")
         if not np.isin(policy.candidates, np.arange(n_paths)).all():
             raise ValueError("a candidate is none of the paths")
+        if gate := policy.gate:
+            width = 5 if gate.reads == "signs" else 3 * (policy.dimension or 0)
+            if gate.weights.shape not in ((width,), (width + 1,)):  # the last reads log-probability
+                raise ValueError(f"the weights of the gate have the shape {gate.weights.shape}")
+            if (gate.quality.shape, gate.centre.shape) != ((n_paths,), gate.weights.shape):
+                raise ValueError("the arrays of the gate have unequal lengths")
     for predictor in (policy.predictor, *(one.predictor for one in forecasts)):
         known = getattr(predictor, "embeddings", getattr(predictor, "centroids", None))
         if known is not None and len(known) != len(predictor.quality):

@@ -11,6 +11,11 @@ from ecollm_lab.records import SLO, LabError, require_choice
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.path_ids import placements
 
+_NOTHING = (
+    "The trace has no {} above 0, so there is nothing to limit; measure it or import a trace that"
+    " records it."
+)
+
 
 def slo_grid(
     train: Trace,
@@ -18,19 +23,10 @@ def slo_grid(
     n: int = 12,
     slo: SLO | None = None,
 ) -> list[SLO]:
-    """Return SLOs whose limits span the paths' 95th percentiles, each between two paths.
+    """Return at most n SLOs, each with a limit in a gap between the paths' 95th percentiles.
 
-    Parameters
-    ----------
-    train
-        Where the limits come from; never the split they are scored on.
-    column
-        What is limited, "latency_s" or "cost_usd".
-    n
-        How many limits at most; fewer where there are fewer gaps.
-    slo
-        What else is asked; nothing if left out.
-
+    `train` is where the limits come from, never the split they are scored on; `column` what is
+    limited, in seconds or US dollars; `slo` what else is asked. Raises a `LabError` if all is 0.
     """
     require_choice("column", column, ("latency_s", "cost_usd"))
     values = train.array(column)
@@ -38,10 +34,7 @@ def slo_grid(
     tails = np.unique(np.nanquantile(values, 0.95, axis=0)) if values.size else values
     tails = tails[tails > 0]
     if not tails.size:
-        raise LabError(
-            f"The trace has no {column} above 0, so there is nothing to limit; measure it or import"
-            " a trace that records it."
-        )
+        raise LabError(_NOTHING.format(column))
     gaps = np.append(np.sqrt(tails[:-1] * tails[1:]), 1.1 * tails[-1])
     wanted = np.geomspace(gaps[0], gaps[-1], n)
     limits = np.unique(gaps[np.abs(np.log(gaps)[None] - np.log(wanted)[:, None]).argmin(axis=1)])
@@ -67,6 +60,8 @@ def study_slos(train: Trace) -> dict[str, SLO]:
                 " Set limits of your own, or use slo_grid on what is recorded."
             )
         tails = np.nanquantile(values, 0.95, axis=0)
+        if not tails.any():
+            raise LabError(_NOTHING.format(column))
         steps = np.unique(tails)
         reached = np.array([weights[tails <= step].sum() for step in steps]).round(9)
         i = min(int(np.searchsorted(reached, 0.75, side="right")), len(steps) - 2)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtr
 
 from ecollm_lab.records import SLO, LabError
@@ -23,37 +22,22 @@ class Estimates(Protocol):
 
     def draws(self) -> np.ndarray:
         """Return draws of mean quality, cost_usd and latency_s, shape (draws, paths, 3)."""
-        ...
 
     def expected_quality(self) -> np.ndarray:
         """Return the expected quality of every query on every path, shape (queries, paths)."""
-        ...
 
     def tail_draws(self, column: str) -> np.ndarray:
         """Return draws of the 95th percentile of cost_usd or latency_s, shape (draws, paths)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Spend:
-    """What paths cost in US dollars, or how long they take in seconds.
+    """What paths cost in US dollars, or how long they take in seconds."""
 
-    Attributes
-    ----------
-    outcomes
-        Of the training queries, shape (queries, paths), NaN where not seen.
-    mean, p95
-        Means and 95th percentiles, shape (paths,), NaN where nothing is recorded.
-    p95_log_sd
-        Standard deviations of the logarithms of the percentiles where they are estimates, else
-        zero; shape (paths,).
-
-    """
-
-    outcomes: np.ndarray
-    mean: np.ndarray
-    p95: np.ndarray
-    p95_log_sd: np.ndarray
+    outcomes: np.ndarray  # of the training queries, (queries, paths), NaN where not seen
+    mean: np.ndarray  # (paths,), NaN where nothing is recorded
+    p95: np.ndarray  # 95th percentiles, likewise
+    p95_log_sd: np.ndarray  # sd of the logarithms of those that are estimates, else 0, (paths,)
 
     @classmethod
     def measured(cls, outcomes: np.ndarray) -> Self:
@@ -90,27 +74,12 @@ class Spend:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """Outcomes of training queries on every path.
+    """Outcomes of training queries on every path."""
 
-    Attributes
-    ----------
-    path_ids
-        Shape (paths,).
-    quality
-        Shape (queries, paths), NaN where not seen; all NaN where outcomes are estimated.
-    expected
-        The same with what is expected of each pair that was not seen, shape (queries, paths).
-    mean
-        Mean quality of each path, shape (paths,).
-    cost, latency
-        What paths cost and how long they take.
-
-    """
-
-    path_ids: np.ndarray
-    quality: np.ndarray
-    expected: np.ndarray
-    mean: np.ndarray
+    path_ids: np.ndarray  # (paths,)
+    quality: np.ndarray  # (queries, paths), NaN where not seen; all NaN where it is estimated
+    expected: np.ndarray  # the same with what is expected of each pair that was not seen
+    mean: np.ndarray  # quality of each path, (paths,)
     cost: Spend
     latency: Spend
 
@@ -173,19 +142,6 @@ class Training:
         """
         parts = [self.spend(limit.column).tail_keeps(limit.value) for limit in slo.limits]
         return np.min([np.ones(len(self.path_ids)), *parts], axis=0)
-
-    def paths(self, **more: np.ndarray) -> pd.DataFrame:
-        """Return one row per path: path_id, means and 95th percentiles, and further columns."""
-        return pd.DataFrame(
-            {
-                "path_id": self.path_ids,
-                "cost_usd": self.cost.mean,
-                "cost_p95_usd": self.cost.p95,
-                "latency_s": self.latency.mean,
-                "latency_p95_s": self.latency.p95,
-                **more,
-            }
-        )
 
 
 def measured(trace: Trace) -> Training:

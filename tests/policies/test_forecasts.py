@@ -8,7 +8,7 @@ import pytest
 from ecollm_lab.policies import fit_policy, replay
 from ecollm_lab.policies.fitting.bases import Basis, Moments
 from ecollm_lab.policies.fitting.learners import Queries, linear, squares_of
-from ecollm_lab.policies.predictors import joined
+from ecollm_lab.policies.predictors import Blend, joined
 from ecollm_lab.records import SLO, LabError
 from tests.conftest import make_trace
 
@@ -77,10 +77,11 @@ def test_what_a_broken_limit_is_worth_decides_how_often_limits_break():
     assert rates[0] == pytest.approx(topic.mean(), abs=0.02)
     assert rates[1] == pytest.approx(topic.mean(), abs=0.02)
     assert rates[2] < 0.02
-    for wrong, told in ((-1.0, "violation_cost must be"), (0.5, "leave one of the two out")):
-        more = {"violation_rate": None} if wrong > 0 else {}
-        with pytest.raises(LabError, match=told):
-            fit_policy(trace, embeddings=embeddings, violation_cost=wrong, **more)
+    for wrong in (-1.0, float("inf"), float("nan")):
+        with pytest.raises(LabError, match="violation_cost must be a finite number"):
+            fit_policy(trace, embeddings=embeddings, violation_cost=wrong)
+    with pytest.raises(LabError, match="leave one of the two out"):
+        fit_policy(trace, embeddings=embeddings, violation_cost=0.5, violation_rate=None)
 
 
 def test_a_ridge_on_a_basis_is_the_ridge_regression_on_the_embeddings():
@@ -91,7 +92,8 @@ def test_a_ridge_on_a_basis_is_the_ridge_regression_on_the_embeddings():
     centred = x - x.mean(axis=0)
     slopes = np.linalg.solve(centred.T @ centred + ridge * np.eye(4), centred.T @ y)
     told = y.mean(axis=0) + (fresh - x.mean(axis=0)) @ slopes
-    np.testing.assert_allclose(basis.predictor(mean, weights).predict(fresh), told, atol=1e-6)
+    found = Blend(mean, basis.projections, weights).predict(fresh)
+    np.testing.assert_allclose(found, told, atol=1e-6)
 
 
 def kinds_apart(seed, *, told, n=192):

@@ -42,7 +42,8 @@ def test_an_infeasible_slo_names_the_nearest_paths():
 
 @pytest.mark.parametrize("name", ["ours", "threshold", "best_single", "fastest"])
 @pytest.mark.parametrize(
-    "terms", [{"violation_rate": 0.01}, {}, {"violation_rate": 0.3}, {"violation_rate": None}]
+    "terms",
+    [{}, *({"violation_rate": rate} for rate in (0.01, 0.3, None)), {"violation_cost": 0.7}],
 )
 def test_a_limit_that_is_advised_can_be_met_and_no_lower_one(name, terms):
     n = 50

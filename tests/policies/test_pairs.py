@@ -71,6 +71,15 @@ def test_a_cascade_runs_the_second_path_only_where_the_first_answer_is_poor_and_
     assert policy.rule(SLO()).violation_rate == 0.0
 
 
+def test_of_no_query_nothing_is_asked_and_nothing_said():
+    policy, trace, x = cascade()
+    assert policy.decide(x, SLO(), ask=recorded_answers(trace)).runs.shape == (80, 2)
+    for ask in (recorded_answers(trace), None):
+        decision = policy.decide(x[:0], SLO(), ask=ask)
+        assert decision.path_ids.shape == (0,)
+        assert len(decision.runs) == 0
+
+
 def test_limits_hold_for_the_sum_of_the_calls():
     policy, trace, x = cascade()
     alone = replay(policy, trace, SLO(max_latency_s=0.45), embeddings=x)  # either path, never both

@@ -9,6 +9,7 @@ import pytest
 
 from ecollm_lab.policies import fit_policy, load_policy, save_policy
 from ecollm_lab.records import SLO, LabError
+from ecollm_lab.traces import Trace
 from tests.conftest import LetterEncoder
 from tests.support.policies import ONE_PATH, topics
 
@@ -159,6 +160,33 @@ def test_a_policy_file_whose_arrays_do_not_fit_each_other_is_refused(tmp_path, e
         np.savez(file, **(arrays | {"pair.candidates": arrays["pair.candidates"] + 9}))
         with pytest.raises(LabError, match="a candidate is none of the paths"):
             load_policy(file, encoder=encoder)
+
+
+@pytest.mark.parametrize("name", ["cascade", "raser"])
+def test_a_gate_whose_arrays_do_not_fit_is_refused(tmp_path, encoder, name):
+    trace = topics(0)[0]
+    answers = [f"it is {i % 7}." for i in range(len(trace.outcomes))]
+    trace = Trace.from_frame(trace.outcomes.assign(answer=answers), trace.queries, trace.provenance)
+    file = tmp_path / "p.npz"
+    save_policy(fit_policy(trace, name, encoder=encoder), file)
+    assert load_policy(file, encoder=encoder).gate.reads
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    gate = {key: value for key, value in arrays.items() if key.startswith("gate.")}
+    assert len(gate) == 3
+    for changed in (
+        *({key: value[:-1]} for key, value in gate.items()),
+        {key: value[:-2] for key, value in gate.items() if key != "gate.quality"},
+    ):
+        np.savez(file, **(arrays | changed))
+        with pytest.raises(LabError, match=r"do not fit each other.*gate"):
+            load_policy(file, encoder=encoder)
+
+
+def test_a_policy_is_saved_without_an_encoder_being_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("ecollm_lab.policies.saving.default_encoder", None, raising=False)
+    save_policy(fit_policy(topics(0)[0], "cheapest"), tmp_path / "p.npz")
+    assert load_policy(tmp_path / "p.npz").name == "cheapest"
 
 
 def test_an_array_that_claims_to_be_enormous_is_refused(saved):

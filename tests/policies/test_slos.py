@@ -34,6 +34,9 @@ def test_limits_of_the_study_need_costs_and_latencies():
     trace = make_trace([[1.0, 0.5]] * 4, np.nan, 0.1)
     with pytest.raises(LabError, match="need the cost_usd of every path"):
         study_slos(trace)
+    for cost, latency, told in ((0.0, 0.1, "cost_usd"), (1.0, 0.0, "latency_s")):
+        with pytest.raises(LabError, match=f"The trace has no {told} above 0"):
+            study_slos(make_trace([[1.0, 0.5]] * 4, cost, latency))
 
 
 def test_the_slo_grid_lies_between_the_paths(measured):

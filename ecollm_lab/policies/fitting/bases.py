@@ -7,8 +7,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ecollm_lab.policies.predictors import Blend
-
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 RANKS = (1, 2, 4, 8)
 MOST = 128  # directions, for decision time
@@ -19,22 +17,12 @@ _SMALL = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """The directions in which the embeddings of training queries vary most, at most `MOST`.
+    """The directions in which the embeddings of training queries vary most, at most `MOST`."""
 
-    Attributes
-    ----------
-    projections
-        From embeddings to coordinates, shape (dimension, directions).
-    coordinates
-        Of the training queries along the directions, shape (queries, directions).
-    folds
-        Where directions depend on more than embeddings: for each fold, the coordinates of the
-        queries outside and inside of it, along directions that are found without the fold.
-
-    """
-
-    projections: np.ndarray
-    coordinates: np.ndarray
+    projections: np.ndarray  # from embeddings to coordinates, (dimension, directions)
+    coordinates: np.ndarray  # of the training queries along the directions, (queries, directions)
+    # where directions depend on more than embeddings: for each fold, the coordinates of the
+    # queries outside and inside of it, along directions that are found without the fold
     folds: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
 
     @classmethod
@@ -64,10 +52,6 @@ class Basis:
         turn = np.hstack([np.eye(x.shape[1]), slopes])
         projections = np.ascontiguousarray(self.projections @ turn, dtype=np.float32)
         return Basis(projections, np.hstack([x, scores]), tuple(folds))
-
-    def predictor(self, mean: np.ndarray, weights: np.ndarray) -> Blend:
-        """Return the predictor of coordinates @ weights + mean."""
-        return Blend(mean, self.projections, weights)
 
 
 @dataclass(frozen=True, eq=False)

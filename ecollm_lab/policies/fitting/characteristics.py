@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ecollm_lab.models import Encoder, default_encoder
+from ecollm_lab.models import DEFAULT_ENCODER, Encoder, default_encoder
 from ecollm_lab.records import MOST_MATCHED, LabError
 
 _WORDS = {
@@ -45,17 +45,16 @@ _PATTERNS = [
 _LENGTHS = (8, 16, 32, 64, 128, 256)  # whether a text has at least so many words
 
 WEIGHT = 0.5  # of a characteristic beside an embedding, which has the length 1
-Questions = Mapping[str, str]
-"""Of a domain: each with the regular expression that is found if the answer is yes."""
 
 
 class Characteristics:
     """Answers yes/no questions about texts; BRANE asks a model instead (arXiv 2605.27361).
 
-    Its name tells which questions a domain adds.
+    A domain adds questions, each with the regular expression that is found if the answer is yes;
+    the name tells which.
     """
 
-    def __init__(self, questions: Questions | None = None) -> None:
+    def __init__(self, questions: Mapping[str, str] | None = None) -> None:
         asked = questions or {}
         if not isinstance(asked, Mapping):
             raise LabError(
@@ -95,13 +94,12 @@ def _answers(text: str, asked: tuple[re.Pattern[str], ...]) -> tuple[bool, ...]:
 class Beside:
     """Another encoder's embeddings, and beside them the characteristics of the texts.
 
-    The other encoder is the default one if None; with a name given, it is loaded when needed.
+    The other encoder is the default one if None, loaded when needed.
     """
 
-    def __init__(
-        self, encoder: Encoder | None, characteristics: Characteristics, name: str | None = None
-    ) -> None:
-        self.name = name or f"{(encoder or default_encoder()).name} and {characteristics.name}"
+    def __init__(self, encoder: Encoder | None, characteristics: Characteristics) -> None:
+        name = encoder.name if encoder else DEFAULT_ENCODER
+        self.name = f"{name} and {characteristics.name}"
         self._encoder, self._characteristics = encoder, characteristics
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

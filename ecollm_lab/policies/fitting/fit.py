@@ -17,14 +17,7 @@ from ecollm_lab.policies.limits import Forecast, Terms, TermsOptions
 from ecollm_lab.policies.pairs import PairPolicy
 from ecollm_lab.policies.policy import Policy, require_finite
 from ecollm_lab.policies.predictors import Means
-from ecollm_lab.policies.training import (
-    TINY,
-    Estimates,
-    Spend,
-    Training,
-    estimated,
-    measured,
-)
+from ecollm_lab.policies.training import TINY, Estimates, Spend, Training, estimated, measured
 from ecollm_lab.records import LabError, require_choice
 from ecollm_lab.traces import Trace, is_on_front, require_trace
 from ecollm_lab.traces.groups import related
@@ -39,30 +32,21 @@ Pair = Reads | Literal["threshold"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a policy is fitted.
+    """How a policy is fitted."""
 
-    Attributes
-    ----------
-    quality, spend
-        Learners of quality, and of the logarithm of cost and latency; None: path means.
-    order
-        See `Policy.order`.
-    pair
-        Whether it is one of two paths, and if it is a cascade, what its gate reads.
-    cloud_only
-        Whether it may choose only paths that generate in the cloud, and then has to take one.
-    characteristics
-        Whether it looks at yes/no questions about a query, instead of its embedding or beside it;
-        if beside it, also at how much the query resembles each kind.
-
-    """
-
-    quality: Learner | None = None
-    spend: Learner | None = None
+    quality: Learner | None = None  # None: path means
+    spend: Learner | None = None  # of the logarithm of cost and latency
     order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"
-    pair: Pair | None = None
-    cloud_only: bool = False
+    pair: Pair | None = None  # whether it is one of two paths; of a cascade, what its gate reads
+    cloud_only: bool = False  # may choose only paths that generate in the cloud, and has to
+    # whether it looks at yes/no questions about a query, instead of its embedding or beside it; if
+    # beside it, also at how much the query resembles each kind
     characteristics: Literal["instead", "beside"] | None = None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it may weigh a violation by its cost; pairs and fixed orders meet a rate."""
+        return self.pair is None and self.order == "quality"
 
 
 RECIPES = {
@@ -82,7 +66,6 @@ RECIPES = {
     "random": Recipe(order="random"),
 }
 POLICIES = tuple(RECIPES)
-STATIC = tuple(name for name, one in RECIPES.items() if one.quality is None and one.pair is None)
 
 
 def fit_policy(
@@ -124,7 +107,7 @@ def fit_policy(
     if recipe.characteristics == "instead":
         encoder, embeddings = asked, None
     queries = None
-    if name not in STATIC or embeddings is not None or estimates is not None:
+    if recipe.quality or recipe.pair or embeddings is not None or estimates is not None:
         queries = _queries(trace, recipe, embeddings, estimates, encoder, asked, seed)
     parts, reads = _fitted(recipe, training, queries)
     if queries is not None and reads != queries.embeddings.shape[1]:
@@ -134,7 +117,7 @@ def fit_policy(
     return (PairPolicy if recipe.pair else Policy)(
         name=f"{name}_router" if models_only else name,
         training=training,
-        terms=bound,
+        terms=bound if recipe.weighs else replace(bound, violation_cost=None),
         order=recipe.order,
         allowed=allowed,
         best_effort=recipe.cloud_only,
@@ -204,12 +187,8 @@ def _allowed(trace: Trace, training: Training, recipe: Recipe, *, models_only: b
                 " in its provenance."
             )
     if models_only:
-        allowed &= np.isin(path_ids, router_paths(path_ids, training.mean))
-        if not allowed.any():
-            raise LabError(
-                "models_only keeps to the pipeline of the best single path, and no cloud model was"
-                " measured there, so cloud_only has nothing to choose. Leave models_only out."
-            )
+        quality = np.where(allowed, training.mean, -np.inf)
+        allowed &= np.isin(path_ids, router_paths(path_ids, quality))
     return allowed
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from ecollm_lab.policies.fitting.bases import RANKS, RIDGES, Basis, Moments
-from ecollm_lab.policies.predictors import ClusterMeans, Neighbours, Predictor
+from ecollm_lab.policies.predictors import Blend, ClusterMeans, Neighbours, Predictor
 
 PRIOR_OUTCOMES = 5.0  # how many outcomes the path's overall mean weighs against a cluster's own
 NEIGHBOURS = (5, 10, 20, 40, 80, 160)
@@ -20,32 +20,15 @@ N_FOLDS = 10  # of the inner validation, by group of queries
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """Training queries.
+    """Training queries; what is None is not to be looked at."""
 
-    Attributes
-    ----------
-    embeddings
-        Unit rows, shape (queries, dimension).
-    groups
-        Shape (queries,), numbered from 0: queries of one group are left out together.
-    seed
-        Of folds and of k-means.
-    wide
-        The embeddings and, beside them, characteristics of the texts; None: not to be looked at.
-    kinds
-        1 for the kind that a query is of, else 0; shape (queries, kinds). None: not to be looked
-        at. What is looked at is how much the wide embedding resembles them.
-    basis
-        The only one that regressions may stand on, if any; all predictors then share its features.
-
-    """
-
-    embeddings: np.ndarray
-    groups: np.ndarray
-    seed: int = 0
-    wide: np.ndarray | None = None
+    embeddings: np.ndarray  # unit rows, (queries, dimension)
+    groups: np.ndarray  # (queries,), numbered from 0: those of one group are left out together
+    seed: int = 0  # of folds and of k-means
+    wide: np.ndarray | None = None  # the embeddings and, beside them, characteristics of the texts
+    # 1 for the kind that a query is of, else 0, (queries, kinds): a wide embedding resembles them
     kinds: np.ndarray | None = None
-    basis: Basis | None = None
+    basis: Basis | None = None  # the only one for regressions, so that predictors share features
 
     def bases(self) -> dict[str, Basis]:
         """Return the bases that a regression may stand on, each by the last that it looks at."""
@@ -69,35 +52,15 @@ class Queries:
             filled[fold[group]] += size[group]
         return [fold[self.groups] != f for f in range(len(filled)) if len(filled) > 1]
 
-    def left_out(self, table: np.ndarray) -> np.ndarray:
-        """Return the path means of the other folds, shape (queries, paths)."""
-        out = np.broadcast_to(table.mean(axis=0), table.shape).copy()
-        for rest in self.rest:
-            out[~rest] = table[rest].mean(axis=0)
-        return out
-
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A fitted predictor.
+    """A fitted predictor."""
 
-    Attributes
-    ----------
-    predictor
-        Of one number per path.
-    left_out
-        The same for each training query from other folds of queries alone, (queries, paths).
-    details
-        How it was tuned; "errors" has the left-out error of every candidate.
-    basis
-        Of a regression: the one it chose.
-
-    """
-
-    predictor: Predictor
-    left_out: np.ndarray
-    details: dict[str, Any]
-    basis: Basis | None = None
+    predictor: Predictor  # of one number per path
+    left_out: np.ndarray  # what other folds of queries say of each training query, (queries, paths)
+    details: dict[str, Any]  # how it was tuned: "errors" has the left-out error of every candidate
+    basis: Basis | None = None  # of a regression: the one it chose
 
 
 Learner = Callable[[Queries, np.ndarray, bool], Fit]
@@ -107,16 +70,6 @@ Learner = Callable[[Queries, np.ndarray, bool], Fit]
 def squares_of(wrong: np.ndarray, between: bool) -> float:
     """Return the sum of squared errors, of differences between paths alone where asked."""
     return float(np.square(wrong - wrong.mean(axis=1, keepdims=True) * between).sum())
-
-
-def linear(queries: Queries, table: np.ndarray, between: bool) -> Fit:
-    """Fit a linear function of what is known of the query."""
-    return _ridge(queries, table, between, (None,))
-
-
-def factors(queries: Queries, table: np.ndarray, between: bool) -> Fit:
-    """Fit a linear function of the embedding through few directions."""
-    return _ridge(queries, table, between, RANKS)
 
 
 def _ridge(
@@ -131,12 +84,16 @@ def _ridge(
             errors[key] = errors.get(key, 0.0) + squares_of(wrong, between) / table.size
     first = next(iter(bases)), RIDGES[-1], ranks[0]
     reads, ridge, rank = min(errors, key=errors.__getitem__, default=first)
-    basis, left_out = bases[reads], queries.left_out(table)
+    basis, left_out = bases[reads], np.tile(table.mean(axis=0), (len(table), 1))
     for rest, wrong, _ in _left_out(queries, basis, table, (ridge,), (rank,)):
         left_out[~rest] = table[~rest] + wrong
     _, mean, weights = next(Moments.of(basis.coordinates, table).fits((ridge,), (rank,)))
     details = {"reads": reads, "ridge": ridge, "rank": rank, "errors": errors}
-    return Fit(basis.predictor(mean, weights), left_out, details, basis)
+    return Fit(Blend(mean, basis.projections, weights), left_out, details, basis)
+
+
+linear = partial(_ridge, ranks=(None,))  # of what is known of the query
+factors = partial(_ridge, ranks=RANKS)  # the same through few directions
 
 
 def _left_out(
@@ -162,12 +119,8 @@ def _left_out(
 def neighbours(queries: Queries, table: np.ndarray, between: bool) -> Fit:
     """Take the mean over the nearest queries."""
     fewest = min((int(rest.sum()) for rest in queries.rest), default=len(table))
-    candidates = [{"k": k} for k in NEIGHBOURS if k <= fewest] or [{"k": 1}]
-
-    def fit(x: np.ndarray, y: np.ndarray, k: int) -> Neighbours:
-        return Neighbours(quality=y, embeddings=x, k=k)
-
-    return _tuned(candidates, fit, queries, table, between)
+    ks = [k for k in NEIGHBOURS if k <= fewest] or [1]
+    return _tuned("k", ks, lambda x, y, k: Neighbours(y, x, k), queries, table, between)
 
 
 def clusters(queries: Queries, table: np.ndarray, between: bool) -> Fit:
@@ -181,29 +134,29 @@ def clusters(queries: Queries, table: np.ndarray, between: bool) -> Fit:
         member = np.eye(found.n_clusters)[found.labels_]
         total = member.T @ y + PRIOR_OUTCOMES * y.mean(axis=0)
         shrunk = total / (member.sum(axis=0)[:, None] + PRIOR_OUTCOMES)
-        return ClusterMeans(quality=shrunk, centroids=found.cluster_centers_)
+        return ClusterMeans(shrunk, found.cluster_centers_)
 
-    candidates = [{"n_clusters": n} for n in CLUSTERS if n <= len(table) // 4]
-    return _tuned(candidates or [{"n_clusters": 1}], fit, queries, table, between)
+    numbers = [n for n in CLUSTERS if n <= len(table) // 4] or [1]
+    return _tuned("n_clusters", numbers, fit, queries, table, between)
 
 
 def _tuned(
-    candidates: list[dict[str, Any]],
-    fit: Callable[..., Predictor],
+    name: str,
+    candidates: list[int],
+    fit: Callable[[np.ndarray, np.ndarray, int], Predictor],
     queries: Queries,
     table: np.ndarray,
     between: bool,
 ) -> Fit:
-    """Return the candidate with the least left-out error."""
-    x = queries.embeddings
-    errors: dict[tuple[Any, ...], float] = {}
-    best, left_out = candidates[0], queries.left_out(table)
-    for candidate in candidates:
-        predicted = queries.left_out(table)
+    """Fit with the number, of some, that has the least left-out error."""
+    x, best, left_out = queries.embeddings, candidates[0], table
+    errors: dict[tuple[int], float] = {}
+    for one in candidates:
+        predicted = np.tile(table.mean(axis=0), (len(table), 1))
         for rest in queries.rest:
-            predicted[~rest] = fit(x[rest], table[rest], **candidate).predict(x[~rest])
+            predicted[~rest] = fit(x[rest], table[rest], one).predict(x[~rest])
         error = squares_of(predicted - table, between) / table.size
         if not errors or error < min(errors.values()):
-            best, left_out = candidate, predicted
-        errors[tuple(candidate.values())] = error
-    return Fit(fit(x, table, **best), left_out, {**best, "errors": errors})
+            best, left_out = one, predicted
+        errors[(one,)] = error
+    return Fit(fit(x, table, best), left_out, {name: best, "errors": errors})
