@@ -43,9 +43,7 @@ def group_count_blocks(groups: np.ndarray, n_resamples: int, seed: int) -> Itera
     return _counts(groups, n_resamples, seed, at_once=max(1, _AT_ONCE // len(groups)))
 
 
-def _counts(
-    groups: np.ndarray, n_resamples: int, seed: int, at_once: int
-) -> Iterator[np.ndarray]:
+def _counts(groups: np.ndarray, n_resamples: int, seed: int, at_once: int) -> Iterator[np.ndarray]:
     rng, groups = np.random.default_rng(seed), np.asarray(groups)
     if not groups.any():
         groups = np.arange(len(groups))
