@@ -29,8 +29,7 @@ from ecollm_lab.policies.fitting import learners
 from ecollm_lab.policies.fitting.bases import Basis
 from ecollm_lab.policies.fitting.characteristics import Characteristics
 from ecollm_lab.policies.fitting.learners import Fit, Queries
-from ecollm_lab.traces import Trace
-from ecollm_lab.traces.groups import related
+from ecollm_lab.traces import Trace, related
 
 EVIDENCE = "evidence_"  # how columns of the queries table begin that tell what retrieval met
 LEAST_OF_KIND, UNKNOWN = 3, "unknown"
@@ -179,9 +178,8 @@ def boosted(queries: Queries, table: np.ndarray, path_ids: list[str]) -> Fit:
             left_out[n][~rest] = Trees(model, paths, turn, n).predict(x[~rest])
     errors = {n: learners.squares_of(left_out[n] - table, between=True) for n in TREES}
     best = min(errors, key=errors.__getitem__)
-    return Fit(
-        Trees(fit(np.ones(len(x), dtype=bool)), paths, turn, best), left_out[best], {"n": best}
-    )
+    trees: Any = Trees(fit(np.ones(len(x), dtype=bool)), paths, turn, best)
+    return Fit(trees, left_out[best], {"n": best})
 
 
 def risks(fold: Fold, seed: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

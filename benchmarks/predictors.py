@@ -35,7 +35,7 @@ from benchmarks.routing import available, folds, together
 from benchmarks.spaces import made_now, recorded, renewed, require_at_hand
 from ecollm_lab.files import write
 from ecollm_lab.study import DOMAINS
-from ecollm_lab.traces.intervals import group_counts, interval
+from ecollm_lab.traces.intervals import group_weights, interval
 
 Record = dict[str, Any]
 N_RESAMPLES = 1000
@@ -72,9 +72,7 @@ def outcomes(name: str, seeds: int, *, quick: bool = False) -> pd.DataFrame:
 def records(frame: pd.DataFrame) -> Iterator[Record]:
     """Yield the figures of each candidate on a trace."""
     groups = pd.factorize(frame.drop_duplicates(["seed", "query_id"])["group"])[0]
-    counts = group_counts(groups, N_RESAMPLES, seed=0)
-    weights = np.vstack([np.ones(counts.shape[1]), counts])
-    weights = weights / weights.sum(axis=1, keepdims=True)
+    weights = group_weights(groups, N_RESAMPLES, seed=0)
     order = pd.MultiIndex.from_frame(frame[["seed", "query_id"]].drop_duplicates())
 
     def drawn(column: str) -> dict[str, np.ndarray]:

@@ -37,8 +37,7 @@ from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.policies.replays import folds_of, outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.study import DOMAINS, complete
-from ecollm_lab.traces import Trace, import_outcomes
-from ecollm_lab.traces.groups import related
+from ecollm_lab.traces import Trace, import_outcomes, related
 from ecollm_lab.traces.path_ids import have_pipelines
 
 LONG: dict[str, dict[str, Any]] = {

@@ -37,9 +37,8 @@ from benchmarks.testbed_tables import markdown as listed
 from ecollm_lab.domains import Domain
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.study import complete
-from ecollm_lab.traces import OBJECTIVES, Trace
-from ecollm_lab.traces.groups import related
-from ecollm_lab.traces.intervals import group_counts, interval
+from ecollm_lab.traces import OBJECTIVES, Trace, related
+from ecollm_lab.traces.intervals import group_weights, interval
 
 NEAR = 0.05
 AIMS: dict[str, dict[str, float]] = {
@@ -108,10 +107,7 @@ def compare(
 
 def _weights(trace: Trace) -> np.ndarray:
     """Return the weights of n queries, (1 + resamples, n): first all alike, then resampled."""
-    counts = group_counts(related(trace), N_RESAMPLES, seed=0)
-    counts = np.vstack([np.ones(counts.shape[1]), counts])
-    weights: np.ndarray = counts / counts.sum(axis=1, keepdims=True)
-    return weights
+    return group_weights(related(trace), N_RESAMPLES, seed=0)
 
 
 def _record(metric: str, drawn: np.ndarray, **about: Any) -> Record:

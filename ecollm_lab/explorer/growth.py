@@ -14,8 +14,8 @@ from ecollm_lab.explorer.policy_marks import number
 from ecollm_lab.explorer.resampling import AMBIGUOUS, UNKNOWN
 from ecollm_lab.explorer.views import FILTERS
 from ecollm_lab.records import LabError, Outcome, require_choice
+from ecollm_lab.sweeps import Ended
 from ecollm_lab.sweeps.job import Job
-from ecollm_lab.sweeps.progress import Ended
 
 if TYPE_CHECKING:
     from ecollm_lab.emulator import Measuring, Offer

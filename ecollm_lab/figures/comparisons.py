@@ -15,9 +15,8 @@ from ecollm_lab.figures.slos import delivered, policy_name
 from ecollm_lab.figures.style import FAINT, GREY, INK, SMALL, finish, policy_look, require_rows
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, require_choice
-from ecollm_lab.traces import Trace
-from ecollm_lab.traces.groups import related
-from ecollm_lab.traces.intervals import group_counts
+from ecollm_lab.traces import Trace, related
+from ecollm_lab.traces.intervals import group_weights
 
 COST, QUALITY = "equal cost", "equal quality"
 GAINS = ("gain", "gain_low", "gain_high")
@@ -70,9 +69,7 @@ def compute_equal(
     """
     points = _operating_points(policies, trace, slos, embeddings)
     require_choice("reference", reference, tuple(points))
-    n = len(trace.query_ids)
-    counts = np.vstack([np.ones((1, n)), group_counts(related(trace), n_resamples, seed)])
-    weights = counts / counts.sum(axis=1, keepdims=True)
+    weights = group_weights(related(trace), n_resamples, seed)
     means = {name: (weights @ q.T, weights @ c.T) for name, (q, c) in points.items()}
     target_quality, target_cost = (values[:, -1] for values in means[reference])
     if (target_cost == 0).any():
@@ -83,7 +80,7 @@ def compute_equal(
     means[reference] = target_quality[:, None], target_cost[:, None]
     parts = [_compared(q, c, target_quality, target_cost) for q, c in means.values()]
     frame = pd.concat(parts, keys=means, names=["policy"]).reset_index("policy")
-    return frame.reset_index(drop=True).assign(reference=reference, n=n)
+    return frame.reset_index(drop=True).assign(reference=reference, n=len(trace.query_ids))
 
 
 def _compared(

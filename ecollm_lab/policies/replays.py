@@ -15,9 +15,8 @@ from ecollm_lab.policies.fitting import POLICIES, fit_policy
 from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.traces import Trace, require_trace
-from ecollm_lab.traces.groups import related
-from ecollm_lab.traces.intervals import counted_percentiles, group_count_blocks, interval
+from ecollm_lab.traces import Trace, related, require_trace
+from ecollm_lab.traces.intervals import counted_percentiles, group_counts, interval
 
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
 MOST_RUNS = 2  # for a query: a cascade runs two paths
@@ -277,7 +276,7 @@ def _summarise(frame: pd.DataFrame, groups: np.ndarray, seed: int) -> pd.DataFra
         means = counts @ columns / counts.sum(axis=1, keepdims=True)
         return np.insert(means, 3, counted_percentiles(columns[:, 2], counts, 0.95), axis=1)
 
-    drawn = [metrics(counts) for counts in group_count_blocks(groups, 1000, seed)]
+    drawn = [metrics(counts) for counts in group_counts(groups, 1000, seed)]
     low, high = interval(np.vstack(drawn))
     return pd.DataFrame(
         {"value": metrics(np.ones((1, len(frame))))[0], "low": low, "high": high},

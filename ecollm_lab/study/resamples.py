@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from ecollm_lab.records import LabError
-from ecollm_lab.traces import Trace, require_trace
-from ecollm_lab.traces.groups import related
-from ecollm_lab.traces.intervals import group_counts, interval
+from ecollm_lab.traces import Trace, related, require_trace
+from ecollm_lab.traces.intervals import group_weights, interval
 from ecollm_lab.traces.path_ids import placements
 
 SPENT = {"cost": "cost_usd", "latency": "latency_s"}
@@ -54,9 +53,7 @@ class Resamples:
                 " ecollm_lab.study.complete(trace)."
             )
         self.trace = trace
-        counts = group_counts(related(trace), n_resamples, seed)
-        weights = np.vstack([np.ones(counts.shape[1]), counts])
-        self.weights = weights / weights.sum(axis=1, keepdims=True)
+        self.weights = group_weights(related(trace), n_resamples, seed)
         self.quality = trace.array("quality")
         self.spent = {name: trace.array(column) for name, column in SPENT.items()}
         self.recorded = [name for name in SPENT if not np.isnan(self.spent[name]).any()]

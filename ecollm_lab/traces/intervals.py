@@ -25,32 +25,34 @@ def bootstrap_counts(n_queries: int, n_resamples: int, seed: int) -> np.ndarray:
     Means of every path and objective under the same counts make a paired bootstrap: what is hard
     about the drawn queries cancels.
     """
-    return next(_counts(np.arange(n_queries), n_resamples, seed, at_once=n_resamples))
+    return np.vstack(list(group_counts(np.arange(n_queries), n_resamples, seed)))
 
 
-def group_counts(groups: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """Return how often each query is drawn if whole groups are, shape (n_resamples, n_queries).
+def group_counts(groups: np.ndarray, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield how often each query is drawn if whole groups are, (some resamples, n_queries) each.
 
     `groups` has the number of each query's group, from 0. A resample has as many groups as there
     are, so the numbers of its queries differ. Where all queries are of one group, which says
     nothing about others, single queries are drawn.
     """
-    return next(_counts(groups, n_resamples, seed, at_once=n_resamples))
-
-
-def group_count_blocks(groups: np.ndarray, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the rows of `group_counts`, some resamples at a time, which need little memory."""
-    return _counts(groups, n_resamples, seed, at_once=max(1, _AT_ONCE // len(groups)))
-
-
-def _counts(groups: np.ndarray, n_resamples: int, seed: int, at_once: int) -> Iterator[np.ndarray]:
     rng, groups = np.random.default_rng(seed), np.asarray(groups)
     if not groups.any():
         groups = np.arange(len(groups))
-    n = int(groups.max()) + 1
+    n, at_once = int(groups.max()) + 1, max(1, _AT_ONCE // len(groups))
     for start in range(0, n_resamples, at_once):
         size = min(at_once, n_resamples - start)
         yield rng.multinomial(n, np.full(n, 1 / n), size)[:, groups].astype(float)
+
+
+def group_weights(groups: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """Return weights of queries that sum to 1, shape (1 + n_resamples, n_queries).
+
+    In the first row all weigh alike; the others are resamples, see `group_counts`.
+    """
+    every = np.ones((1, len(groups)))
+    counts = np.vstack([every, *group_counts(groups, n_resamples, seed)])
+    weights: np.ndarray = counts / counts.sum(axis=1, keepdims=True)
+    return weights
 
 
 def resampled_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_an_interval_holds_the_middle_and_counts_only_values():
 
 def test_whole_groups_are_drawn_as_often_as_there_are_groups(monkeypatch):
     groups = np.array([0, 1, 1, 2, 2, 2])
-    counts = intervals.group_counts(groups, 300, seed=3)
+    counts = np.vstack(list(intervals.group_counts(groups, 300, seed=3)))
     for group in range(3):
         part = counts[:, groups == group]
         assert (part == part[:, :1]).all()
@@ -59,7 +59,7 @@ def test_whole_groups_are_drawn_as_often_as_there_are_groups(monkeypatch):
     assert (counts[:, one_of_each].sum(axis=1) == 3).all()
     assert len(np.unique(counts.sum(axis=1))) > 1
     monkeypatch.setattr(intervals, "_AT_ONCE", 23)
-    blocks = list(intervals.group_count_blocks(groups, 10, seed=3))
+    blocks = list(intervals.group_counts(groups, 10, seed=3))
     assert [len(block) for block in blocks] == [3, 3, 3, 1]
     np.testing.assert_array_equal(np.vstack(blocks), counts[:10])
 
@@ -67,8 +67,16 @@ def test_whole_groups_are_drawn_as_often_as_there_are_groups(monkeypatch):
 def test_queries_of_a_single_group_are_drawn_one_by_one():
     one, each = np.zeros(20, dtype=int), np.arange(20)
     np.testing.assert_array_equal(
-        intervals.group_counts(one, 50, seed=1), intervals.group_counts(each, 50, seed=1)
+        intervals.group_weights(one, 50, seed=1), intervals.group_weights(each, 50, seed=1)
     )
+
+
+def test_weights_sum_to_one_and_are_alike_in_the_first_row():
+    weights = intervals.group_weights(np.array([0, 0, 1]), 20, seed=1)
+    assert weights.shape == (21, 3)
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0)
+    np.testing.assert_allclose(weights[0], 1 / 3)
+    assert (weights[:, 0] == weights[:, 1]).all()
 
 
 def test_counted_percentiles_are_those_of_repeated_values():
