@@ -20,8 +20,8 @@ Measured are the held-out queries, which are of other products and persons. Reco
 - `cost_ratio`, `latency_ratio`: measured ÷ predicted mean, at the median of the recommended paths.
 - `quality`, `cost_usd`, `latency_s` of a `path_id`: the measured mean, and what was `predicted`.
 
-`low` and `high` are 95 % intervals of a bootstrap over groups of held-out queries (of one product or
-person), those of predictions the Emulator's 90 % credible intervals.
+`low` and `high` are 95 % intervals of a bootstrap over groups of held-out queries (of one product
+or person), those of predictions the Emulator's 90 % credible intervals.
 """
 
 from __future__ import annotations
