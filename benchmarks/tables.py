@@ -18,6 +18,7 @@ import pandas as pd
 
 from benchmarks import (
     claims,
+    decision,
     drift,
     emulator_summary,
     live,
@@ -155,6 +156,7 @@ TABLES = {
     "kept": records("emulator", kept),
     "calls": records("emulator", emulator_summary.calls),
     "routing": records("routing", routing_tables.markdown),
+    "decision": listed("decision", decision.markdown),
     "drift": listed("drift", drift.markdown),
     "serve": listed("serve", serve.markdown),
     "live": listed("live", live.markdown),
