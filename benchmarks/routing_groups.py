@@ -9,6 +9,8 @@ from ecollm_lab.models import Encoder
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.groups import related
 
+LEAST = 8  # texts of a cluster
+
 
 def together(trace: Trace) -> np.ndarray:
     """Return for each query the first text among the queries that it is related to.
@@ -24,7 +26,9 @@ def together(trace: Trace) -> np.ndarray:
 def cluster_of(texts: list[str], encoder: Encoder) -> dict[str, str]:
     """Return for each text the nearest cluster of the texts, named by the text in its middle."""
     known = list(dict.fromkeys(texts))
+    if len(known) < LEAST:
+        return dict.fromkeys(known, "all")
     embeddings = encoder.encode(known)
-    clusters = find_clusters(embeddings)
+    clusters = find_clusters(embeddings, LEAST)
     names = [" ".join(known[at].split()).replace("|", "/")[:60] for at in clusters.representatives]
     return {text: names[c] for text, c in zip(known, clusters.assign(embeddings), strict=True)}
