@@ -75,13 +75,13 @@ def _mean(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Return the tables of docs/routing.md: quality over the grid, differences, aims, averages."""
-    lines = [
-        *_grid_table(frame),
-        "",
-        "| trace | figure | value | aim | p |",
-        "|---|---|---|---|---|",
-    ]
+    """Return both tables of docs/routing.md."""
+    return f"{quality_table(frame)}\n\n{differences(frame)}"
+
+
+def differences(frame: pd.DataFrame) -> str:
+    """Return the differences to competitors, violations and savings with their aims, averages."""
+    lines = ["| trace | figure | value | aim | p |", "|---|---|---|---|---|"]
     every = pd.concat([frame[frame["metric"].notna()], pd.DataFrame(averaged(frame))])
     every = every.reindex(columns=every.columns.union(list(COLUMNS), sort=False))
     lines += filter(None, map(_line, every.to_dict("records")))
@@ -118,7 +118,7 @@ def _line(row: dict[str, Any]) -> str:
     return f"| {trace} | {metric} | {value} | {aim} | {p} |"
 
 
-def _grid_table(frame: pd.DataFrame) -> list[str]:
+def quality_table(frame: pd.DataFrame) -> str:
     """Return quality over the SLO grid; a star where a policy can attain fewer SLOs than ours."""
     grid = frame[frame["slo"] == "grid"].set_index(["trace", "policy"])
     lines = [f"| quality over the SLO grid | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
@@ -130,4 +130,4 @@ def _grid_table(frame: pd.DataFrame) -> list[str]:
             for value, star in zip(found["quality"], fewer, strict=True)
         ]
         lines.append(f"| {trace} | {' | '.join(cells)} |")
-    return lines
+    return "\n".join(lines)
