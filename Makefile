@@ -40,7 +40,7 @@ texts: .venv/study  ## the .ipynb files, which git ignores, from their reviewed 
 	$(BIN)/jupytext --quiet --update --to ipynb notebooks/0*.py
 
 bench: .venv/dev  ## everything with a number, against its competitors (over an hour on two cores)
-	$(BIN)/python -m benchmarks.decision --json build/benchmarks/decision.json
+	$(BIN)/python -m benchmarks.decision --json data/benchmarks/decision.json
 	$(BIN)/python -m benchmarks.explorer --json build/benchmarks/explorer.json
 	$(BIN)/python -m benchmarks.serve --json data/benchmarks/serve.json
 	$(BIN)/python -m benchmarks.drift --json data/benchmarks/drift.json

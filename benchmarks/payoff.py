@@ -1,16 +1,19 @@
 """What a policy saves against what it gives up: a figure for each trace of `benchmarks.routing`.
 
-`python -m benchmarks.payoff [--parquet FILE] [--out FOLDER]`
+`python -m benchmarks.payoff [--parquet FILE] [--out FOLDER] [--json OUT.json] [--quick]`
 
 Read from the records of `python -m benchmarks.routing`: choices without limits that prefer cost or
 latency, compared with the best single path. Ours is a line over `tolerance`, the quality that it
-may give up; every other policy is a point. Writes FOLDER/payoff_<trace>.html.
+may give up; every other policy is a point. Writes FOLDER/payoff_<trace>.html, and to OUT.json what
+the figures show: `quality_over` and `share` of each trace, prefer and policy.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +23,7 @@ from plotly.subplots import make_subplots
 from ecollm_lab.figures.axes import log_axis
 from ecollm_lab.figures.pages import write_figure
 from ecollm_lab.figures.style import FAINT, finish, policy_look
+from ecollm_lab.files import write
 
 RECORDS, OUT = Path("data/benchmarks/routing.parquet"), Path("figures")
 PANELS = {"cost": "cost_usd", "latency": "latency_s"}
@@ -117,22 +121,40 @@ def _turns(labels: list[str]) -> list[str]:
     return ["bottom center" if count % 2 else "top center" for count in said]
 
 
+def listed(trace: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what a figure shows as records, two for each point."""
+    return [
+        {"trace": trace, **about, "metric": metric, "value": value}
+        for row in frame.to_dict("records")
+        for about in [{"prefer": row["prefer"], "policy": row["policy"]}]
+        for metric, value in row.items()
+        if metric not in about
+    ]
+
+
 def main() -> None:
-    """Draw a figure for each trace."""
+    """Draw a figure for each trace, and write the records of all of them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--parquet", type=Path, default=RECORDS)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--json", type=Path, help="also write what the figures show here")
+    parser.add_argument("--quick", action="store_true", help="the first trace alone")
     args = parser.parse_args()
-    for trace, records in pd.read_parquet(args.parquet).groupby("trace", sort=False):
+    found: list[dict[str, Any]] = []
+    every = list(pd.read_parquet(args.parquet).groupby("trace", sort=False))
+    for trace, records in every[:1] if args.quick else every:
         frame, first = points(records), records.iloc[0]
         if frame.empty:
             continue
         made = f"{first['measured_at']}, revision {first['git_revision']}"
         source = f"python -m benchmarks.routing: {trace}, queries not trained on; {made}"
         write_figure(plot(frame, source), args.out / f"payoff_{trace}.html")
+        found += listed(str(trace), frame)
         print(frame.round(3).to_string())
+    if args.json:
+        write(json.dumps(found, indent=1) + "\n", args.json)
 
 
 if __name__ == "__main__":

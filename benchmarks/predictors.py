@@ -31,7 +31,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.predictor_candidates import candidates, risks
-from benchmarks.routing import available, folds, together
+from benchmarks.routing import available, folds
+from benchmarks.routing_groups import together
 from benchmarks.spaces import made_now, recorded, renewed, require_at_hand
 from ecollm_lab.files import write
 from ecollm_lab.study import DOMAINS

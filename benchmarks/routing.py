@@ -28,7 +28,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.list_prices import priced
-from benchmarks.routing_scores import METRICS, WITH_PRICE, markdown, records
+from benchmarks.routing_groups import cluster_of, together
+from benchmarks.routing_scores import METRICS, WITH_PRICE, records
+from benchmarks.routing_tables import averaged, markdown
 from benchmarks.spaces import POCKET, RECORDED, renewed, require_at_hand, trace_file
 from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
@@ -37,7 +39,7 @@ from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.policies.replays import folds_of, outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.study import DOMAINS, complete
-from ecollm_lab.traces import Trace, import_outcomes, related
+from ecollm_lab.traces import Trace, import_outcomes
 from ecollm_lab.traces.path_ids import have_pipelines
 
 LONG: dict[str, dict[str, Any]] = {
@@ -178,19 +180,11 @@ def weighs_violations(policy: Policy) -> bool:
     return type(policy) is Policy and policy.order == "quality"
 
 
-def together(trace: Trace) -> np.ndarray:
-    """Return for each query the first text among the queries that it is related to.
-
-    Related are queries of one text and, where these are known, of one product or person. A policy
-    that knows none of them errs on them alike, so intervals draw them together.
-    """
-    _, first, group = np.unique(related(trace), return_index=True, return_inverse=True)
-    texts: np.ndarray = trace.queries["text"].to_numpy()[first][group]
-    return texts
-
-
 def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
-    """Yield what each policy's choices delivered, by policy, prefer and SLO."""
+    """Yield what each policy's choices delivered, by policy, prefer and SLO.
+
+    `broken_if_free`: whether the choice of ours without limits would break the SLO.
+    """
     drawn = together(fold.test)
     slos = {("quality", key): slo for key, slo in slo_grid(fold.train, n_limits).items()}
     for prefer, column in (("cost", "cost_usd"), ("latency", "latency_s")):
@@ -212,11 +206,14 @@ def outcomes(fold: Fold, n_limits: int = N_LIMITS) -> Iterator[dict[str, Any]]:
             "latency_s": latency,
             "violated": ~slo.keeps(cost, latency),
             "limited": bool(slo.limits),
+            "broken_if_free": ~slo.keeps(*free),
         }
 
     policies, ask = fitted(fold), recorded_answers(fold.test)
     texts = fold.test.queries["text"].tolist()
     asked = {policy.name: policy.embed(texts) for policy in policies}
+    ours = next(policy for policy in policies if policy.name == "ours")
+    free = outcomes_of(fold.test, ours.decide(asked["ours"], SLO()))[list(METRICS[1:])].to_numpy().T
     for at, slo in slos.items():
         for policy in policies:
             if policy.name.endswith(WITH_PRICE) and at[1] == "none":
@@ -237,13 +234,18 @@ def collect(name: str, *, quick: bool = False, seeds: int = N_SEEDS) -> pd.DataF
     parts = []
     for seed in range(1 if quick else seeds):
         found = list(folds(name, seed, quick=quick))
+        if seed == 0:
+            texts = [text for fold in found for text in fold.test.queries["text"]]
+            cluster = cluster_of(texts, encoder())
         for i, fold in enumerate(found):
             rows = list(outcomes(fold, 3 if quick else N_LIMITS))
             attained = {(one["prefer"], one["slo"]) for one in rows if one["policy"] == "ours"}
             for one in rows:
                 if (one["prefer"], one["slo"]) in attained:
                     query = [f"{seed}.{i}.{j}" for j in range(len(one["group"]))]
-                    parts.append(pd.DataFrame({**one, "fold": i, "query": query}))
+                    at = {"seed": seed, "fold": i, "query": query}
+                    at["cluster"] = fold.test.queries["text"].map(cluster).to_numpy()
+                    parts.append(pd.DataFrame({**one, **at}))
         if len(found) == 1:  # there is one split, whatever the seed
             break
     return pd.concat(parts, ignore_index=True).assign(trace=name)
@@ -278,7 +280,8 @@ def main() -> None:
         found += records(collect(name, quick=args.quick, seeds=args.seeds))
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
     plain = json.loads(pd.DataFrame(found).to_json(orient="records"))
-    rows = [{k: v for k, v in row.items() if v is not None} for row in plain]
+    every = [*plain, *averaged(pd.DataFrame(plain))]
+    rows = [{k: v for k, v in row.items() if v is not None} for row in every]
     write(json.dumps(rows, indent=1) + "\n", args.json)
     frame = pd.DataFrame(plain)
     if args.parquet:

@@ -7,6 +7,8 @@ figure an aim was set for, with `metric`, `value`, `at_least` or `at_most`, and 
 Differences to competitors have `p`, twice the smaller share of resamples on a side of zero (zero
 counts for both), and `p_holm`, corrected over competitors (Holm 1979). Where violations score 0,
 ours and every competitor that can weigh what a violation costs are told of it.
+`slo_violation_rate` has its range over the fold seeds; `limits_binding` is the share of limits that
+more than the target rate of ours' choices without limits would break (they are said to bind).
 A bootstrap draws groups of related queries (of one text, product or person), not single queries.
 """
 
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces import recorded
+from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import intervals
 
 WITH_PRICE = "_where_violations_cost"  # ends the name of a policy that weighs what they cost
@@ -27,23 +29,11 @@ N_RESAMPLES = 2000
 COMPARED = ("best_single", "gpt-4.1", "best_router")
 # at most this share of the choices on limited SLOs may be in violation, elsewhere 0.05
 MOST_BROKEN = {"smart_home": 0.06, "smart_home_crossed": 0.06}
+TARGET, LEAST_BROKEN = 0.05, 0.03  # the target rate; below the least, limits that bind are unused
+NO_HARM, NOTHING = -0.003, "ours_giving_up_nothing"
+ABOVE = ("knn", "threshold")  # to be exceeded on measured domains; no competitor may exceed ours
 # quality gained and share of money or time spent, at least and at most
 SAVINGS = {"cost": ("cost_usd", 0.02, 0.05), "latency": ("latency_s", 0.015, 0.25)}
-SHOWN = (
-    "ours",
-    "ours_where_violations_cost",
-    "threshold",
-    "matrix_factorisation",
-    "knn",
-    "carrot",
-    "brane",
-    "cluster",
-    "cascade",
-    "raser",
-    "best_single",
-    "ours_router",
-    "oracle",
-)
 
 
 def resampled(values: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -128,7 +118,8 @@ def aims(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Compare ours with every competitor over the grid, with violations scoring 0 and without."""
-    apart = ("ours", "oracle")
+    apart, trace = ("ours", "oracle"), frame["trace"].iloc[0]
+    measured = trace.removesuffix("_crossed") in DOMAINS
     grid = frame[(frame["prefer"] == "quality") & (frame["slo"] != "none")]
     known = set(grid["policy"])
     names = [name for name in grid["policy"].unique() if not name.startswith(apart)]
@@ -141,6 +132,7 @@ def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
             more = over(frame, mine, other, what)
             drawn = resampled(more.to_numpy(), more.index.get_level_values("group").to_numpy())
             low, high = intervals.interval(drawn)
+            above = measured and what == "quality" and name in ABOVE
             below = 2 * min((drawn >= 0).mean(), (drawn <= 0).mean())
             rows[name] = {
                 "metric": f"{what}_over_{name}",
@@ -148,6 +140,7 @@ def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "value": more.mean(),
                 "ci_low": float(low),
                 "ci_high": float(high),
+                **({"at_least": 0.0} if above else {}),
                 "p": float(min(1.0, below + 1 / N_RESAMPLES)),
             }
         corrected = holm({name: row["p"] for name, row in rows.items()})
@@ -156,31 +149,44 @@ def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return how often limits break where there are any, over all queries and in the worst kind."""
-    limited = frame[frame["limited"]]
-    out: list[dict[str, Any]] = []
-    for policy in ("ours", "best_single"):
-        part = limited[limited["policy"] == policy]
-        if part.empty:
-            continue
-        rate = part.groupby(["query", "group"], sort=False)["violated"].mean()
-        low, high = interval(rate.to_numpy(float), rate.index.get_level_values("group").to_numpy())
-        most = MOST_BROKEN.get(frame["trace"].iloc[0], 0.05)
-        ours = policy == "ours"
-        out.append(
-            {
-                "metric": "slo_violation_rate" if ours else f"slo_violation_rate_of_{policy}",
-                "value": rate.mean(),
-                **({"at_most": most} if ours else {}),
-                "ci_low": low,
-                "ci_high": high,
-            }
-        )
-        if ours and "kind" in part:
-            by_kind = part.groupby("kind")["violated"].mean()
-            worst = {"metric": "slo_violation_rate_of_worst_kind", "kind": by_kind.idxmax()}
-            out.append(worst | {"value": by_kind.max(), "at_most": 0.1})
+    """Return how often limits break where there are any: overall, and where it is worst.
+
+    Where the choices without limits would keep limits anyway, none need be broken.
+    """
+    trace, limited = frame["trace"].iloc[0], frame[frame["limited"]]
+    within = {"at_most": MOST_BROKEN.get(trace, TARGET)}
+    ours, single = (limited[limited["policy"] == name] for name in ("ours", "best_single"))
+    if ours.empty:
+        return []
+    free = ours.groupby("slo")["broken_if_free"].mean()
+    binding = ours[ours["slo"].isin(free.index[free > TARGET])]
+    least = {"at_least": LEAST_BROKEN}
+    all_bind = least if ours["broken_if_free"].mean() > TARGET else {}
+    out = [
+        {"metric": "slo_violation_rate", **_rate(ours), **all_bind, **within},
+        {"metric": "slo_violation_rate_without_limits", **_rate(ours, "broken_if_free")},
+        {"metric": "limits_binding", "value": (free > TARGET).mean(), "n_slos": len(free)},
+    ]
+    if 0 < len(binding) < len(ours):
+        rate = _rate(binding) | least | within
+        out.append({"metric": "slo_violation_rate_where_limits_bind", **rate})
+    out.append({"metric": "slo_violation_rate_of_best_single", **_rate(single)})
+    for column, bound in (("kind", {"at_most": 0.1}), ("cluster", {})):
+        found = ours.groupby(column)["violated"].mean()
+        worst = {"metric": f"slo_violation_rate_of_worst_{column}", column: found.idxmax()}
+        out.append(worst | {"value": found.max()} | bound)
     return out
+
+
+def _rate(part: pd.DataFrame, column: str = "violated") -> dict[str, float]:
+    """Return how often limits break, its interval, and its range over the fold seeds if several."""
+    rate = part.groupby(["query", "group"], sort=False)[column].mean()
+    low, high = interval(rate.to_numpy(float), rate.index.get_level_values("group").to_numpy())
+    found = {"value": rate.mean(), "ci_low": low, "ci_high": high}
+    seeds = part.groupby("seed")[column].mean()
+    if len(seeds) > 1:
+        found |= {"seeds_low": seeds.min(), "seeds_high": seeds.max()}
+    return found
 
 
 def _no_harm(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -193,7 +199,7 @@ def _no_harm(frame: pd.DataFrame) -> list[dict[str, Any]]:
         {
             "metric": "quality_over_best_single_without_limits",
             "value": more.mean(),
-            "at_least": -0.003,
+            "at_least": NO_HARM,
             "ci_low": low,
             "ci_high": high,
         }
@@ -210,7 +216,7 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
     if routers:  # the best by held-out quality: generous to the routers
         against["best_router"] = str(means[routers].idxmax())
     out: list[dict[str, Any]] = []
-    forms = ("ours", "ours_giving_up_nothing")
+    forms = ("ours", NOTHING)
     for prefer, mine, (label, policy) in product(SAVINGS, forms, against.items()):
         column, least, most = SAVINGS[prefer]
         ours = free[(free["policy"] == mine) & (free["prefer"] == prefer)].set_index("query")
@@ -222,12 +228,12 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
         groups = ours["group"].to_numpy()
         drawn = [resampled(one[column].to_numpy(), groups) for one in (ours, other)]
         least_share, most_share = intervals.interval(drawn[0] / drawn[1])
-        fixed, nothing = label == "best_single", mine == "ours_giving_up_nothing"
+        fixed, nothing = label == "best_single", mine == NOTHING
         aimed = fixed and not nothing and frame["trace"].iloc[0] == "homeassistant"
         same = {"policy": mine, "prefer": prefer, "against": label, "policy_against": policy}
         quality = {"metric": f"{prefer}_quality_over_{label}", "value": gained.mean()}
         share = {"metric": f"{column}_of_{label}", "ci_low": least_share, "ci_high": most_share}
-        floor = least if aimed else -0.003
+        floor = least if aimed else NO_HARM
         out += [
             same
             | quality
@@ -239,44 +245,3 @@ def _savings(frame: pd.DataFrame) -> list[dict[str, Any]]:
             | ({"at_most": most} if aimed else {"at_most": 0.4} if fixed and nothing else {}),
         ]
     return out
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    """Return both tables of docs/routing.md."""
-    return f"{quality_table(frame)}\n\n{differences(frame)}"
-
-
-def differences(frame: pd.DataFrame) -> str:
-    """Return the differences to competitors, and the figures that have an aim."""
-    lines = ["| trace | figure | value | aim | p |", "|---|---|---|---|---|"]
-    frame = frame.reindex(columns=frame.columns.union(["at_least", "at_most"], sort=False))
-    for row in frame[frame["metric"].notna()].itertuples():
-        bounds = [
-            f"{sign} {bound:g}"
-            for sign, bound in (("≥", row.at_least), ("≤", row.at_most))
-            if not np.isnan(bound)
-        ]
-        against = str(row.metric).startswith(("quality_over_", "quality_if_kept_over_"))
-        if not bounds and not against:
-            continue
-        ci = "" if np.isnan(row.ci_low) else f" [{row.ci_low:.3f}, {row.ci_high:.3f}]"
-        aim, p = (" and ".join(bounds), "") if bounds else ("not below", f"{row.p_holm:.3f}")
-        nothing = " (giving up nothing)" * (row.policy == "ours_giving_up_nothing")
-        lines.append(f"| {row.trace} | {row.metric}{nothing} | {row.value:.3f}{ci} | {aim} | {p} |")
-    said = recorded(frame)
-    return "\n".join([*lines, *([""] if said else []), *said])
-
-
-def quality_table(frame: pd.DataFrame) -> str:
-    """Return quality over the SLO grid; a star where a policy can attain fewer SLOs than ours."""
-    grid = frame[frame["slo"] == "grid"].set_index(["trace", "policy"])
-    lines = [f"| quality over the SLO grid | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
-    for trace in grid.index.unique("trace"):
-        found = grid.loc[trace].reindex(list(SHOWN))
-        fewer = found["n_choices"] < found["n_choices"]["ours"]
-        cells = [
-            "–" if np.isnan(value) else f"{value:.3f}{'*' * star}"
-            for value, star in zip(found["quality"], fewer, strict=True)
-        ]
-        lines.append(f"| {trace} | {' | '.join(cells)} |")
-    return "\n".join(lines)

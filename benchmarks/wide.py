@@ -3,7 +3,7 @@
     python -m benchmarks.wide explore   --domain NAME --store FILE [--outcomes 3000] [--minutes M]
     python -m benchmarks.wide recommend --domain NAME
     python -m benchmarks.wide measure   --domain NAME --store FILE [--minutes M]
-    python -m benchmarks.wide [report]  --json OUT.json [--parquet FILE]
+    python -m benchmarks.wide [report]  --json OUT.json [--parquet FILE] [--quick]
 
 `explore` lets the Emulator ask for outcomes of the training queries on every path of the catalog.
 `recommend` takes the outcomes that were asked for, and nothing else, and writes which paths the
@@ -35,7 +35,7 @@ import pandas as pd
 
 from benchmarks.emulator_scores import recommend as spread
 from benchmarks.spaces import domain_trace, made_now, renewed
-from benchmarks.wide_report import compare, markdown
+from benchmarks.wide_report import N_RESAMPLES, compare, markdown
 from ecollm_lab.domains import load_domain
 from ecollm_lab.emulator import Budget, Estimates, ExplorationOptions, emulate_domain
 from ecollm_lab.files import write
@@ -48,6 +48,7 @@ from ecollm_lab.sweeps import DomainOptions, Progress, sweep_domain
 from ecollm_lab.traces import OBJECTIVES, Trace
 
 MOST_OUTCOMES, MOST_PATHS = 3000, 10
+QUICK = 100  # resamples of a quick report
 COMMITTED = DATA / "traces" / "wide"
 EVERY_S = 10.0  # between two lines of progress
 
@@ -243,13 +244,16 @@ def run_measure(args: argparse.Namespace) -> None:
 
 def run_report(args: argparse.Namespace) -> None:
     """Write the records of all domains that were measured, and print them as tables."""
+    if args.quick and args.parquet:
+        raise SystemExit("--quick computes rough intervals: --parquet keeps those of whole runs.")
     records, made = [], made_now()
+    n = QUICK if args.quick else N_RESAMPLES
     for name in args.domain:
         files, domain = Files(name, args.folder), load_domain(name)
         if files.of("measured").exists():
             explored, measured = (Trace.load(files.of(step)) for step in ("explored", "measured"))
             recommended = pd.read_parquet(files.of("recommended"))
-            found = compare(domain, recommended, explored, measured, files.core())
+            found = compare(domain, recommended, explored, measured, files.core(), n)
             records += [one | made for one in found]
     if not records:
         raise SystemExit(f"Nothing was measured: {args.folder} has no file that measure leaves.")
@@ -277,6 +281,7 @@ def main() -> None:
             step.add_argument("--domain", nargs="+", default=DOMAINS)
             step.add_argument("--json", type=Path, required=True)
             step.add_argument("--parquet", type=Path, help="too; other domains' rows stay there")
+            step.add_argument("--quick", action="store_true", help="fewer resamples")
             continue
         step.add_argument("--domain", required=True)
         if run is not run_recommend:

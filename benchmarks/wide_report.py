@@ -63,7 +63,12 @@ they are easier or harder is seen on the paths of the core grid (`split_shift`);
 
 
 def compare(
-    domain: Domain, recommended: pd.DataFrame, explored: Trace, measured: Trace, core: Trace
+    domain: Domain,
+    recommended: pd.DataFrame,
+    explored: Trace,
+    measured: Trace,
+    core: Trace,
+    n_resamples: int = N_RESAMPLES,
 ) -> list[Record]:
     """Return the records of a domain.
 
@@ -75,6 +80,8 @@ def compare(
         As `benchmarks.wide.recommend` returns it.
     explored, measured, core
         The outcomes that were asked for, those of the recommended paths, and the core grid's.
+    n_resamples
+        Of the bootstrap.
 
     Raises
     ------
@@ -99,15 +106,17 @@ def compare(
         {"metric": "recommended", "value": len(paths)},
         {"metric": "queries_measured", "value": n, "at_least": len(domain.split("heldout"))},
     ]
-    records += _near(paths, heldout, core)
-    records += _paths(recommended, heldout)
-    records += _against_core(recommended, heldout, core.split("heldout"))
+    splits = core.split("train"), core.split("heldout")
+    weights, of_core = (_weights(trace, n_resamples) for trace in (heldout, splits[1]))
+    records += _near(paths, heldout, weights, splits, of_core)
+    records += _paths(recommended, heldout, weights)
+    records += _against_core(recommended, heldout, splits[1], n_resamples)
     return [{"domain": domain.name, **one, **AIMS.get(one["metric"], {})} for one in records]
 
 
-def _weights(trace: Trace) -> np.ndarray:
+def _weights(trace: Trace, n_resamples: int) -> np.ndarray:
     """Return the weights of n queries, (1 + resamples, n): first all alike, then resampled."""
-    return group_weights(related(trace), N_RESAMPLES, seed=0)
+    return group_weights(related(trace), n_resamples, seed=0)
 
 
 def _record(metric: str, drawn: np.ndarray, **about: Any) -> Record:
@@ -118,29 +127,34 @@ def _record(metric: str, drawn: np.ndarray, **about: Any) -> Record:
     return {"metric": metric, "value": float(drawn[0]), **about}
 
 
-def _near(paths: pd.DataFrame, heldout: Trace, core: Trace) -> Iterator[Record]:
+def _near(
+    paths: pd.DataFrame,
+    heldout: Trace,
+    weights: np.ndarray,
+    core: tuple[Trace, Trace],
+    of_core: np.ndarray,
+) -> Iterator[Record]:
     """Compare the means that were predicted with those that were measured."""
     n = len(heldout.query_ids)
     at = pd.Index(heldout.path_ids).get_indexer(pd.Index(paths["path_id"]))
-    means = {name: _weights(heldout) @ heldout.array(name)[:, at] for name in OBJECTIVES}
-    splits = [core.split(part) for part in ("train", "heldout")]
-    trained, tested = (part.array("quality") for part in splits)
+    means = {name: weights @ heldout.array(name)[:, at] for name in OBJECTIVES}
+    trained, tested = (part.array("quality") for part in core)
     shift = float(tested.mean() - trained.mean())
     error = means["quality"] - paths["quality"].to_numpy()
     for ending, wrong in (("", error), ("_shifted", error - shift)):
         share = (np.abs(wrong) <= NEAR + 1e-9).mean(axis=1)
         yield _record(f"predicted_within_05_share{ending}", share, n=n)
-    yield {"metric": "split_shift", "value": shift, "n": len(core.query_ids)}
-    wrong = _weights(splits[1]) @ tested - trained.mean(axis=0)
+    yield {"metric": "split_shift", "value": shift, "n": len(trained) + len(tested)}
+    wrong = of_core @ tested - trained.mean(axis=0)
     share = (np.abs(wrong) <= NEAR + 1e-9).mean(axis=1)
     yield _record("core_within_05_share", share, n=len(tested))
     for name, column in (("cost_ratio", "cost_usd"), ("latency_ratio", "latency_s")):
         yield _record(name, np.median(means[column] / paths[column].to_numpy(), axis=1), n=n)
 
 
-def _paths(recommended: pd.DataFrame, heldout: Trace) -> Iterator[Record]:
+def _paths(recommended: pd.DataFrame, heldout: Trace, weights: np.ndarray) -> Iterator[Record]:
     """Return what was predicted and what was measured of each recommended path."""
-    weights, n = _weights(heldout), len(heldout.query_ids)
+    n = len(heldout.query_ids)
     for path_id, rows in recommended.groupby("path_id", sort=False):
         about = {"path_id": path_id, "picked_for": ", ".join(filter(None, rows["slo"])), "n": n}
         at, row = heldout.path_ids.index(str(path_id)), rows.iloc[0]
@@ -151,14 +165,16 @@ def _paths(recommended: pd.DataFrame, heldout: Trace) -> Iterator[Record]:
             yield _record(column, weights @ heldout.array(column)[:, at], **about, **ends)
 
 
-def _against_core(recommended: pd.DataFrame, heldout: Trace, core: Trace) -> Iterator[Record]:
+def _against_core(
+    recommended: pd.DataFrame, heldout: Trace, core: Trace, n_resamples: int
+) -> Iterator[Record]:
     """Compare the pick under each SLO with the best path of the core grid there."""
     both = [query_id for query_id in core.query_ids if query_id in set(heldout.query_ids)]
     picked, grid = (
         trace.where(trace.queries["query_id"].isin(both), "both traces")
         for trace in (heldout, core)
     )
-    weights, found = _weights(grid), []
+    weights, found = _weights(grid, n_resamples), []
     for row in recommended[recommended["slo"] != ""].to_dict("records"):
         limits = ("max_latency_s", "max_cost_usd", "prefer")
         slo = SLO(**{name: row[name] for name in limits if not pd.isna(row[name])})

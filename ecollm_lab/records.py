@@ -37,7 +37,8 @@ class Query:
 
     `facts` are what a right answer states; one fact may offer wordings separated by " | ". `gold`
     are passage ids. `refutes` are texts that make an answer wrong wherever they occur. `action` is
-    the JSON object, as a text, that a right answer holds; "" = none.
+    the JSON object, as a text, that a right answer holds; "" = none. `wording` tells queries that
+    are worded freely from others, made from templates, in a domain that has both.
     """
 
     id: str

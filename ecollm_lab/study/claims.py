@@ -15,13 +15,15 @@ than that of what it is compared with.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from ecollm_lab.models import default_encoder
-from ecollm_lab.policies import Decision, replay
+from ecollm_lab.models import CachedEncoder, Encoder, default_encoder
+from ecollm_lab.policies import Decision, fit_policy, replay
 from ecollm_lab.policies.choosing import choose
+from ecollm_lab.policies.limits import TOLERANCE
 from ecollm_lab.policies.replays import folds_of, outcomes_of
 from ecollm_lab.policies.slos import slo_grid, study_slos
 from ecollm_lab.records import SLO
@@ -84,7 +86,8 @@ def compute_claims(
       Where paths combine pipelines with models, routers choose a model for the pipeline of the path
       that is best on the other folds. Which router it is, is chosen in hindsight, in its favour.
     - `cost_share_of_router`, `latency_share_of_router`: our policy where it prefers cost and
-      latency, cross-validated, against that router.
+      latency, cross-validated, against that router; `strict_…`: with a tolerance of 0, where it
+      may give up no quality for them.
     - `limits_kept`: share of the queries in which our policy, preferring quality, keeps the limits
       of the study, which are set on the training split where there is one.
 
@@ -92,11 +95,11 @@ def compute_claims(
 
     """
     drawn = Resamples(trace, n_resamples, seed)
-    given = embeddings
+    given, encoder = embeddings, CachedEncoder(default_encoder())
     if embeddings is None:
-        embeddings = default_encoder().encode(trace.queries["text"].tolist())
+        embeddings = encoder.encode(trace.queries["text"].tolist())
     rows = [*_hindsight(drawn), *_choices(drawn, embeddings, folds, seed)]
-    return _frame([*rows, *_unseen(drawn, given, folds, seed)])
+    return _frame([*rows, *_unseen(drawn, given, encoder, folds, seed)])
 
 
 def compute_hindsight(trace: Trace, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -210,34 +213,71 @@ def _best_of_kind(drawn: Resamples, fold: np.ndarray, slo: SLO) -> pd.DataFrame:
 
 
 def _unseen(
-    drawn: Resamples, embeddings: np.ndarray | None, folds: int, seed: int
+    drawn: Resamples, embeddings: np.ndarray | None, encoder: Encoder, folds: int, seed: int
 ) -> Iterator[Row]:
     """Compare our policy with the best router, cross-validated."""
 
-    def choices(name: str, trace: Trace, slo: SLO) -> dict[str, np.ndarray]:
-        done = replay(
-            name,
-            trace,
-            slo,
-            embeddings=embeddings,
-            folds=folds,
-            infeasible="least_violating",
-            seed=seed,
-        ).choices
-        return {c: drawn.weights @ done[c].to_numpy(float) for c in done if c in SCORES}
+    def means(choices: pd.DataFrame) -> dict[str, np.ndarray]:
+        return {c: drawn.weights @ choices[c].to_numpy(float) for c in choices if c in SCORES}
 
-    routers = {name: choices(f"{name}_router", drawn.trace, SLOS["quality"]) for name in ROUTERS}
+    told = {"embeddings": embeddings, "folds": folds, "seed": seed}
+    routers = {
+        name: means(
+            replay(
+                f"{name}_router",
+                drawn.trace,
+                SLOS["quality"],
+                infeasible="least_violating",
+                **told,  # type: ignore[arg-type]
+            ).choices
+        )
+        for name in ROUTERS
+    }
     best = max(routers, key=lambda name: routers[name]["quality"][0])
     yield drawn.row("router_quality", routers[best]["quality"], policy=best)
-    for name in drawn.recorded:
-        ours = choices("ours", drawn.trace, SLOS[name])
-        spent, quality = (
-            np.stack([ours[column], routers[best][column]]) for column in (SPENT[name], "quality")
-        )
-        yield drawn.share(f"{name}_share_of_router", spent, quality, policy=best)
+    ours = _Crossed(drawn.trace, embeddings, encoder, folds, seed)
+    for start, tolerance in (("", TOLERANCE), ("strict_", 0.0)):
+        for name in drawn.recorded:
+            done = means(ours.choices(SLOS[name], tolerance))
+            spent, quality = (
+                np.stack([done[column], routers[best][column]])
+                for column in (SPENT[name], "quality")
+            )
+            yield drawn.share(f"{start}{name}_share_of_router", spent, quality, policy=best)
     if slo := _limits(drawn):
-        kept = 1 - choices("ours", drawn.trace, slo)["violated"]
+        kept = 1 - means(ours.choices(slo, TOLERANCE))["violated"]
         yield drawn.row("limits_kept", kept, slo=str(slo))
+
+
+class _Crossed:
+    """Our policy, fitted once without each fold of a trace, whatever it is asked then."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        embeddings: np.ndarray | None,
+        encoder: Encoder,
+        folds: int,
+        seed: int,
+    ) -> None:
+        self._trace, self._parts = trace, []
+        fold, texts = folds_of(trace, folds, seed), trace.queries["text"].to_numpy(object)
+        for f in np.unique(fold):
+            seen = None if embeddings is None else embeddings[fold != f]
+            rest = trace.where(fold != f)
+            policy = fit_policy(rest, embeddings=seen, encoder=encoder, seed=seed)
+            asked = texts[fold == f] if embeddings is None else embeddings[fold == f]
+            self._parts.append((fold == f, policy, policy.embed(asked)))
+
+    def choices(self, slo: SLO, tolerance: float) -> pd.DataFrame:
+        """Return what each query gets by the policy that never saw it."""
+        chosen = np.empty(len(self._trace.query_ids), dtype=object)
+        for here, policy, asked in self._parts:
+            told = replace(policy, terms=replace(policy.terms, tolerance=tolerance))
+            chosen[here] = told.select(asked, slo, infeasible="least_violating")
+        found = outcomes_of(self._trace, Decision.single(chosen))
+        spent = (found[column].to_numpy() for column in ("cost_usd", "latency_s"))
+        return found.assign(violated=~slo.keeps(*spent))
 
 
 def _limits(drawn: Resamples) -> SLO | None:

@@ -26,9 +26,10 @@ def queries_frame(
 ) -> pd.DataFrame:
     """Return the queries table of a trace.
 
-    Its columns are query_id, text, kind, split, wording and reference, and, where it is given, what
-    retrieval says of each query: see `paths.compute_evidence`.
+    Its columns are query_id, text, kind, split and reference; wording, where queries differ in it;
+    and, where it is given, what retrieval says of each query: see `paths.compute_evidence`.
     """
+    differ = len({query.wording for query in queries}) > 1
     found = evidence or [{}] * len(queries)
     return pd.DataFrame(
         [
@@ -37,7 +38,7 @@ def queries_frame(
                 "text": q.text,
                 "kind": q.kind,
                 "split": q.split,
-                "wording": q.wording,
+                **({"wording": q.wording} if differ else {}),
                 "reference": q.references[0],
                 **row,
             }

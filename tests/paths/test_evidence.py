@@ -9,6 +9,7 @@ from ecollm_lab.records import Outcome, Passage
 from ecollm_lab.sweeps.provenance import queries_frame
 from ecollm_lab.traces import Trace
 from tests.paths.test_pipeline import CATALOG
+from tests.support.lamps import a_domain
 
 
 class Numbers:
@@ -59,6 +60,13 @@ def test_the_queries_table_of_a_trace_carries_it(domain, encoder, tmp_path):
     trace.save(tmp_path / "t.parquet")
     again = Trace.load(tmp_path / "t.parquet").queries
     assert again["evidence_dense_top"].tolist() == table["evidence_dense_top"].tolist()
+
+
+def test_the_queries_table_tells_wordings_only_where_queries_differ_in_them():
+    mixed = a_domain().queries
+    assert queries_frame(mixed)["wording"].tolist() == [query.wording for query in mixed]
+    alike = [query for query in mixed if query.wording == "template"]
+    assert "wording" not in queries_frame(alike)
 
 
 def outcome(query_id):

@@ -42,6 +42,12 @@ def test_a_share_is_shown_as_a_change_with_the_quality_that_goes_with_it():
     assert "| quality of the best path for each query, in hindsight | 0.90 | 0.750 [0.7" in text
 
 
+def test_what_is_saved_giving_up_nothing_stands_beside_what_is_saved_by_default():
+    strict = {**SHARE, "metric": "strict_cost_share_of_router", "value": 0.5, "quality_over": 0.0}
+    text = claims.markdown(rows("smart_home", SHARE, strict))
+    assert "giving up no quality for it, against it | −62 % | −50 % [−90 %, +20 %]; quality" in text
+
+
 def test_what_a_trace_does_not_record_is_a_dash_and_said_below():
     whole = rows("smart_home", SHARE)
     part = rows("bfcl", source="recorded", n_domain=None, lacks=claims.UNPRICED)

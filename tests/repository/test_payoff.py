@@ -70,3 +70,23 @@ def test_each_tolerance_of_the_figure_is_one_that_the_benchmark_fits():
     fitted = {name: terms.get("tolerance") for name, terms in routing.FORMS.items()}
     others = {name: tolerance for name, tolerance in payoff.TOLERANCES.items() if name != "ours"}
     assert others.items() <= fitted.items()
+
+
+def test_what_the_figures_show_is_written_as_records_and_quickly_of_one_trace(
+    records, tmp_path, monkeypatch
+):
+    made = {"measured_at": "2026-01-01", "git_revision": "x"}
+    both = pd.concat([records.assign(trace=name, **made) for name in ("one", "two")])
+    both.to_parquet(tmp_path / "routing.parquet")
+    words = ["payoff", "--parquet", "routing.parquet", "--out", "figures", "--json", "out.json"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", words)
+    payoff.main()
+    found = pd.read_json("out.json")
+    at = ["trace", "prefer", "policy", "metric"]
+    value = found.set_index(at)["value"]
+    assert value["one", "cost", "ours", "share"] == 0.25
+    assert value["two", "cost", "ours", "quality_over"] == pytest.approx(-0.01)
+    monkeypatch.setattr("sys.argv", [*words, "--quick"])
+    payoff.main()
+    assert set(pd.read_json("out.json")["trace"]) == {"one"}

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import routing
+from benchmarks import routing, routing_scores
 from benchmarks.decision import peer, times_us
 from benchmarks.routing import Fold, outcomes, slo_grid, together
-from benchmarks.routing_scores import aims, interval, markdown, over, records
+from benchmarks.routing_groups import cluster_of
+from benchmarks.routing_scores import aims, interval, over, records
+from benchmarks.routing_tables import markdown
 from ecollm_lab.traces import Trace
 from tests.support.policies import noisy
 
@@ -16,7 +18,8 @@ from tests.support.policies import noisy
 def frame():
     train, test = noisy(0, n=60)[0], noisy(1, n=40)[0]
     parts = [
-        pd.DataFrame({**one, "fold": 0, "query": range(40)}) for one in outcomes(Fold(train, test))
+        pd.DataFrame({**one, "seed": 0, "fold": 0, "query": range(40), "cluster": "all"})
+        for one in outcomes(Fold(train, test))
     ]
     return pd.concat(parts, ignore_index=True).assign(trace="tiny"), train, test
 
@@ -149,20 +152,86 @@ def test_a_price_of_violations_is_scored_over_the_grid_alone(frame):
     assert set(priced["slo"]) == set(slo_grid(train))
 
 
-def test_the_table_stars_what_is_a_mean_over_fewer_slos():
-    rows = [
-        {
-            "trace": "t",
-            "policy": name,
-            "slo": "grid",
-            "quality": 0.5,
-            "n_choices": n,
-            "metric": None,
-        }
-        for name, n in (("ours", 4), ("knn", 4), ("ours_router", 3))
-    ]
-    cells = [cell.strip() for cell in markdown(pd.DataFrame(rows)).splitlines()[2].split("|")]
-    assert (cells.count("0.500"), cells.count("0.500*")) == (2, 1)
+def cells(broken_if_free, violated):
+    """Return what four queries met, with two seeds, under one limit."""
+    each = [("ours", seed, query) for seed in (0, 1) for query in range(4)]
+    each += [("best_single", *cell[1:]) for cell in each]
+    rows = pd.DataFrame(each, columns=["policy", "seed", "number"])
+    rows["query"] = [f"{seed}.{number}" for seed, number in rows[["seed", "number"]].to_numpy()]
+    rows["violated"] = rows["query"].isin(violated)
+    rows["broken_if_free"] = rows["number"].isin(broken_if_free)
+    rows["kind"], rows["cluster"] = "any", rows["number"].map("about {}".format)
+    about = {"trace": "t", "slo": "c0", "limited": True, "group": rows["number"]}
+    return rows.assign(**about)
+
+
+def by_metric(rows):
+    return {row.pop("metric"): row for row in routing_scores._violations(rows)}
+
+
+def violations(*what):
+    return by_metric(cells(*what))
+
+
+def test_limits_that_bind_are_to_be_used_and_others_need_not_be_broken():
+    binding = violations([0, 1], ["0.3"])
+    assert binding["limits_binding"]["value"] == 1
+    assert binding["slo_violation_rate_without_limits"]["value"] == 0.5
+    rate = binding["slo_violation_rate"]
+    assert (rate["at_least"], rate["at_most"]) == (0.03, 0.05)
+    loose = pd.concat([cells([0, 1], ["0.3"]), cells([], []).assign(slo="c1")])
+    mixed = by_metric(loose)
+    assert mixed["limits_binding"]["value"] == 0.5
+    some = mixed["slo_violation_rate_where_limits_bind"]
+    assert (some["value"], some["at_least"]) == (0.125, 0.03)
+    assert mixed["slo_violation_rate"]["value"] == 0.0625
+    free = violations([], ["0.3"])
+    assert free["limits_binding"]["value"] == 0
+    assert "at_least" not in free["slo_violation_rate"]
+    assert "slo_violation_rate_where_limits_bind" not in free
+
+
+def test_violations_are_told_by_fold_seed_and_in_the_worst_cluster():
+    found = violations([0], ["0.3", "0.2", "1.3"])
+    rate = found["slo_violation_rate"]
+    assert (rate["value"], rate["seeds_low"], rate["seeds_high"]) == (0.375, 0.25, 0.5)
+    worst = found["slo_violation_rate_of_worst_cluster"]
+    assert (worst["cluster"], worst["value"]) == ("about 3", 1.0)
+
+
+def test_what_choices_without_limits_would_break_is_told_of_each_limit(frame):
+    rows, train, _ = frame
+    ours = rows[(rows["policy"] == "ours") & (rows["prefer"] == "quality")]
+    free = ours[ours["slo"] == "none"]
+    for key, part in ours[ours["slo"] != "none"].groupby("slo"):
+        broken = ~slo_grid(train)[key].keeps(free["cost_usd"], free["latency_s"])
+        assert part["broken_if_free"].tolist() == broken.tolist()
+
+
+def test_texts_are_in_the_cluster_of_their_like():
+    class Letters:
+        def encode(self, texts):
+            return np.array([[1.0, 0.0] if "a" in text else [0.0, 1.0] for text in texts])
+
+    found = cluster_of(
+        ["a|" * n for n in range(1, 12)] + ["b" * n for n in range(1, 12)], Letters()
+    )
+    assert len(set(found.values())) == 2
+    assert all(("a" in text) == ("a" in name) for text, name in found.items())
+    assert not any("|" in name for name in found.values())
+    assert cluster_of(["a", "b"], Letters()) == {"a": "all", "b": "all"}
+
+
+def test_ours_is_to_be_above_knn_and_the_threshold_policy_on_measured_domains(frame):
+    for trace, aim in (("smart_home_crossed", "above"), ("tiny", "not below")):
+        found = aims(frame[0].assign(trace=trace))
+        bound = {row["metric"]: row.get("at_least") for row in found}
+        due = 0.0 if aim == "above" else None
+        assert (bound["quality_over_knn"], bound["quality_over_threshold"]) == (due, due)
+        assert bound["quality_over_cluster"] is None
+        lines = markdown(pd.DataFrame(found).assign(slo=None)).splitlines()
+        (line,) = [line for line in lines if "| quality_over_knn |" in line]
+        assert f"| {aim} |" in line
 
 
 def test_decisions_are_timed_one_by_one():

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from ecollm_lab.policies import replay
 from ecollm_lab.policies.slos import study_slos
-from ecollm_lab.records import LabError
+from ecollm_lab.records import SLO, LabError
 from ecollm_lab.study import complete, compute_claims, compute_hindsight
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, SMALL, make_trace
@@ -167,3 +168,29 @@ def test_queries_with_a_gap_are_left_out_or_refused():
     assert complete(trace).query_ids == ["q0"]
     with pytest.raises(LabError, match="2 of 3 are not"):
         compute_hindsight(trace)
+
+
+def a_little_worse_for_little_money():
+    """The edge path has 1 % less quality than the cloud path, and costs a tenth."""
+    trace = make_trace([[0.98, 0.99]] * 60, [[1e-6, 1e-5]] * 60, [[0.1, 0.4]] * 60)
+    return trace, np.tile(np.eye(2, dtype=np.float32), (30, 1))
+
+
+def test_strict_rows_give_up_no_quality_and_the_others_the_default():
+    trace, embeddings = a_little_worse_for_little_money()
+    found = by_metric(compute_claims(trace, embeddings=embeddings, n_resamples=20))
+    given_up = found.loc["cost_share_of_router", ["value", "quality_over"]].tolist()
+    assert given_up == pytest.approx([0.1, -0.01])
+    strict = found.loc["strict_cost_share_of_router", ["value", "quality_over"]].tolist()
+    assert strict == pytest.approx([1.0, 0.0])
+    assert found.loc["strict_latency_share_of_router", "value"] == pytest.approx(1.0)
+
+
+def test_our_policy_is_scored_as_replay_scores_it():
+    trace, embeddings = two_kinds()
+    found = by_metric(compute_claims(trace, embeddings=embeddings, n_resamples=20))
+    name = f"{found.loc['router_quality', 'policy']}_router"
+    router = replay(name, trace, SLO(), embeddings=embeddings, folds=5)
+    ours = replay("ours", trace, SLO(prefer="cost"), embeddings=embeddings, folds=5)
+    share = ours["cost_usd"] / router["cost_usd"]
+    assert found.loc["cost_share_of_router", "value"] == pytest.approx(share)
