@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +32,32 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.predictor_candidates import candidates, risks
-from benchmarks.routing import available, folds
+from benchmarks.routing import Fold, available, folds
 from benchmarks.routing_groups import together
 from benchmarks.spaces import made_now, recorded, renewed, require_at_hand
 from ecollm_lab.files import write
 from ecollm_lab.study import DOMAINS
+from ecollm_lab.traces import Trace
 from ecollm_lab.traces.intervals import group_weights, interval
 
 Record = dict[str, Any]
 N_RESAMPLES = 1000
 
 
+def in_order(fold: Fold) -> Fold:
+    """Return a fold whose scoring part has the paths in the order of the training part."""
+    order = pd.CategoricalDtype(fold.train.path_ids)
+    rows = fold.test.outcomes.assign(order=fold.test.outcomes["path_id"].astype(order))
+    rows = rows.sort_values("order", kind="stable").drop(columns="order")
+    return replace(fold, test=Trace.from_frame(rows, fold.test.queries, fold.test.provenance))
+
+
 def outcomes(name: str, seeds: int, *, quick: bool = False) -> pd.DataFrame:
     """Return, per query left out, what each candidate came to: one row a candidate and seed."""
     rows = []
     for seed in range(seeds):
-        for i, fold in enumerate(folds(name, seed, quick=quick)):
+        for i, given in enumerate(folds(name, seed, quick=quick)):
+            fold = in_order(given)
             table, single = fold.test.array("quality"), fold.train.array("quality").mean(axis=0)
             centred = table - table.mean(axis=1, keepdims=True)
             about = {"seed": seed, "query_id": fold.test.query_ids, "fold": i}

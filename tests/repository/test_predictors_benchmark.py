@@ -87,3 +87,12 @@ def test_the_share_explained_is_one_where_all_is_told_and_zero_for_means(monkeyp
     assert found.loc[("gained_over_ours", "ours"), ["value", "low", "high"]].tolist() == [0, 0, 0]
     table = predictors.markdown(found.reset_index().assign(trace="any"))
     assert "| boosting | +0.400" in table
+
+
+def test_paths_in_another_order_are_the_same_paths(fold):
+    turned = fold.test.outcomes.iloc[::-1]
+    other = Trace.from_frame(turned, fold.test.queries, fold.test.provenance)
+    assert other.path_ids != fold.train.path_ids
+    again = predictors.in_order(Fold(fold.train, other)).test
+    assert again.path_ids == fold.train.path_ids
+    np.testing.assert_array_equal(again.array("latency_s"), fold.test.array("latency_s"))
