@@ -121,6 +121,8 @@ def markdown(frame: pd.DataFrame) -> str:
     parts = []
     for metric, title in titles.items():
         part = frame[frame["metric"] == metric]
+        if part.empty:
+            continue
         cells = {
             key: f"{row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
             for key, row in part.set_index(["candidate", "trace"]).iterrows()
