@@ -70,7 +70,8 @@ class Policy(RuleMaker):
         Parameters
         ----------
         queries
-            Queries, texts, or unit embeddings of shape (queries, dimension).
+            Queries, texts, or unit embeddings of shape (queries, dimension). A policy that looks at
+            words (`reads_text`) takes queries or texts alone.
         slo
             Limits and preference; docs/routing.md tells how they decide.
         infeasible

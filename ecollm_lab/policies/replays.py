@@ -73,7 +73,7 @@ def replay(
         See `Policy.select`.
     embeddings
         Unit embeddings of the trace's queries, shape (queries, dimension); computed once for a
-        trace if left out.
+        trace if left out, and not used by a fitted policy that looks at words (`reads_text`).
     folds
         Parts of the trace: every query is scored once, by a policy that was fitted without its
         part; queries of one product, person or text are in one part.
