@@ -185,7 +185,7 @@ def covered(frame: pd.DataFrame) -> str:
     queries = count(row, "of the domain's")
     said = f"{row['trace']}, {row['source']}: {queries} on {row['n_paths']} paths"
     router = frame.loc[frame["metric"] == "router_quality", "policy"]
-    said += "".join(f"; the best router is `{name}`" for name in router)
+    said += "".join(f"; the best router is `{name}_router`" for name in router)
     quick = " (quick: fewer queries than there are)" if row["quick"] else ""
     return f"{said}{quick}." + (f" Note: {row['lacks']}." if row["lacks"] else "")
 

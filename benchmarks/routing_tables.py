@@ -97,7 +97,7 @@ def _line(row: dict[str, Any]) -> str:
         for sign, bound in (("≥", "at_least"), ("≤", "at_most"))
         if not np.isnan(row[bound])
     ]
-    competitor = metric.startswith(COMPETITOR)
+    competitor = metric.startswith(COMPETITOR) and not metric.endswith("_without_limits")
     shown = competitor or metric.startswith(REPORTED) or row["against"] == "best_single"
     if not bounds and not shown:
         return ""

@@ -84,9 +84,10 @@ for name in traces:
     display(figures.policies.plot_policies(frame, sources[name]))
 
 # %% [markdown]
-# With 130 held-out queries the intervals are about sixteen points wide: a policy that looks better
+# With 130 held-out queries the intervals are about eighteen points wide: a policy that looks better
 # by less than that may not be better. `replay_all(..., folds=5)` scores every query once and
-# narrows them by about a third ([the study](../docs/study.md) does so).
+# narrows them, by two fifths on smart_home and by less on automotive
+# ([the study](../docs/study.md) does so).
 #
 # ## Does a policy keep its limit?
 #

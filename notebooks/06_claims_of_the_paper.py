@@ -88,7 +88,8 @@ for trace in traces.values():
 #
 # Our policy is fitted on four fifths of the queries and replayed on the rest. It is compared with
 # the best of several routers, which choose only the model. Each row says what share of the router's
-# cost or time our policy takes, and by how much its quality is higher (`quality_over`).
+# cost or time our policy takes, and by how much its quality is higher (`quality_over`). Rows that
+# begin with `strict_` are of the same policy with `tolerance=0`.
 
 # %%
 unseen = records[records["metric"].str.endswith("of_router")].set_index(["trace", "metric"])
