@@ -35,6 +35,7 @@ from ecollm_lab.files import write
 from ecollm_lab.models import Encoder, default_encoder
 from ecollm_lab.models.encoders import static_encoder
 from ecollm_lab.policies import Policy, fit_policy
+from ecollm_lab.policies.fitting.characteristics import Beside, Characteristics
 from ecollm_lab.records import SLO
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
@@ -155,7 +156,10 @@ def fit(trace: Trace, seen: np.ndarray, unseen: np.ndarray, n: int) -> Iterator[
             queries = trace.queries.assign(text=texts, kind=kinds)
             new = Trace(trace.outcomes, queries, trace.provenance)
             embeddings = None if name == FROM_TEXTS else seen
-            known, of = Known([*texts, *others], every), name.removesuffix("_from_texts")
+            known, of = (
+                Known([*texts, *others], every),
+                name.removesuffix(FROM_TEXTS.removeprefix("ours")),
+            )
             started = time.perf_counter()
             policy = fit_policy(new, of, embeddings=embeddings, encoder=known)
             seconds.append(time.perf_counter() - started)
@@ -212,14 +216,16 @@ def median_s(decide: Decide, many: np.ndarray) -> float:
 
 
 def end_to_end(taken: np.ndarray, *, quick: bool) -> Iterator[Record]:
-    """Yield records of the median time with each encoder's for one short question."""
-    texts = [f"how loud is the sensor in room {i}?" for i in range(50)]
+    """Yield records of the median time with each encoder's, and its words', for one question."""
+    n = 50 if quick else 200
+    texts = [f"how loud is the sensor in room {i}?" for i in range(2 * n)]
     for encoder in (default_encoder(), static_encoder()):
+        both, asked = Beside(encoder, Characteristics()), iter(texts)  # answers are kept by text
 
-        def encode(i: np.ndarray, encoder: Encoder = encoder) -> np.ndarray:
-            return encoder.encode([texts[int(i[0])]])
+        def encode(_: np.ndarray, both: Encoder = both, asked: Iterator[str] = asked) -> np.ndarray:
+            return both.encode([next(asked)])
 
-        spent = times_us(encode, [np.array([i]) for i in range(50)], 50 if quick else 200)
+        spent = times_us(encode, [np.zeros(1)] * 50, n)
         whole = float(np.median(spent) + np.median(taken))
         yield record(FROM_TEXTS, "end_to_end_p50_us", whole, encoder=encoder.name)
 

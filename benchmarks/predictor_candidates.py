@@ -3,9 +3,10 @@
 Candidates for quality (features of a query in brackets): `means`; `ridge` (embedding); `low_rank`
 (embedding, through 1 to 8 directions); `knn`, `clusters` (embedding); `characteristics` (yes/no
 characteristics of the words alone), `evidence` (what retrieval met, alone); `with_characteristics`,
-`with_kinds`, `with_evidence` (beside the embedding); `boosting` (gradient-boosted trees on all of
-these and on the components of the path); `ours` (the embedding, with characteristics or with kinds:
-the least inner error) and `chosen` (the least inner error of all).
+`with_kinds`, `with_evidence` (beside the embedding); `boosting` (gradient-boosted trees on 32
+directions of all these but the kinds, and on the components of the path); `ours` (the embedding,
+with characteristics or with kinds: the least inner error) and `chosen` (the least inner error of
+all but `means`).
 
 Candidates for limits, all on the same forecast of log cost or log latency: `rate`, how often the
 path broke the limit in training; `normal` residuals of a path; `conformal` (the path's own left-out
@@ -28,11 +29,12 @@ from benchmarks.routing import Fold, encoder, slo_grid
 from ecollm_lab.policies.fitting import learners
 from ecollm_lab.policies.fitting.bases import Basis
 from ecollm_lab.policies.fitting.characteristics import Characteristics
+from ecollm_lab.policies.fitting.fit import LEAST_OF_KIND, UNKNOWN
 from ecollm_lab.policies.fitting.learners import Fit, Queries
-from ecollm_lab.traces import Trace, related
+from ecollm_lab.traces import Trace
+from ecollm_lab.traces.groups import related
 
 EVIDENCE = "evidence_"  # how columns of the queries table begin that tell what retrieval met
-LEAST_OF_KIND, UNKNOWN = 3, "unknown"
 TREES = (25, 50, 100, 200)
 PRIOR = 20.0  # outcomes of a path, of which the residuals of all paths count as many
 
@@ -82,13 +84,13 @@ def _one_hot(kinds: pd.Series) -> np.ndarray | None:
 def candidates(fold: Fold, seed: int) -> Iterator[tuple[str, np.ndarray, float]]:
     """Yield each predictor of quality by name: predictions (test queries, paths), inner error."""
     now, table = known(fold), fold.train.array("quality")
-    kinds, n = _one_hot(fold.train.queries["kind"]), now.n
+    kinds, n, every = _one_hot(fold.train.queries["kind"]), now.n, related(fold.train)
 
-    def fitted(x: np.ndarray, learn: learners.Learner = learners.linear) -> Fit:
-        return learn(Queries(x[:n], related(fold.train), seed), table, True)
+    def fitted(x: np.ndarray, learn: learners.Learner) -> Fit:
+        return learn(Queries(x[:n], every, seed), table, True)
 
     yield "means", np.broadcast_to(table.mean(axis=0), (len(now.text) - n, table.shape[1])), np.inf
-    wide, every = np.hstack([now.text, now.words]), related(fold.train)
+    wide = np.hstack([now.text, now.words])
     stands: dict[str, tuple[np.ndarray, learners.Learner]] = {
         "ridge": (now.text, learners.linear),
         "low_rank": (now.text, learners.factors),
@@ -139,11 +141,12 @@ class Trees:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the prediction of each query on each path after `n` trees."""
-        rows = _rows(x @ self.turn, self.paths)
-        stages = self.model.staged_predict(rows)
-        last = next(value for i, value in enumerate(stages, 1) if i == self.n)
-        out: np.ndarray = last.reshape(len(x), len(self.paths))
-        return out
+        return self.stages(x)[self.n]
+
+    def stages(self, x: np.ndarray) -> dict[int, np.ndarray]:
+        """Return the same after each number of trees that is tried."""
+        stages = enumerate(self.model.staged_predict(_rows(x @ self.turn, self.paths)), 1)
+        return {n: value.reshape(len(x), -1) for n, value in stages if n in TREES}
 
 
 def _rows(x: np.ndarray, paths: np.ndarray) -> np.ndarray:
@@ -173,9 +176,8 @@ def boosted(queries: Queries, table: np.ndarray, path_ids: list[str]) -> Fit:
 
     left_out = {n: np.tile(table.mean(axis=0), (len(table), 1)) for n in TREES}
     for rest in queries.rest:
-        model = fit(rest)
-        for n in TREES:
-            left_out[n][~rest] = Trees(model, paths, turn, n).predict(x[~rest])
+        for n, predicted in Trees(fit(rest), paths, turn, max(TREES)).stages(x[~rest]).items():
+            left_out[n][~rest] = predicted
     errors = {n: learners.squares_of(left_out[n] - table, between=True) for n in TREES}
     best = min(errors, key=errors.__getitem__)
     trees: Any = Trees(fit(np.ones(len(x), dtype=bool)), paths, turn, best)

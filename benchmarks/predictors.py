@@ -3,7 +3,8 @@
     python -m benchmarks.predictors --json OUT.json [--parquet FILE] [--traces NAME ...] [--quick]
 
 Each candidate is fitted on four fifths of a trace's queries and scored on the rest, in five folds
-that leave out whole groups of related queries; what it has to be tuned for is tuned on inner folds,
+that leave out whole groups of related queries (or, on the pocket traces and llmrouter_9models, on
+the trace's own split); what it has to be tuned for is tuned on inner folds,
 by `ecollm_lab.policies.fitting.learners`, as in every policy. Records of a trace and a `candidate`:
 
 - `explained_share`: of the squared differences between paths, beyond what the paths' means explain,
@@ -149,6 +150,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two folds, few recorded queries")
     options = parser.parse_args()
     require_at_hand(options.traces, available())
+    if options.seeds < 1:
+        parser.error(f"--seeds must be at least 1; got {options.seeds}")
+    if options.quick and options.parquet:
+        parser.error("--quick computes rough records: --parquet keeps those of whole runs only")
     found, made = [], made_now()
     for name in options.traces:
         frame = outcomes(name, options.seeds, quick=options.quick)

@@ -6,9 +6,10 @@ import numpy as np
 
 from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.models import Encoder
-from ecollm_lab.traces import Trace, related
+from ecollm_lab.traces import Trace
+from ecollm_lab.traces.groups import drawn_together
 
-LEAST = 8  # texts of a cluster
+LEAST = 8  # fewest texts of a cluster
 
 
 def together(trace: Trace) -> np.ndarray:
@@ -17,7 +18,7 @@ def together(trace: Trace) -> np.ndarray:
     Related are queries of one text and, where these are known, of one product or person. A policy
     that knows none of them errs on them alike, so intervals draw them together.
     """
-    _, first, group = np.unique(related(trace), return_index=True, return_inverse=True)
+    _, first, group = np.unique(drawn_together(trace), return_index=True, return_inverse=True)
     texts: np.ndarray = trace.queries["text"].to_numpy()[first][group]
     return texts
 
@@ -29,5 +30,6 @@ def cluster_of(texts: list[str], encoder: Encoder) -> dict[str, str]:
         return dict.fromkeys(known, "all")
     embeddings = encoder.encode(known)
     clusters = find_clusters(embeddings, LEAST)
-    names = [" ".join(known[at].split()).replace("|", "/")[:60] for at in clusters.representatives]
+    middles = (" ".join(known[at].split()).replace("|", "/") for at in clusters.representatives)
+    names = [f"{number}: {text[:60]}" for number, text in enumerate(middles)]
     return {text: names[c] for text, c in zip(known, clusters.assign(embeddings), strict=True)}

@@ -39,6 +39,8 @@ SAVINGS = {"cost": ("cost_usd", 0.02, 0.05), "latency": ("latency_s", 0.015, 0.2
 def resampled(values: np.ndarray, groups: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return means in a bootstrap that draws groups, shape (resamples,)."""
     group, known = pd.factorize(groups)
+    if len(known) < 2:  # one group says nothing about others: single queries are drawn
+        group = known = np.arange(len(values))
     total, n = np.bincount(group, values, len(known)), np.bincount(group, minlength=len(known))
     drawn = intervals.drawn_rows(len(known), N_RESAMPLES, seed)
     means: np.ndarray = total[drawn].sum(axis=1) / n[drawn].sum(axis=1)
@@ -159,9 +161,9 @@ def _violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
     if ours.empty:
         return []
     free = ours.groupby("slo")["broken_if_free"].mean()
-    binding = ours[ours["slo"].isin(free.index[free > TARGET])]
-    least = {"at_least": LEAST_BROKEN}
-    all_bind = least if ours["broken_if_free"].mean() > TARGET else {}
+    binds = ours["slo"].isin(free.index[free > TARGET])
+    binding, least = ours[binds], {"at_least": LEAST_BROKEN}
+    all_bind = least if binds.all() else {}
     out = [
         {"metric": "slo_violation_rate", **_rate(ours), **all_bind, **within},
         {"metric": "slo_violation_rate_without_limits", **_rate(ours, "broken_if_free")},
@@ -170,7 +172,8 @@ def _violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
     if 0 < len(binding) < len(ours):
         rate = _rate(binding) | least | within
         out.append({"metric": "slo_violation_rate_where_limits_bind", **rate})
-    out.append({"metric": "slo_violation_rate_of_best_single", **_rate(single)})
+    if not single.empty:
+        out.append({"metric": "slo_violation_rate_of_best_single", **_rate(single)})
     for column, bound in (("kind", {"at_most": 0.1}), ("cluster", {})):
         found = ours.groupby(column)["violated"].mean()
         worst = {"metric": f"slo_violation_rate_of_worst_{column}", column: found.idxmax()}
@@ -180,10 +183,10 @@ def _violations(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _rate(part: pd.DataFrame, column: str = "violated") -> dict[str, float]:
     """Return how often limits break, its interval, and its range over the fold seeds if several."""
-    rate = part.groupby(["query", "group"], sort=False)[column].mean()
+    rate = part.groupby(["seed", "query", "group"], sort=False)[column].mean()
     low, high = interval(rate.to_numpy(float), rate.index.get_level_values("group").to_numpy())
     found = {"value": rate.mean(), "ci_low": low, "ci_high": high}
-    seeds = part.groupby("seed")[column].mean()
+    seeds = rate.groupby(level="seed").mean()
     if len(seeds) > 1:
         found |= {"seeds_low": seeds.min(), "seeds_high": seeds.max()}
     return found

@@ -53,10 +53,12 @@ def averaged(frame: pd.DataFrame) -> list[dict[str, Any]]:
     for (prefer, (column, *_)), policy in product(SAVINGS.items(), ("ours", NOTHING)):
         about = {"trace": AVERAGE, "policy": policy, "prefer": prefer, "against": "best_single"}
         nothing = policy == NOTHING
-        share = rows.loc[(f"{column}_of_best_single", policy)]
+        share = rows[rows.index.isin([(f"{column}_of_best_single", policy)])]
+        if len(share) < len(AVERAGED):  # what it saves is not recorded everywhere
+            continue
         saved = share.assign(value=1 - share["value"])
         saved[["ci_low", "ci_high"]] = 1 - share[["ci_high", "ci_low"]].to_numpy()
-        gained = rows.loc[(f"{prefer}_quality_over_best_single", policy)]
+        gained = rows[rows.index.isin([(f"{prefer}_quality_over_best_single", policy)])]
         for metric, part, least in (
             (f"{column}_saved", saved, LEAST_SAVED),
             (f"{prefer}_quality_over_best_single", gained, NO_HARM),

@@ -78,11 +78,7 @@ class Files:
         return self.folder / f"{load_domain(self.domain).name}.{step}.parquet"
 
     def core(self) -> Trace:
-        """Return the trace of the domain's core grid, from the machine of the wide space.
-
-        That is `<domain>.core.parquet` beside the committed steps, where the domain's own trace
-        comes from a machine of another speed.
-        """
+        """Return the core grid's trace: `<domain>.core.parquet` beside the steps, or its own."""
         domain = load_domain(self.domain)
         same_machine = COMMITTED / f"{domain.name}.core.parquet"
         if trace := domain_trace(domain, same_machine if same_machine.exists() else None):

@@ -37,7 +37,8 @@ from benchmarks.testbed_tables import markdown as listed
 from ecollm_lab.domains import Domain
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.study import complete
-from ecollm_lab.traces import OBJECTIVES, Trace, related
+from ecollm_lab.traces import OBJECTIVES, Trace
+from ecollm_lab.traces.groups import drawn_together
 from ecollm_lab.traces.intervals import group_weights, interval
 
 NEAR = 0.05
@@ -115,8 +116,8 @@ def compare(
 
 
 def _weights(trace: Trace, n_resamples: int) -> np.ndarray:
-    """Return the weights of n queries, (1 + resamples, n): first all alike, then resampled."""
-    return group_weights(related(trace), n_resamples, seed=0)
+    """Return weights of queries, (1 + n_resamples, queries): first all alike, then resampled."""
+    return group_weights(drawn_together(trace), n_resamples, seed=0)
 
 
 def _record(metric: str, drawn: np.ndarray, **about: Any) -> Record:

@@ -210,7 +210,8 @@ class Measuring:
                     progress.failed += len(outcomes) - len(good)
                     progress.cost_usd += float(np.nansum([one.cost_usd for one in good]))
                     progress.latest = good[-1] if good else progress.latest
-                    progress.ended, progress.stopped = within.ended, within.stopped
+                    if within.ended:
+                        progress.ended, progress.stopped = within.ended, within.stopped
                     on_outcomes(good)
                     on_progress(progress)
                     if within.ended is Ended.BUDGET:

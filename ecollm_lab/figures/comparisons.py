@@ -15,7 +15,8 @@ from ecollm_lab.figures.slos import delivered, policy_name
 from ecollm_lab.figures.style import FAINT, GREY, INK, SMALL, finish, policy_look, require_rows
 from ecollm_lab.policies import Policy
 from ecollm_lab.records import SLO, LabError, require_choice
-from ecollm_lab.traces import Trace, related
+from ecollm_lab.traces import Trace
+from ecollm_lab.traces.groups import drawn_together
 from ecollm_lab.traces.intervals import group_weights
 
 COST, QUALITY = "equal cost", "equal quality"
@@ -69,7 +70,7 @@ def compute_equal(
     """
     points = _operating_points(policies, trace, slos, embeddings)
     require_choice("reference", reference, tuple(points))
-    weights = group_weights(related(trace), n_resamples, seed)
+    weights = group_weights(drawn_together(trace), n_resamples, seed)
     means = {name: (weights @ q.T, weights @ c.T) for name, (q, c) in points.items()}
     target_quality, target_cost = (values[:, -1] for values in means[reference])
     if (target_cost == 0).any():

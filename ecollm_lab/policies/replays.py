@@ -15,7 +15,8 @@ from ecollm_lab.policies.fitting import POLICIES, fit_policy
 from ecollm_lab.policies.gates import recorded_answers
 from ecollm_lab.policies.policy import Infeasible, Policy
 from ecollm_lab.records import SLO, LabError
-from ecollm_lab.traces import Trace, related, require_trace
+from ecollm_lab.traces import Trace, require_trace
+from ecollm_lab.traces.groups import drawn_together, related
 from ecollm_lab.traces.intervals import counted_percentiles, group_counts, interval
 
 METRICS = ("quality", "cost_usd", "latency_s", "latency_p95_s", "slo_violation_rate", "regret")
@@ -36,7 +37,7 @@ class Replay:
     summary
         One row per metric of `METRICS`: value and its 95 % bootstrap interval, low and high. Drawn
         are groups of related queries, those of one text, product or person: a policy that knows
-        none of them errs on them alike.
+        none of them errs on them alike. If all are one group, texts or single queries are drawn.
 
     """
 
@@ -105,7 +106,7 @@ def replay(
         )
     _score(frame, trace, slo)
     name = policy if isinstance(policy, str) else policy.name
-    return Replay(name, slo, frame, _summarise(frame, related(trace), seed))
+    return Replay(name, slo, frame, _summarise(frame, drawn_together(trace), seed))
 
 
 def _decided(
@@ -274,7 +275,8 @@ def _summarise(frame: pd.DataFrame, groups: np.ndarray, seed: int) -> pd.DataFra
 
     def metrics(counts: np.ndarray) -> np.ndarray:
         means = counts @ columns / counts.sum(axis=1, keepdims=True)
-        return np.insert(means, 3, counted_percentiles(columns[:, 2], counts, 0.95), axis=1)
+        tail = counted_percentiles(columns[:, 2], counts, 0.95)
+        return np.insert(means, 3, np.where(np.isnan(means[:, 2]), np.nan, tail), axis=1)
 
     drawn = [metrics(counts) for counts in group_counts(groups, 1000, seed)]
     low, high = interval(np.vstack(drawn))

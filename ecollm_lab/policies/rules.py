@@ -30,7 +30,7 @@ class Rule:
     tolerance: float = 0.0  # of estimates: how far below the best score a preferred path may be
     feasible: bool = True  # whether the target is met; if not, this is the least-violating path
     threshold: float = 0.0  # of policies of two paths: how sure the first must be
-    excess: tuple[Predictor, ...] = ()  # a limit: standard deviations of an outcome beyond it
+    excess: tuple[Predictor, ...] = ()  # one a limit: how many standard deviations beyond it
     penalty: float = 0.0  # of a certain violation, in quality, where `excess` tells how probable
     price: float | None = None  # of a US dollar or a second, in quality; None: not looked for
 
@@ -70,7 +70,9 @@ class RuleMaker:
     # of "cost_usd" and "latency_s"; without one, a limit goes by how often a path breaks it
     forecasts: dict[str, Forecast] = field(default_factory=dict)
     terms: Terms = field(default_factory=Terms)
-    order: Literal["quality", "cost_usd", "latency_s", "random"] = "quality"  # else it is ignored
+    order: Literal["quality", "cost_usd", "latency_s", "random"] = (
+        "quality"  # else quality is ignored
+    )
     allowed: np.ndarray  # which paths may be chosen, (paths,)
     _rules: dict[SLO, Rule] = field(default_factory=dict, init=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -199,6 +199,10 @@ def _put_together(
     pair = _under(arrays, "pair")
     if header["gate"] is not None:
         pair["gate"] = Gate(**_under(arrays, "gate"), **header["gate"]["numbers"])
+    # files of before hold a margin as well, which nothing reads any more
+    terms = Terms(**{key: one for key, one in header["terms"].items() if key != "margin"})
+    if pair or header["order"] != "quality":  # they cannot weigh it
+        terms = replace(terms, violation_cost=None)
     return (PairPolicy if pair else Policy)(
         training=Training(
             path_ids=np.array(header["path_ids"], dtype=object),
@@ -211,8 +215,7 @@ def _put_together(
         left_out=left_out,
         allowed=arrays["allowed"],
         forecasts=forecasts,
-        # files of before hold a margin as well, which nothing reads any more
-        terms=Terms(**{key: one for key, one in header["terms"].items() if key != "margin"}),
+        terms=terms,
         encoder=encoder,
         details=header["details"],
         **{word: header[word] for word in _WORDS},

@@ -5,7 +5,7 @@ compares the best path of each query with one fixed cloud path on queries that w
 policy with routers on queries that were not. A *cloud path* is one whose model runs in the cloud.
 
 Every claim is a row: `metric`, `value`, `low` and `high` (the 95 % interval of a bootstrap over
-queries; those of one text are drawn together), and where they apply `path_id`, `policy` (the
+groups of queries of one text, product or person), and where they apply `path_id`, `policy` (the
 router), `kind`, `kinds`, `n` (queries of the kind, or kinds) and `slo`. In each resample the best
 path is found anew. A row that compares cost or latency is a share, 0.1 for a tenth; its
 `quality_over`, `quality_over_low` and `quality_over_high` say by how much the quality is higher
@@ -220,15 +220,16 @@ def _unseen(
     def means(choices: pd.DataFrame) -> dict[str, np.ndarray]:
         return {c: drawn.weights @ choices[c].to_numpy(float) for c in choices if c in SCORES}
 
-    told = {"embeddings": embeddings, "folds": folds, "seed": seed}
     routers = {
         name: means(
             replay(
                 f"{name}_router",
                 drawn.trace,
                 SLOS["quality"],
+                embeddings=embeddings,
+                folds=folds,
                 infeasible="least_violating",
-                **told,  # type: ignore[arg-type]
+                seed=seed,
             ).choices
         )
         for name in ROUTERS

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ecollm_lab.records import LabError
-from ecollm_lab.traces import Trace, related, require_trace
+from ecollm_lab.traces import Trace, require_trace
+from ecollm_lab.traces.groups import drawn_together
 from ecollm_lab.traces.intervals import group_weights, interval
 from ecollm_lab.traces.path_ids import placements
 
@@ -53,7 +54,7 @@ class Resamples:
                 " ecollm_lab.study.complete(trace)."
             )
         self.trace = trace
-        self.weights = group_weights(related(trace), n_resamples, seed)
+        self.weights = group_weights(drawn_together(trace), n_resamples, seed)
         self.quality = trace.array("quality")
         self.spent = {name: trace.array(column) for name, column in SPENT.items()}
         self.recorded = [name for name in SPENT if not np.isnan(self.spent[name]).any()]

@@ -1,6 +1,6 @@
+from . import groups as groups
 from . import intervals as intervals
 from . import path_ids as path_ids
-from .groups import related as related
 from .importers import import_outcomes as import_outcomes
 from .importers.reading import csv_rows as csv_rows
 from .memory import require_memory as require_memory

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import block_array, csr_matrix, hstack
@@ -14,8 +16,25 @@ RELATED = ("text", "product", "person")  # columns: queries that share a value a
 
 def related(trace: Trace) -> np.ndarray:
     """Return each query's group, shape (queries,): one text, product or person is one group."""
+    return _linked(trace, RELATED)
+
+
+def drawn_together(trace: Trace) -> np.ndarray:
+    """Return the group with which a bootstrap draws each query, shape (queries,).
+
+    These are related queries. If all are related, which says nothing about others, they are those
+    of one text; if there is but one text, single queries.
+    """
+    for columns in (RELATED, RELATED[:1]):
+        groups = _linked(trace, columns)
+        if groups.any():
+            return groups
+    return np.arange(len(trace.queries))
+
+
+def _linked(trace: Trace, columns: Sequence[str]) -> np.ndarray:
     links = []
-    for column in RELATED:
+    for column in columns:
         if column in trace.queries:
             code = pd.factorize(trace.queries[column].replace("", np.nan))[0]
             rows = np.flatnonzero(code >= 0)

@@ -1,4 +1,4 @@
-"""Means and percentiles over queries, and their 95 % intervals by resampling queries."""
+"""Means and percentiles over queries, and 95 % intervals by resampling queries or groups."""
 
 from __future__ import annotations
 
@@ -32,12 +32,9 @@ def group_counts(groups: np.ndarray, n_resamples: int, seed: int) -> Iterator[np
     """Yield how often each query is drawn if whole groups are, (some resamples, n_queries) each.
 
     `groups` has the number of each query's group, from 0. A resample has as many groups as there
-    are, so the numbers of its queries differ. Where all queries are of one group, which says
-    nothing about others, single queries are drawn.
+    are, so the numbers of its queries differ.
     """
-    rng, groups = np.random.default_rng(seed), np.asarray(groups)
-    if not groups.any():
-        groups = np.arange(len(groups))
+    rng = np.random.default_rng(seed)
     n, at_once = int(groups.max()) + 1, max(1, _AT_ONCE // len(groups))
     for start in range(0, n_resamples, at_once):
         size = min(at_once, n_resamples - start)

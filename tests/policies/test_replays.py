@@ -5,7 +5,8 @@ import pytest
 
 from ecollm_lab.policies import fit_policy, replay, replay_all
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError
-from ecollm_lab.traces import Trace, related
+from ecollm_lab.traces import Trace
+from ecollm_lab.traces.groups import related
 from tests.conftest import make_trace
 from tests.support.policies import COST, LATENCY, ONE_PATH, topics
 

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from ecollm_lab.models import default_encoder
 from ecollm_lab.policies import fit_policy, load_policy, save_policy
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
@@ -184,9 +185,15 @@ def test_a_gate_whose_arrays_do_not_fit_is_refused(tmp_path, encoder, name):
 
 
 def test_a_policy_is_saved_without_an_encoder_being_loaded(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecollm_lab.policies.saving.default_encoder", None, raising=False)
-    save_policy(fit_policy(topics(0)[0], "cheapest"), tmp_path / "p.npz")
-    assert load_policy(tmp_path / "p.npz").name == "cheapest"
+    def loaded(*_):
+        raise AssertionError("the sentence model was loaded")
+
+    policies = [fit_policy(topics(0)[0], name) for name in ("cheapest", "ours")]
+    monkeypatch.setattr("ecollm_lab.models.encoders.SentenceEncoder.__init__", loaded)
+    default_encoder.cache_clear()  # it would be loaded anew
+    for policy in policies:
+        save_policy(policy, tmp_path / "p.npz")
+        assert load_policy(tmp_path / "p.npz").name == policy.name
 
 
 def test_an_array_that_claims_to_be_enormous_is_refused(saved):

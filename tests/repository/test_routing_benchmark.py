@@ -185,6 +185,7 @@ def test_limits_that_bind_are_to_be_used_and_others_need_not_be_broken():
     some = mixed["slo_violation_rate_where_limits_bind"]
     assert (some["value"], some["at_least"]) == (0.125, 0.03)
     assert mixed["slo_violation_rate"]["value"] == 0.0625
+    assert "at_least" not in mixed["slo_violation_rate"]
     free = violations([], ["0.3"])
     assert free["limits_binding"]["value"] == 0
     assert "at_least" not in free["slo_violation_rate"]

@@ -64,13 +64,6 @@ def test_whole_groups_are_drawn_as_often_as_there_are_groups(monkeypatch):
     np.testing.assert_array_equal(np.vstack(blocks), counts[:10])
 
 
-def test_queries_of_a_single_group_are_drawn_one_by_one():
-    one, each = np.zeros(20, dtype=int), np.arange(20)
-    np.testing.assert_array_equal(
-        intervals.group_weights(one, 50, seed=1), intervals.group_weights(each, 50, seed=1)
-    )
-
-
 def test_weights_sum_to_one_and_are_alike_in_the_first_row():
     weights = intervals.group_weights(np.array([0, 0, 1]), 20, seed=1)
     assert weights.shape == (21, 3)

@@ -19,7 +19,8 @@ from ecollm_lab.policies.policy import Policy, require_finite
 from ecollm_lab.policies.predictors import Means
 from ecollm_lab.policies.training import TINY, Estimates, Spend, Training, estimated, measured
 from ecollm_lab.records import LabError, require_choice
-from ecollm_lab.traces import Trace, is_on_front, related, require_trace
+from ecollm_lab.traces import Trace, is_on_front, require_trace
+from ecollm_lab.traces.groups import related
 from ecollm_lab.traces.path_ids import have_pipelines, pipeline_of, placements
 
 MOST_CANDIDATES = 16  # paths that pairs are made of
