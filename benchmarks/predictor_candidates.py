@@ -33,6 +33,7 @@ from ecollm_lab.policies.fitting.fit import LEAST_OF_KIND, UNKNOWN
 from ecollm_lab.policies.fitting.learners import Fit, Queries
 from ecollm_lab.traces import Trace
 from ecollm_lab.traces.groups import related
+from ecollm_lab.traces.path_ids import parts
 
 EVIDENCE = "evidence_"  # how columns of the queries table begin that tell what retrieval met
 TREES = (25, 50, 100, 200)
@@ -158,7 +159,7 @@ def boosted(queries: Queries, table: np.ndarray, path_ids: list[str]) -> Fit:
     """Fit gradient-boosted trees; how many is tuned on inner folds, as everything else is."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    stages = pd.DataFrame([path.split("/") for path in path_ids])
+    stages = pd.DataFrame([parts(path) for path in path_ids])
     paths = stages.apply(lambda one: pd.factorize(one)[0]).to_numpy(dtype=float)
     x = queries.embeddings
     turn = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:32].T

@@ -197,4 +197,10 @@ def load_catalog(file: FilePath | str) -> Catalog:
     """
     from ecollm_lab.models.catalog_file import read_catalog  # pydantic is imported when needed
 
-    return read_catalog(resolved(file))
+    try:
+        path = resolved(file)
+    except LabError as error:
+        raise LabError(
+            f"Cannot read the model catalog {str(file)!r}: {error} Name one with --catalog."
+        ) from error
+    return read_catalog(path)
