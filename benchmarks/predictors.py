@@ -35,7 +35,7 @@ import pandas as pd
 from benchmarks.predictor_candidates import candidates, risks
 from benchmarks.routing import Fold, available, folds
 from benchmarks.routing_groups import together
-from benchmarks.spaces import made_now, recorded, renewed, require_at_hand
+from benchmarks.spaces import made_now, recorded, renewed, require_at_hand, require_whole
 from ecollm_lab.files import write
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
@@ -150,10 +150,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two folds, few recorded queries")
     options = parser.parse_args()
     require_at_hand(options.traces, available())
-    if options.seeds < 1:
-        parser.error(f"--seeds must be at least 1; got {options.seeds}")
-    if options.quick and options.parquet:
-        parser.error("--quick computes rough records: --parquet keeps those of whole runs only")
+    require_whole(parser, options)
     found, made = [], made_now()
     for name in options.traces:
         frame = outcomes(name, options.seeds, quick=options.quick)

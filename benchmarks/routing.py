@@ -31,7 +31,7 @@ from benchmarks.list_prices import priced
 from benchmarks.routing_groups import cluster_of, together
 from benchmarks.routing_scores import METRICS, WITH_PRICE, records
 from benchmarks.routing_tables import averaged, markdown
-from benchmarks.spaces import POCKET, RECORDED, renewed, require_at_hand, trace_file
+from benchmarks.spaces import POCKET, RECORDED, renewed, require_at_hand, require_whole, trace_file
 from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
@@ -270,10 +270,7 @@ def main() -> None:
     args = parser.parse_args()
     names = args.traces.split(",") if args.traces else available()
     require_at_hand(names, available())
-    if args.seeds < 1:
-        parser.error(f"--seeds must be at least 1; got {args.seeds}")
-    if args.quick and args.parquet:
-        parser.error("--quick computes rough records: --parquet keeps those of whole runs only")
+    require_whole(parser, args)
     found: list[dict[str, Any]] = []
     for name in names:
         started = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 from collections.abc import Collection, Iterable
@@ -78,6 +79,14 @@ def require_at_hand(names: Iterable[str], at_hand: Collection[str]) -> None:
     if absent := [name for name in names if name not in at_hand]:
         there = ", ".join(at_hand) or "none"
         raise SystemExit(f"No trace at hand is named {' or '.join(absent)}; there are: {there}.")
+
+
+def require_whole(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exit if there is no seed, or rough records are to be kept."""
+    if options.seeds < 1:
+        parser.error(f"--seeds must be at least 1; got {options.seeds}")
+    if options.quick and options.parquet:
+        parser.error("--quick computes rough records: --parquet keeps those of whole runs only")
 
 
 def trace_file(name: str) -> Path:
