@@ -8,11 +8,11 @@ ours, which tells estimator and allocation apart.
 
 `hypervolume_ratio`: hypervolume of the true means of the recommended paths over the true front's.
 `slo_loss`: true quality lost against the best feasible path, mean over 25 SLOs; an infeasible pick
-scores 0. `heldout_kept`: quality over 25 SLOs (limits on 95th percentiles) of the policy `ours` on
-held-out queries, a pick whose percentile over all training outcomes breaks a limit scoring 0,
-fitted on the partial trace over fitted on the full one. `optimism`: estimated minus true mean
-quality of the recommended paths. `coverage`: share of 90 % intervals of quality that hold the true
-mean.
+scores 0. `answers_kept`: quality on held-out queries over 25 SLOs of the policy `ours`, which lets
+5 % of its answers break the limits, each of them scoring 0: fitted on the partial trace over fitted
+on the full one. `heldout_kept`: the same with limits on 95th percentiles, a pick whose percentile
+over all training outcomes breaks a limit scoring 0. `optimism`: estimated minus true mean quality
+of the recommended paths. `coverage`: share of 90 % intervals of quality that hold the true mean.
 """
 
 from __future__ import annotations

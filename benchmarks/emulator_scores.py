@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces import (
-    Space,
-)
+from benchmarks.spaces import Space
 from ecollm_lab.emulator import Estimates
 from ecollm_lab.emulator.estimates import slo_regret
 from ecollm_lab.policies import Policy, fit_policy
+from ecollm_lab.policies.limits import TermsOptions
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.traces import OBJECTIVES, Trace, hypervolume, is_on_front
 
@@ -39,13 +39,11 @@ class Truth:
         self.boxes = _boxes(self.means[:, 1], self.means[:, 2])
         self.tails = np.quantile(tables[1:], 0.95, axis=1).T
         self.tail_boxes = _boxes(self.tails[:, 0], self.tails[:, 1])
-        self.full = self.heldout_quality(
-            fit_policy(
-                _trace(self.space, np.ones(tables.shape[1:], dtype=bool)),
-                embeddings=self.space.embeddings,
-                violation_rate=None,
-            )
-        )
+        whole = _trace(self.space, np.ones(tables.shape[1:], dtype=bool))
+        self.full = {
+            answers: self.heldout_quality(policy, answers=answers)
+            for answers, policy in _policies(whole, embeddings=self.space.embeddings).items()
+        }
 
     def hypervolume_ratio(self, paths: np.ndarray) -> float:
         """Return how much of the true front's hypervolume the true means of these paths have."""
@@ -63,13 +61,14 @@ class Truth:
                 )
         return float(np.mean(lost))
 
-    def heldout_quality(self, policy: Policy) -> float:
+    def heldout_quality(self, policy: Policy, *, answers: bool) -> float:
         """Return the policy's mean quality on held-out queries over the grid of SLOs.
 
-        What breaks a limit by the true percentiles scores 0.
+        What breaks a limit scores 0: single `answers`, or else paths, by the true percentiles.
         """
         column = {path_id: i for i, path_id in enumerate(self.space.path_ids)}
         rows = np.arange(len(self.space.heldout_embeddings))
+        quality, costs, latencies = self.space.heldout
         got = []
         for cost, latency in self.tail_boxes:
             try:
@@ -81,8 +80,11 @@ class Truth:
                 got.append(0.0)
                 continue
             paths = np.array([column[path_id] for path_id in chosen])
-            kept = (self.tails[paths, 0] <= cost) & (self.tails[paths, 1] <= latency)
-            got.append(float((self.space.heldout[0][rows, paths] * kept).mean()))
+            if answers:
+                kept = (costs[rows, paths] <= cost) & (latencies[rows, paths] <= latency)
+            else:
+                kept = (self.tails[paths, 0] <= cost) & (self.tails[paths, 1] <= latency)
+            got.append(float((quality[rows, paths] * kept).mean()))
         return float(np.mean(got))
 
 
@@ -150,12 +152,9 @@ def score_raw(space: Space, truth: Truth, seen: np.ndarray) -> dict[str, float]:
     value = np.where(kept, quality, -1.0)
     picks = np.where(value.max(axis=1) >= 0, value.argmax(axis=1), -1)
     trace = _trace(space, seen)
-    policy = fit_policy(
-        trace,
-        embeddings=space.embeddings[[int(query_id) for query_id in trace.query_ids]],
-        violation_rate=None,
-    )
-    return _score(truth, paths, picks, points, policy)
+    embeddings = space.embeddings[[int(query_id) for query_id in trace.query_ids]]
+    policies = _policies(trace, embeddings=embeddings)
+    return _score(truth, paths, picks, points, policies)
 
 
 def score_estimates(space: Space, truth: Truth, estimates: Estimates) -> dict[str, float]:
@@ -165,20 +164,37 @@ def score_estimates(space: Space, truth: Truth, estimates: Estimates) -> dict[st
     paths = recommend(points, int(truth.front.sum()))
     picks = slo_regret(draws, truth.boxes)[1]
     low, high = np.quantile(draws[:, :, 0], (0.05, 0.95), axis=0)
-    policy = fit_policy(
-        _trace(space, np.eye(*space.tables.shape[1:], dtype=bool)), estimates=estimates
-    )
+    some = _trace(space, np.eye(*space.tables.shape[1:], dtype=bool))
+    policies = _policies(some, estimates=estimates)
     covered = (low - 1e-9 <= truth.means[:, 0]) & (truth.means[:, 0] <= high + 1e-9)
-    return _score(truth, paths, picks, points, policy) | {"coverage": float(covered.mean())}
+    return _score(truth, paths, picks, points, policies) | {"coverage": float(covered.mean())}
+
+
+def _policies(trace: Trace, **known: Any) -> dict[bool, Policy]:
+    """Return the policy that keeps limits with most of its answers, and by percentiles.
+
+    The first has the key True, as answers are counted, the second False.
+    """
+    rates: dict[bool, TermsOptions] = {True: {}, False: {"violation_rate": None}}
+    return {answers: fit_policy(trace, **known, **rate) for answers, rate in rates.items()}
 
 
 def _score(
-    truth: Truth, paths: np.ndarray, picks: np.ndarray, points: np.ndarray, policy: Policy
+    truth: Truth,
+    paths: np.ndarray,
+    picks: np.ndarray,
+    points: np.ndarray,
+    policies: dict[bool, Policy],
 ) -> dict[str, float]:
+    kept = {
+        answers: truth.heldout_quality(policy, answers=answers) / truth.full[answers]
+        for answers, policy in policies.items()
+    }
     return {
         "hypervolume_ratio": truth.hypervolume_ratio(paths),
         "front_size": len(paths),
         "slo_loss": truth.slo_loss(picks),
-        "heldout_kept": truth.heldout_quality(policy) / truth.full,
+        "answers_kept": kept[True],
+        "heldout_kept": kept[False],
         "optimism": float((points[paths, 0] - truth.means[paths, 0]).mean()),
     }

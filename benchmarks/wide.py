@@ -130,7 +130,7 @@ def recommend(explored: Trace, slos: dict[str, SLO], encoder: Encoder) -> pd.Dat
     tables = [train.array(name) for name in OBJECTIVES]
     estimates.update(*tables, iterations=12, n_draws=256)
     paths = estimates.fronts().query("scope == 'all'")
-    policy = fit_policy(train, "best_single", estimates=estimates)
+    policy = fit_policy(train, "best_single", estimates=estimates, violation_rate=None)
     rows = [
         {
             "slo": name,

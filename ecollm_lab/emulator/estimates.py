@@ -82,7 +82,7 @@ class Estimates:
         self._rng = np.random.default_rng(seed)
         design = Design.over(self.path_ids, self.embeddings, self.labels)
         self._quality = MixedModel(design)
-        self._cost, self._latency = PositiveModel(design), PositiveModel(design)
+        self._spends = {name: PositiveModel(design) for name in ("cost_usd", "latency_s")}
         self.n_outcomes = np.zeros(len(self.path_ids), dtype=int)
 
     def update(
@@ -111,8 +111,8 @@ class Estimates:
         for _ in range(iterations):
             weights = self._quality_precision(self.n_outcomes)
             self._quality.fit(quality, rng=self._rng, n_draws=n_draws, weights=weights)
-        self._cost.fit(cost, rng=self._rng, n_draws=n_draws, iterations=iterations)
-        self._latency.fit(latency, rng=self._rng, n_draws=n_draws, iterations=iterations)
+        for model, seen in zip(self._spends.values(), (cost, latency), strict=True):
+            model.fit(seen, rng=self._rng, n_draws=n_draws, iterations=iterations)
 
     def _quality_precision(self, n: np.ndarray) -> np.ndarray | None:
         """Return each path's precision relative to the average outcome, shape (paths,).
@@ -132,7 +132,7 @@ class Estimates:
         """
         rows = np.arange(len(self.query_ids)) if rows is None else np.asarray(rows)
         quality = np.clip(self._quality.mean_draws(rows, self._rng), 0.0, 1.0)
-        spends = [one.mean_draws(rows, self._rng) for one in (self._cost, self._latency)]
+        spends = [one.mean_draws(rows, self._rng) for one in self._spends.values()]
         return np.stack([quality, *spends], axis=2)
 
     def tail_draws(self, column: str, q: float = 0.95, n_draws: int = 32) -> np.ndarray:
@@ -140,8 +140,15 @@ class Estimates:
 
         Shape (draws, paths).
         """
-        model = {"cost_usd": self._cost, "latency_s": self._latency}[column]
-        return model.quantile_draws(q, self._rng, n_draws)
+        return self._spends[column].quantile_draws(q, self._rng, n_draws)
+
+    def likely_outcomes(self, column: str, n_draws: int = 32) -> np.ndarray:
+        """Return equally likely values of cost_usd or latency_s of an outcome of each path.
+
+        They are ascending, shape (queries, paths): a path exceeds a limit with a probability that
+        is the share of its values beyond it.
+        """
+        return self._spends[column].likely(self._rng, n_draws)
 
     def expected_quality(self) -> np.ndarray:
         """Return the posterior mean quality of every query on every path, shape (queries, paths).

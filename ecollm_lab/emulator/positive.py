@@ -109,20 +109,34 @@ class PositiveModel:
         return np.maximum(total / len(rows), 0.0).T
 
     def quantile_draws(self, q: float, rng: np.random.Generator, n_draws: int) -> np.ndarray:
-        """Return draws of each path's quantile over all queries, shape (draws, paths).
+        """Return draws of each path's quantile over all queries, shape (draws, paths)."""
+        if not self._any:
+            return np.full((n_draws, len(self._share)), self._nothing)
+        drawn = self._outcome_draws(rng, n_draws)
+        return np.stack([np.quantile(every, q, axis=1) for every in drawn], axis=1)
+
+    def likely(self, rng: np.random.Generator, n_draws: int) -> np.ndarray:
+        """Return equally likely outcomes of each path, ascending, shape (queries, paths)."""
+        n_queries, n_paths = self._seen.shape
+        if not self._any:
+            return np.full((n_queries, n_paths), self._nothing)
+        levels = (np.arange(n_queries) + 0.5) / n_queries
+        drawn = self._outcome_draws(rng, n_draws)
+        return np.stack([np.quantile(every, levels) for every in drawn], axis=1)
+
+    def _outcome_draws(self, rng: np.random.Generator, n_draws: int) -> Iterator[np.ndarray]:
+        """Yield draws of each path's outcomes on all queries, shape (draws, queries).
 
         Outcomes that were seen enter as they are; the others lie around the path's level as in a
         Bayesian bootstrap. A tail that few outcomes sampled may be far wider than what was seen:
         widths follow a scaled inverse chi with as many degrees of freedom as there are outcomes.
         """
         n_queries, n_paths = self._seen.shape
-        if not self._any:
-            return np.full((n_draws, n_paths), self._nothing)
         levels = self._level.level_draws()
         levels = levels[:, np.arange(n_draws) % levels.shape[1]]
         freedom = FREEDOM + self._seen.of_path()
         wider = np.sqrt(freedom / rng.chisquare(freedom, (n_draws, n_paths)))
-        out, number = np.empty((n_draws, n_paths)), np.arange(n_draws)[:, None]
+        number = np.arange(n_draws)[:, None]
         for path, (apart, weights) in enumerate(self._tails()):
             seen = self._seen.values[self._seen.columns == path]
             found = np.cumsum(rng.gamma(weights, size=(n_draws, len(weights))), axis=1)
@@ -132,6 +146,4 @@ class PositiveModel:
             drawn = apart[at % len(apart)] * wider[:, path, None]
             drawn = np.exp(levels[path][:, None] + drawn.clip(-FURTHEST, FURTHEST))
             drawn[rng.random(drawn.shape) >= self._share[path]] = 0.0
-            every = np.hstack([drawn, np.broadcast_to(seen, (n_draws, len(seen)))])
-            out[:, path] = np.quantile(every, q, axis=1)
-        return out
+            yield np.hstack([drawn, np.broadcast_to(seen, (n_draws, len(seen)))])

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from scipy.special import ndtr
 
-from ecollm_lab.policies.limits import MOSTLY, UNLIKELY, Forecast, Lookback, Terms
+from ecollm_lab.policies.limits import MOSTLY, UNLIKELY, Forecast, Lookback, Terms, first_good
 from ecollm_lab.policies.predictors import Predictor, joined
 from ecollm_lab.policies.training import TINY, Training
 from ecollm_lab.records import SLO, LabError, Limit
@@ -24,8 +24,8 @@ class Rule:
     # share of each path's training outcomes that break a limit, (paths,); where none are counted,
     # how probably its 95th percentiles do
     violation_share: np.ndarray
-    # share of training queries whose choice, made without knowing them, broke a limit; NaN where
-    # broken limits are not counted: outcomes were estimated, or the target is None
+    # share of training queries whose choice, made without knowing them, broke a limit, or is
+    # expected to, by estimates; NaN where broken limits are not counted, as the target is None
     violation_rate: float = float("nan")
     tolerance: float = 0.0  # of estimates: how far below the best score a preferred path may be
     feasible: bool = True  # whether the target is met; if not, this is the least-violating path
@@ -79,9 +79,9 @@ class RuleMaker:
     def rule(self, slo: SLO) -> Rule:
         """Return how this policy decides under an SLO, as docs/routing.md tells; computed once.
 
-        Where outcomes were estimated, or without a target, a path's expected quality counts times
-        the probability that its 95th percentiles keep the limits, and an SLO is refused if none
-        keeps them with a probability of at least `UNLIKELY`: not knowing is no reason to refuse.
+        Of estimates, an SLO is refused if no path's 95th percentiles keep the limits with a
+        probability of at least `UNLIKELY`: not knowing is no reason to refuse. Without a target,
+        expected quality counts times that probability.
         """
         if not isinstance(slo, SLO):
             raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
@@ -93,7 +93,8 @@ class RuleMaker:
     @property
     def _counts(self) -> bool:
         """Whether broken limits are counted, rather than read off percentiles."""
-        return self.terms.violation_rate is not None and not self.training.estimated
+        sure = self.order == "quality" or not self.training.estimated
+        return self.terms.violation_rate is not None and sure
 
     def _calibrated(self, slo: SLO) -> Rule:
         target = self.terms.violation_rate
@@ -109,18 +110,25 @@ class RuleMaker:
         by_path = self.training.broke_of_others(broke)
         by_query = self._risk(slo, by_path)
         nearer = np.linalg.norm(by_query - broke) < np.linalg.norm(by_path - broke)
+        estimated, asked = self.training.estimated, slo
+        if estimated:  # which hide how unsure they are, so that a price would give up too much
+            asked = replace(slo, prefer="quality", min_quality=None)
         for risk in [by_query, by_path] if nearer else [by_path]:
             likely = share if risk is by_path else risk.min(axis=0)
             columns = self._ordered((likely < MOSTLY) & self.allowed, slo)
             if not len(columns):
                 continue
+            if estimated and not slo.limits:  # nothing shows that choosing per query would pay
+                mean = self.training.mean[None, columns]
+                return self._rule(columns[first_good(mean, slo, self.terms.tolerance)], share)
             past = self._lookback(slo, columns, risk, broke)
-            penalty, price, kept, rate = past.calibrated(slo, self.terms)
+            penalty, price, kept, rate = past.calibrated(asked, self.terms)
             least = float(share[columns].min()) if risk is by_path else past.least_rate()
-            if self.terms.violation_cost is None and min(rate, least) > target:
+            if self.terms.violation_cost is None and self._exceeds(min(rate, least), slo):
                 continue
             columns, spent = columns[kept], price * past.spend[kept] if price else 0.0
-            more: dict[str, Any] = {"violation_rate": rate, "price": price}
+            more: dict[str, Any] = {"violation_rate": rate}
+            more |= {"tolerance": self.terms.tolerance} if estimated else {"price": price}
             if risk is by_path:
                 return self._rule(columns, share, penalty * share[columns] + spent, **more)
             excess = tuple(
@@ -129,6 +137,13 @@ class RuleMaker:
             )
             return self._rule(columns, share, spent, excess=excess, penalty=penalty, **more)
         return self._refused(share, slo)
+
+    def _exceeds(self, rate: float, slo: SLO) -> bool:
+        """Whether limits break too often at this rate; of estimates, if that is nearly sure."""
+        target = self.terms.violation_rate
+        assert target is not None
+        unsure = self.training.estimated and self.training.tails_keep(slo).max() >= UNLIKELY
+        return rate > target and not unsure
 
     def _lookback(
         self, slo: SLO, columns: np.ndarray, risk: np.ndarray, broke: np.ndarray

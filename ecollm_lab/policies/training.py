@@ -29,12 +29,17 @@ class Estimates(Protocol):
     def tail_draws(self, column: str) -> np.ndarray:
         """Return draws of the 95th percentile of cost_usd or latency_s, shape (draws, paths)."""
 
+    def likely_outcomes(self, column: str) -> np.ndarray:
+        """Return equally likely outcomes of each path, ascending, shape (queries, paths)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Spend:
     """What paths cost in US dollars, or how long they take in seconds."""
 
-    outcomes: np.ndarray  # of the training queries, (queries, paths), NaN where not seen
+    # of the training queries, (queries, paths), NaN where not seen; of estimates, whatever the
+    # query, equally likely values in ascending order
+    outcomes: np.ndarray
     mean: np.ndarray  # (paths,), NaN where nothing is recorded
     p95: np.ndarray  # 95th percentiles, likewise
     p95_log_sd: np.ndarray  # sd of the logarithms of those that are estimates, else 0, (paths,)
@@ -50,11 +55,16 @@ class Spend:
         return cls(outcomes, mean, p95, np.zeros(n_paths))
 
     @classmethod
-    def estimated(cls, mean: np.ndarray, tail_draws: np.ndarray, n_queries: int) -> Self:
-        """Summarise draws of the 95th percentiles, shape (draws, paths); no outcome is seen."""
-        logs = np.log(np.maximum(tail_draws, TINY))
-        unseen = np.full((n_queries, len(mean)), np.nan)
-        return cls(unseen, mean, np.exp(logs.mean(axis=0)), np.maximum(logs.std(axis=0), 1e-12))
+    def from_estimates(cls, estimates: Estimates, column: str, mean: np.ndarray) -> Self:
+        """Summarise what is estimated of cost_usd or latency_s; `mean` is that of each path."""
+        logs = np.log(np.maximum(estimates.tail_draws(column), TINY))
+        sd = np.maximum(logs.std(axis=0), 1e-12)
+        return cls(estimates.likely_outcomes(column), mean, np.exp(logs.mean(axis=0)), sd)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether these are estimates, so that no outcome belongs to a query."""
+        return bool(self.p95_log_sd.any())
 
     @property
     def recorded(self) -> bool:
@@ -63,7 +73,8 @@ class Spend:
 
     def filled(self) -> np.ndarray:
         """Return the outcomes, with the path's mean where none was seen and 0 without any."""
-        return np.where(np.isnan(self.outcomes), np.nan_to_num(self.mean), self.outcomes)
+        unseen = np.isnan(self.outcomes) | self.estimated
+        return np.where(unseen, np.nan_to_num(self.mean), self.outcomes)
 
     def tail_keeps(self, limit: float) -> np.ndarray:
         """Return how probably each path's 95th percentile is within a limit, shape (paths,)."""
@@ -85,8 +96,8 @@ class Training:
 
     @property
     def estimated(self) -> bool:
-        """Whether costs and latencies are estimates, so that broken limits cannot be counted."""
-        return bool(self.cost.p95_log_sd.any() or self.latency.p95_log_sd.any())
+        """Whether costs and latencies are estimates, so that broken limits are expected only."""
+        return self.cost.estimated or self.latency.estimated
 
     def spend(self, column: str) -> Spend:
         """Return what paths cost ("cost_usd") or how long they take ("latency_s")."""
@@ -105,15 +116,23 @@ class Training:
     def broke(self, slo: SLO) -> np.ndarray:
         """Return which outcomes break the limits, shape (queries, paths), as 0 or 1.
 
-        An outcome that was not seen counts as broken by the share of the path's others.
+        An outcome that was not seen counts as broken by the share of the path's others, or of the
+        equally likely ones where they are estimated. Of these, cost and latency grow together, as
+        both grow with the answer, so that the larger of two probabilities counts.
         """
         seen = ~np.isnan(self.quality)
-        broke = ~slo.keeps(self.cost.outcomes, self.latency.outcomes) & seen
-        share = broke.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+        known = seen | self.estimated
+        broke = ~slo.keeps(self.cost.outcomes, self.latency.outcomes) & known
+        share = broke.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         return np.where(seen, broke, share)
 
     def broke_of_others(self, broke: np.ndarray) -> np.ndarray:
-        """Return the share of each path's outcomes on the other queries that break the limits."""
+        """Return the share of each path's outcomes on the other queries that break the limits.
+
+        Estimates are of no query, so that they stay as they are.
+        """
+        if self.estimated:
+            return broke
         seen = ~np.isnan(self.quality)
         others = -np.where(seen, broke, 0.0)
         others -= others.sum(axis=0)
@@ -128,7 +147,7 @@ class Training:
         """
         values = self.spend(column).outcomes
         kept = slo.keeps(self.cost.outcomes, self.latency.outcomes) & ~np.isnan(values)
-        unseen = np.isnan(self.quality)
+        unseen = np.isnan(self.quality) & (not self.estimated)
         n = (~unseen).sum(axis=0)
         taken = np.where(unseen, np.nan, np.where(kept, values, np.inf))  # NaN is sorted to the end
         at = n - 1 - np.floor(rate * n).astype(int)
@@ -174,15 +193,14 @@ def measured(trace: Trace) -> Training:
 
 
 def estimated(estimates: Estimates) -> Training:
-    """Return what estimates say; single outcomes of cost and latency stay unknown."""
+    """Return what estimates say; which query costs or takes how much stays unknown."""
     quality, cost, latency = estimates.draws().mean(axis=0).T
     expected = estimates.expected_quality()
-    n_queries = len(expected)
     return Training(
         path_ids=np.array(estimates.path_ids, dtype=object),
         quality=np.full(expected.shape, np.nan),
         expected=expected,
         mean=quality,
-        cost=Spend.estimated(cost, estimates.tail_draws("cost_usd"), n_queries),
-        latency=Spend.estimated(latency, estimates.tail_draws("latency_s"), n_queries),
+        cost=Spend.from_estimates(estimates, "cost_usd", cost),
+        latency=Spend.from_estimates(estimates, "latency_s", latency),
     )

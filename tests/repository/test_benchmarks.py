@@ -60,6 +60,7 @@ def test_seeing_everything_is_the_truth():
     assert scores["hypervolume_ratio"] == pytest.approx(1)
     assert scores["slo_loss"] == pytest.approx(0)
     assert scores["heldout_kept"] == pytest.approx(1)
+    assert scores["answers_kept"] == pytest.approx(1)
     assert scores["optimism"] == pytest.approx(0)
 
 
@@ -107,6 +108,7 @@ def some_records():
                 "method": method,
                 "budget_share": share,
                 "seed": seed,
+                "answers_kept": kept,
                 "heldout_kept": kept,
             }
             for method, row in medians.items()

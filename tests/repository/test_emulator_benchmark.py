@@ -75,7 +75,7 @@ def test_what_is_recorded_of_traces_not_asked_for_stays(tmp_path, monkeypatch):
     pd.DataFrame([{"trace": "other", "method": "ours", "heldout_kept": 0.75, **made}]).to_parquet(
         file
     )
-    scores = {"hypervolume_ratio": 0.5, "slo_loss": 0.5, "heldout_kept": 0.5}
+    scores = dict.fromkeys(["hypervolume_ratio", "slo_loss", "answers_kept", "heldout_kept"], 0.5)
     records = [
         {"trace": name, "method": method, "budget_share": 0.05, "seed": 0, **scores}
         for name in ("synthetic_300", "other")
