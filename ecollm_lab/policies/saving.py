@@ -235,6 +235,13 @@ def _require_fit(policy: Policy) -> None:
     shapes = {one.shape for one in tables}, {one.shape for one in rows}
     if shapes != ({(n_queries, n_paths)}, {(n_paths,)}):
         raise ValueError(f"{n_queries} queries and {n_paths} paths, but shapes {shapes}")
+    for name in ("cost_usd", "latency_s"):
+        spend = training.spend(name)
+        if spend.estimated and spend.recorded and np.isnan(spend.outcomes).all():
+            raise LabError(
+                f"The policy {policy.name} rests on estimates of {name} without the outcomes that"
+                " are likely, which earlier editions left out. Fit and save it again."
+            )
     if isinstance(policy, PairPolicy):
         if policy.confidence.shape != (n_queries, *policy.candidates.shape):
             raise ValueError(f"the confidence has the shape {policy.confidence.shape}")
