@@ -79,9 +79,7 @@ class PolicyForecasts:
         self.allowed = np.asarray(policy.allowed, dtype=bool)
         self.target = policy.terms.violation_rate or 0.05
         spends = {name: policy.training.spend(name) for name in SPENT}
-        self._whatever_the_query = {
-            name: _over_all(one.outcomes, one.mean, one.p95) for name, one in spends.items()
-        }
+        self._whatever_the_query = {name: _over_all(one.outcomes) for name, one in spends.items()}
 
     def embed(self, text: str) -> np.ndarray:
         """Return the embedding of a question, shape (dimension,)."""
@@ -119,15 +117,13 @@ class PolicyForecasts:
         return np.asarray(found.predictor.predict(embeddings)[0], dtype=float), found.sd
 
 
-def _over_all(
-    outcomes: np.ndarray, mean: np.ndarray, p95: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _over_all(outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and standard deviation of the logarithms over all queries, (paths,) each.
 
-    Of estimates, whose single outcomes are not known, the 95th percentile tells the deviation.
+    NaN where nothing was recorded.
     """
     if np.isnan(outcomes).all():
-        middle = np.log(np.maximum(mean, TINY))
-        return middle, np.maximum((np.log(np.maximum(p95, TINY)) - middle) / 1.645, LEAST_SD)
+        unknown = np.full(outcomes.shape[1], np.nan)
+        return unknown, unknown
     logs = np.log(np.maximum(outcomes, TINY))
     return np.nanmean(logs, axis=0), np.maximum(np.nanstd(logs, axis=0), LEAST_SD)
