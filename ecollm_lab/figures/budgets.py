@@ -31,12 +31,14 @@ from ecollm_lab.records import require_choice
 METRICS = {
     "hypervolume_ratio": "hypervolume of the recommended paths<br>over the true front's",
     "slo_loss": "quality lost to the best path within<br>25 SLOs (lower is better)",
-    "heldout_kept": "held-out quality of the policy, over<br>that of one fitted on everything",
+    "answers_kept": "held-out quality within the limits, over<br>that of a policy fitted on everything",
+    "heldout_kept": "the same, where 95th percentiles<br>must keep the limits",
 }
 QUESTIONS = {
     "hypervolume_ratio": "How much of the true front does each method find for its budget?",
     "slo_loss": "How much quality does picking paths by each method's estimates lose?",
-    "heldout_kept": "How good is a policy fitted to what each method measured?",
+    "answers_kept": "How good is a policy fitted to what each method measured?",
+    "heldout_kept": "How good is a policy whose paths must keep the limits in 95 % of the answers?",
 }
 
 
@@ -51,7 +53,7 @@ def compute_budget(records: pd.DataFrame, metric: str) -> pd.DataFrame:
         What `python -m benchmarks.emulator` measured: trace, method, budget_share, seed and
         metrics.
     metric
-        "hypervolume_ratio", "slo_loss" or "heldout_kept".
+        "hypervolume_ratio", "slo_loss", "answers_kept" or "heldout_kept".
 
     """
     require_choice("metric", metric, tuple(METRICS))
