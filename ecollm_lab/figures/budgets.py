@@ -31,7 +31,7 @@ from ecollm_lab.records import require_choice
 METRICS = {
     "hypervolume_ratio": "hypervolume of the recommended paths<br>over the true front's",
     "slo_loss": "quality lost to the best path within<br>25 SLOs (lower is better)",
-    "answers_kept": "held-out quality within the limits, over<br>that of a policy fitted on everything",
+    "answers_kept": "held-out quality within the limits,<br>over that of one fitted on everything",
     "heldout_kept": "the same, where 95th percentiles<br>must keep the limits",
 }
 QUESTIONS = {

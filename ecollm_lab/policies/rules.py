@@ -100,6 +100,8 @@ class RuleMaker:
         target = self.terms.violation_rate
         assert target is not None
         broke = self.training.broke(slo)
+        if self.training.estimated:
+            return self._expected(slo, broke)
         share = broke.mean(axis=0)
         if self.order != "quality":
             columns = self._ordered((share <= target + 1e-12) & self.allowed, slo)
@@ -110,25 +112,18 @@ class RuleMaker:
         by_path = self.training.broke_of_others(broke)
         by_query = self._risk(slo, by_path)
         nearer = np.linalg.norm(by_query - broke) < np.linalg.norm(by_path - broke)
-        estimated, asked = self.training.estimated, slo
-        if estimated:  # which hide how unsure they are, so that a price would give up too much
-            asked = replace(slo, prefer="quality", min_quality=None)
         for risk in [by_query, by_path] if nearer else [by_path]:
             likely = share if risk is by_path else risk.min(axis=0)
             columns = self._ordered((likely < MOSTLY) & self.allowed, slo)
             if not len(columns):
                 continue
-            if estimated and not slo.limits:  # nothing shows that choosing per query would pay
-                mean = self.training.mean[None, columns]
-                return self._rule(columns[first_good(mean, slo, self.terms.tolerance)], share)
             past = self._lookback(slo, columns, risk, broke)
-            penalty, price, kept, rate = past.calibrated(asked, self.terms)
+            penalty, price, kept, rate = past.calibrated(slo, self.terms)
             least = float(share[columns].min()) if risk is by_path else past.least_rate()
-            if self.terms.violation_cost is None and self._exceeds(min(rate, least), slo):
+            if self.terms.violation_cost is None and min(rate, least) > target:
                 continue
             columns, spent = columns[kept], price * past.spend[kept] if price else 0.0
-            more: dict[str, Any] = {"violation_rate": rate}
-            more |= {"tolerance": self.terms.tolerance} if estimated else {"price": price}
+            more: dict[str, Any] = {"violation_rate": rate, "price": price}
             if risk is by_path:
                 return self._rule(columns, share, penalty * share[columns] + spent, **more)
             excess = tuple(
@@ -138,12 +133,28 @@ class RuleMaker:
             return self._rule(columns, share, spent, excess=excess, penalty=penalty, **more)
         return self._refused(share, slo)
 
-    def _exceeds(self, rate: float, slo: SLO) -> bool:
-        """Whether limits break too often at this rate; of estimates, if that is nearly sure."""
-        target = self.terms.violation_rate
-        assert target is not None
-        unsure = self.training.estimated and self.training.tails_keep(slo).max() >= UNLIKELY
-        return rate > target and not unsure
+    def _expected(self, slo: SLO, broke: np.ndarray) -> Rule:
+        """Return the rule of estimates, which do not show how unsure they are of a single query.
+
+        So no price of what is preferred is looked for on them, and without limits one path is taken
+        for all.
+        """
+        share, tolerance = broke.mean(axis=0), self.terms.tolerance
+        columns = self._ordered((share < MOSTLY) & self.allowed, slo)
+        if not len(columns):
+            return self._refused(share, slo)
+        if not slo.limits:
+            mean = self.training.mean[None, columns]
+            return self._rule(columns[first_good(mean, slo, tolerance)], share, violation_rate=0.0)
+        past = self._lookback(slo, columns, broke, broke)
+        best = replace(slo, prefer="quality", min_quality=None)
+        penalty, _, _, rate = past.calibrated(best, self.terms)
+        too_often = min(rate, share[columns].min()) > cast("float", self.terms.violation_rate)
+        surely = self.training.tails_keep(slo)[columns].max() < UNLIKELY
+        if self.terms.violation_cost is None and too_often and surely:
+            return self._refused(share, slo)
+        less = penalty * share[columns]
+        return self._rule(columns, share, less, violation_rate=rate, tolerance=tolerance)
 
     def _lookback(
         self, slo: SLO, columns: np.ndarray, risk: np.ndarray, broke: np.ndarray

@@ -127,6 +127,7 @@ def load_policy(file: FilePath | str, *, encoder: Encoder | None = None) -> Poli
             _upgrade(header, arrays)
         policy = _put_together(header, arrays, encoder)
         _require_fit(policy)
+        _require_likely(policy)
     except (KeyError, TypeError, AttributeError) as error:
         raise LabError(
             f"{file} lacks a part of a policy ({error}). Fit and save it again."
@@ -223,6 +224,17 @@ def _put_together(
     )
 
 
+def _require_likely(policy: Policy) -> None:
+    """Raise a `LabError` for a policy of estimates that lacks the outcomes that are likely."""
+    for name in ("cost_usd", "latency_s"):
+        spend = policy.training.spend(name)
+        if spend.estimated and spend.recorded and np.isnan(spend.outcomes).all():
+            raise LabError(
+                f"The policy {policy.name} rests on estimates of {name} without the outcomes that"
+                " are likely, which earlier editions left out. Fit and save it again."
+            )
+
+
 def _require_fit(policy: Policy) -> None:
     """Raise a `ValueError` unless all arrays are of the same queries, paths and dimension."""
     training, forecasts = policy.training, policy.forecasts.values()
@@ -235,13 +247,6 @@ def _require_fit(policy: Policy) -> None:
     shapes = {one.shape for one in tables}, {one.shape for one in rows}
     if shapes != ({(n_queries, n_paths)}, {(n_paths,)}):
         raise ValueError(f"{n_queries} queries and {n_paths} paths, but shapes {shapes}")
-    for name in ("cost_usd", "latency_s"):
-        spend = training.spend(name)
-        if spend.estimated and spend.recorded and np.isnan(spend.outcomes).all():
-            raise LabError(
-                f"The policy {policy.name} rests on estimates of {name} without the outcomes that"
-                " are likely, which earlier editions left out. Fit and save it again."
-            )
     if isinstance(policy, PairPolicy):
         if policy.confidence.shape != (n_queries, *policy.candidates.shape):
             raise ValueError(f"the confidence has the shape {policy.confidence.shape}")

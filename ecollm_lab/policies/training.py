@@ -127,12 +127,7 @@ class Training:
         return np.where(seen, broke, share)
 
     def broke_of_others(self, broke: np.ndarray) -> np.ndarray:
-        """Return the share of each path's outcomes on the other queries that break the limits.
-
-        Estimates are of no query, so that they stay as they are.
-        """
-        if self.estimated:
-            return broke
+        """Return the share of each path's outcomes on the other queries that break the limits."""
         seen = ~np.isnan(self.quality)
         others = -np.where(seen, broke, 0.0)
         others -= others.sum(axis=0)

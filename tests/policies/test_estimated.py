@@ -121,5 +121,5 @@ def test_a_policy_of_estimates_is_saved_and_one_of_before_is_refused(tmp_path, e
     assert again.rule(slo).violation_rate == pytest.approx(0.12)
     policy.training.latency.outcomes[:] = np.nan  # as earlier editions wrote them
     save_policy(policy, tmp_path / "old.npz")
-    with pytest.raises(LabError, match="estimates of latency_s .* Fit and save it again"):
+    with pytest.raises(LabError, match=r"estimates of latency_s .* Fit and save it again"):
         load_policy(tmp_path / "old.npz", encoder=encoder)
