@@ -41,8 +41,8 @@ class Truth:
         self.tail_boxes = _boxes(self.tails[:, 0], self.tails[:, 1])
         whole = _trace(self.space, np.ones(tables.shape[1:], dtype=bool))
         self.full = {
-            answers: self.heldout_quality(policy, answers=answers)
-            for answers, policy in _policies(whole, embeddings=self.space.embeddings).items()
+            score: self.heldout_quality(policy, score)
+            for score, policy in _policies(whole, embeddings=self.space.embeddings).items()
         }
 
     def hypervolume_ratio(self, paths: np.ndarray) -> float:
@@ -61,10 +61,11 @@ class Truth:
                 )
         return float(np.mean(lost))
 
-    def heldout_quality(self, policy: Policy, *, answers: bool) -> float:
+    def heldout_quality(self, policy: Policy, score: str) -> float:
         """Return the policy's mean quality on held-out queries over the grid of SLOs.
 
-        What breaks a limit scores 0: single `answers`, or else paths, by the true percentiles.
+        What breaks a limit scores 0: in "answers_kept" an answer, in "heldout_kept" a path, by its
+        true percentiles.
         """
         column = {path_id: i for i, path_id in enumerate(self.space.path_ids)}
         rows = np.arange(len(self.space.heldout_embeddings))
@@ -80,7 +81,7 @@ class Truth:
                 got.append(0.0)
                 continue
             paths = np.array([column[path_id] for path_id in chosen])
-            if answers:
+            if score == "answers_kept":
                 kept = (costs[rows, paths] <= cost) & (latencies[rows, paths] <= latency)
             else:
                 kept = (self.tails[paths, 0] <= cost) & (self.tails[paths, 1] <= latency)
@@ -170,13 +171,10 @@ def score_estimates(space: Space, truth: Truth, estimates: Estimates) -> dict[st
     return _score(truth, paths, picks, points, policies) | {"coverage": float(covered.mean())}
 
 
-def _policies(trace: Trace, **known: Any) -> dict[bool, Policy]:
-    """Return the policy that keeps limits with most of its answers, and by percentiles.
-
-    The first has the key True, as answers are counted, the second False.
-    """
-    rates: dict[bool, TermsOptions] = {True: {}, False: {"violation_rate": None}}
-    return {answers: fit_policy(trace, **known, **rate) for answers, rate in rates.items()}
+def _policies(trace: Trace, **known: Any) -> dict[str, Policy]:
+    """Return the policy of each score: it keeps limits with most of its answers, or percentiles."""
+    terms: dict[str, TermsOptions] = {"answers_kept": {}, "heldout_kept": {"violation_rate": None}}
+    return {score: fit_policy(trace, **known, **rate) for score, rate in terms.items()}
 
 
 def _score(
@@ -184,17 +182,16 @@ def _score(
     paths: np.ndarray,
     picks: np.ndarray,
     points: np.ndarray,
-    policies: dict[bool, Policy],
+    policies: dict[str, Policy],
 ) -> dict[str, float]:
     kept = {
-        answers: truth.heldout_quality(policy, answers=answers) / truth.full[answers]
-        for answers, policy in policies.items()
+        score: truth.heldout_quality(policy, score) / truth.full[score]
+        for score, policy in policies.items()
     }
     return {
         "hypervolume_ratio": truth.hypervolume_ratio(paths),
         "front_size": len(paths),
         "slo_loss": truth.slo_loss(picks),
-        "answers_kept": kept[True],
-        "heldout_kept": kept[False],
         "optimism": float((points[paths, 0] - truth.means[paths, 0]).mean()),
+        **kept,
     }

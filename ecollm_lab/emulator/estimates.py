@@ -143,10 +143,10 @@ class Estimates:
         return self._spends[column].quantile_draws(q, self._rng, n_draws)
 
     def likely_outcomes(self, column: str, n_draws: int = 32) -> np.ndarray:
-        """Return equally likely values of cost_usd or latency_s of an outcome of each path.
+        """Return what an answer of each path may cost or take, as equally likely values.
 
-        They are ascending, shape (queries, paths): a path exceeds a limit with a probability that
-        is the share of its values beyond it.
+        They are ascending, shape (queries, paths): the share of a path's values beyond a limit is
+        the probability that an answer exceeds it.
         """
         return self._spends[column].likely(self._rng, n_draws)
 

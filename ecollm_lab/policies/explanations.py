@@ -122,6 +122,7 @@ def _reason(path: dict[str, Any], chosen_quality: float, good: float, slo: SLO, 
         elif rule.excess and not np.isnan(path["score"]):
             said = f"breaks the limits on this query with a probability of {share}"
         else:
-            said = f"breaks the limits in {share} of outcomes"
+            breaks = "is expected to break" if path["estimated"] else "breaks"
+            said = f"{breaks} the limits in {share} of outcomes"
         return f"{said}: {' and '.join(over)}" if over else said
     return expected

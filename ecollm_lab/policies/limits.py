@@ -115,6 +115,7 @@ class Lookback:
     quality: np.ndarray  # what was delivered
     broke: np.ndarray  # whether it broke a limit
     spend: np.ndarray  # mean cost, or mean latency if that is preferred, (columns,)
+    near: float | None = None  # of estimates: the tolerance, which stands for a price
 
     def least_rate(self) -> float:
         """Return how often limits break where nothing but that decides."""
@@ -137,7 +138,7 @@ class Lookback:
 
         def too_often(penalty: float) -> bool:
             rate = self._rate(self._choices(slo, penalty))
-            return rate > (target if penalty < MOST_WORTH else surely)
+            return rate > (target if penalty < MOST_WORTH else surely) + 1e-12
 
         (low, high), middle = PENALTIES, MOST_WORTH
         if not too_often(low):
@@ -157,13 +158,14 @@ class Lookback:
         saves and when it takes one path for all. Lost may be at most `tolerance`, in quality −
         `penalty` × broken limits: surely (by `CAREFUL` standard errors) at a price, on average by
         a single path. With `min_quality` or, under limits, prefer="quality", nothing is saved.
-        `target` is how often limits may break.
+        `target` is how often limits may break. On estimates no price is looked for.
         """
         every = np.arange(len(self.spend))
         chosen, rows = self._choices(slo, penalty), np.arange(len(self.quality))
         rate = self._rate(chosen)
         saves = slo.prefer != "quality"
-        if slo.min_quality is not None or not (saves or slo == SLO()):
+        priced = slo.min_quality is None and self.near is None
+        if not priced or not (saves or slo == SLO()):
             return 0.0, every, rate
         worth, most = self.quality - penalty * self.broke, max(rate, target) + 1e-12
         kept, reference, spent = every, worth[rows, chosen], self.spend[chosen].mean()
@@ -189,7 +191,7 @@ class Lookback:
         return by_parts(
             len(self.expected),
             lambda part: first_good(
-                self.expected[part] - penalty * self.risk[part] - spent, slo, 0.0
+                self.expected[part] - penalty * self.risk[part] - spent, slo, self.near or 0.0
             ),
         )
 

@@ -86,6 +86,10 @@ class PairPolicy(Policy):
         )
         return reasons | {first: apart, second: apart}
 
+    @property
+    def _counts(self) -> bool:
+        return super()._counts and not self.training.estimated
+
     @cached_property
     def options(self) -> Options:
         """Every pair of candidates with its thresholds; computed once, whatever the SLO.

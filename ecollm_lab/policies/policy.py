@@ -196,6 +196,7 @@ class Policy(RuleMaker):
             "score": score,
             "violation_share": risk,
             "allowed": self.allowed,
+            "estimated": self.training.estimated,
         }
         return explained(
             pd.DataFrame(paths),
@@ -212,8 +213,10 @@ class Policy(RuleMaker):
             return dict.fromkeys(self.path_ids[rule.columns], _NOT_TAKEN[self.order])
         if not rule.feasible or len(rule.columns) > 1:
             return {}
-        gain = "serve better" if slo.prefer == "quality" else "save more"
+        why = f"surely {'serve better' if slo.prefer == 'quality' else 'save more'}"
+        if self.training.estimated:
+            why = "show on estimates that it pays"
         return dict.fromkeys(
             self.path_ids[self.allowed & (rule.violation_share < MOSTLY)],
-            f"one path is taken for all, as choosing among paths does not surely {gain}",
+            f"one path is taken for all, as choosing among paths does not {why}",
         )

@@ -25,7 +25,7 @@ class Rule:
     # how probably its 95th percentiles do
     violation_share: np.ndarray
     # share of training queries whose choice, made without knowing them, broke a limit, or is
-    # expected to, by estimates; NaN where broken limits are not counted, as the target is None
+    # expected to, by estimates; NaN where percentiles decide
     violation_rate: float = float("nan")
     tolerance: float = 0.0  # of estimates: how far below the best score a preferred path may be
     feasible: bool = True  # whether the target is met; if not, this is the least-violating path
@@ -79,9 +79,10 @@ class RuleMaker:
     def rule(self, slo: SLO) -> Rule:
         """Return how this policy decides under an SLO, as docs/routing.md tells; computed once.
 
-        Of estimates, an SLO is refused if no path's 95th percentiles keep the limits with a
-        probability of at least `UNLIKELY`: not knowing is no reason to refuse. Without a target,
-        expected quality counts times that probability.
+        Of estimates, an SLO is refused if every path is expected to break it in half of its
+        answers or more, or if all exceed the target and no path's 95th percentiles keep the limits
+        with a probability of at least `UNLIKELY`: not knowing is no reason to refuse. Without a
+        target, expected quality counts times that probability.
         """
         if not isinstance(slo, SLO):
             raise LabError(f"slo must be an SLO, e.g. SLO(max_latency_s=1.0); got {slo!r}.")
@@ -137,19 +138,20 @@ class RuleMaker:
         """Return the rule of estimates, which do not show how unsure they are of a single query.
 
         So no price of what is preferred is looked for on them, and without limits one path is taken
-        for all.
+        for all. What they say of broken limits is the same for every query.
         """
-        share, tolerance = broke.mean(axis=0), self.terms.tolerance
+        share, tolerance = broke[0], self.terms.tolerance
         columns = self._ordered((share < MOSTLY) & self.allowed, slo)
         if not len(columns):
             return self._refused(share, slo)
         if not slo.limits:
             mean = self.training.mean[None, columns]
-            return self._rule(columns[first_good(mean, slo, tolerance)], share, violation_rate=0.0)
+            one = columns[first_good(mean, slo, tolerance)]
+            return self._rule(one, share, violation_rate=0.0, price=0.0)
         past = self._lookback(slo, columns, broke, broke)
-        best = replace(slo, prefer="quality", min_quality=None)
-        penalty, _, _, rate = past.calibrated(best, self.terms)
-        too_often = min(rate, share[columns].min()) > cast("float", self.terms.violation_rate)
+        penalty, _, _, rate = past.calibrated(slo, self.terms)
+        target = cast("float", self.terms.violation_rate) + 1e-12
+        too_often = min(rate, share[columns].min()) > target
         surely = self.training.tails_keep(slo)[columns].max() < UNLIKELY
         if self.terms.violation_cost is None and too_often and surely:
             return self._refused(share, slo)
@@ -169,7 +171,8 @@ class RuleMaker:
             table[:, columns] for table in (self.left_out, risk, quality, broke)
         )
         spend = self.training.latency if slo.prefer == "latency" else self.training.cost
-        return Lookback(expected, risk, quality, broke, spend.mean[columns])
+        near = self.terms.tolerance if self.training.estimated else None
+        return Lookback(expected, risk, quality, broke, spend.mean[columns], near)
 
     def _risk(self, slo: SLO, by_path: np.ndarray) -> np.ndarray:
         """Return the probability that limits break, training queries × paths."""

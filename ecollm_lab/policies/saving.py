@@ -43,7 +43,8 @@ def save_policy(policy: Policy, file: FilePath | str) -> None:
     """
     predictor, arrays = _taken_apart(policy.predictor, "predictor")
     training = policy.training
-    arrays |= {"left_out": policy.left_out, "allowed": policy.allowed, "quality": training.quality}
+    arrays |= {"left_out": policy.left_out, "allowed": policy.allowed}
+    arrays |= {"quality": training.quality, "mean": training.mean}
     for key, names in _SPENDS.items():
         spend = vars(getattr(training, key))
         arrays |= dict(zip(names, spend.values(), strict=True))
@@ -209,7 +210,7 @@ def _put_together(
             path_ids=np.array(header["path_ids"], dtype=object),
             quality=quality,
             expected=np.where(np.isnan(quality), left_out, quality),
-            mean=left_out.mean(axis=0),
+            mean=arrays.get("mean", left_out.mean(axis=0)),  # earlier files lack it
             **spends,
         ),
         predictor=predictor(header, "predictor"),
@@ -240,7 +241,7 @@ def _require_fit(policy: Policy) -> None:
     training, forecasts = policy.training, policy.forecasts.values()
     n_queries, n_paths = len(training.quality), len(training.path_ids)
     tables = [training.quality, policy.left_out, *(one.left_out for one in forecasts)]
-    rows = [policy.allowed, *(one.sd for one in forecasts)]
+    rows = [policy.allowed, training.mean, *(one.sd for one in forecasts)]
     for spend in (training.cost, training.latency):
         tables.append(spend.outcomes)
         rows += [spend.mean, spend.p95, spend.p95_log_sd]

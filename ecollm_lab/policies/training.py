@@ -37,8 +37,8 @@ class Estimates(Protocol):
 class Spend:
     """What paths cost in US dollars, or how long they take in seconds."""
 
-    # of the training queries, (queries, paths), NaN where not seen; of estimates, whatever the
-    # query, equally likely values in ascending order
+    # (queries, paths). Measured: of each training query, NaN where not seen. Estimated: equally
+    # likely values, ascending, which belong to no query
     outcomes: np.ndarray
     mean: np.ndarray  # (paths,), NaN where nothing is recorded
     p95: np.ndarray  # 95th percentiles, likewise
@@ -99,6 +99,11 @@ class Training:
         """Whether costs and latencies are estimates, so that broken limits are expected only."""
         return self.cost.estimated or self.latency.estimated
 
+    @property
+    def _known(self) -> np.ndarray:
+        """Which rows of `Spend.outcomes` tell of each path, (queries, paths)."""
+        return ~np.isnan(self.quality) | self.estimated
+
     def spend(self, column: str) -> Spend:
         """Return what paths cost ("cost_usd") or how long they take ("latency_s")."""
         return {"cost_usd": self.cost, "latency_s": self.latency}[column]
@@ -114,14 +119,14 @@ class Training:
                 )
 
     def broke(self, slo: SLO) -> np.ndarray:
-        """Return which outcomes break the limits, shape (queries, paths), as 0 or 1.
+        """Return which outcomes break the limits, 1 or 0, shape (queries, paths).
 
         An outcome that was not seen counts as broken by the share of the path's others, or of the
-        equally likely ones where they are estimated. Of these, cost and latency grow together, as
-        both grow with the answer, so that the larger of two probabilities counts.
+        likely ones where they are estimated. Likely costs and latencies are both ascending, so the
+        i-th of each belong together, and of two probabilities the larger counts: a long answer
+        breaks both limits.
         """
-        seen = ~np.isnan(self.quality)
-        known = seen | self.estimated
+        seen, known = ~np.isnan(self.quality), self._known
         broke = ~slo.keeps(self.cost.outcomes, self.latency.outcomes) & known
         share = broke.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         return np.where(seen, broke, share)
@@ -142,7 +147,7 @@ class Training:
         """
         values = self.spend(column).outcomes
         kept = slo.keeps(self.cost.outcomes, self.latency.outcomes) & ~np.isnan(values)
-        unseen = np.isnan(self.quality) & (not self.estimated)
+        unseen = ~self._known
         n = (~unseen).sum(axis=0)
         taken = np.where(unseen, np.nan, np.where(kept, values, np.inf))  # NaN is sorted to the end
         at = n - 1 - np.floor(rate * n).astype(int)

@@ -96,7 +96,7 @@ class PolicyForecasts:
 
         The price is the one it found without limits. Without limits, all questions may get one
         path, where choosing per query did harm. A policy that looked for no price (one of two
-        paths, a fixed order, estimated outcomes) has a tolerance instead.
+        paths, a fixed order, under limits one of estimated outcomes) has a tolerance instead.
         """
         every = np.ones(len(self.path_ids), dtype=bool)
         preferred = {"cost": "cost_usd", "latency": "latency_s"}.get(slo.prefer)
@@ -105,7 +105,7 @@ class PolicyForecasts:
         if preferred and not self._policy.training.spend(preferred).recorded:
             return Saving(every)
         rule = self._policy.rule(SLO(prefer=slo.prefer))
-        if rule.price is None:
+        if rule.price is None or (slo.limits and self._policy.training.estimated):
             return Saving(every, tolerance=self._policy.terms.tolerance if preferred else 0.0)
         kept = np.isin(np.arange(len(every)), rule.columns)
         return Saving(every if slo.limits else kept, rule.price)

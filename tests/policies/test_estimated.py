@@ -5,6 +5,7 @@ import pytest
 
 from ecollm_lab import SLO, InfeasibleSLO, LabError
 from ecollm_lab.policies import fit_policy, load_policy, save_policy
+from ecollm_lab.serving.forecasts import PolicyForecasts
 from tests.conftest import make_trace
 
 EMBEDDINGS = np.eye(50)
@@ -107,6 +108,50 @@ def test_without_limits_one_path_serves_all_and_with_limits_each_query_has_its_o
     assert not picks[1::3].any()
 
 
+def test_a_preferred_path_is_within_the_target_too():
+    """The safe path is dearer here; the cheap one is good enough and breaks limits too often."""
+    policy = fitted(Known(quality=(0.82, 0.8)))
+    policy.training.cost.mean[:] = [2e-6, 1e-6]
+    for slo in (
+        SLO(max_latency_s=1, prefer="cost"),
+        SLO(max_latency_s=1, prefer="cost", min_quality=0.5),
+    ):
+        assert chosen(policy, slo) == SAFE
+        assert policy.rule(slo).violation_rate == 0
+
+
+def test_a_rate_that_is_just_the_target_is_kept():
+    assert chosen(fitted(Known(), violation_rate=0.12), SLO(max_latency_s=1)) == GOOD
+
+
+def test_paths_that_may_not_be_chosen_do_not_make_an_slo_feasible():
+    policy, slo = fitted(Known()), SLO(max_latency_s=1)
+    policy.allowed[SAFE] = False
+    with pytest.raises(InfeasibleSLO):
+        policy.select(EMBEDDINGS, slo)
+
+
+def test_pairs_go_by_percentiles_where_these_are_not_sure():
+    slo = SLO(max_latency_s=1)
+    assert fitted(Sure(perhaps=True), "threshold").rule(slo).feasible
+    assert not fitted(Sure(perhaps=False), "threshold").rule(slo).feasible
+
+
+def test_the_runtime_takes_one_path_without_limits_and_has_a_tolerance_under_limits():
+    forecasts = PolicyForecasts(fitted(PerQuery()))
+    free = forecasts.saving(SLO())
+    assert free.first.tolist() == [False, True]
+    limited = forecasts.saving(SLO(max_latency_s=3, prefer="cost"))
+    assert (limited.price, limited.tolerance) == (0.0, 0.02)
+    assert limited.first.all()
+
+
+def test_reasons_say_what_is_expected():
+    policy = fitted(Known())
+    told = policy.explain(EMBEDDINGS[0], SLO(max_latency_s=1)).paths.set_index("path_id")["reason"]
+    assert "is expected to break the limits in 12% of outcomes" in told[policy.path_ids[GOOD]]
+
+
 def test_fixed_orders_go_by_percentiles():
     late = Known(tail=(0.9, 0.95))
     assert chosen(fitted(late, "fastest"), SLO(max_latency_s=1)) == SAFE
@@ -119,6 +164,7 @@ def test_a_policy_of_estimates_is_saved_and_one_of_before_is_refused(tmp_path, e
     again = load_policy(tmp_path / "new.npz", encoder=encoder)
     assert chosen(again, slo) == GOOD
     assert again.rule(slo).violation_rate == pytest.approx(0.12)
+    assert again.training.mean.tolist() == policy.training.mean.tolist()
     policy.training.latency.outcomes[:] = np.nan  # as earlier editions wrote them
     save_policy(policy, tmp_path / "old.npz")
     with pytest.raises(LabError, match=r"estimates of latency_s .* Fit and save it again"):
