@@ -31,14 +31,14 @@ from ecollm_lab.records import require_choice
 METRICS = {
     "hypervolume_ratio": "hypervolume of the recommended paths<br>over the true front's",
     "slo_loss": "quality lost to the best path within<br>25 SLOs (lower is better)",
-    "answers_kept": "held-out quality within the limits,<br>over that of one fitted on everything",
-    "heldout_kept": "the same, where 95th percentiles<br>must keep the limits",
+    "answers_kept": "quality of held-out answers within the limits,<br>over a policy's fitted on everything",
+    "heldout_kept": "held-out quality of paths within the limits,<br>over a policy's fitted on everything",
 }
 QUESTIONS = {
     "hypervolume_ratio": "How much of the true front does each method find for its budget?",
     "slo_loss": "How much quality does picking paths by each method's estimates lose?",
     "answers_kept": "How good is a policy fitted to what each method measured?",
-    "heldout_kept": "How good is a policy whose paths must keep the limits in 95 % of the answers?",
+    "heldout_kept": "How good is a policy whose paths must keep the limits in 95 % of answers?",
 }
 
 
