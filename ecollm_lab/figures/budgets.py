@@ -31,8 +31,8 @@ from ecollm_lab.records import require_choice
 METRICS = {
     "hypervolume_ratio": "hypervolume of the recommended paths<br>over the true front's",
     "slo_loss": "quality lost to the best path within<br>25 SLOs (lower is better)",
-    "answers_kept": "quality of held-out answers within the limits,<br>over a policy's fitted on everything",
-    "heldout_kept": "held-out quality of paths within the limits,<br>over a policy's fitted on everything",
+    "answers_kept": "quality of held-out answers within the limits,<br>over that of a full fit",
+    "heldout_kept": "held-out quality of paths within the limits,<br>over that of a full fit",
 }
 QUESTIONS = {
     "hypervolume_ratio": "How much of the true front does each method find for its budget?",
