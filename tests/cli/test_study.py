@@ -59,7 +59,7 @@ def test_the_study_writes_the_promised_summary(tmp_path, monkeypatch):
         f"{domain}_{name}.html" for domain in ("smart_home", "automotive") for name in named
     } <= drawn
     assert {"emulator_slo_loss.html", "index.html", "summary.json"} <= drawn
-    assert len(drawn) == 2 * len(named) + 5
+    assert len(drawn) == 2 * len(named) + 6
     assert '"showSendToCloud": false' in (tmp_path / "f/smart_home_front.html").read_text()
 
 
