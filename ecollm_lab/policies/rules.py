@@ -150,8 +150,7 @@ class RuleMaker:
             return self._rule(one, share, violation_rate=0.0, price=0.0)
         past = self._lookback(slo, columns, broke, broke)
         penalty, _, _, rate = past.calibrated(slo, self.terms)
-        target = cast("float", self.terms.violation_rate) + 1e-12
-        too_often = min(rate, share[columns].min()) > target
+        too_often = min(rate, share[columns].min()) > cast("float", self.terms.violation_rate)
         surely = self.training.tails_keep(slo)[columns].max() < UNLIKELY
         if self.terms.violation_cost is None and too_often and surely:
             return self._refused(share, slo)

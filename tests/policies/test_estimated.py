@@ -109,8 +109,8 @@ def test_without_limits_one_path_serves_all_and_with_limits_each_query_has_its_o
 
 
 def test_a_preferred_path_is_within_the_target_too():
-    """The safe path is dearer here; the cheap one is good enough and breaks limits too often."""
-    policy = fitted(Known(quality=(0.82, 0.8)))
+    """The safe path is dearer, and wins; the cheap one is near, but breaks limits too often."""
+    policy = fitted(Known(quality=(0.82, 0.865)))
     policy.training.cost.mean[:] = [2e-6, 1e-6]
     for slo in (
         SLO(max_latency_s=1, prefer="cost"),
@@ -121,7 +121,8 @@ def test_a_preferred_path_is_within_the_target_too():
 
 
 def test_a_rate_that_is_just_the_target_is_kept():
-    assert chosen(fitted(Known(), violation_rate=0.12), SLO(max_latency_s=1)) == GOOD
+    """The mean of fifty times .3 is a little more than .3 in floating point."""
+    assert chosen(fitted(Known(beyond=0.3), violation_rate=0.3), SLO(max_latency_s=1)) == GOOD
 
 
 def test_paths_that_may_not_be_chosen_do_not_make_an_slo_feasible():
