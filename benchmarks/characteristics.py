@@ -1,0 +1,308 @@
+"""What a language model's answers to yes/no questions about a query are worth to a policy.
+
+    python -m benchmarks.characteristics --json OUT [--parquet FILE] [--ask MODEL] [--traces NAME …]
+
+Our policy looks at a domain's yes/no characteristics, which regular expressions answer. BRANE
+(arXiv 2605.27361) lets a language model answer such questions. `--ask MODEL` asks a model of the
+catalog, which runs on this machine on one thread, each of a domain's questions about each of its
+training queries, and adds what it answers to `ANSWERS`; what is there already is not asked again.
+The query comes first in every prompt, so that it is read once for all questions.
+
+Policies are fitted on four fifths of the training queries and scored on the rest, in five folds
+that leave out whole groups of related queries. `features` are what a policy sees beside the
+embedding:
+
+- `none`: nothing;
+- `rules`: what our policy sees, answers of regular expressions and kinds of queries, where these
+  lessen the inner error;
+- MODEL: how probably the model says yes to each question;
+- `rules and MODEL`: both.
+
+`charged`: whether the time and the cost of asking are added to every answer of a policy that asks.
+Records: `quality` and `quality_if_kept`, in which an answer that breaks a limit scores 0, are means
+over the routing benchmark's grid of SLOs, whose limits come from what the paths take without
+asking; every policy is told what a violation costs, and of an SLO that no path keeps takes the path
+that breaks it least often. `over_rules` is the difference to `rules`. `asking_s` and `asking_usd`
+are what all questions about a query take and cost on average; `agreement` is how probably a query
+of which the rule says yes has a higher probability than one of which it says no (ROC AUC, mean over
+the questions). `low` and `high` are 95 % intervals of a bootstrap over groups of related queries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.routing import COST_OF_VIOLATION, N_FOLDS, encoder, folds_of, slo_grid
+from benchmarks.routing_groups import together
+from benchmarks.routing_scores import interval
+from benchmarks.spaces import (
+    made_now,
+    recorded,
+    renewed,
+    require_at_hand,
+    require_whole,
+    trace_file,
+)
+from ecollm_lab.domains import load_domain
+from ecollm_lab.files import write
+from ecollm_lab.models import load_catalog
+from ecollm_lab.policies import Policy, fit_policy
+from ecollm_lab.policies.fitting.characteristics import Characteristics
+from ecollm_lab.policies.replays import outcomes_of
+from ecollm_lab.study import DOMAINS, complete
+from ecollm_lab.traces import Trace
+
+Record = dict[str, Any]
+ANSWERS = Path("data/benchmarks/characteristics_asked.parquet")
+CATALOG = Path("data/models.toml")
+PROMPT = '"{text}"\n\nDo you agree that this message {question}? Answer yes or no.'
+WEIGHT = 0.2  # of a standard deviation of an answer, beside an embedding of length 1
+METRICS = ("quality", "quality_if_kept")
+
+
+def ask(name: str, model_name: str, file: Path = ANSWERS) -> None:
+    """Ask a model a domain's questions about its training queries, and add the answers to a file.
+
+    The file is written after every query, so that a run may be ended at any time.
+    """
+    from ecollm_lab.models.edge.llama import EdgeModel
+
+    domain = load_domain(name)
+    known = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["trace", "model"])
+    have = known[(known["trace"] == name) & (known["model"] == model_name)]
+    todo = [q for q in domain.split("train") if q.id not in set(have.get("query_id", ()))]
+    asked = replace(load_catalog(CATALOG)[model_name], placement="edge", max_tokens=1)
+    price, made = load_catalog(CATALOG).edge_price_usd_per_hour, made_now()
+    with EdgeModel(asked, reuse=True) as model:
+        model.reply(PROMPT.format(text="warm up", question="is one"))
+        for query in todo:
+            rows = []
+            for question in domain.characteristics:
+                reply = model.reply(PROMPT.format(text=query.text, question=question))
+                rows.append(
+                    {
+                        "trace": name,
+                        "model": model_name,
+                        "query_id": query.id,
+                        "question": question,
+                        "yes": probability(reply.text, reply.logprob),
+                        "latency_s": reply.latency_s,
+                        "cost_usd": reply.latency_s * price / 3600,
+                        **made,
+                    }
+                )
+            known = pd.concat([known, pd.DataFrame(rows)] if len(known) else [pd.DataFrame(rows)])
+            known.to_parquet(file, index=False)
+
+
+def probability(answer: str, logprob: float | None) -> float:
+    """Return how probably a model says yes, of its first token and the logarithm of its chance.
+
+    Examples
+    --------
+    >>> round(probability("Yes", -0.1), 3), round(probability(" no", -0.1), 3)
+    (0.905, 0.095)
+    >>> probability("It depends", -0.1)
+    0.5
+
+    """
+    word, chance = answer.strip().lower(), float(np.exp(logprob or 0.0))
+    return chance if word.startswith("yes") else 1 - chance if word.startswith("no") else 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """An encoder that knows, beside embeddings, what a model answered about the texts."""
+
+    answers: dict[str, np.ndarray]
+    name: str = "embeddings and answers of a model"
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return both side by side, shape (texts, dimension + questions)."""
+        found = np.stack([self.answers[text] for text in texts])
+        return np.hstack([encoder().encode(texts), WEIGHT * found])
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a model answered about each query of a trace, and what asking took and cost."""
+
+    model: str
+    yes: pd.DataFrame  # (queries, questions)
+    spent: pd.DataFrame  # (queries, latency_s and cost_usd)
+
+    def charged(self, trace: Trace) -> Trace:
+        """Return a trace in which every outcome also took and cost what asking did."""
+        rows = trace.outcomes.set_index("query_id", drop=False)
+        more = self.spent.loc[rows.index]
+        columns = {column: rows[column].to_numpy() + more[column].to_numpy() for column in more}
+        outcomes = trace.outcomes.assign(**columns)
+        return Trace.from_frame(outcomes, trace.queries, trace.provenance)
+
+    def beside(self, train: Trace, test: Trace) -> Beside:
+        """Return an encoder that knows the answers, standardised on the training queries."""
+        known = self.yes.loc[train.query_ids]
+        scaled = (self.yes - known.mean()) / known.std()
+        texts = [*train.queries["text"], *test.queries["text"]]
+        rows = scaled.loc[[*train.query_ids, *test.query_ids]].to_numpy()
+        return Beside(dict(zip(texts, rows, strict=True)))
+
+
+def answered(trace: Trace, name: str, file: Path) -> list[Asked]:
+    """Return what each model answered that was asked about every query of a trace."""
+    rows, found = pd.read_parquet(file), []
+    for model, part in rows[rows["trace"] == name].groupby("model", sort=False):
+        yes = part.pivot_table(index="query_id", columns="question", values="yes", sort=False)
+        spent = part.groupby("query_id")[["latency_s", "cost_usd"]].sum()
+        if set(trace.query_ids) <= set(yes.index) and yes.notna().all(axis=None):
+            found.append(Asked(str(model), yes, spent))
+    return found
+
+
+def policies(
+    train: Trace, test: Trace, asked: list[Asked]
+) -> Iterator[tuple[Record, Policy, Trace]]:
+    """Yield what a policy sees, the policy fitted on the training part, and what it delivers."""
+    told: Any = {"violation_cost": COST_OF_VIOLATION}
+    texts, plain = train.queries["text"].tolist(), encoder()
+    alone = fit_policy(train, embeddings=plain.encode(texts), encoder=plain, **told)
+    yield {"features": "none", "charged": False}, alone, test
+    yield {"features": "rules", "charged": False}, fit_policy(train, encoder=plain, **told), test
+    for one, charged in product(asked, (False, True)):
+        seen, met = (one.charged(part) if charged else part for part in (train, test))
+        both = one.beside(train, test)
+        alone = fit_policy(seen, embeddings=both.encode(texts), encoder=both, **told)
+        yield {"features": one.model, "charged": charged}, alone, met
+        beside = fit_policy(seen, encoder=both, **told)
+        yield {"features": f"rules and {one.model}", "charged": charged}, beside, met
+
+
+def outcomes(train: Trace, test: Trace, asked: list[Asked]) -> pd.DataFrame:
+    """Return what each policy delivers on each query of the scoring part, mean over the SLOs."""
+    slos, texts, rows = slo_grid(train), test.queries["text"].tolist(), []
+    for about, policy, met in policies(train, test, asked):
+        embedded, got = policy.embed(texts), []
+        for slo in slos.values():
+            with warnings.catch_warnings(action="ignore"):  # that no path keeps the limits
+                decision = policy.decide(embedded, slo, infeasible="least_violating")
+            done = outcomes_of(met, decision)
+            kept = slo.keeps(done["cost_usd"].to_numpy(), done["latency_s"].to_numpy())
+            got.append([done["quality"], done["quality"] * kept])
+        means = dict(zip(METRICS, np.mean(got, axis=0), strict=True))
+        rows.append(pd.DataFrame({**about, **means, "query_id": test.query_ids}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def collect(name: str, asked: list[Asked], trace: Trace, seeds: int) -> pd.DataFrame:
+    """Return what each policy delivers on each training query, in folds."""
+    parts = []
+    for seed in range(seeds):
+        fold = folds_of(trace, N_FOLDS, seed)
+        for f in range(N_FOLDS):
+            found = outcomes(trace.where(fold != f), trace.where(fold == f), asked)
+            parts.append(found.assign(seed=seed))
+        print(f"{name}: fold seed {seed} of {seeds}", flush=True)
+    return pd.concat(parts, ignore_index=True)
+
+
+def records(frame: pd.DataFrame, trace: Trace) -> Iterator[Record]:
+    """Yield the means of each policy, and how far they are above those of `rules`."""
+    group = dict(zip(trace.query_ids, together(trace), strict=True))
+    table = frame.groupby(["features", "charged", "query_id"], sort=False)[list(METRICS)].mean()
+    rules = table.loc["rules", False]
+    for (features, charged), part in table.groupby(["features", "charged"], sort=False):
+        own = part.droplevel([0, 1])
+        groups = own.index.map(group).to_numpy()
+        for metric in METRICS:
+            about = {"features": features, "charged": charged}
+            for column, values in (
+                (metric, own[metric]),
+                (f"{metric}_over_rules", own[metric] - rules[metric].loc[own.index]),
+            ):
+                low, high = interval(values.to_numpy(), groups)
+                one = {"metric": column, "value": values.mean(), "low": low, "high": high}
+                yield about | one
+
+
+def about_asking(asked: Asked, trace: Trace) -> Iterator[Record]:
+    """Yield what asking takes and costs, and how far the answers agree with those of the rules."""
+    from sklearn.metrics import roc_auc_score
+
+    mean, areas = asked.spent.mean(), []
+    for question, pattern in trace.provenance["characteristics"].items():
+        rule = trace.queries["text"].str.contains(pattern, case=False, regex=True)
+        if 0 < rule.mean() < 1:
+            areas.append(roc_auc_score(rule, asked.yes[question].loc[trace.query_ids]))
+    about = {"features": asked.model, "charged": False}
+    yield about | {"metric": "asking_s", "value": mean["latency_s"]}
+    yield about | {"metric": "asking_usd", "value": mean["cost_usd"]}
+    yield about | {"metric": "agreement", "value": float(np.mean(areas))}
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Return the table of what policies see and what that is worth, a column for each trace."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for row in frame.itertuples():
+        if row.metric.endswith("_over_rules"):
+            paid = {True: ", charged", False: ""}[row.charged]
+            name = f"{row.features}{paid}"
+            text = f"{row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+            cells.setdefault((name, row.metric), {})[row.trace] = text
+    traces = list(frame["trace"].unique())
+    parts = []
+    titles = {
+        "quality_over_rules": "quality over that of `rules`",
+        "quality_if_kept_over_rules": "the same where a broken limit scores 0",
+    }
+    for metric, title in titles.items():
+        lines = [f"| {title} | {' | '.join(traces)} |", "|---" * (len(traces) + 1) + "|"]
+        for (name, of), row in cells.items():
+            if of == metric and name != "rules":
+                lines.append(f"| {name} | {' | '.join(row.get(one, '–') for one in traces)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join([*parts, "\n".join(recorded(frame))])
+
+
+def main() -> None:
+    """Ask if told to, then score, print the table and write the records."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--parquet", type=Path, help="too; other traces' rows stay there")
+    parser.add_argument("--answers", type=Path, default=ANSWERS, help="what models answered")
+    parser.add_argument("--ask", nargs="+", default=[], metavar="MODEL", help="of the catalog")
+    parser.add_argument("--traces", nargs="+", default=list(DOMAINS))
+    parser.add_argument("--seeds", type=int, default=5, help="of the folds")
+    parser.add_argument("--quick", action="store_true", help="one seed of the folds")
+    options = parser.parse_args()
+    require_at_hand(options.traces, list(DOMAINS))
+    require_whole(parser, options)
+    for name, model in product(options.traces, options.ask):
+        ask(name, model, options.answers)
+    found, made = [], made_now()
+    for name in options.traces:
+        trace = complete(Trace.load(trace_file(name))).split("train")
+        asked = answered(trace, name, options.answers)
+        frame = collect(name, asked, trace, 1 if options.quick else options.seeds)
+        rows = [*records(frame, trace), *(row for one in asked for row in about_asking(one, trace))]
+        found += [{"trace": name, **row, **made} for row in rows]
+        write(json.dumps(found, indent=1) + "\n", options.json)
+    table = pd.DataFrame(found)
+    if options.parquet:
+        renewed(options.parquet, table).to_parquet(options.parquet, index=False)
+    print(markdown(table))
+
+
+if __name__ == "__main__":
+    main()
