@@ -33,8 +33,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.characteristics_asked import ANSWERS, Asked, answered, ask
 from benchmarks.routing import COST_OF_VIOLATION, N_FOLDS, encoder, folds_of, slo_grid
 from benchmarks.routing_groups import together
 from benchmarks.routing_scores import interval
@@ -53,120 +53,14 @@ from benchmarks.spaces import (
     require_whole,
     trace_file,
 )
-from ecollm_lab.domains import load_domain
 from ecollm_lab.files import write
-from ecollm_lab.models import load_catalog
 from ecollm_lab.policies import Policy, fit_policy
-from ecollm_lab.policies.fitting.characteristics import Characteristics
 from ecollm_lab.policies.replays import outcomes_of
 from ecollm_lab.study import DOMAINS, complete
 from ecollm_lab.traces import Trace
 
 Record = dict[str, Any]
-ANSWERS = Path("data/benchmarks/characteristics_asked.parquet")
-CATALOG = Path("data/models.toml")
-PROMPT = '"{text}"\n\nDo you agree that this message {question}? Answer yes or no.'
-WEIGHT = 0.2  # of a standard deviation of an answer, beside an embedding of length 1
 METRICS = ("quality", "quality_if_kept")
-
-
-def ask(name: str, model_name: str, file: Path = ANSWERS) -> None:
-    """Ask a model a domain's questions about its training queries, and add the answers to a file.
-
-    The file is written after every query, so that a run may be ended at any time.
-    """
-    from ecollm_lab.models.edge.llama import EdgeModel
-
-    domain = load_domain(name)
-    known = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["trace", "model"])
-    have = known[(known["trace"] == name) & (known["model"] == model_name)]
-    todo = [q for q in domain.split("train") if q.id not in set(have.get("query_id", ()))]
-    asked = replace(load_catalog(CATALOG)[model_name], placement="edge", max_tokens=1)
-    price, made = load_catalog(CATALOG).edge_price_usd_per_hour, made_now()
-    with EdgeModel(asked, reuse=True) as model:
-        model.reply(PROMPT.format(text="warm up", question="is one"))
-        for query in todo:
-            rows = []
-            for question in domain.characteristics:
-                reply = model.reply(PROMPT.format(text=query.text, question=question))
-                rows.append(
-                    {
-                        "trace": name,
-                        "model": model_name,
-                        "query_id": query.id,
-                        "question": question,
-                        "yes": probability(reply.text, reply.logprob),
-                        "latency_s": reply.latency_s,
-                        "cost_usd": reply.latency_s * price / 3600,
-                        **made,
-                    }
-                )
-            known = pd.concat([known, pd.DataFrame(rows)] if len(known) else [pd.DataFrame(rows)])
-            known.to_parquet(file, index=False)
-
-
-def probability(answer: str, logprob: float | None) -> float:
-    """Return how probably a model says yes, of its first token and the logarithm of its chance.
-
-    Examples
-    --------
-    >>> round(probability("Yes", -0.1), 3), round(probability(" no", -0.1), 3)
-    (0.905, 0.095)
-    >>> probability("It depends", -0.1)
-    0.5
-
-    """
-    word, chance = answer.strip().lower(), float(np.exp(logprob or 0.0))
-    return chance if word.startswith("yes") else 1 - chance if word.startswith("no") else 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class Beside:
-    """An encoder that knows, beside embeddings, what a model answered about the texts."""
-
-    answers: dict[str, np.ndarray]
-    name: str = "embeddings and answers of a model"
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return both side by side, shape (texts, dimension + questions)."""
-        found = np.stack([self.answers[text] for text in texts])
-        return np.hstack([encoder().encode(texts), WEIGHT * found])
-
-
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """What a model answered about each query of a trace, and what asking took and cost."""
-
-    model: str
-    yes: pd.DataFrame  # (queries, questions)
-    spent: pd.DataFrame  # (queries, latency_s and cost_usd)
-
-    def charged(self, trace: Trace) -> Trace:
-        """Return a trace in which every outcome also took and cost what asking did."""
-        rows = trace.outcomes.set_index("query_id", drop=False)
-        more = self.spent.loc[rows.index]
-        columns = {column: rows[column].to_numpy() + more[column].to_numpy() for column in more}
-        outcomes = trace.outcomes.assign(**columns)
-        return Trace.from_frame(outcomes, trace.queries, trace.provenance)
-
-    def beside(self, train: Trace, test: Trace) -> Beside:
-        """Return an encoder that knows the answers, standardised on the training queries."""
-        known = self.yes.loc[train.query_ids]
-        scaled = (self.yes - known.mean()) / known.std()
-        texts = [*train.queries["text"], *test.queries["text"]]
-        rows = scaled.loc[[*train.query_ids, *test.query_ids]].to_numpy()
-        return Beside(dict(zip(texts, rows, strict=True)))
-
-
-def answered(trace: Trace, name: str, file: Path) -> list[Asked]:
-    """Return what each model answered that was asked about every query of a trace."""
-    rows, found = pd.read_parquet(file), []
-    for model, part in rows[rows["trace"] == name].groupby("model", sort=False):
-        yes = part.pivot_table(index="query_id", columns="question", values="yes", sort=False)
-        spent = part.groupby("query_id")[["latency_s", "cost_usd"]].sum()
-        if set(trace.query_ids) <= set(yes.index) and yes.notna().all(axis=None):
-            found.append(Asked(str(model), yes, spent))
-    return found
 
 
 def policies(
@@ -218,10 +112,12 @@ def collect(name: str, asked: list[Asked], trace: Trace, seeds: int) -> pd.DataF
 def records(frame: pd.DataFrame, trace: Trace) -> Iterator[Record]:
     """Yield the means of each policy, and how far they are above those of `rules`."""
     group = dict(zip(trace.query_ids, together(trace), strict=True))
-    table = frame.groupby(["features", "charged", "query_id"], sort=False)[list(METRICS)].mean()
-    rules = table.loc["rules", False]
-    for (features, charged), part in table.groupby(["features", "charged"], sort=False):
-        own = part.droplevel([0, 1])
+    seen = {
+        about: part.groupby("query_id", sort=False)[list(METRICS)].mean()
+        for about, part in frame.groupby(["features", "charged"], sort=False)
+    }
+    rules = seen["rules", False]
+    for (features, charged), own in seen.items():
         groups = own.index.map(group).to_numpy()
         for metric in METRICS:
             about = {"features": features, "charged": charged}
@@ -246,7 +142,8 @@ def about_asking(asked: Asked, trace: Trace) -> Iterator[Record]:
     about = {"features": asked.model, "charged": False}
     yield about | {"metric": "asking_s", "value": mean["latency_s"]}
     yield about | {"metric": "asking_usd", "value": mean["cost_usd"]}
-    yield about | {"metric": "agreement", "value": float(np.mean(areas))}
+    if areas:
+        yield about | {"metric": "agreement", "value": float(np.mean(areas))}
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -56,6 +56,24 @@ def test_the_mean_log_probability_is_that_of_a_run_that_keeps_all_logits():
     assert reply.logprob < 0
 
 
+def test_the_beginning_of_the_prompt_before_is_kept_only_if_it_may_be_reused(monkeypatch):
+    prompts, kept, texts = (PROMPT, PROMPT.replace("how heavy", "what weight"), PROMPT), {}, {}
+    for reuse in (False, True):
+        with EdgeModel(EDGE, reuse=reuse) as model:
+            llama, known = model._llama, []
+            complete = llama.create_chat_completion
+
+            def noted(*args, llama=llama, known=known, complete=complete, **options):
+                known.append(llama.n_tokens)
+                return complete(*args, **options)
+
+            monkeypatch.setattr(llama, "create_chat_completion", noted)
+            texts[reuse], kept[reuse] = [model.reply(prompt).text for prompt in prompts], known
+    assert texts[True] == texts[False]
+    assert kept[False] == [0, 0, 0]
+    assert min(kept[True][1:]) > 20
+
+
 def test_logits_pass_unchanged_and_the_best_one_is_noted():
     greedy = _GreedyLogprobs(threading.Event(), 0)
     logits = np.log(np.array([0.5, 0.25, 0.25], dtype=np.float32))
