@@ -46,12 +46,12 @@ from benchmarks.spaces import (
 )
 from ecollm_lab.domains.clusters import find_clusters
 from ecollm_lab.emulator import Budget, Emulator, Estimates, emulate
+from ecollm_lab.emulator.estimates import DRAWS, STEPS
 from ecollm_lab.records import Outcome
 
 Record = dict[str, Any]
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
 ON_TOP = (0.01, 0.05)  # budgets at which our estimator is also tried on what the others saw
-STEPS = 20  # of learning variances then, as many as `Emulator.refresh` takes for final results
 MOST_SEEDS = {"synthetic_300": 10, "synthetic_2000": 3}  # where a seed takes minutes
 QUICK_TRACES = ["pocket_smart_home", "synthetic_300"]
 QUICK_SHARES, QUICK_BASELINES = (0.01, 0.05), ("uniform", "path_first", "racing", "tpe_20")
@@ -94,7 +94,7 @@ def estimated(space: Space, labels: np.ndarray, seen: np.ndarray, seed: int) -> 
     """Return what our estimator makes of the outcomes that another method saw."""
     queries = [str(i) for i in range(space.tables.shape[1])]
     estimates = Estimates(space.path_ids, queries, space.embeddings, labels=labels, seed=seed)
-    estimates.update(*np.where(seen, space.tables, np.nan), iterations=STEPS, n_draws=256)
+    estimates.update(*np.where(seen, space.tables, np.nan), iterations=STEPS, n_draws=DRAWS)
     return estimates
 
 

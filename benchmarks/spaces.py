@@ -17,6 +17,7 @@ import pandas as pd
 
 from ecollm_lab.domains import Domain
 from ecollm_lab.models import default_encoder
+from ecollm_lab.policies import domain_encoder
 from ecollm_lab.records import LabError
 from ecollm_lab.study import DOMAINS, complete
 from ecollm_lab.sweeps.provenance import git_revision
@@ -43,7 +44,7 @@ class Space:
         Quality, cost_usd, latency_s, shape (3, queries, paths), of the queries explored and of
         those never shown.
     embeddings, heldout_embeddings
-        Shape (queries, dimension).
+        Shape (queries, dimension); a domain's characteristics stand beside its embeddings.
     recorded
         Which of the three were recorded; the others are 0 in the tables.
 
@@ -176,9 +177,8 @@ def load(name: str, seed: int) -> Space:
 def _measured(name: str) -> Space:
     trace = complete(Trace.load(trace_file(name)))
     train, heldout = trace.split("train"), trace.split("heldout")
-    seen, unseen = (
-        default_encoder().encode(part.queries["text"].tolist()) for part in (train, heldout)
-    )
+    encoder = domain_encoder(trace.provenance.get("characteristics")) or default_encoder()
+    seen, unseen = (encoder.encode(part.queries["text"].tolist()) for part in (train, heldout))
     return Space(name, train.path_ids, _tables(train), _tables(heldout), seen, unseen)
 
 

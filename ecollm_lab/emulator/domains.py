@@ -27,6 +27,7 @@ from ecollm_lab.files import (
 )
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, read_path
+from ecollm_lab.policies import domain_encoder
 from ecollm_lab.records import LabError, Outcome, Query
 from ecollm_lab.sweeps import Progress, Store
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
@@ -104,8 +105,9 @@ def emulate_domain(
     require_writable(out)
     require_distinct({"--catalog": catalog_file, "--store": store_file, "--out": out})
     space, trace = _explored(loaded, catalog, options)
-    queries, encoder = _queries(loaded, trace), default_encoder()
-    embeddings = encoder.encode([query.text for query in queries])
+    queries = _queries(loaded, trace)
+    seen = domain_encoder(loaded.characteristics) or default_encoder()
+    embeddings = seen.encode([query.text for query in queries])
     emulator = Emulator(space, queries, embeddings, seed=options.seed)
     task = _Task(emulator, budget.of(emulator.n_pairs), options, stop, on_progress)
     if trace:
@@ -113,7 +115,7 @@ def emulate_domain(
         about = trace.provenance | {"replayed_from": trace.source_line}
         history = task.replayed(trace)
     else:
-        about = provenance(loaded, catalog, encoder.name)
+        about = provenance(loaded, catalog, default_encoder().name)
         with Store(store_file) as store, ModelPool(catalog) as models:
             models.check(space.models(catalog, loaded.grading.judge_model))
             history = task.measured(LiveRun(loaded, space, store, models, budget.cost_usd))

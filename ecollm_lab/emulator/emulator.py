@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.emulator.allocation import EVEN, share, with_status
-from ecollm_lab.emulator.estimates import Estimates, slo_regret
+from ecollm_lab.emulator.estimates import DRAWS, LARGE, STEPS, Estimates, slo_regret
 from ecollm_lab.emulator.seen import require_new, seen_in
 from ecollm_lab.records import LabError, Outcome, Path, Query
 from ecollm_lab.traces import require_memory
 
 # A batch is this share of the outcomes so far, so that fits stay few however long the sweep.
 GROWTH, SMALLEST_BATCH = 0.2, 16
-LARGE = 500_000  # with more cells than this, one step of learning variances at a time
 FAILURES = 3  # so many failed outcomes and no good one: the path is given up
 
 Pair = tuple[str, str]
@@ -37,7 +36,8 @@ class Emulator:
     queries
         Queries, or their ids: those to explore, never held-out ones.
     embeddings
-        Unit embeddings of the queries, shape (queries, dimension).
+        Unit embeddings of the queries, shape (queries, dimension), with characteristics beside them
+        or not: see `Estimates`.
     labels
         Cluster of each query; found if left out.
     seed
@@ -245,9 +245,9 @@ class Emulator:
                 )
             first = self.estimates.n_outcomes.sum() == 0
             large = self._told.size > LARGE
-            steps = 1 if large else 20 if thorough else 8 if first else 2
+            steps = 1 if large else STEPS if thorough else 8 if first else 2
             told = seen_in(outcomes, self._row, self._column)
-            self.estimates.update(*told, iterations=steps, n_draws=256 if thorough else 64)
+            self.estimates.update(*told, iterations=steps, n_draws=DRAWS if thorough else 64)
             self._current = True
         return self.estimates
 

@@ -12,9 +12,13 @@ from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.mixed import MixedModel
 from ecollm_lab.emulator.positive import PositiveModel
 from ecollm_lab.emulator.seen import Seen
+from ecollm_lab.models import Encoder, default_encoder
+from ecollm_lab.policies import domain_encoder
 from ecollm_lab.records import LabError
-from ecollm_lab.traces import OBJECTIVES, is_on_front
+from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front, require_trace
 
+# Steps of learning variances for final results, with more cells than `LARGE` one, and draws then.
+STEPS, DRAWS, LARGE = 20, 256, 500_000
 INTERVAL = (0.05, 0.95)
 LEAST_VARIANCE = 0.03 * 0.97  # of a quality near 0 or 1, where a few equal outcomes prove little
 MIN_QUERIES_TO_CLUSTER = 16
@@ -30,7 +34,11 @@ class Estimates:
     path_ids, query_ids
         All paths and queries, seen or not.
     embeddings
-        Unit embeddings of the queries, shape (queries, dimension).
+        Unit embeddings of the queries, shape (queries, dimension). The characteristics of a domain
+        may stand beside them: see `policies.domain_encoder`.
+    encoder
+        What gave the embeddings, for policies that are fitted on these estimates; None = the
+        default encoder.
     labels
         Cluster of each query, a whole number >= 0, shape (queries,); found with `find_clusters` if
         left out.
@@ -52,10 +60,11 @@ class Estimates:
         embeddings: np.ndarray,
         *,
         labels: np.ndarray | None = None,
+        encoder: Encoder | None = None,
         seed: int = 0,
     ) -> None:
         self.path_ids, self.query_ids = list(path_ids), list(query_ids)
-        self.embeddings = np.asarray(embeddings)
+        self.embeddings, self.encoder = np.asarray(embeddings), encoder
         for what, ids in (("paths", self.path_ids), ("queries", self.query_ids)):
             if not ids or len(set(ids)) < len(ids):
                 raise LabError(
@@ -84,6 +93,30 @@ class Estimates:
         self._quality = MixedModel(design)
         self._spends = {name: PositiveModel(design) for name in ("cost_usd", "latency_s")}
         self.n_outcomes = np.zeros(len(self.path_ids), dtype=int)
+
+    @classmethod
+    def of(cls, trace: Trace, *, encoder: Encoder | None = None, seed: int = 0) -> Estimates:
+        """Return what the outcomes of a trace, such as the Emulator leaves, say about every path.
+
+        Queries are embedded by `encoder`, or else by the default one, and beside that stand the
+        domain's characteristics if it has any.
+
+        Examples
+        --------
+        A policy for unseen queries, fitted on what was explored::
+
+            explored = Trace.load("build/emulated/smart_home.parquet")
+            policy = fit_policy(explored, estimates=Estimates.of(explored))
+
+        """
+        require_trace(trace)
+        encoder = domain_encoder(trace.provenance.get("characteristics"), encoder)
+        embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
+        found = cls(trace.path_ids, trace.query_ids, embeddings, encoder=encoder, seed=seed)
+        tables = [trace.array(name) for name in OBJECTIVES]
+        steps = STEPS if tables[0].size <= LARGE else 1
+        found.update(*tables, iterations=steps, n_draws=DRAWS)
+        return found
 
     def update(
         self,

@@ -93,7 +93,7 @@ def fit_policy(
     estimates
         Of a trace with outcomes missing, as the Emulator leaves it; limits are then uncertain.
     encoder
-        Embeds new queries; the default encoder if left out.
+        Embeds new queries; if left out, as the estimates say, or else the default encoder.
     models_only, seed, terms
         Whether it may choose only among `router_paths`; of what is drawn at random; see `Terms`.
 
@@ -102,6 +102,8 @@ def fit_policy(
     require_choice("policy name", name, POLICIES)
     recipe, bound = RECIPES[name], Terms(**terms)
     training = measured(trace) if estimates is None else estimated(estimates)
+    if encoder is None and estimates is not None:
+        encoder = estimates.encoder
     allowed = _allowed(trace, training, recipe, models_only=models_only)
     asked = Characteristics(trace.provenance.get("characteristics"))
     if recipe.characteristics == "instead":
