@@ -105,17 +105,17 @@ def emulate_domain(
     require_writable(out)
     require_distinct({"--catalog": catalog_file, "--store": store_file, "--out": out})
     space, trace = _explored(loaded, catalog, options)
-    queries = _queries(loaded, trace)
-    seen = domain_encoder(loaded.characteristics) or default_encoder()
-    embeddings = seen.encode([query.text for query in queries])
-    emulator = Emulator(space, queries, embeddings, seed=options.seed)
+    queries, encoder = _queries(loaded, trace), default_encoder()
+    seen = domain_encoder(loaded.characteristics, encoder) or encoder
+    texts = [query.text for query in queries]
+    emulator = Emulator(space, queries, seen.encode(texts), seed=options.seed)
     task = _Task(emulator, budget.of(emulator.n_pairs), options, stop, on_progress)
     if trace:
         # these outcomes are the trace's, not of this machine and day
         about = trace.provenance | {"replayed_from": trace.source_line}
         history = task.replayed(trace)
     else:
-        about = provenance(loaded, catalog, default_encoder().name)
+        about = provenance(loaded, catalog, encoder.name)
         with Store(store_file) as store, ModelPool(catalog) as models:
             models.check(space.models(catalog, loaded.grading.judge_model))
             history = task.measured(LiveRun(loaded, space, store, models, budget.cost_usd))

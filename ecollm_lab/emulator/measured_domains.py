@@ -87,7 +87,7 @@ def measuring_domain(
     about = provenance(loaded, catalog, encoder.name)
     rewrites = any(path.components[0].name == HYDE for path in space)
     _require_same(trace, about, models, ["hyde_model"] if rewrites else [])
-    seen = domain_encoder(loaded.characteristics) or encoder
+    seen = domain_encoder(loaded.characteristics, encoder) or encoder
     embeddings = seen.encode([query.text for query in queries])
     marks = fingerprints(loaded, catalog, encoder.name, space)
     with Store(store_file) as store:

@@ -102,19 +102,16 @@ def fit_policy(
     require_choice("policy name", name, POLICIES)
     recipe, bound = RECIPES[name], Terms(**terms)
     training = measured(trace) if estimates is None else estimated(estimates)
-    if encoder is None and estimates is not None:
-        encoder = estimates.encoder
     allowed = _allowed(trace, training, recipe, models_only=models_only)
     asked = Characteristics(trace.provenance.get("characteristics"))
+    encoder = encoder or (estimates.encoder if estimates else None)
     if recipe.characteristics == "instead":
         encoder, embeddings = asked, None
-    queries = None
-    if recipe.quality or recipe.pair or embeddings is not None or estimates is not None:
-        queries = _queries(trace, recipe, embeddings, estimates, encoder, asked, seed)
+    queries = _queries(trace, recipe, embeddings, estimates, encoder, asked, seed)
     parts, reads = _fitted(recipe, training, queries)
     if queries is not None and reads != queries.embeddings.shape[1]:
         encoder = Beside(encoder, asked)
-    if queries is not None and recipe.pair is not None:
+    if queries is not None and recipe.pair:
         parts |= _pair(trace, recipe.pair, training, queries, encoder, allowed, parts["left_out"])
     return (PairPolicy if recipe.pair else Policy)(
         name=f"{name}_router" if models_only else name,
@@ -140,7 +137,10 @@ def _queries(
     encoder: Encoder | None,
     asked: Characteristics,
     seed: int,
-) -> Queries:
+) -> Queries | None:
+    """Return what is looked at of the training queries; None if nothing is, and nothing given."""
+    if not (recipe.quality or recipe.pair) and embeddings is None and estimates is None:
+        return None
     wide = None
     if estimates is None:
         groups = related(trace)
