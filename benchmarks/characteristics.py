@@ -61,6 +61,12 @@ from ecollm_lab.traces import Trace
 
 Record = dict[str, Any]
 METRICS = ("quality", "quality_if_kept")
+# what is said of asking, and how it is written
+_ABOUT = {
+    "asking_s": ("seconds a query", ".1f"),
+    "asking_usd": ("US dollars a query", ".1g"),
+    "agreement": ("agreement with the rules (ROC AUC)", ".2f"),
+}
 
 
 def policies(
@@ -147,27 +153,36 @@ def about_asking(asked: Asked, trace: Trace) -> Iterator[Record]:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Return the table of what policies see and what that is worth, a column for each trace."""
-    cells: dict[tuple[str, str], dict[str, str]] = {}
-    for row in frame.itertuples():
-        if row.metric.endswith("_over_rules"):
-            paid = {True: ", charged", False: ""}[row.charged]
-            name = f"{row.features}{paid}"
-            text = f"{row.value:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
-            cells.setdefault((name, row.metric), {})[row.trace] = text
-    traces = list(frame["trace"].unique())
-    parts = []
+    """Return the tables: what the features are worth, and what asking takes; a column a trace."""
     titles = {
         "quality_over_rules": "quality over that of `rules`",
         "quality_if_kept_over_rules": "the same where a broken limit scores 0",
     }
+    parts = []
     for metric, title in titles.items():
-        lines = [f"| {title} | {' | '.join(traces)} |", "|---" * (len(traces) + 1) + "|"]
-        for (name, of), row in cells.items():
-            if of == metric and name != "rules":
-                lines.append(f"| {name} | {' | '.join(row.get(one, '–') for one in traces)} |")
-        parts.append("\n".join(lines))
+        part = frame[(frame["metric"] == metric) & (frame["features"] != "rules")]
+        names = part["features"] + np.where(part["charged"], ", charged", "")
+        cells = part.assign(
+            name=names,
+            text=[f"{r.value:+.3f} [{r.low:+.3f}, {r.high:+.3f}]" for r in part.itertuples()],
+        )
+        parts.append(_table(title, cells))
+    asking = frame[frame["metric"].isin(_ABOUT)]
+    if len(asking):
+        told = [f"{row.value:{_ABOUT[row.metric][1]}}" for row in asking.itertuples()]
+        names = asking["features"] + ": " + asking["metric"].map(lambda one: _ABOUT[one][0])
+        parts.append(_table("asking", asking.assign(name=names, text=told)))
     return "\n\n".join([*parts, "\n".join(recorded(frame))])
+
+
+def _table(title: str, cells: pd.DataFrame) -> str:
+    """Return a row for each name, a column for each trace."""
+    wide = cells.pivot_table(
+        index="name", columns="trace", values="text", aggfunc="first", sort=False
+    )
+    lines = [f"| {title} | {' | '.join(wide.columns)} |", "|---" * (wide.shape[1] + 1) + "|"]
+    lines += [f"| {name} | {' | '.join(row)} |" for name, row in wide.fillna("–").iterrows()]
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import (
+    characteristics,
     claims,
     decision,
     drift,
@@ -159,6 +160,7 @@ TABLES = {
     "routing_quality": records("routing", routing_tables.quality_table),
     "routing": records("routing", routing_tables.differences),
     "predictors": whole_section("predictors", predictors.markdown),
+    "characteristics": whole_section("characteristics", characteristics.markdown),
     "decision": listed("decision", decision.markdown),
     "drift": listed("drift", drift.markdown),
     "serve": listed("serve", serve.markdown),
