@@ -9,13 +9,14 @@ training queries, and adds what it answers to `ANSWERS`; what is there already i
 The query comes first in every prompt, so that it is read once for all questions.
 
 Policies are fitted on four fifths of the training queries and scored on the rest, in five folds
-that leave out whole groups of related queries. `features` are what a policy sees beside the
-embedding:
+that leave out whole groups of related queries. `features` are what a policy sees:
 
-- `none`: nothing;
-- `rules`: what our policy sees, answers of regular expressions and kinds of queries, where these
-  lessen the inner error;
-- MODEL: how probably the model says yes to each question;
+- `embedding`: the embedding of the query alone;
+- `general`: what our policy sees of a domain without questions of its own: the embedding and, where
+  these lessen the inner error, answers of rules to general questions, and kinds of queries;
+- `rules`: what our policy sees, with the answers of the domain's regular expressions;
+- MODEL: the same with the answers of the model in their place, always beside the embedding: how
+  probably it says yes to each question;
 - `rules and MODEL`: both.
 
 `charged`: whether the time and the cost of asking are added to every answer of a policy that asks.
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from itertools import product
@@ -56,6 +58,7 @@ from benchmarks.spaces import (
 from ecollm_lab.files import write
 from ecollm_lab.policies import Policy, fit_policy
 from ecollm_lab.policies.replays import outcomes_of
+from ecollm_lab.records import MOST_MATCHED
 from ecollm_lab.study import DOMAINS, complete
 from ecollm_lab.traces import Trace
 
@@ -74,17 +77,26 @@ def policies(
 ) -> Iterator[tuple[Record, Policy, Trace]]:
     """Yield what a policy sees, the policy fitted on the training part, and what it delivers."""
     told: Any = {"violation_cost": COST_OF_VIOLATION}
-    texts, plain = train.queries["text"].tolist(), encoder()
-    alone = fit_policy(train, embeddings=plain.encode(texts), encoder=plain, **told)
-    yield {"features": "none", "charged": False}, alone, test
-    yield {"features": "rules", "charged": False}, fit_policy(train, encoder=plain, **told), test
+    plain, embeddings = encoder(), encoder().encode(train.queries["text"].tolist())
+    for features, policy in (
+        ("embedding", fit_policy(train, embeddings=embeddings, encoder=plain, **told)),
+        ("general", fit_policy(without_questions(train), encoder=plain, **told)),
+        ("rules", fit_policy(train, encoder=plain, **told)),
+    ):
+        yield {"features": features, "charged": False}, policy, test
     for one, charged in product(asked, (False, True)):
         seen, met = (one.charged(part) if charged else part for part in (train, test))
-        both = one.beside(train, test)
-        alone = fit_policy(seen, embeddings=both.encode(texts), encoder=both, **told)
-        yield {"features": one.model, "charged": charged}, alone, met
-        beside = fit_policy(seen, encoder=both, **told)
+        knowing = one.encoder(train, test)
+        instead = fit_policy(without_questions(seen), encoder=knowing, **told)
+        yield {"features": one.model, "charged": charged}, instead, met
+        beside = fit_policy(seen, encoder=knowing, **told)
         yield {"features": f"rules and {one.model}", "charged": charged}, beside, met
+
+
+def without_questions(trace: Trace) -> Trace:
+    """Return a trace of which policies ask the general questions alone."""
+    about = {key: value for key, value in trace.provenance.items() if key != "characteristics"}
+    return Trace.from_frame(trace.outcomes, trace.queries, about)
 
 
 def outcomes(train: Trace, test: Trace, asked: list[Asked]) -> pd.DataFrame:
@@ -142,9 +154,10 @@ def about_asking(asked: Asked, trace: Trace) -> Iterator[Record]:
 
     mean, areas = asked.spent.mean(), []
     for question, pattern in trace.provenance["characteristics"].items():
-        rule = trace.queries["text"].str.contains(pattern, case=False, regex=True)
-        if 0 < rule.mean() < 1:
-            areas.append(roc_auc_score(rule, asked.yes[question].loc[trace.query_ids]))
+        rule = re.compile(pattern, re.IGNORECASE)
+        found = [rule.search(text[:MOST_MATCHED]) is not None for text in trace.queries["text"]]
+        if 0 < sum(found) < len(found):
+            areas.append(roc_auc_score(found, asked.yes[question]))
     about = {"features": asked.model, "charged": False}
     yield about | {"metric": "asking_s", "value": mean["latency_s"]}
     yield about | {"metric": "asking_usd", "value": mean["cost_usd"]}

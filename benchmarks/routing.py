@@ -34,8 +34,8 @@ from benchmarks.routing_tables import averaged, markdown
 from benchmarks.spaces import POCKET, RECORDED, renewed, require_at_hand, require_whole, trace_file
 from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
-from ecollm_lab.policies import POLICIES, Policy, fit_policy
-from ecollm_lab.policies.choosing import Decision, oracle_choice
+from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
+from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.policies.replays import folds_of, outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.study import DOMAINS, complete

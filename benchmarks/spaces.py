@@ -17,7 +17,6 @@ import pandas as pd
 
 from ecollm_lab.domains import Domain
 from ecollm_lab.models import default_encoder
-from ecollm_lab.policies import domain_encoder
 from ecollm_lab.records import LabError
 from ecollm_lab.study import DOMAINS, complete
 from ecollm_lab.sweeps.provenance import git_revision
@@ -44,7 +43,7 @@ class Space:
         Quality, cost_usd, latency_s, shape (3, queries, paths), of the queries explored and of
         those never shown.
     embeddings, heldout_embeddings
-        Shape (queries, dimension); a domain's characteristics stand beside its embeddings.
+        Shape (queries, dimension).
     recorded
         Which of the three were recorded; the others are 0 in the tables.
 
@@ -177,8 +176,9 @@ def load(name: str, seed: int) -> Space:
 def _measured(name: str) -> Space:
     trace = complete(Trace.load(trace_file(name)))
     train, heldout = trace.split("train"), trace.split("heldout")
-    encoder = domain_encoder(trace.provenance.get("characteristics")) or default_encoder()
-    seen, unseen = (encoder.encode(part.queries["text"].tolist()) for part in (train, heldout))
+    seen, unseen = (
+        default_encoder().encode(part.queries["text"].tolist()) for part in (train, heldout)
+    )
     return Space(name, train.path_ids, _tables(train), _tables(heldout), seen, unseen)
 
 

@@ -27,7 +27,6 @@ from ecollm_lab.files import (
 )
 from ecollm_lab.models import Catalog, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, read_path
-from ecollm_lab.policies import domain_encoder
 from ecollm_lab.records import LabError, Outcome, Query
 from ecollm_lab.sweeps import Progress, Store
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
@@ -106,9 +105,8 @@ def emulate_domain(
     require_distinct({"--catalog": catalog_file, "--store": store_file, "--out": out})
     space, trace = _explored(loaded, catalog, options)
     queries, encoder = _queries(loaded, trace), default_encoder()
-    seen = domain_encoder(loaded.characteristics, encoder) or encoder
-    texts = [query.text for query in queries]
-    emulator = Emulator(space, queries, seen.encode(texts), seed=options.seed)
+    embeddings = encoder.encode([query.text for query in queries])
+    emulator = Emulator(space, queries, embeddings, seed=options.seed)
     task = _Task(emulator, budget.of(emulator.n_pairs), options, stop, on_progress)
     if trace:
         # these outcomes are the trace's, not of this machine and day

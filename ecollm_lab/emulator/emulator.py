@@ -36,8 +36,7 @@ class Emulator:
     queries
         Queries, or their ids: those to explore, never held-out ones.
     embeddings
-        Unit embeddings of the queries, shape (queries, dimension), with characteristics beside them
-        or not: see `Estimates`.
+        Unit embeddings of the queries, shape (queries, dimension).
     labels
         Cluster of each query; found if left out.
     seed

@@ -13,7 +13,6 @@ from ecollm_lab.emulator.mixed import MixedModel
 from ecollm_lab.emulator.positive import PositiveModel
 from ecollm_lab.emulator.seen import Seen
 from ecollm_lab.models import Encoder, default_encoder
-from ecollm_lab.policies import domain_encoder
 from ecollm_lab.records import LabError
 from ecollm_lab.traces import OBJECTIVES, Trace, is_on_front, require_trace
 
@@ -34,11 +33,7 @@ class Estimates:
     path_ids, query_ids
         All paths and queries, seen or not.
     embeddings
-        Unit embeddings of the queries, shape (queries, dimension). The characteristics of a domain
-        may stand beside them: see `policies.domain_encoder`.
-    encoder
-        What gave the embeddings, for policies that are fitted on these estimates; None = the
-        default encoder.
+        Unit embeddings of the queries, shape (queries, dimension).
     labels
         Cluster of each query, a whole number >= 0, shape (queries,); found with `find_clusters` if
         left out.
@@ -60,11 +55,10 @@ class Estimates:
         embeddings: np.ndarray,
         *,
         labels: np.ndarray | None = None,
-        encoder: Encoder | None = None,
         seed: int = 0,
     ) -> None:
         self.path_ids, self.query_ids = list(path_ids), list(query_ids)
-        self.embeddings, self.encoder = np.asarray(embeddings), encoder
+        self.embeddings = np.asarray(embeddings)
         for what, ids in (("paths", self.path_ids), ("queries", self.query_ids)):
             if not ids or len(set(ids)) < len(ids):
                 raise LabError(
@@ -98,8 +92,15 @@ class Estimates:
     def of(cls, trace: Trace, *, encoder: Encoder | None = None, seed: int = 0) -> Estimates:
         """Return what the outcomes of a trace, such as the Emulator leaves, say about every path.
 
-        Queries are embedded by `encoder`, or else by the default one, and beside that stand the
-        domain's characteristics if it has any.
+        Parameters
+        ----------
+        trace
+            It has at least one outcome of each of its paths and queries.
+        encoder
+            Embeds the queries; the default encoder if left out. A policy that is fitted on the
+            estimates has to be given the same one.
+        seed
+            Of the posterior draws.
 
         Examples
         --------
@@ -110,9 +111,8 @@ class Estimates:
 
         """
         require_trace(trace)
-        encoder = domain_encoder(trace.provenance.get("characteristics"), encoder)
         embeddings = (encoder or default_encoder()).encode(trace.queries["text"].tolist())
-        found = cls(trace.path_ids, trace.query_ids, embeddings, encoder=encoder, seed=seed)
+        found = cls(trace.path_ids, trace.query_ids, embeddings, seed=seed)
         tables = [trace.array(name) for name in OBJECTIVES]
         steps = STEPS if tables[0].size <= LARGE else 1
         found.update(*tables, iterations=steps, n_draws=DRAWS)

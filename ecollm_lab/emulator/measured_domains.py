@@ -16,7 +16,6 @@ from ecollm_lab.emulator.measuring import Measuring, Run
 from ecollm_lab.models import Model, ModelPool, default_encoder, load_catalog
 from ecollm_lab.paths import PathSpace, read_path
 from ecollm_lab.paths.stages import HYDE
-from ecollm_lab.policies import domain_encoder
 from ecollm_lab.records import LabError
 from ecollm_lab.sweeps import Progress, Store, fingerprints
 from ecollm_lab.sweeps.provenance import provenance, queries_frame
@@ -87,8 +86,7 @@ def measuring_domain(
     about = provenance(loaded, catalog, encoder.name)
     rewrites = any(path.components[0].name == HYDE for path in space)
     _require_same(trace, about, models, ["hyde_model"] if rewrites else [])
-    seen = domain_encoder(loaded.characteristics, encoder) or encoder
-    embeddings = seen.encode([query.text for query in queries])
+    embeddings = encoder.encode([query.text for query in queries])
     marks = fingerprints(loaded, catalog, encoder.name, space)
     with Store(store_file) as store:
         found = store.outcomes_of(marks)

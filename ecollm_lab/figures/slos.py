@@ -21,8 +21,8 @@ from ecollm_lab.figures.style import (
     policy_look,
     require_rows,
 )
-from ecollm_lab.policies import Policy, replay
-from ecollm_lab.policies.choosing import Decision, oracle_choice
+from ecollm_lab.policies import Decision, Policy, replay
+from ecollm_lab.policies.choosing import oracle_choice
 from ecollm_lab.policies.replays import outcomes_of, recorded_answers
 from ecollm_lab.records import SLO, InfeasibleSLO, LabError, require_choice
 from ecollm_lab.traces import Trace

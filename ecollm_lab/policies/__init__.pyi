@@ -2,8 +2,8 @@ from . import choosing as choosing
 from . import limits as limits
 from . import replays as replays
 from . import slos as slos
+from .choosing import Decision as Decision
 from .fitting import POLICIES as POLICIES
-from .fitting import domain_encoder as domain_encoder
 from .fitting import fit_policy as fit_policy
 from .policy import Policy as Policy
 from .replays import replay as replay

@@ -8,7 +8,6 @@ from typing import Protocol, Self
 import numpy as np
 from scipy.special import ndtr
 
-from ecollm_lab.models import Encoder
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import Trace
 
@@ -20,7 +19,6 @@ class Estimates(Protocol):
 
     path_ids: list[str]
     embeddings: np.ndarray
-    encoder: Encoder | None  # gave the embeddings; None: the default one
 
     def draws(self) -> np.ndarray:
         """Return draws of mean quality, cost_usd and latency_s, shape (draws, paths, 3)."""

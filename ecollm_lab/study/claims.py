@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 from ecollm_lab.models import CachedEncoder, Encoder, default_encoder
-from ecollm_lab.policies import fit_policy, replay
-from ecollm_lab.policies.choosing import Decision, choose
+from ecollm_lab.policies import Decision, fit_policy, replay
+from ecollm_lab.policies.choosing import choose
 from ecollm_lab.policies.limits import TOLERANCE
 from ecollm_lab.policies.replays import folds_of, outcomes_of
 from ecollm_lab.policies.slos import slo_grid, study_slos

@@ -1,13 +1,8 @@
 """Explorations within a budget: when they end, and what they refuse."""
 
-import importlib
-import re
-from dataclasses import replace
-
 import pytest
 
-from ecollm_lab.domains import load_domain
-from ecollm_lab.emulator import Budget, Emulator, ExplorationOptions, emulate, replay_from
+from ecollm_lab.emulator import Budget, emulate, replay_from
 from ecollm_lab.records import LabError
 from tests.support.exploration import N, P, a_trace, an_emulator
 
@@ -90,38 +85,3 @@ def test_a_share_is_of_all_pairs():
     emulator = an_emulator(trace)
     emulate(emulator, replay_from(trace), Budget(share=0.25))
     assert emulator.n_told == N * P / 4
-
-
-@pytest.mark.parametrize("asks", [True, False])
-def test_a_domain_that_asks_questions_of_its_own_is_explored_by_them_too(
-    monkeypatch, tmp_path, asks
-):
-    given = {}
-
-    class Noting(Emulator):
-        def __init__(self, space, queries, embeddings, **more):
-            given.update(queries=queries, embeddings=embeddings)
-            super().__init__(space, queries, embeddings, **more)
-
-    domain = load_domain("data/smart_home")
-    if not asks:
-        domain = replace(domain, characteristics={})
-    domains = importlib.import_module("ecollm_lab.emulator.domains")
-    monkeypatch.setattr(domains, "load_domain", lambda _: domain)
-    monkeypatch.setattr(domains, "Emulator", Noting)
-    domains.emulate_domain(
-        "data/smart_home",
-        Budget(outcomes=40),
-        catalog_file="data/models.toml",
-        store_file=tmp_path / "s.sqlite",
-        out=tmp_path / "explored.parquet",
-        options=ExplorationOptions(replay="data/traces/smart_home.parquet"),
-    )
-    beside = given["embeddings"][:, 384:]
-    if not asks:
-        assert beside.shape[1] == 0
-        return
-    why = list(domain.characteristics).index("asks why or what is wrong")
-    found = [re.search(r"\bwhy\b", query.text) is not None for query in given["queries"]]
-    assert any(found)
-    assert (beside[found][:, 20 + why] > 0).all()  # after the twenty that every domain asks

@@ -8,7 +8,6 @@ from ecollm_lab.emulator.design import Design
 from ecollm_lab.emulator.estimates import slo_regret
 from ecollm_lab.emulator.resemblance import Resemblance
 from ecollm_lab.policies import fit_policy, load_policy, save_policy
-from ecollm_lab.policies.fitting.characteristics import Characteristics
 from ecollm_lab.policies.training import Spend, Training
 from ecollm_lab.records import SLO, LabError
 from ecollm_lab.traces import OBJECTIVES, is_on_front
@@ -247,40 +246,26 @@ def test_a_policy_fitted_on_estimates_knows_paths_that_were_never_run():
     assert policy.select(embeddings[:3], SLO()).shape == (3,)
 
 
-def why_or_how_many(questions):
-    """Outcomes of which half were seen; the first path tells why, the second how many."""
+def test_what_was_explored_becomes_a_policy_for_texts(tmp_path):
     why = np.arange(60) % 2 == 0
     trace = make_trace(np.column_stack([why, ~why]).astype(float), 1e-6, 0.5)
     texts = [f"{'why' if one else 'how many'}, lamp {n}?" for n, one in enumerate(why)]
-    return type(trace).from_frame(
+    explored = type(trace).from_frame(
         trace.outcomes.sample(frac=0.5, random_state=0),
         trace.queries.assign(text=texts),
-        trace.provenance | {"characteristics": questions},
+        trace.provenance,
     )
-
-
-def test_what_was_explored_becomes_a_policy_that_reads_the_domains_questions(tmp_path):
-    explored = why_or_how_many({"asks why": r"\bwhy\b"})
     estimates = Estimates.of(explored)
-    assert estimates.encoder.name.endswith(Characteristics({"asks why": r"\bwhy\b"}).name)
     assert estimates.n_outcomes.sum() == len(explored.outcomes)
     policy = fit_policy(explored, estimates=estimates)
-    slo, asked = SLO(max_latency_s=1), ["why is the Ostrel dark?", "how many Ostrels are there?"]
+    slo, asked = SLO(max_latency_s=1), ["why, lamp 99?", "how many, lamp 99?"]
     picks = policy.select(asked, slo).tolist()
     assert picks == policy.path_ids.tolist()
     save_policy(policy, tmp_path / "p.npz")
     assert load_policy(tmp_path / "p.npz").select(asked, slo).tolist() == picks
-    with pytest.raises(LabError, match="reads the words of a query: give it texts"):
-        policy.select(np.ones((1, 384)), slo)
-
-
-def test_without_questions_of_the_domain_embeddings_alone_are_read():
-    estimates = Estimates.of(why_or_how_many({}))
-    assert estimates.encoder is None
-    assert estimates.embeddings.shape[1] == 384
-    given = Estimates.of(why_or_how_many({}), encoder=LetterEncoder())
-    assert fit_policy(why_or_how_many({}), estimates=given).encoder is given.encoder
-    with pytest.raises(LabError, match="trace"):
+    by_letters = Estimates.of(explored, encoder=LetterEncoder())
+    assert by_letters.embeddings.shape == (len(explored.queries), 26)
+    with pytest.raises(LabError, match="Trace"):
         Estimates.of("smart_home")
 
 

@@ -15,7 +15,7 @@ SAFE, GOOD = 0, 1  # the paths: one that keeps a limit of 1 s, one that is bette
 class Known:
     """Estimates of two paths: what an outcome takes, and how sure its 95th percentile is."""
 
-    embeddings, encoder = EMBEDDINGS, None
+    embeddings = EMBEDDINGS
 
     def __init__(self, quality=(0.3, 0.8), beyond=0.12, tail=(1.1, 1.2)):
         self.path_ids = make_trace(np.ones((1, 2)), 1e-6, 0.1).path_ids

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecollm_lab.policies.choosing import Decision
+from ecollm_lab.policies import Decision
 from ecollm_lab.records import InfeasibleSLO
 from ecollm_lab.traces import Trace
 from tests.conftest import LARGE, SMALL, make_trace

@@ -26,8 +26,8 @@ from ecollm_lab.records import LabError, Prompt
 class EdgeModel:
     """One GGUF model, answering one message at a time on the CPU.
 
-    With `reuse`, how far a prompt begins like the one before is not read again: that takes less
-    time, which is then not the time that the prompt would take alone.
+    With `reuse`, the beginning that a prompt has in common with the previous one is not read again.
+    That takes less time than the prompt would take alone.
     """
 
     def __init__(self, model: Model, *, reuse: bool = False) -> None:

@@ -1,3 +1,2 @@
-from .characteristics import domain_encoder as domain_encoder
 from .fit import POLICIES as POLICIES
 from .fit import fit_policy as fit_policy

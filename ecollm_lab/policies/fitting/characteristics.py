@@ -91,17 +91,6 @@ def _answers(text: str, asked: tuple[re.Pattern[str], ...]) -> tuple[bool, ...]:
     return (*found, *(len(text.split()) >= length for length in _LENGTHS))
 
 
-def domain_encoder(
-    questions: Mapping[str, str] | None, encoder: Encoder | None = None
-) -> Encoder | None:
-    """Return the encoder of a domain's queries for the Emulator, None for the default one.
-
-    Where the domain asks questions of its own, all characteristics stand beside the embeddings,
-    which `encoder` gives, or else the default encoder. Without them they tell too little.
-    """
-    return Beside(encoder, Characteristics(questions)) if questions else encoder
-
-
 class Beside:
     """Another encoder's embeddings, and beside them the characteristics of the texts.
 

@@ -93,7 +93,7 @@ def fit_policy(
     estimates
         Of a trace with outcomes missing, as the Emulator leaves it; limits are then uncertain.
     encoder
-        Embeds new queries; if left out, as the estimates say, or else the default encoder.
+        Embeds new queries; the default encoder if left out.
     models_only, seed, terms
         Whether it may choose only among `router_paths`; of what is drawn at random; see `Terms`.
 
@@ -104,14 +104,15 @@ def fit_policy(
     training = measured(trace) if estimates is None else estimated(estimates)
     allowed = _allowed(trace, training, recipe, models_only=models_only)
     asked = Characteristics(trace.provenance.get("characteristics"))
-    encoder = encoder or (estimates.encoder if estimates else None)
     if recipe.characteristics == "instead":
         encoder, embeddings = asked, None
-    queries = _queries(trace, recipe, embeddings, estimates, encoder, asked, seed)
+    queries = None
+    if recipe.quality or recipe.pair or embeddings is not None or estimates is not None:
+        queries = _queries(trace, recipe, embeddings, estimates, encoder, asked, seed)
     parts, reads = _fitted(recipe, training, queries)
     if queries is not None and reads != queries.embeddings.shape[1]:
         encoder = Beside(encoder, asked)
-    if queries is not None and recipe.pair:
+    if queries is not None and recipe.pair is not None:
         parts |= _pair(trace, recipe.pair, training, queries, encoder, allowed, parts["left_out"])
     return (PairPolicy if recipe.pair else Policy)(
         name=f"{name}_router" if models_only else name,
@@ -137,10 +138,7 @@ def _queries(
     encoder: Encoder | None,
     asked: Characteristics,
     seed: int,
-) -> Queries | None:
-    """Return what is looked at of the training queries; None if nothing is, and nothing given."""
-    if not (recipe.quality or recipe.pair) and embeddings is None and estimates is None:
-        return None
+) -> Queries:
     wide = None
     if estimates is None:
         groups = related(trace)
