@@ -9,9 +9,10 @@ ours, which tells estimator and allocation apart.
 `hypervolume_ratio`: hypervolume of the true means of the recommended paths over the true front's.
 `slo_loss`: true quality lost against the best feasible path, mean over 25 SLOs; an infeasible pick
 scores 0. `answers_kept`: quality on held-out queries over 25 SLOs of the policy `ours`, which lets
-5 % of its answers break the limits, each of them scoring 0: fitted on the partial trace over fitted
-on the full one. `heldout_kept`: the same with limits on 95th percentiles, a pick whose percentile
-over all training outcomes breaks a limit scoring 0. `optimism`: estimated minus true mean quality
+5 % of its answers break the limits, each of them scoring 0, and answers SLOs that it cannot keep so
+often by the path that breaks them least: fitted on the partial trace over fitted on the full one.
+`heldout_kept`: the same with limits on 95th percentiles, where a refusal scores 0, and a pick whose
+percentile over all training outcomes breaks a limit. `optimism`: estimated minus true mean quality
 of the recommended paths. `coverage`: share of 90 % intervals of quality that hold the true mean.
 """
 

@@ -15,6 +15,7 @@ from ecollm_lab.emulator import Estimates
 from ecollm_lab.emulator.estimates import slo_regret
 from ecollm_lab.policies import Policy, fit_policy
 from ecollm_lab.policies.limits import TermsOptions
+from ecollm_lab.policies.policy import Infeasible
 from ecollm_lab.records import SLO, InfeasibleSLO
 from ecollm_lab.traces import OBJECTIVES, Trace, hypervolume, is_on_front
 
@@ -65,18 +66,21 @@ class Truth:
         """Return the policy's mean quality on held-out queries over the grid of SLOs.
 
         What breaks a limit scores 0: in "answers_kept" an answer, in "heldout_kept" a path, by its
-        true percentiles.
+        true percentiles. There an SLO that is refused scores 0 as well; where answers count, it is
+        answered by the path that breaks it least often, as some of the answers keep it anyhow.
         """
         column = {path_id: i for i, path_id in enumerate(self.space.path_ids)}
         rows = np.arange(len(self.space.heldout_embeddings))
         quality, costs, latencies = self.space.heldout
+        infeasible: Infeasible = "least_violating" if score == "answers_kept" else "raise"
         got = []
         for cost, latency in self.tail_boxes:
+            slo = SLO(max_cost_usd=cost or None, max_latency_s=latency or None)
             try:
-                chosen = policy.select(
-                    self.space.heldout_embeddings,
-                    SLO(max_cost_usd=cost or None, max_latency_s=latency or None),
-                )
+                with warnings.catch_warnings(action="ignore", category=UserWarning):
+                    chosen = policy.select(
+                        self.space.heldout_embeddings, slo, infeasible=infeasible
+                    )
             except InfeasibleSLO:
                 got.append(0.0)
                 continue

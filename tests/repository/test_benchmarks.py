@@ -7,9 +7,10 @@ import pytest
 
 from benchmarks import spaces
 from benchmarks.allocations import BASELINES, cells_of
-from benchmarks.emulator_scores import Truth, recommend, score_raw
+from benchmarks.emulator_scores import Truth, _trace, recommend, score_raw
 from benchmarks.emulator_summary import aims, beaten_by, best_of_trials, calls, calls_ratio
 from benchmarks.spaces import Space, recorded, renewed, synthetic
+from ecollm_lab.policies import fit_policy
 
 
 def a_space(seed=0, n=12):
@@ -194,3 +195,18 @@ def test_the_synthetic_space_repeats_and_has_structure():
     latency = one.tables[2].mean(axis=0)
     within = np.mean([latency[last == level].var() for level in set(last)])
     assert within < 0.3 * latency.var()
+
+
+def test_where_answers_count_an_slo_that_no_path_keeps_often_enough_is_answered_all_the_same():
+    space = a_space(n=20)
+    tables = np.concatenate([space.tables, space.heldout], axis=1)
+    tables[0], tables[1] = 1.0, 1e-6
+    tables[2] = np.where(np.arange(tables.shape[1]) % 5 == 0, 9.0, 1.0)[:, None]  # a fifth is late
+    space = replace(space, tables=tables[:, :20], heldout=tables[:, 20:])
+    truth = Truth(space)
+    truth.tail_boxes = np.array([[1.0, 2.0]])
+    policy = fit_policy(_trace(space, np.ones((20, 6), dtype=bool)), embeddings=space.embeddings)
+    kept = (space.heldout[2][:, 0] <= 2.0).mean()
+    assert 0.5 < kept < 1
+    assert truth.heldout_quality(policy, "answers_kept") == pytest.approx(kept)
+    assert truth.heldout_quality(policy, "heldout_kept") == 0.0
