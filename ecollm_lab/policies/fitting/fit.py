@@ -91,7 +91,7 @@ def fit_policy(
         Unit embeddings of the trace's queries, shape (queries, dimension). If left out they are
         computed, and "ours" may look at words and kinds of queries too; it then takes texts only.
     estimates
-        Of a trace with outcomes missing, as the Emulator leaves it; limits are then uncertain.
+        Of a trace that lacks most outcomes, as the Emulator leaves it; limits are then uncertain.
     encoder
         Embeds new queries; the default encoder if left out.
     models_only, seed, terms
