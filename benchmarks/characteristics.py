@@ -64,11 +64,11 @@ from ecollm_lab.traces import Trace
 
 Record = dict[str, Any]
 METRICS = ("quality", "quality_if_kept")
-# what is said of asking, and how it is written
+# what is said of asking, a factor, and the digits
 _ABOUT = {
-    "asking_s": ("seconds a query", ".1f"),
-    "asking_usd": ("US dollars a query", ".1g"),
-    "agreement": ("agreement with the rules (ROC AUC)", ".2f"),
+    "asking_s": ("seconds a query", 1, ".1f"),
+    "asking_usd": ("US dollars per 1,000 queries", 1000, ".3f"),
+    "agreement": ("agreement with the rules (ROC AUC)", 1, ".2f"),
 }
 
 
@@ -182,8 +182,11 @@ def markdown(frame: pd.DataFrame) -> str:
         parts.append(_table(title, cells))
     asking = frame[frame["metric"].isin(_ABOUT)]
     if len(asking):
-        told = [f"{row.value:{_ABOUT[row.metric][1]}}" for row in asking.itertuples()]
-        names = asking["features"] + ": " + asking["metric"].map(lambda one: _ABOUT[one][0])
+        names, told = [], []
+        for row in asking.itertuples():
+            name, factor, digits = _ABOUT[row.metric]
+            names.append(f"{row.features}: {name}")
+            told.append(f"{factor * row.value:{digits}}")
         parts.append(_table("asking", asking.assign(name=names, text=told)))
     return "\n\n".join([*parts, "\n".join(recorded(frame))])
 
