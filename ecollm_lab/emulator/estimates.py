@@ -102,6 +102,11 @@ class Estimates:
         seed
             Of the posterior draws.
 
+        Raises
+        ------
+        LabError
+            If it is no trace, or has no outcome with a quality.
+
         Examples
         --------
         A policy for unseen queries, fitted on what was explored::
