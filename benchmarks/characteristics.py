@@ -216,6 +216,8 @@ def main() -> None:
     options = parser.parse_args()
     require_at_hand(options.traces, list(DOMAINS))
     require_whole(parser, options)
+    if not options.ask and not options.answers.exists():
+        parser.error(f"--answers: there is no file {options.answers}; --ask MODEL makes it")
     for name, model in product(options.traces, options.ask):
         ask(name, model, options.answers)
     found, made = [], made_now()

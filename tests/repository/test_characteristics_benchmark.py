@@ -154,6 +154,10 @@ def test_the_command_writes_records_and_a_table(monkeypatch, tmp_path, capsys):
     rows.iloc[3:].assign(latency_s=0.5, cost_usd=1e-7).to_parquet(tmp_path / "less.parquet")
     with pytest.raises(SystemExit, match="lacks 3 answers of knowing about smart_home; ask"):
         answered(trace, "smart_home", tmp_path / "less.parquet")
+    monkeypatch.setattr(sys, "argv", f"x --answers {tmp_path / 'no'} --json {out}".split())
+    with pytest.raises(SystemExit):
+        characteristics.main()
+    assert "there is no file" in capsys.readouterr().err
     monkeypatch.setattr(characteristics.Trace, "load", lambda _: trace)
     monkeypatch.setattr(characteristics, "complete", lambda one: one)
     monkeypatch.setattr(characteristics, "slo_grid", lambda _: {"none": SLO()})
