@@ -48,9 +48,9 @@ from benchmarks.routing import COST_OF_VIOLATION, N_FOLDS, encoder, folds_of, sl
 from benchmarks.routing_groups import together
 from benchmarks.routing_scores import interval
 from benchmarks.spaces import (
+    keep,
     made_now,
     recorded,
-    renewed,
     require_at_hand,
     require_whole,
     trace_file,
@@ -229,8 +229,7 @@ def main() -> None:
         found += [{"trace": name, **row, **made} for row in rows]
         write(json.dumps(found, indent=1) + "\n", options.json)
     table = pd.DataFrame(found)
-    if options.parquet:
-        renewed(options.parquet, table).to_parquet(options.parquet, index=False)
+    keep(table, options.parquet)
     print(markdown(table))
 
 

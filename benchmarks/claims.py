@@ -24,8 +24,8 @@ from benchmarks.spaces import (
     RECORDED,
     digest,
     domain_trace,
+    keep,
     recorded,
-    renewed,
     require_at_hand,
     trace_file,
 )
@@ -250,8 +250,7 @@ def main() -> None:
     plain_rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
     rows = [{k: v for k, v in row.items() if v is not None} for row in plain_rows]
     write(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", args.json)
-    if args.parquet:
-        renewed(args.parquet, frame).to_parquet(args.parquet, index=False)
+    keep(frame, args.parquet)
     print(markdown(frame))
 
 

@@ -39,9 +39,9 @@ from benchmarks.spaces import (
     Space,
     available,
     edition,
+    keep,
     load,
     made_now,
-    renewed,
     require_at_hand,
     synthetic,
 )
@@ -264,9 +264,7 @@ def main() -> None:
     options = _options()
     records = _run(options)
     frame = best_of_trials(frame_of(records, options.traces))
-    if options.parquet:
-        options.parquet.parent.mkdir(parents=True, exist_ok=True)
-        renewed(options.parquet, frame).to_parquet(options.parquet, index=False)
+    keep(frame, options.parquet)
     summary = finish(frame)
     summary += [] if options.quick else large_batch()
     options.json.write_text(json.dumps(records + summary, indent=0))

@@ -35,7 +35,7 @@ import pandas as pd
 from benchmarks.predictor_candidates import candidates, risks
 from benchmarks.routing import Fold, available, folds
 from benchmarks.routing_groups import together
-from benchmarks.spaces import made_now, recorded, renewed, require_at_hand, require_whole
+from benchmarks.spaces import keep, made_now, recorded, require_at_hand, require_whole
 from ecollm_lab.files import write
 from ecollm_lab.study import DOMAINS
 from ecollm_lab.traces import Trace
@@ -158,8 +158,7 @@ def main() -> None:
         write(json.dumps(found, indent=1) + "\n", options.json)
         print(f"{name}: done", flush=True)
     table = pd.DataFrame(found)
-    if options.parquet:
-        renewed(options.parquet, table).to_parquet(options.parquet, index=False)
+    keep(table, options.parquet)
     print(markdown(table))
 
 

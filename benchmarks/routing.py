@@ -31,7 +31,7 @@ from benchmarks.list_prices import priced
 from benchmarks.routing_groups import cluster_of, together
 from benchmarks.routing_scores import METRICS, WITH_PRICE, records
 from benchmarks.routing_tables import averaged, markdown
-from benchmarks.spaces import POCKET, RECORDED, renewed, require_at_hand, require_whole, trace_file
+from benchmarks.spaces import POCKET, RECORDED, keep, require_at_hand, require_whole, trace_file
 from ecollm_lab.files import write
 from ecollm_lab.models import CachedEncoder, default_encoder
 from ecollm_lab.policies import POLICIES, Decision, Policy, fit_policy
@@ -281,8 +281,7 @@ def main() -> None:
     rows = [{k: v for k, v in row.items() if v is not None} for row in every]
     write(json.dumps(rows, indent=1) + "\n", args.json)
     frame = pd.DataFrame(plain)
-    if args.parquet:
-        renewed(args.parquet, frame).to_parquet(args.parquet, index=False)
+    keep(frame, args.parquet)
     print(markdown(frame))
 
 

@@ -109,6 +109,13 @@ def renewed(file: Path, frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def keep(frame: pd.DataFrame, file: Path | None) -> None:
+    """Write new records to a file beside those that it holds of other traces; nothing if None."""
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        renewed(file, frame).to_parquet(file, index=False)
+
+
 def recorded(frame: pd.DataFrame) -> list[str]:
     """Return when and at which revision the records of which traces were made, a line each."""
     if "measured_at" not in frame:

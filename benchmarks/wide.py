@@ -34,7 +34,7 @@ from threading import Event, Timer
 import pandas as pd
 
 from benchmarks.emulator_scores import recommend as spread
-from benchmarks.spaces import domain_trace, made_now, renewed
+from benchmarks.spaces import domain_trace, keep, made_now
 from benchmarks.wide_report import N_RESAMPLES, compare, markdown
 from ecollm_lab.domains import load_domain
 from ecollm_lab.emulator import Budget, Estimates, ExplorationOptions, emulate_domain
@@ -255,8 +255,7 @@ def run_report(args: argparse.Namespace) -> None:
         raise SystemExit(f"Nothing was measured: {args.folder} has no file that measure leaves.")
     write(json.dumps(records, indent=1) + "\n", args.json)
     frame = pd.DataFrame(records).rename(columns={"domain": "trace"})
-    if args.parquet:
-        renewed(args.parquet, frame).to_parquet(args.parquet, index=False)
+    keep(frame, args.parquet)
     print(f"From {args.folder}.\n\n{markdown(frame)}")
 
 

@@ -9,7 +9,7 @@ from benchmarks import spaces
 from benchmarks.allocations import BASELINES, cells_of
 from benchmarks.emulator_scores import Truth, _trace, recommend, score_raw
 from benchmarks.emulator_summary import aims, beaten_by, best_of_trials, calls, calls_ratio
-from benchmarks.spaces import Space, recorded, renewed, synthetic
+from benchmarks.spaces import Space, keep, recorded, renewed, synthetic
 from ecollm_lab.policies import fit_policy
 
 
@@ -210,3 +210,12 @@ def test_where_answers_count_an_slo_that_no_path_keeps_often_enough_is_answered_
     assert 0.5 < kept < 1
     assert truth.heldout_quality(policy, "answers_kept") == pytest.approx(kept)
     assert truth.heldout_quality(policy, "heldout_kept") == 0.0
+
+
+def test_new_records_are_kept_beside_those_of_other_traces_in_a_folder_that_is_made(tmp_path):
+    file = tmp_path / "new" / "r.parquet"
+    keep(pd.DataFrame({"trace": ["a"], "value": [1.0]}), None)
+    assert not list(tmp_path.iterdir())
+    for trace, value in (("a", 1.0), ("b", 2.0), ("a", 3.0)):
+        keep(pd.DataFrame({"trace": [trace], "value": [value]}), file)
+    assert pd.read_parquet(file).set_index("trace")["value"].to_dict() == {"a": 3.0, "b": 2.0}

@@ -178,3 +178,12 @@ def test_an_answer_that_is_always_the_same_tells_nothing_and_breaks_nothing():
     yes = pd.DataFrame({"names a lamp": 0.5}, index=trace.query_ids)
     same = replace(told(trace, why), yes=yes).encoder(trace, trace)
     assert same.encode(trace.queries["text"].tolist())[:, -1] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(("pattern", "agreement"), [("[02468]$", 1.0), ("[13579]$", 0.0)])
+def test_agreement_is_how_well_the_answers_tell_what_the_rule_does(pattern, agreement):
+    trace, why = why_trace()  # of which every second query, by its number, asks why
+    about = trace.provenance | {"characteristics": {"names a lamp": pattern}}
+    trace = Trace.from_frame(trace.outcomes, trace.queries, about)
+    found = characteristics.about_asking(told(trace, why), trace)
+    assert {one["metric"]: one["value"] for one in found}["agreement"] == agreement
